@@ -1,0 +1,24 @@
+//! Rule rewards: a response and a gold answer in, a scored [`Reward`] with named parts out.
+//!
+//! No tensors, no tokenizer, and no clock that decides a verdict: the same response gets the same
+//! reward on every thread and machine.
+//!
+//! ```
+//! use burn_rewards::{RewardConfig, RewardFn, RewardInput};
+//!
+//! let reward = RewardConfig::named(&["answer_exact", "answer_format"]).build()?;
+//! let scored = reward.score(&RewardInput::new("<answer>red</answer>", "Red"))?;
+//! assert_eq!(scored.value, 2.0);
+//! assert_eq!(scored.part("accuracy"), Some(1.0));
+//! # Ok::<(), burn_rewards::RewardError>(())
+//! ```
+#![warn(missing_docs)]
+
+pub mod compose;
+pub mod extract;
+pub mod reward;
+pub mod rules;
+
+pub use compose::{PartConfig, RewardConfig, WeightedSum};
+pub use reward::{Reward, RewardError, RewardFn, RewardInput};
+pub use rules::{RULES, Rule};

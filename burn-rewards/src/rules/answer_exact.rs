@@ -1,0 +1,79 @@
+//! Accuracy by string equality of the last `<answer>` and the gold answer.
+
+use super::{Rule, options};
+use crate::{Reward, RewardError, RewardFn, RewardInput, extract::last_answer_tag};
+use serde::Deserialize;
+
+/// 1 where the content of the last `<answer>…</answer>` equals the gold answer, else 0.
+///
+/// Case, surrounding white space and one final full stop do not count. The gold answer may itself
+/// be wrapped in `<answer>` tags, as R1-V's data sets have it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnswerExact {
+    /// Whether `Red` differs from `red`.
+    pub case_sensitive: bool,
+}
+
+pub(super) const RULE: Rule = Rule {
+    name: "answer_exact",
+    part: "accuracy",
+    range: (0.0, 1.0),
+    about: "the last <answer> equals the gold answer, up to case, white space and a full stop",
+    source: "R1-V accuracy_reward, its string branch, without its fall-back to the whole response",
+    build: |o| Ok(Box::new(options::<AnswerExact>("answer_exact", o)?)),
+};
+
+impl AnswerExact {
+    fn normalise(&self, text: &str) -> String {
+        let text = text.trim().trim_end_matches('.').trim_end();
+        if self.case_sensitive { text.to_owned() } else { text.to_lowercase() }
+    }
+}
+
+impl RewardFn for AnswerExact {
+    fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
+        let gold = self.normalise(last_answer_tag(input.answer).unwrap_or(input.answer));
+        if gold.is_empty() {
+            return Err(RewardError::Gold {
+                rule: RULE.name.into(),
+                answer: input.answer.into(),
+                message: "expected a text that is not empty".into(),
+            });
+        }
+        let correct = last_answer_tag(input.response).is_some_and(|a| self.normalise(a) == gold);
+        Ok(Reward::single(RULE.part, f64::from(u8::from(correct)), Some(correct)))
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        vec![RULE.part.into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(response: &str, gold: &str) -> f64 {
+        AnswerExact::default().score(&RewardInput::new(response, gold)).unwrap().value
+    }
+
+    #[test]
+    fn only_the_last_tag_counts() {
+        assert_eq!(value("<answer>red</answer>", "red"), 1.0);
+        assert_eq!(value("<answer>blue</answer><answer> Red. </answer>", "red"), 1.0);
+        assert_eq!(value("<answer>red</answer><answer>blue</answer>", "red"), 0.0);
+    }
+
+    #[test]
+    fn an_answer_outside_the_tag_is_wrong() {
+        assert_eq!(value("red", "red"), 0.0);
+        assert_eq!(value("<answer>red", "red"), 0.0);
+        assert_eq!(value("</answer><answer>", "red"), 0.0);
+    }
+
+    #[test]
+    fn an_empty_gold_is_an_error_not_a_free_point() {
+        assert!(AnswerExact::default().score(&RewardInput::new("<answer></answer>", " ")).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! Format: one well-formed `<answer>` at the end, thinking before it allowed but not asked for.
+
+use super::{Rule, options};
+use crate::{Reward, RewardError, RewardFn, RewardInput};
+use serde::Deserialize;
+
+/// 1 where the response is `<answer>…</answer>`, optionally preceded by one `<think>…</think>`,
+/// and nothing else; else 0.
+///
+/// Thinking is allowed, not rewarded: the value is the same with and without it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnswerFormat {}
+
+pub(super) const RULE: Rule = Rule {
+    name: "answer_format",
+    part: "format",
+    range: (0.0, 1.0),
+    about: "the response is [<think>…</think>]<answer>…</answer> and nothing else",
+    source: "R1-V format_reward with the thinking made optional",
+    build: |o| Ok(Box::new(options::<AnswerFormat>("answer_format", o)?)),
+};
+
+/// The text between `open` at the start of `text` and the first `close`, and what follows it.
+fn block<'a>(text: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str)> {
+    text.strip_prefix(open)?.split_once(close)
+}
+
+fn well_formed(response: &str) -> bool {
+    const TAGS: [&str; 4] = ["<think>", "</think>", "<answer>", "</answer>"];
+    let plain = |text: &str| !TAGS.iter().any(|tag| text.contains(tag));
+    let mut rest = response.trim();
+    if let Some((thought, after)) = block(rest, "<think>", "</think>") {
+        if !plain(thought) {
+            return false;
+        }
+        rest = after.trim_start();
+    }
+    block(rest, "<answer>", "</answer>")
+        .is_some_and(|(answer, after)| after.is_empty() && plain(answer) && !answer.trim().is_empty())
+}
+
+impl RewardFn for AnswerFormat {
+    fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
+        let value = f64::from(u8::from(well_formed(input.response)));
+        Ok(Reward::single(RULE.part, value, None))
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        vec![RULE.part.into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::well_formed;
+
+    #[test]
+    fn thinking_is_optional() {
+        assert!(well_formed("<answer>2</answer>"));
+        assert!(well_formed("<think>a red circle</think> <answer>2</answer>\n"));
+        assert!(well_formed("<think></think><answer>2</answer>"));
+    }
+
+    #[test]
+    fn anything_else_is_malformed() {
+        for bad in [
+            "",
+            "2",
+            "<answer>2",
+            "<answer></answer>",
+            "<answer> </answer>",
+            "so <answer>2</answer>",
+            "<answer>2</answer> done",
+            "<answer>1</answer><answer>2</answer>",
+            "<think>a<answer>2</answer>",
+            "<think>a<think>b</think></think><answer>2</answer>",
+            "<answer>2</answer><think>a</think>",
+            "<answer><answer>2</answer>",
+        ] {
+            assert!(!well_formed(bad), "{bad}");
+        }
+    }
+}

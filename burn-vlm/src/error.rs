@@ -1,0 +1,66 @@
+//! The one error type of this crate.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a model directory, a picture or a prompt and a tensor.
+///
+/// Every message names the place, what was found and what was expected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VlmError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's own message.
+        source: std::io::Error,
+    },
+    /// A configuration file is malformed, incomplete or asks for what is not supported.
+    #[error("{path}: {message}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Key, value found and value expected.
+        message: String,
+    },
+    /// Weights are missing, unused, misshapen or truncated.
+    #[error("{path}: {message}")]
+    Weights {
+        /// The file or model directory.
+        path: PathBuf,
+        /// The tensors concerned.
+        message: String,
+    },
+    /// A picture cannot be decoded or used.
+    #[error("image {name}: {message}")]
+    Image {
+        /// Path or position of the picture.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A tokenizer, a chat template or a prompt does not fit.
+    #[error("{0}")]
+    Text(String),
+    /// A request that makes no sense for this model.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl VlmError {
+    /// Wraps an IO error with the path it concerns.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().into(), source }
+    }
+
+    /// A configuration error at `path`.
+    pub fn config(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Config { path: path.as_ref().into(), message: message.into() }
+    }
+
+    /// A weights error at `path`.
+    pub fn weights(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Weights { path: path.as_ref().into(), message: message.into() }
+    }
+}

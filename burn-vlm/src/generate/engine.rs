@@ -1,0 +1,247 @@
+//! Batches of sequences from prompt to last token.
+
+use super::{
+    SampleKey,
+    sampler::{Sampled, Sampling, sample},
+};
+use crate::{
+    error::VlmError,
+    input::{Row, VlmInput, padding_mask},
+    model::Vlm,
+    nn::{DecoderContext, KvCache},
+    text::EncodedPrompt,
+};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A completion to be drawn.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What the model reads. Requests that share it are read once.
+    pub prompt: Arc<EncodedPrompt>,
+    /// What decides the random numbers.
+    pub key: SampleKey,
+}
+
+/// Why a completion ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinishReason {
+    /// The model said a stop token, which is the last token.
+    Stop,
+    /// `max_new_tokens` were reached first.
+    Length,
+}
+
+/// A drawn completion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// The tokens, a final stop token included.
+    pub tokens: Vec<u32>,
+    /// Log-probability of each under the policy, in nats.
+    pub logprobs: Vec<f32>,
+    /// Log-probability of each under the distribution it was drawn from, in nats.
+    pub sample_logprobs: Vec<f32>,
+    /// Why it ended.
+    pub finish: FinishReason,
+}
+
+/// Draws completions from a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Generator<'a> {
+    /// The model.
+    pub model: &'a Vlm,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Tokens that end a completion.
+    pub stop: &'a [u32],
+    /// Most sequences in one batch.
+    pub max_batch: usize,
+}
+
+/// A sequence that is still growing.
+struct Active {
+    request: usize,
+    /// Positions on the left of its prompt that hold nothing.
+    padding: usize,
+    next_position: u32,
+}
+
+impl Generator<'_> {
+    /// Draws one completion for each request, in their order.
+    ///
+    /// `finished` is called with the number of sequences done so far.
+    ///
+    /// # Errors
+    /// Sampling parameters out of range, an empty prompt, or a prompt and completion longer than
+    /// the model's positions.
+    pub fn generate(
+        &self,
+        requests: &[Request],
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Completion>, VlmError> {
+        self.check(requests)?;
+        let mut done = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(self.max_batch) {
+            let before = done.len();
+            done.extend(self.batch(batch, &mut |n| finished(before + n)));
+        }
+        Ok(done)
+    }
+
+    fn check(&self, requests: &[Request]) -> Result<(), VlmError> {
+        self.sampling.check()?;
+        if self.max_batch == 0 {
+            return Err(VlmError::Request("max_batch is 0, expected at least 1".into()));
+        }
+        let limit = self.model.config().max_position_embeddings;
+        for request in requests {
+            let len = request.prompt.tokens.len();
+            if len == 0 {
+                return Err(VlmError::Request("a prompt is empty".into()));
+            }
+            if len + self.sampling.max_new_tokens > limit {
+                return Err(VlmError::Request(format!(
+                    "a prompt of {len} tokens and {} new ones exceed the model's {limit} positions",
+                    self.sampling.max_new_tokens
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&self, requests: &[Request], finished: &mut dyn FnMut(usize)) -> Vec<Completion> {
+        let device = self.model.device();
+        let (prompts, prompt_of) = unique_prompts(requests);
+        let rows: Vec<Row<'_>> =
+            prompts.iter().map(|p| Row { tokens: &p.tokens, images: &p.images }).collect();
+        let input = VlmInput::new(&rows, self.model.config(), &device);
+        let mut cache = self.model.model.new_cache(rows.len(), input.width, &device);
+        let hidden = self.model.prefill(&input, &mut cache);
+
+        let copies = int_tensor(&prompt_of, &device);
+        let capacity = input.width + self.sampling.max_new_tokens;
+        let mut cache = cache.select(&copies, capacity);
+        let mut hidden = hidden.select(0, copies);
+        let mut active: Vec<Active> = prompt_of
+            .iter()
+            .enumerate()
+            .map(|(request, prompt)| Active {
+                request,
+                padding: input.width - input.lens[*prompt],
+                next_position: input.next_positions[*prompt],
+            })
+            .collect();
+        let mut done = vec![Completion::new(); requests.len()];
+
+        loop {
+            let drawn = self.draw(hidden, &active, requests, &done);
+            let mut rows_left = vec![];
+            for (row, (sequence, token)) in active.iter().zip(&drawn).enumerate() {
+                let completion = &mut done[sequence.request];
+                completion.push(*token);
+                let stopped = self.stop.contains(&token.id);
+                if stopped {
+                    completion.finish = FinishReason::Stop;
+                }
+                if !stopped && completion.tokens.len() < self.sampling.max_new_tokens {
+                    rows_left.push(row);
+                }
+            }
+            if rows_left.len() < active.len() {
+                finished(requests.len() - rows_left.len());
+            }
+            if rows_left.is_empty() {
+                return done;
+            }
+            let mut tokens: Vec<u32> = drawn.iter().map(|token| token.id).collect();
+            if rows_left.len() < active.len() {
+                cache = cache.select(&int_tensor(&rows_left, &device), capacity);
+                tokens = rows_left.iter().map(|row| tokens[*row]).collect();
+                let mut keep = rows_left.iter().peekable();
+                let mut row = 0;
+                active.retain(|_| {
+                    row += 1;
+                    keep.next_if(|kept| **kept == row - 1).is_some()
+                });
+            }
+            hidden = self.step(&tokens, &mut active, &mut cache, &device);
+        }
+    }
+
+    /// Draws the next token of every active sequence from its hidden state.
+    fn draw(
+        &self,
+        hidden: Tensor<2>,
+        active: &[Active],
+        requests: &[Request],
+        done: &[Completion],
+    ) -> Vec<Sampled> {
+        let logits = self.model.logits(hidden);
+        let vocab = logits.dims()[1];
+        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        let draw = |(row, sequence): (&[f32], &Active)| {
+            let Request { prompt, key } = &requests[sequence.request];
+            let said = &done[sequence.request].tokens;
+            let history = prompt.tokens.iter().chain(said).copied();
+            sample(row, history, &self.sampling, key.uniform(said.len()))
+        };
+        logits.par_chunks(vocab).zip(active).map(draw).collect()
+    }
+
+    /// Feeds one token to every active sequence and returns the hidden states after it.
+    fn step(
+        &self,
+        tokens: &[u32],
+        active: &mut [Active],
+        cache: &mut KvCache,
+        device: &Device,
+    ) -> Tensor<2> {
+        let places: Vec<[u32; 3]> = active.iter().map(|s| [s.next_position; 3]).collect();
+        let width = cache.len() + 1;
+        let lens: Vec<usize> = active.iter().map(|s| width - s.padding).collect();
+        let ctx = DecoderContext {
+            rope: self.model.rope().table(&places, places.len(), device),
+            mask: padding_mask(&lens, width, device),
+        };
+        for sequence in active.iter_mut() {
+            sequence.next_position += 1;
+        }
+        self.model.decode(tokens, &ctx, cache)
+    }
+}
+
+impl Completion {
+    fn new() -> Self {
+        let (logprobs, sample_logprobs) = (vec![], vec![]);
+        Self { tokens: vec![], logprobs, sample_logprobs, finish: FinishReason::Length }
+    }
+
+    fn push(&mut self, token: Sampled) {
+        self.tokens.push(token.id);
+        self.logprobs.push(token.logprob);
+        self.sample_logprobs.push(token.sample_logprob);
+    }
+}
+
+/// The prompts without repetition, and which of them each request reads.
+fn unique_prompts(requests: &[Request]) -> (Vec<&EncodedPrompt>, Vec<usize>) {
+    let mut prompts: Vec<&Arc<EncodedPrompt>> = vec![];
+    let mut of = Vec::with_capacity(requests.len());
+    for request in requests {
+        let known = prompts.iter().rposition(|p| Arc::ptr_eq(p, &request.prompt));
+        of.push(known.unwrap_or_else(|| {
+            prompts.push(&request.prompt);
+            prompts.len() - 1
+        }));
+    }
+    (prompts.into_iter().map(Arc::as_ref).collect(), of)
+}
+
+fn int_tensor(values: &[usize], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i64> = values.iter().map(|v| *v as i64).collect();
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
+}

@@ -1,0 +1,246 @@
+//! One token out of one row of logits.
+
+use crate::error::VlmError;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// How tokens are drawn: temperature, then the `top_k` largest, then the smallest set that holds
+/// `top_p` of the mass.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sampling {
+    /// Divides the logits; 0 is greedy.
+    pub temperature: f64,
+    /// Mass of the most likely tokens that are kept, in (0, 1].
+    pub top_p: f64,
+    /// Number of the most likely tokens that are kept; 0 keeps all.
+    pub top_k: usize,
+    /// Divides positive logits of tokens that the prompt or the completion already holds, and
+    /// multiplies negative ones, before all else ([arXiv:1909.05858](https://arxiv.org/abs/1909.05858));
+    /// 1 is off.
+    pub repetition_penalty: f64,
+    /// A completion is cut after this many tokens.
+    pub max_new_tokens: usize,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_p: 1.0,
+            top_k: 0,
+            repetition_penalty: 1.0,
+            max_new_tokens: 512,
+        }
+    }
+}
+
+impl Sampling {
+    /// The most likely token every time.
+    pub fn greedy(max_new_tokens: usize) -> Self {
+        Self { temperature: 0.0, max_new_tokens, ..Self::default() }
+    }
+
+    /// # Errors
+    /// A value outside its range, by name.
+    pub fn check(&self) -> Result<(), VlmError> {
+        let refuse = |message: String| Err(VlmError::Request(message));
+        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
+            return refuse(format!("temperature is {}, expected 0 or more", self.temperature));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return refuse(format!("top_p is {}, expected a number in (0, 1]", self.top_p));
+        }
+        if !(self.repetition_penalty > 0.0 && self.repetition_penalty.is_finite()) {
+            let found = self.repetition_penalty;
+            return refuse(format!("repetition_penalty is {found}, expected more than 0"));
+        }
+        if self.max_new_tokens == 0 {
+            return refuse("max_new_tokens is 0, expected at least 1".into());
+        }
+        Ok(())
+    }
+}
+
+/// A token and how likely it was, in nats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampled {
+    /// The token.
+    pub id: u32,
+    /// Its log-probability under the policy: no temperature, no truncation.
+    pub logprob: f32,
+    /// Its log-probability under the distribution that was sampled from.
+    pub sample_logprob: f32,
+}
+
+/// Draws a token by inverting the cumulative distribution at `u` in `[0, 1)`.
+///
+/// `history` are the tokens that `repetition_penalty` looks at.
+///
+/// # Panics
+/// If `logits` is empty.
+pub fn sample(
+    logits: &[f32],
+    history: impl Iterator<Item = u32>,
+    sampling: &Sampling,
+    u: f64,
+) -> Sampled {
+    let (_, max) = argmax(logits);
+    let lse = f64::from(max)
+        + logits.iter().map(|z| f64::from(z - max).exp()).sum::<f64>().ln();
+    let policy = |id: usize| (f64::from(logits[id]) - lse) as f32;
+    let penalised = penalise(logits, history, sampling.repetition_penalty);
+    let logits = penalised.as_ref();
+    let (best, max) = argmax(logits);
+    if sampling.temperature == 0.0 {
+        return Sampled { id: best as u32, logprob: policy(best), sample_logprob: 0.0 };
+    }
+    let weight = |id: usize| (f64::from(logits[id] - max) / sampling.temperature).exp();
+    let truncated = sampling.top_p < 1.0 || (1..logits.len()).contains(&sampling.top_k);
+    let kept: Vec<(usize, f64)> = match truncated {
+        true => most_likely(logits, sampling, weight),
+        false => (0..logits.len()).map(|id| (id, weight(id))).collect(),
+    };
+    let total: f64 = kept.iter().map(|(_, w)| w).sum();
+    let (id, w) = invert(&kept, u * total);
+    Sampled { id: id as u32, logprob: policy(id), sample_logprob: (w / total).ln() as f32 }
+}
+
+fn penalise(logits: &[f32], history: impl Iterator<Item = u32>, penalty: f64) -> Cow<'_, [f32]> {
+    if penalty == 1.0 {
+        return Cow::Borrowed(logits);
+    }
+    let mut changed = logits.to_vec();
+    for id in history.map(|id| id as usize) {
+        let factor = if logits[id] > 0.0 { 1.0 / penalty } else { penalty };
+        changed[id] = (f64::from(logits[id]) * factor) as f32;
+    }
+    Cow::Owned(changed)
+}
+
+fn argmax(logits: &[f32]) -> (usize, f32) {
+    let mut best = (0, logits[0]);
+    for (id, z) in logits.iter().enumerate() {
+        if *z > best.1 {
+            best = (id, *z);
+        }
+    }
+    best
+}
+
+/// The tokens left by top-k and then top-p, most likely first; ties go to the smaller id.
+fn most_likely(
+    logits: &[f32],
+    sampling: &Sampling,
+    weight: impl Fn(usize) -> f64,
+) -> Vec<(usize, f64)> {
+    let mut ids: Vec<usize> = (0..logits.len()).collect();
+    ids.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
+    if sampling.top_k > 0 {
+        ids.truncate(sampling.top_k);
+    }
+    let mut kept: Vec<(usize, f64)> = ids.into_iter().map(|id| (id, weight(id))).collect();
+    let enough = sampling.top_p * kept.iter().map(|(_, w)| w).sum::<f64>();
+    let mut mass = 0.0;
+    let needed = kept.iter().take_while(|(_, w)| {
+        let short = mass < enough;
+        mass += w;
+        short
+    });
+    let needed = needed.count().max(1);
+    kept.truncate(needed);
+    kept
+}
+
+fn invert(kept: &[(usize, f64)], at: f64) -> (usize, f64) {
+    let mut mass = 0.0;
+    for (id, w) in kept {
+        mass += w;
+        if at < mass {
+            return (*id, *w);
+        }
+    }
+    // Rounding may leave `at` a hair beyond the sum: the last token that has any mass.
+    kept.iter().rev().find(|(_, w)| *w > 0.0).copied().unwrap_or(kept[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::iter;
+
+    /// Probabilities 0.5, 0.3, 0.15, 0.05 in the order 2, 0, 3, 1.
+    fn logits() -> Vec<f32> {
+        [0.3_f32, 0.05, 0.5, 0.15].map(f32::ln).to_vec()
+    }
+
+    fn with(temperature: f64, top_p: f64, top_k: usize) -> Sampling {
+        Sampling { temperature, top_p, top_k, repetition_penalty: 1.0, max_new_tokens: 1 }
+    }
+
+    #[test]
+    fn greedy_takes_the_largest_and_reports_the_policy() {
+        let got = sample(&logits(), iter::empty(), &Sampling::greedy(1), 0.99);
+        assert_eq!(got.id, 2);
+        assert!((got.logprob - 0.5_f32.ln()).abs() < 1e-6);
+        assert_eq!(got.sample_logprob, 0.0);
+    }
+
+    #[test]
+    fn draws_follow_the_distribution() {
+        let mut counts = [0; 4];
+        for i in 0..1000 {
+            counts[sample(&logits(), iter::empty(), &with(1.0, 1.0, 0), (f64::from(i) + 0.5) / 1000.0).id as usize] += 1;
+        }
+        assert_eq!(counts, [300, 50, 500, 150]);
+    }
+
+    #[test]
+    fn top_k_and_top_p_renormalise_what_they_keep() {
+        for sampling in [with(1.0, 1.0, 2), with(1.0, 0.7, 0)] {
+            let got = sample(&logits(), iter::empty(), &sampling, 0.9);
+            assert_eq!(got.id, 0);
+            assert!((got.sample_logprob - (0.3_f32 / 0.8).ln()).abs() < 1e-6);
+            assert!((got.logprob - 0.3_f32.ln()).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn top_p_is_measured_after_top_k() {
+        // Within the two kept, 0.5 / 0.8 = 0.625 reaches 0.6: only the first stays.
+        assert_eq!(sample(&logits(), iter::empty(), &with(1.0, 0.6, 2), 0.999).id, 2);
+    }
+
+    #[test]
+    fn temperature_sharpens_what_is_sampled_and_not_the_policy() {
+        let got = sample(&logits(), iter::empty(), &with(0.5, 1.0, 0), 0.0);
+        let squares = [0.09_f32, 0.0025, 0.25, 0.0225];
+        assert_eq!(got.id, 0);
+        assert!((got.sample_logprob - (0.09 / squares.iter().sum::<f32>()).ln()).abs() < 1e-5);
+        assert!((got.logprob - 0.3_f32.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn repeated_tokens_are_less_likely_whatever_their_sign() {
+        let sampling = Sampling { repetition_penalty: 2.0, ..Sampling::greedy(1) };
+        let pick = |logits: &[f32], seen: &[u32]| {
+            sample(logits, seen.iter().copied(), &sampling, 0.0).id
+        };
+        assert_eq!(pick(&[3.0, 2.0], &[]), 0);
+        assert_eq!(pick(&[3.0, 2.0], &[0, 0]), 1);
+        assert_eq!(pick(&[-1.0, -1.5], &[0]), 1);
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        for (sampling, name) in [
+            (with(-1.0, 1.0, 0), "temperature"),
+            (with(f64::NAN, 1.0, 0), "temperature"),
+            (with(1.0, 0.0, 0), "top_p"),
+            (with(1.0, 1.1, 0), "top_p"),
+            (Sampling::greedy(0), "max_new_tokens"),
+        ] {
+            assert!(sampling.check().unwrap_err().to_string().contains(name));
+        }
+    }
+}

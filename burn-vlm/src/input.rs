@@ -1,0 +1,168 @@
+//! Rows of tokens and pictures as one padded batch.
+
+use crate::{
+    image::ImagePatches,
+    models::qwen2_5_vl::{
+        Qwen2_5VlConfig,
+        text::{MRope, Position, positions},
+        vision::VisionPlan,
+    },
+    nn::DecoderContext,
+};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use std::sync::Arc;
+
+/// One sequence: its tokens, and the pictures whose placeholder tokens it begins with.
+#[derive(Debug, Clone)]
+pub struct Row<'a> {
+    /// Prompt, or prompt and response.
+    pub tokens: &'a [u32],
+    /// The pictures, in the order of their placeholders.
+    pub images: &'a [Arc<ImagePatches>],
+}
+
+/// A batch padded on the left to its longest row, with everything the model needs to run it.
+///
+/// A picture that several rows share is encoded once.
+#[derive(Debug, Clone)]
+pub struct VlmInput {
+    /// `[B, T]`
+    pub tokens: Tensor<2, Int>,
+    /// Rotations and mask of the decoder.
+    pub ctx: DecoderContext,
+    /// The pictures, unless there are none.
+    pub vision: Option<VisionInput>,
+    /// Length of each row without padding.
+    pub lens: Vec<usize>,
+    /// Position of the token after the end of each row.
+    pub next_positions: Vec<u32>,
+    /// T
+    pub width: usize,
+}
+
+/// The pictures of a batch and where their features go.
+#[derive(Debug, Clone)]
+pub struct VisionInput {
+    /// `[N, C·T·P·P]`
+    pub patches: Tensor<2>,
+    /// Shapes of the attention over them.
+    pub plan: VisionPlan,
+    /// Row of the features for each of the `B · T` positions; any row where there is none.
+    pub feature: Tensor<1, Int>,
+    /// `[B, T, 1]`, true where a feature replaces the embedding.
+    pub is_image: Tensor<3, Bool>,
+}
+
+impl VlmInput {
+    /// Builds the batch on `device`.
+    ///
+    /// # Panics
+    /// If a row has fewer placeholder tokens than its pictures have features, which the processor
+    /// never produces.
+    pub fn new(rows: &[Row<'_>], config: &Qwen2_5VlConfig, device: &Device) -> Self {
+        let (b, width) = (rows.len(), rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0));
+        let mut tokens = Vec::with_capacity(b * width);
+        let mut places: Vec<Position> = Vec::with_capacity(b * width);
+        let mut next_positions = Vec::with_capacity(b);
+        for row in rows {
+            let pad = width - row.tokens.len();
+            tokens.extend(std::iter::repeat_n(0_i64, pad));
+            tokens.extend(row.tokens.iter().map(|t| i64::from(*t)));
+            let grids = row.images.iter().map(|image| image.grid);
+            let merge = config.vision.spatial_merge_size;
+            let (row_places, next) = positions(row.tokens, config.image_token_id, grids, merge);
+            places.extend(std::iter::repeat_n([0; 3], pad));
+            places.extend(row_places);
+            next_positions.push(next);
+        }
+        let lens: Vec<usize> = rows.iter().map(|r| r.tokens.len()).collect();
+        Self {
+            tokens: Tensor::from_data(TensorData::new(tokens, [b, width]), device),
+            ctx: DecoderContext {
+                rope: MRope::new(config).table(&places, b, device),
+                mask: Some(causal_mask(&lens, width, device)),
+            },
+            vision: VisionInput::new(rows, width, config, device),
+            lens,
+            next_positions,
+            width,
+        }
+    }
+
+    /// B
+    pub fn batch(&self) -> usize {
+        self.lens.len()
+    }
+}
+
+impl VisionInput {
+    fn new(
+        rows: &[Row<'_>],
+        width: usize,
+        config: &Qwen2_5VlConfig,
+        device: &Device,
+    ) -> Option<Self> {
+        let mut images: Vec<(&Arc<ImagePatches>, usize)> = vec![];
+        let mut features = 0;
+        let mut feature = vec![0_i64; rows.len() * width];
+        let mut is_image = vec![false; rows.len() * width];
+        for (r, row) in rows.iter().enumerate() {
+            let first = r * width + width - row.tokens.len();
+            let mut slots = (0..row.tokens.len())
+                .filter(|t| row.tokens[*t] == config.image_token_id)
+                .map(|t| first + t);
+            for image in row.images {
+                let known = images.iter().find(|(other, _)| Arc::ptr_eq(other, image));
+                let start = known.map_or(features, |(_, start)| *start);
+                let count = config.image_tokens(image.grid);
+                if start == features {
+                    images.push((image, start));
+                    features += count;
+                }
+                for i in 0..count {
+                    let slot = slots.next();
+                    let slot = slot.expect("a placeholder token for every image feature");
+                    feature[slot] = (start + i) as i64;
+                    is_image[slot] = true;
+                }
+            }
+        }
+        if images.is_empty() {
+            return None;
+        }
+        let patch_len = images[0].0.patch_len();
+        let mut values = Vec::with_capacity(images.iter().map(|(i, _)| i.patches.len()).sum());
+        for (image, _) in &images {
+            values.extend_from_slice(&image.patches);
+        }
+        let grids: Vec<[usize; 3]> = images.iter().map(|(image, _)| image.grid).collect();
+        let n = values.len() / patch_len;
+        let slots = feature.len();
+        Some(Self {
+            patches: Tensor::from_data(TensorData::new(values, [n, patch_len]), device),
+            plan: VisionPlan::new(&config.vision, &grids, device),
+            feature: Tensor::from_data(TensorData::new(feature, [slots]), device),
+            is_image: Tensor::from_data(TensorData::new(is_image, [rows.len(), width, 1]), device),
+        })
+    }
+}
+
+/// `[B, 1, T, T]`, true above the diagonal and for padding on the left.
+fn causal_mask(lens: &[usize], width: usize, device: &Device) -> Tensor<4, Bool> {
+    let (b, t) = (lens.len(), width);
+    let causal = Tensor::<2, Bool>::tril_mask([t, t], 0, device).reshape([1, 1, t, t]);
+    match padding_mask(lens, width, device) {
+        Some(padding) => causal.expand([b, 1, t, t]).bool_or(padding.expand([b, 1, t, t])),
+        None => causal,
+    }
+}
+
+/// `[B, 1, 1, T]`, true for padding on the left; none where all rows are equally long.
+pub(crate) fn padding_mask(lens: &[usize], width: usize, device: &Device) -> Option<Tensor<4, Bool>> {
+    if lens.iter().all(|len| *len == width) {
+        return None;
+    }
+    let mask: Vec<bool> =
+        lens.iter().flat_map(|len| (0..width).map(move |t| t < width - len)).collect();
+    Some(Tensor::from_data(TensorData::new(mask, [lens.len(), 1, 1, width]), device))
+}

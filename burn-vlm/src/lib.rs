@@ -1,0 +1,26 @@
+//! Vision-language models on [Burn](https://burn.dev): they load Hugging Face checkpoints, give the
+//! numbers that transformers gives, generate in batches, and take gradients block by block.
+//!
+//! The parts, in the order a picture and a question walk through them:
+//! [`image`] and [`text`] make an [`EncodedPrompt`] (through a family's
+//! [`Processor`](models::qwen2_5_vl::Processor)), [`VlmInput`] pads prompts to a batch, [`Vlm`]
+//! runs it, [`generate`] samples from it, and [`tape`] differentiates it.
+//!
+//! Nothing here knows of rewards or of training.
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod generate;
+pub mod image;
+pub mod input;
+pub mod model;
+pub mod models;
+pub mod nn;
+pub mod tape;
+pub mod text;
+pub mod weights;
+
+pub use error::VlmError;
+pub use input::{Row, VlmInput};
+pub use model::Vlm;
+pub use text::EncodedPrompt;

@@ -1,0 +1,192 @@
+//! A vision-language model as every other part of the workspace sees it.
+
+use crate::{
+    error::VlmError,
+    input::{VisionInput, VlmInput},
+    models::qwen2_5_vl::{Qwen2_5VlConfig, VisionTower, keys::key_map, text::MRope},
+    nn::{DecoderContext, KvCache, Linear, TextDecoder},
+    weights::{self, ExportDtype, KeyMap, WeightFiles},
+};
+use burn::{
+    module::Module,
+    tensor::{DType, Device, Int, Tensor, TensorData},
+};
+use std::{path::Path, sync::Arc};
+
+/// Largest shard that [`Vlm::save`] writes, in bytes, as transformers does.
+const MAX_SHARD_BYTES: usize = 5_000_000_000;
+
+/// Vision tower, text decoder and head.
+///
+/// Parameters live on a plain device; a tape makes autodiff copies of the part it differentiates,
+/// so that generation never records anything.
+#[derive(Module, Debug)]
+pub struct Vlm {
+    /// The vision tower.
+    pub visual: VisionTower,
+    /// The text decoder.
+    pub model: TextDecoder,
+    /// The head, unless it is the embedding table.
+    pub lm_head: Option<Linear>,
+    #[module(skip)]
+    config: Arc<Qwen2_5VlConfig>,
+}
+
+impl Vlm {
+    /// A model whose parameters are neither loaded nor drawn yet.
+    pub fn new(config: Qwen2_5VlConfig, device: &Device) -> Self {
+        let (d, v) = (config.text.hidden_size, config.text.vocab_size);
+        Self {
+            visual: VisionTower::new(&config.vision, device),
+            model: config.text.init(device),
+            lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
+            config: Arc::new(config),
+        }
+    }
+
+    /// A model with freshly drawn weights (normal, standard deviation 0.02 as in the family's own
+    /// `initializer_range`).
+    pub fn random(config: Qwen2_5VlConfig, seed: u64, device: &Device) -> Self {
+        weights::initialise(Self::new(config, device), 0.02, seed, device)
+    }
+
+    /// Loads a Hugging Face model directory as f32.
+    ///
+    /// # Errors
+    /// A configuration that is missing, malformed or not supported; weights that are missing,
+    /// truncated or do not fit.
+    pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, VlmError> {
+        let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+        let files = WeightFiles::open(dir)?;
+        let keys = key_map(&config);
+        weights::load(Self::new(config, device), &files, &keys, device)
+    }
+
+    /// Writes `config.json` and the weights into an existing directory, as transformers loads them.
+    ///
+    /// # Errors
+    /// Anything the file system refuses.
+    pub fn save(&self, dir: &Path, dtype: ExportDtype) -> Result<(), VlmError> {
+        let path = dir.join("config.json");
+        std::fs::write(&path, format!("{:#}\n", self.config.raw))
+            .map_err(|e| VlmError::io(&path, e))?;
+        weights::save(self, &self.keys(), dtype, MAX_SHARD_BYTES, dir)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Qwen2_5VlConfig {
+        &self.config
+    }
+
+    /// Names of the checkpoint's tensors.
+    pub fn keys(&self) -> KeyMap {
+        key_map(&self.config)
+    }
+
+    /// The device the parameters are on.
+    pub fn device(&self) -> Device {
+        self.model.norm.weight.val().device()
+    }
+
+    /// Weight of the head, tied or not.
+    ///
+    /// # Shapes
+    /// - output: `[V, D]`
+    pub fn head_weight(&self) -> Tensor<2> {
+        match &self.lm_head {
+            Some(head) => head.weight.val(),
+            None => self.model.embed_tokens.weight.val(),
+        }
+    }
+
+    /// Image features of a batch, in the order of its pictures.
+    ///
+    /// # Shapes
+    /// - output: `[N / merge², D]`
+    pub fn image_features(&self, vision: &VisionInput) -> Tensor<2> {
+        self.visual.forward(vision.patches.clone(), &vision.plan)
+    }
+
+    /// Embedded tokens, image features in their places.
+    ///
+    /// # Shapes
+    /// - features: `[N / merge², D]`
+    /// - output: `[B, T, D]`
+    pub fn embed(&self, input: &VlmInput, features: Option<Tensor<2>>) -> Tensor<3> {
+        let embedded = self.model.embed_tokens.forward(input.tokens.clone());
+        match (&input.vision, features) {
+            (Some(vision), Some(features)) => place_features(embedded, vision, features),
+            _ => embedded,
+        }
+    }
+
+    /// Runs a whole batch.
+    ///
+    /// # Shapes
+    /// - output: `[B, T, D]`, after the final norm
+    pub fn hidden(&self, input: &VlmInput) -> Tensor<3> {
+        let features = input.vision.as_ref().map(|vision| self.image_features(vision));
+        let mut x = self.embed(input, features);
+        for layer in &self.model.layers {
+            x = layer.forward(x, &input.ctx, None);
+        }
+        self.model.norm.forward(x)
+    }
+
+    /// Scores of the next token, in f32.
+    ///
+    /// # Shapes
+    /// - hidden: `[R, D]`
+    /// - output: `[R, V]`
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        hidden.matmul(self.head_weight().transpose()).cast(DType::F32)
+    }
+
+    /// Reads a batch of prompts.
+    ///
+    /// # Shapes
+    /// - output: `[B, D]`, the hidden state of each last token
+    pub fn prefill(&self, input: &VlmInput, cache: &mut KvCache) -> Tensor<2> {
+        let features = input.vision.as_ref().map(|vision| self.image_features(vision));
+        let x = self.model.forward(self.embed(input, features), &input.ctx, cache);
+        self.last_hidden(x)
+    }
+
+    /// Reads one more token of every row. `ctx.mask` must cover the whole cache.
+    ///
+    /// # Shapes
+    /// - tokens: one a row
+    /// - output: `[B, D]`
+    pub fn decode(&self, tokens: &[u32], ctx: &DecoderContext, cache: &mut KvCache) -> Tensor<2> {
+        let ids: Vec<i64> = tokens.iter().map(|t| i64::from(*t)).collect();
+        let ids = TensorData::new(ids, [tokens.len(), 1]);
+        let ids = Tensor::<2, Int>::from_data(ids, &self.device());
+        let x = self.model.forward(self.model.embed_tokens.forward(ids), ctx, cache);
+        self.last_hidden(x)
+    }
+
+    /// The rotary embedding of text positions.
+    pub fn rope(&self) -> MRope {
+        MRope::new(&self.config)
+    }
+
+    fn last_hidden(&self, x: Tensor<3>) -> Tensor<2> {
+        let [b, t, d] = x.dims();
+        self.model.norm.forward(x.narrow(1, t - 1, 1).reshape([b, d]))
+    }
+}
+
+/// Replaces the embeddings of image tokens.
+///
+/// # Shapes
+/// - embedded and output: `[B, T, D]`
+/// - features: `[N / merge², D]`
+pub fn place_features(
+    embedded: Tensor<3>,
+    vision: &VisionInput,
+    features: Tensor<2>,
+) -> Tensor<3> {
+    let [b, t, d] = embedded.dims();
+    let features = features.select(0, vision.feature.clone()).reshape([b, t, d]);
+    embedded.mask_where(vision.is_image.clone().expand([b, t, d]), features)
+}

@@ -1,0 +1,194 @@
+//! The text decoder shared by the Qwen families: pre-norm blocks of grouped attention and SwiGLU.
+
+use super::{
+    KvCache, Linear, RmsNorm, RopeTable, SwiGlu,
+    attention::{grouped_attention, merge_heads, split_heads},
+    cache::LayerCache,
+    lazy_param,
+};
+use burn::{
+    module::{Module, Param},
+    tensor::{Bool, Device, Int, Tensor},
+};
+
+/// Sizes of a [`TextDecoder`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecoderConfig {
+    /// V, rows of the embedding table.
+    pub vocab_size: usize,
+    /// D, width of the residual stream.
+    pub hidden_size: usize,
+    /// Width inside the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Number of blocks.
+    pub num_hidden_layers: usize,
+    /// H, query heads.
+    pub num_attention_heads: usize,
+    /// K, key-value heads.
+    pub num_key_value_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// ε of every RMSNorm.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// Whether the query, key and value projections have a bias.
+    pub qkv_bias: bool,
+}
+
+/// What every block of one forward pass shares.
+#[derive(Debug, Clone)]
+pub struct DecoderContext {
+    /// Rotation of each position.
+    pub rope: RopeTable,
+    /// `[B, 1, T, S]`, true where a key must not be seen; none while a batch without padding
+    /// decodes one token at a time.
+    pub mask: Option<Tensor<4, Bool>>,
+}
+
+/// Token embeddings, blocks and the final norm. The head is the model's.
+#[derive(Module, Debug)]
+pub struct TextDecoder {
+    /// The embedding table.
+    pub embed_tokens: Embedding,
+    /// The blocks, first to last.
+    pub layers: Vec<DecoderLayer>,
+    /// The norm before the head.
+    pub norm: RmsNorm,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+/// The token embedding table.
+#[derive(Module, Debug)]
+pub struct Embedding {
+    /// `[V, D]`
+    pub weight: Param<Tensor<2>>,
+}
+
+/// One block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+#[derive(Module, Debug)]
+pub struct DecoderLayer {
+    /// Norm before attention.
+    pub input_layernorm: RmsNorm,
+    /// Attention.
+    pub self_attn: SelfAttention,
+    /// Norm before the feed-forward layer.
+    pub post_attention_layernorm: RmsNorm,
+    /// Feed-forward layer.
+    pub mlp: SwiGlu,
+}
+
+/// Grouped-query self-attention with rotary positions.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// `[D] → [H · head_dim]`
+    pub q_proj: Linear,
+    /// `[D] → [K · head_dim]`
+    pub k_proj: Linear,
+    /// `[D] → [K · head_dim]`
+    pub v_proj: Linear,
+    /// `[H · head_dim] → [D]`
+    pub o_proj: Linear,
+    heads: usize,
+    kv_heads: usize,
+}
+
+impl DecoderConfig {
+    /// A decoder of this size, not yet loaded.
+    pub fn init(&self, device: &Device) -> TextDecoder {
+        TextDecoder {
+            embed_tokens: Embedding {
+                weight: lazy_param([self.vocab_size, self.hidden_size], 0.0, device),
+            },
+            layers: (0..self.num_hidden_layers).map(|_| self.layer(device)).collect(),
+            norm: RmsNorm::new(self.hidden_size, self.rms_norm_eps, device),
+            kv_heads: self.num_key_value_heads,
+            head_dim: self.head_dim,
+        }
+    }
+
+    fn layer(&self, device: &Device) -> DecoderLayer {
+        let (d, q, kv) = (
+            self.hidden_size,
+            self.num_attention_heads * self.head_dim,
+            self.num_key_value_heads * self.head_dim,
+        );
+        let norm = || RmsNorm::new(d, self.rms_norm_eps, device);
+        DecoderLayer {
+            input_layernorm: norm(),
+            self_attn: SelfAttention {
+                q_proj: Linear::new(d, q, self.qkv_bias, device),
+                k_proj: Linear::new(d, kv, self.qkv_bias, device),
+                v_proj: Linear::new(d, kv, self.qkv_bias, device),
+                o_proj: Linear::new(q, d, false, device),
+                heads: self.num_attention_heads,
+                kv_heads: self.num_key_value_heads,
+            },
+            post_attention_layernorm: norm(),
+            mlp: SwiGlu::new(d, self.intermediate_size, false, device),
+        }
+    }
+}
+
+impl Embedding {
+    /// # Shapes
+    /// - tokens: `[B, T]`
+    /// - output: `[B, T, D]`
+    pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        burn::tensor::module::embedding(self.weight.val(), tokens)
+    }
+}
+
+impl TextDecoder {
+    /// Runs all blocks, reading from and adding to the cache.
+    ///
+    /// # Shapes
+    /// - input: `[B, T, D]`, embedded tokens
+    /// - output: `[B, T, D]`, before the final norm
+    pub fn forward(&self, mut x: Tensor<3>, ctx: &DecoderContext, cache: &mut KvCache) -> Tensor<3> {
+        let t = x.dims()[1];
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(x, ctx, Some(cache.layer(index)));
+        }
+        cache.advance(t);
+        x
+    }
+
+    /// An empty cache for `batch` rows of at most `capacity` positions.
+    pub fn new_cache(&self, batch: usize, capacity: usize, device: &Device) -> KvCache {
+        KvCache::new(self.layers.len(), [batch, self.kv_heads, capacity, self.head_dim], device)
+    }
+}
+
+impl DecoderLayer {
+    /// # Shapes
+    /// - input and output: `[B, T, D]`
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        ctx: &DecoderContext,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<3> {
+        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), ctx, cache);
+        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
+}
+
+impl SelfAttention {
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        ctx: &DecoderContext,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<3> {
+        let q = ctx.rope.rotate(split_heads(self.q_proj.forward(x.clone()), self.heads));
+        let k = ctx.rope.rotate(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
+        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        let (k, v) = match cache {
+            Some((cache, at)) => cache.append(at, k, v),
+            None => (k, v),
+        };
+        self.o_proj.forward(merge_heads(grouped_attention(q, k, v, ctx.mask.as_ref())))
+    }
+}

@@ -1,0 +1,184 @@
+//! Two tapes: the model's backward pass, apart from the loss's.
+//!
+//! [`Tape::record`] runs the model and keeps what its backward needs; [`Tape::scores`] gives
+//! log-probability and entropy of the completion tokens, a few hundred rows at a time, so that a
+//! `[B, T, V]` tensor never exists. The caller differentiates any loss of those numbers, and
+//! [`Tape::backward`] turns its gradients into gradients of the parameters: in closed form through
+//! the head, then block by block.
+
+mod grads;
+mod head;
+mod targets;
+mod vjp;
+
+pub use grads::Grads;
+pub use head::{HEAD_ROWS, TokenScores};
+pub use targets::Targets;
+
+use crate::{
+    input::VlmInput,
+    model::{Vlm, place_features},
+};
+use burn::{module::Module, tensor::Tensor};
+use serde::{Deserialize, Serialize};
+use vjp::vjp;
+
+/// What is kept between the forward and the backward pass of the blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActivationRecompute {
+    /// Each block's input; a block is run again when its turn comes.
+    #[default]
+    Block,
+    /// Everything, in one autodiff graph.
+    None,
+}
+
+/// A recorded forward pass.
+pub struct Tape<'a> {
+    model: &'a Vlm,
+    input: &'a VlmInput,
+    body: Body,
+    /// `[N, D]`, hidden state of every target after the final norm.
+    selected: Tensor<2>,
+    targets: &'a Targets,
+    temperature: f64,
+}
+
+enum Body {
+    Blocks(Blocks),
+    Graph { model: Box<Vlm>, selected: Tensor<2> },
+}
+
+/// Inputs of every part of the model, without autodiff.
+struct Blocks {
+    vision: Option<VisionBlocks>,
+    layers: Vec<Tensor<3>>,
+    norm: Tensor<3>,
+}
+
+struct VisionBlocks {
+    blocks: Vec<Tensor<2>>,
+    merger: Tensor<2>,
+    features: Tensor<2>,
+}
+
+impl<'a> Tape<'a> {
+    /// Runs the model on a batch.
+    ///
+    /// `temperature` divides the logits: log-probabilities are those of the distribution that was
+    /// sampled from, before any truncation.
+    pub fn record(
+        model: &'a Vlm,
+        input: &'a VlmInput,
+        targets: &'a Targets,
+        temperature: f64,
+        recompute: ActivationRecompute,
+    ) -> Self {
+        let (body, selected) = match recompute {
+            ActivationRecompute::Block => {
+                let blocks = Blocks::record(model, input);
+                let hidden = model.model.norm.forward(blocks.norm.clone());
+                (Body::Blocks(blocks), targets.select(hidden))
+            }
+            ActivationRecompute::None => {
+                let tracked = Box::new(model.clone().train());
+                let selected = targets.select(tracked.hidden(input));
+                let plain = selected.clone().inner();
+                (Body::Graph { model: tracked, selected }, plain)
+            }
+        };
+        Self { model, input, body, selected, targets, temperature }
+    }
+
+    /// Log-probability and entropy of every target.
+    ///
+    /// # Shapes
+    /// - output: `[B, R]` each, zero where a row has no target
+    pub fn scores(&self) -> TokenScores {
+        let weight = self.model.head_weight();
+        let flat = head::forward(&self.selected, weight, self.targets.ids(), self.temperature);
+        TokenScores {
+            logp: self.targets.unflatten(flat.logp),
+            entropy: self.targets.unflatten(flat.entropy),
+        }
+    }
+
+    /// Gradients of a loss whose derivatives by [`scores`](Self::scores) are given.
+    ///
+    /// # Shapes
+    /// - d_logp, d_entropy: `[B, R]`, plain tensors
+    pub fn backward(self, d_logp: Tensor<2>, d_entropy: Option<Tensor<2>>) -> Grads {
+        let mut grads = Grads::new();
+        let upstream = head::backward(
+            &self.selected,
+            self.model.head_weight(),
+            self.targets.ids(),
+            self.temperature,
+            self.targets.flatten(d_logp),
+            d_entropy.map(|d| self.targets.flatten(d)),
+        );
+        let head = match &self.model.lm_head {
+            Some(head) => &head.weight,
+            None => &self.model.model.embed_tokens.weight,
+        };
+        grads.add(head.id, upstream.weight);
+        match self.body {
+            Body::Graph { model, selected } => {
+                let loss = (selected * upstream.hidden.autodiff()).sum();
+                grads.collect(&mut loss.backward(), model.as_ref());
+            }
+            Body::Blocks(blocks) => {
+                let hidden = self.targets.unselect(upstream.hidden, self.input);
+                blocks.backward(self.model, self.input, hidden, &mut grads);
+            }
+        }
+        grads
+    }
+}
+
+impl Blocks {
+    fn record(model: &Vlm, input: &VlmInput) -> Self {
+        let vision = input.vision.as_ref().map(|vision| {
+            let mut x = model.visual.stem(vision.patches.clone(), &vision.plan);
+            let mut blocks = Vec::with_capacity(model.visual.blocks.len());
+            for block in &model.visual.blocks {
+                blocks.push(x.clone());
+                x = block.forward(x, &vision.plan);
+            }
+            let features = model.visual.finish(x.clone(), &vision.plan);
+            VisionBlocks { blocks, merger: x, features }
+        });
+        let mut x = model.embed(input, vision.as_ref().map(|v| v.features.clone()));
+        let mut layers = Vec::with_capacity(model.model.layers.len());
+        for layer in &model.model.layers {
+            layers.push(x.clone());
+            x = layer.forward(x, &input.ctx, None);
+        }
+        Self { vision, layers, norm: x }
+    }
+
+    /// Blocks in reverse: each is run again on its saved input, and the gradient of its input is
+    /// what the block before it is given.
+    fn backward(self, model: &Vlm, input: &VlmInput, hidden: Tensor<3>, grads: &mut Grads) {
+        let text = &model.model;
+        let mut up = vjp(&text.norm, self.norm, hidden, grads, |norm, x| norm.forward(x));
+        for (layer, x) in text.layers.iter().zip(self.layers).rev() {
+            up = vjp(layer, x, up, grads, |layer, x| layer.forward(x, &input.ctx, None));
+        }
+        let embed = |table: &crate::nn::decoder::Embedding| table.forward(input.tokens.clone());
+        let (Some(saved), Some(vision)) = (self.vision, &input.vision) else {
+            vjp::of_parameters(&text.embed_tokens, up, grads, embed);
+            return;
+        };
+        let up = vjp(&text.embed_tokens, saved.features, up, grads, |table, features| {
+            place_features(embed(table), vision, features)
+        });
+        let tower = &model.visual;
+        let mut up = vjp(tower, saved.merger, up, grads, |t, x| t.finish(x, &vision.plan));
+        for (block, x) in tower.blocks.iter().zip(saved.blocks).rev() {
+            up = vjp(block, x, up, grads, |block, x| block.forward(x, &vision.plan));
+        }
+        vjp::of_parameters(tower, up, grads, |t| t.stem(vision.patches.clone(), &vision.plan));
+    }
+}

@@ -1,0 +1,137 @@
+//! A checkpoint's safetensors files: one, or shards with an index.
+
+use crate::error::VlmError;
+use burn::tensor::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// Memory-mapped weight files; a tensor is read only when asked for.
+pub struct WeightFiles {
+    dir: PathBuf,
+    maps: Vec<(PathBuf, Mmap)>,
+    /// Tensor name → (file, dtype, shape)
+    index: BTreeMap<String, (usize, Dtype, Vec<usize>)>,
+}
+
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl WeightFiles {
+    /// Opens `model.safetensors` or the shards that `model.safetensors.index.json` lists.
+    ///
+    /// # Errors
+    /// No weights, a missing shard, a truncated file, or a tensor that is not in the shard the
+    /// index names.
+    pub fn open(dir: &Path) -> Result<Self, VlmError> {
+        let index_path = dir.join(INDEX);
+        if index_path.exists() {
+            return Self::open_sharded(dir, &index_path);
+        }
+        let single = dir.join(SINGLE);
+        if !single.exists() {
+            let expected = format!("no weights here, expected {SINGLE} or {INDEX}");
+            return Err(VlmError::weights(dir, expected));
+        }
+        Self::open_files(dir, vec![single])
+    }
+
+    fn open_sharded(dir: &Path, index_path: &Path) -> Result<Self, VlmError> {
+        let bytes = std::fs::read(index_path).map_err(|e| VlmError::io(index_path, e))?;
+        let index: ShardIndex = serde_json::from_slice(&bytes)
+            .map_err(|e| VlmError::weights(index_path, e.to_string()))?;
+        let mut shards: Vec<&String> = index.weight_map.values().collect();
+        shards.sort();
+        shards.dedup();
+        for shard in &shards {
+            if !dir.join(shard).exists() {
+                let message = format!("names the shard {shard}, which is missing");
+                return Err(VlmError::weights(index_path, message));
+            }
+        }
+        let files = Self::open_files(dir, shards.iter().map(|s| dir.join(s)).collect())?;
+        for (name, shard) in &index.weight_map {
+            let found = files.index.get(name).map(|(file, ..)| &files.maps[*file].0);
+            if found != Some(&dir.join(shard)) {
+                let message = format!("says {name} is in {shard}, but it is not");
+                return Err(VlmError::weights(index_path, message));
+            }
+        }
+        Ok(files)
+    }
+
+    fn open_files(dir: &Path, paths: Vec<PathBuf>) -> Result<Self, VlmError> {
+        let mut files = Self { dir: dir.into(), maps: vec![], index: BTreeMap::new() };
+        for path in paths {
+            let file = File::open(&path).map_err(|e| VlmError::io(&path, e))?;
+            // SAFETY: the map is read-only; a file that another process truncates meanwhile
+            // would end this one with SIGBUS, as with every loader of memory-mapped weights.
+            #[allow(unsafe_code)]
+            let map = unsafe { Mmap::map(&file) }.map_err(|e| VlmError::io(&path, e))?;
+            let parsed = SafeTensors::deserialize(&map).map_err(|e| {
+                VlmError::weights(&path, format!("not a whole safetensors file: {e}"))
+            })?;
+            for (name, view) in parsed.iter() {
+                let entry = (files.maps.len(), view.dtype(), view.shape().to_vec());
+                files.index.insert(name.to_owned(), entry);
+            }
+            files.maps.push((path, map));
+        }
+        Ok(files)
+    }
+
+    /// The directory the files are in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Every tensor: name, dtype as the file spells it, and shape.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, String, &[usize])> {
+        self.index.iter().map(|(name, (_, dtype, shape))| (name.as_str(), format!("{dtype:?}"), shape.as_slice()))
+    }
+
+    /// The shape of `name` in the file.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.index.get(name).map(|(_, _, shape)| shape.as_slice())
+    }
+
+    /// Reads the values of a tensor as f32.
+    ///
+    /// # Errors
+    /// A tensor that is not there, or whose dtype is not f32, f16 or bf16.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, VlmError> {
+        let missing = || VlmError::weights(&self.dir, format!("no tensor is called {name}"));
+        let (file, ..) = self.index.get(name).ok_or_else(missing)?;
+        let (path, map) = &self.maps[*file];
+        let parsed =
+            SafeTensors::deserialize(map).map_err(|e| VlmError::weights(path, e.to_string()))?;
+        let view = parsed.tensor(name).map_err(|e| VlmError::weights(path, e.to_string()))?;
+        to_f32(&view).ok_or_else(|| {
+            let found = view.dtype();
+            VlmError::weights(path, format!("{name} is {found:?}, expected F32, F16 or BF16"))
+        })
+    }
+}
+
+fn to_f32(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let bytes = view.data();
+    let pairs = bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
+    Some(match view.dtype() {
+        Dtype::F32 => {
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        }
+        Dtype::F16 => pairs.map(|b| f16::from_le_bytes(b).to_f32()).collect(),
+        Dtype::BF16 => pairs.map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+        _ => return None,
+    })
+}

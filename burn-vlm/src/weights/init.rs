@@ -1,0 +1,53 @@
+//! Fresh weights, the same on every machine for the same seed.
+
+use super::named::{TensorMapper, map_tensors};
+use crate::generate::rng::{mix, uniform};
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Tensor, TensorData},
+};
+
+/// Draws matrices from a normal distribution of standard deviation `std`; norms become one and
+/// biases zero.
+pub fn initialise<M: Module>(module: M, std: f64, seed: u64, device: &Device) -> M {
+    map_tensors(module, &mut Draw { std, seed, device })
+}
+
+struct Draw<'a> {
+    std: f64,
+    seed: u64,
+    device: &'a Device,
+}
+
+impl TensorMapper for Draw<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+        if D < 2 {
+            return None;
+        }
+        let key = path.bytes().fold(self.seed, |key, byte| mix(key, u64::from(byte)));
+        let shape = param.lazy_shape();
+        let values = normal(key, shape.num_elements()).map(|z| (z * self.std) as f32);
+        Some(Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), shape), self.device))
+    }
+}
+
+/// `n` standard normal numbers by the method of Box and Muller.
+fn normal(key: u64, n: usize) -> impl Iterator<Item = f64> {
+    (0..n).map(move |i| {
+        let [radius, angle] = [0, 1].map(|side| uniform(mix(mix(key, i as u64), side)));
+        (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal;
+
+    #[test]
+    fn draws_have_the_moments_of_a_normal_distribution() {
+        let values: Vec<f64> = normal(7, 100_000).collect();
+        let mean = values.iter().sum::<f64>() / 1e5;
+        let variance = values.iter().map(|x| x * x).sum::<f64>() / 1e5;
+        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
+    }
+}

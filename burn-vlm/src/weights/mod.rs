@@ -1,0 +1,57 @@
+//! Weights between files and modules, by name.
+
+mod export;
+mod file;
+mod init;
+mod load;
+mod named;
+
+pub use export::{ExportDtype, save};
+pub use file::WeightFiles;
+pub use init::initialise;
+pub use load::{LoadReport, load};
+pub use named::{NamedShape, for_each_tensor, map_tensors, shapes};
+
+/// How the parameters of a module are called in a checkpoint.
+///
+/// The path of a parameter in our module is its name but for the prefixes listed, so one table
+/// serves both directions.
+#[derive(Debug, Clone)]
+pub struct KeyMap {
+    /// `[ours, the hub's, newer files']`, the first match wins.
+    pub prefixes: &'static [[&'static str; 3]],
+    /// Parameters whose shape in the file differs from ours, with the file's shape.
+    pub file_shapes: Vec<(String, Vec<usize>)>,
+    /// Tensors a file may hold that the model has no use for.
+    pub ignored: Vec<String>,
+}
+
+impl KeyMap {
+    /// The hub's name of our parameter `path`.
+    pub fn to_hub(&self, path: &str) -> String {
+        for [ours, hub, _] in self.prefixes {
+            if let Some(rest) = path.strip_prefix(ours) {
+                return format!("{hub}{rest}");
+            }
+        }
+        path.to_owned()
+    }
+
+    /// Our path of the tensor `name` of a file, of either generation.
+    pub fn to_ours(&self, name: &str) -> String {
+        for newer in [2, 1] {
+            for row in self.prefixes {
+                if let Some(rest) = name.strip_prefix(row[newer]) {
+                    return format!("{}{rest}", row[0]);
+                }
+            }
+        }
+        name.to_owned()
+    }
+
+    /// The shape that the tensor of parameter `path` has in a file.
+    pub fn file_shape(&self, path: &str, ours: &[usize]) -> Vec<usize> {
+        let special = self.file_shapes.iter().find(|(name, _)| name == path);
+        special.map_or_else(|| ours.to_vec(), |(_, shape)| shape.clone())
+    }
+}

@@ -1,0 +1,113 @@
+//! Walking a module's parameters with their names.
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
+    tensor::Tensor,
+};
+
+/// A parameter as it stands in the module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedShape {
+    /// Path in the module, as `model.layers.0.mlp.up_proj.weight`.
+    pub path: String,
+    /// Shape of the tensor.
+    pub shape: Vec<usize>,
+    /// Its id in gradients.
+    pub id: ParamId,
+}
+
+impl NamedShape {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Names and shapes of all float parameters, in module order; initialises none of them.
+pub fn shapes<M: Module>(module: &M) -> Vec<NamedShape> {
+    #[derive(Default)]
+    struct Shapes {
+        path: Vec<String>,
+        found: Vec<NamedShape>,
+    }
+    impl ModuleVisitor for Shapes {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.push(NamedShape {
+                path: self.path.join("."),
+                shape: param.lazy_shape().to_vec(),
+                id: param.id,
+            });
+        }
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+    }
+    let mut visitor = Shapes::default();
+    module.visit(&mut visitor);
+    visitor.found
+}
+
+/// What [`for_each_tensor`] calls with every parameter.
+pub trait TensorVisitor {
+    /// `path` as in [`NamedShape::path`].
+    fn visit<const D: usize>(&mut self, path: &str, id: ParamId, tensor: Tensor<D>);
+}
+
+/// Calls the visitor with every float parameter, in module order.
+pub fn for_each_tensor<M: Module, V: TensorVisitor>(module: &M, visitor: &mut V) {
+    struct Walk<'a, V> {
+        path: Vec<String>,
+        inner: &'a mut V,
+    }
+    impl<V: TensorVisitor> ModuleVisitor for Walk<'_, V> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.inner.visit(&self.path.join("."), param.id, param.val());
+        }
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+    }
+    module.visit(&mut Walk { path: vec![], inner: visitor });
+}
+
+/// What [`map_tensors`] calls with every parameter.
+pub trait TensorMapper {
+    /// The new value of a parameter; none keeps it. The parameter may be read through `param`,
+    /// which initialises it.
+    fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>>;
+}
+
+/// Replaces float parameters, keeping their ids.
+pub fn map_tensors<M: Module, T: TensorMapper>(module: M, mapper: &mut T) -> M {
+    struct Walk<'a, T> {
+        path: Vec<String>,
+        inner: &'a mut T,
+    }
+    impl<T: TensorMapper> ModuleMapper for Walk<'_, T> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match self.inner.map(&self.path.join("."), &param) {
+                // `set_require_grad` marks a plain tensor as trainable once it meets autodiff.
+                Some(value) => Param::initialized(param.id, value).set_require_grad(true),
+                None => param,
+            }
+        }
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+    }
+    module.map(&mut Walk { path: vec![], inner: mapper })
+}
