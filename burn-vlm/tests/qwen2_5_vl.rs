@@ -118,9 +118,8 @@ fn greedy_decoding_with_the_cache() {
                 key: SampleKey { seed: 0, step: 0, prompt: 0, draw: 0 },
             })
             .collect();
-        // The reference took the repetition penalty from the checkpoint's generation_config.json.
-        let sampling = Sampling { repetition_penalty: 1.05, ..Sampling::greedy(16) };
-        let generator = Generator { model, sampling, stop: &[], max_batch: 8 };
+        let generator =
+            Generator { model, sampling: Sampling::greedy(16), stop: &[], max_batch: 8 };
         let done = generator.generate(&requests, &mut |_| ()).unwrap();
         let tokens: Vec<i64> =
             done.iter().flat_map(|c| c.tokens.iter().map(|t| i64::from(*t))).collect();
