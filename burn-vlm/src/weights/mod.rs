@@ -10,7 +10,7 @@ pub use export::{ExportDtype, save};
 pub use file::WeightFiles;
 pub use init::initialise;
 pub use load::{LoadReport, load};
-pub use named::{NamedShape, for_each_tensor, map_tensors, shapes};
+pub use named::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes};
 
 /// How the parameters of a module are called in a checkpoint.
 ///

@@ -1,0 +1,18 @@
+//! Every token is worth the same: demonstrations.
+
+use super::AdvantageEstimator;
+use crate::types::{Credit, Needs, ScoredBatch};
+
+/// `A = value`
+#[derive(Debug, Clone, Copy)]
+pub struct Constant(pub f64);
+
+impl AdvantageEstimator for Constant {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn estimate(&self, batch: &ScoredBatch) -> Credit {
+        Credit::per_sample(batch, std::iter::repeat(self.0))
+    }
+}

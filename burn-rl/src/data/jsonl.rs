@@ -1,0 +1,158 @@
+//! Rows of a JSONL file, in both forms of the seed systems.
+
+use crate::{config::OnError, error::RlError};
+use burn::data::dataset::Dataset;
+use burn_vlm::text::{Message, place_images};
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// One row: a conversation up to the response, the gold answer, and the pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataRow {
+    /// `id`, or `line-<n>` where the row has none.
+    pub id: String,
+    /// The turns the model reads.
+    pub messages: Vec<Message>,
+    /// A last turn of the assistant: what the row demonstrates.
+    pub target: Option<String>,
+    /// The gold answer, if there is one.
+    pub answer: Option<String>,
+    /// Picture files, in the order of their marks.
+    pub images: Vec<PathBuf>,
+    /// Line of the file, from 1.
+    pub line: usize,
+}
+
+/// All rows of a file.
+pub struct JsonlDataset {
+    path: PathBuf,
+    rows: Vec<DataRow>,
+    /// Rows left out, each with its reason.
+    pub skipped: Vec<RlError>,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(default)]
+    id: Option<Value>,
+    #[serde(default)]
+    conversations: Option<Vec<Turn>>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    answer: Option<Value>,
+    #[serde(default)]
+    image_urls: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    role: String,
+    content: String,
+}
+
+impl JsonlDataset {
+    /// Reads a file; pictures stay on disk, but must exist.
+    ///
+    /// # Errors
+    /// A row that cannot be used, with its line, unless `on_error` skips it; a file without rows.
+    pub fn open(path: &Path, on_error: OnError) -> Result<Self, RlError> {
+        let bytes = std::fs::read(path).map_err(|e| RlError::io(path, e))?;
+        let dir = path.parent().unwrap_or(Path::new(""));
+        let mut set = Self { path: path.into(), rows: vec![], skipped: vec![] };
+        for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match parse(line, i + 1, dir).map_err(|message| set.error(i + 1, message)) {
+                Ok(row) => set.rows.push(row),
+                Err(error) if on_error == OnError::Skip => set.skipped.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match set.rows.is_empty() {
+            true => Err(set.error(1, "no usable row in this file".into())),
+            false => Ok(set),
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error about one line of this file.
+    pub fn error(&self, line: usize, message: String) -> RlError {
+        RlError::Data { path: self.path.clone(), line, message }
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> &[DataRow] {
+        &self.rows
+    }
+
+    /// Keeps the rows that `keep` says; the others are counted as skipped, with the reason.
+    pub fn retain(&mut self, mut check: impl FnMut(&DataRow) -> Result<(), RlError>) {
+        let mut skipped = vec![];
+        self.rows.retain(|row| match check(row) {
+            Ok(()) => true,
+            Err(error) => {
+                skipped.push(error);
+                false
+            }
+        });
+        self.skipped.extend(skipped);
+    }
+}
+
+impl Dataset<DataRow, RlError> for JsonlDataset {
+    fn get(&self, index: usize) -> Result<DataRow, RlError> {
+        Ok(self.rows[index].clone())
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+fn parse(line: &[u8], number: usize, dir: &Path) -> Result<DataRow, String> {
+    let fields: Fields =
+        serde_json::from_slice(line).map_err(|e| format!("not a data row: {e}"))?;
+    let mut messages = match (fields.conversations, fields.message) {
+        (Some(turns), None) => {
+            turns.iter().map(|t| Message::with_image_marks(&t.role, &t.content)).collect::<Vec<_>>()
+        }
+        (None, Some(json)) => serde_json::from_str(&json).map_err(|e| format!("message: {e}"))?,
+        _ => return Err("expected either `conversations` or `message`".into()),
+    };
+    let target = match messages.last() {
+        Some(last) if last.role == "assistant" => messages.pop().map(|m| m.plain_text()),
+        _ => None,
+    };
+    if messages.is_empty() {
+        return Err("the conversation has no turn to answer".into());
+    }
+    place_images(&mut messages, fields.image_urls.len()).map_err(|e| e.to_string())?;
+    let images: Vec<PathBuf> = fields.image_urls.iter().map(|url| image_path(url, dir)).collect();
+    if let Some(missing) = images.iter().find(|path| !path.is_file()) {
+        return Err(format!("image {} does not exist", missing.display()));
+    }
+    let text = |value: Value, key: &str| match value {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(format!("`{key}` is {other}, expected a string")),
+    };
+    let answer = fields.answer.filter(|v| !v.is_null()).map(|v| text(v, "answer")).transpose()?;
+    if answer.as_ref().is_none_or(|a| a.trim().is_empty()) && target.is_none() {
+        return Err("the row has no `answer`".into());
+    }
+    let id = fields.id.map(|v| text(v, "id")).transpose()?;
+    let id = id.unwrap_or_else(|| format!("line-{number}"));
+    Ok(DataRow { id, messages, target, answer, images, line: number })
+}
+
+/// A path relative to the data file, or the path of a `file://` address.
+fn image_path(url: &str, dir: &Path) -> PathBuf {
+    dir.join(url.strip_prefix("file://").unwrap_or(url))
+}

@@ -1,0 +1,9 @@
+//! From a data file to prompts, in an order that a resumed run repeats.
+
+mod encode;
+mod jsonl;
+mod order;
+
+pub use encode::{Encoder, PromptSet};
+pub use jsonl::{DataRow, JsonlDataset};
+pub use order::Order;

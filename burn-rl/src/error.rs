@@ -1,0 +1,66 @@
+//! The one error type of this crate.
+
+use burn_rewards::RewardError;
+use burn_vlm::VlmError;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between a data file and a trained model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RlError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's own message.
+        source: std::io::Error,
+    },
+    /// A data row cannot be used.
+    #[error("{path}:{line}: {message}")]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// A configuration that makes no sense: key, what was found, what was expected.
+    #[error("{0}")]
+    Config(String),
+    /// A checkpoint cannot be read.
+    #[error("{path}: {message}")]
+    Checkpoint {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// The model, a picture or a prompt.
+    #[error(transparent)]
+    Vlm(#[from] VlmError),
+    /// A reward.
+    #[error(transparent)]
+    Reward(#[from] RewardError),
+    /// Training cannot go on.
+    #[error("{0}")]
+    Training(String),
+}
+
+impl RlError {
+    /// Wraps an IO error with the path it concerns.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().into(), source }
+    }
+
+    /// Whether the input or the configuration is at fault, rather than the run.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } | Self::Reward(_) => true,
+            Self::Vlm(error) => !matches!(error, VlmError::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound),
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Training(_) => false,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Groups that teach nothing.
+
+use super::{Filter, Verdict};
+use crate::types::Group;
+
+/// Drops groups whose completions all have the same reward: their advantages are zero, and all
+/// they do is make the mean over tokens smaller.
+#[derive(Debug, Clone, Copy)]
+pub struct ZeroVariance;
+
+impl Filter for ZeroVariance {
+    fn judge(&self, group: &Group) -> Verdict {
+        if is_zero_variance(group) { Verdict::Drop("zero_variance") } else { Verdict::Keep }
+    }
+}
+
+/// Whether all completions have the same reward.
+pub fn is_zero_variance(group: &Group) -> bool {
+    group.rollouts.windows(2).all(|pair| pair[0].reward.value == pair[1].reward.value)
+}

@@ -1,0 +1,167 @@
+//! AdamW on named parameters.
+//!
+//! Burn's own AdamW does the arithmetic. Its state is kept here by parameter name, because names
+//! survive a restart and Burn's parameter ids do not; and the gradient is clipped here by its
+//! global norm, because Burn clips each tensor by its own.
+
+use crate::{config::OptimConfig, error::RlError};
+use burn::{
+    module::Param,
+    optim::{AdamW as BurnAdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer},
+    tensor::{DType, Device, Tensor, TensorData},
+};
+use burn_vlm::{
+    Vlm,
+    tape::Grads,
+    weights::{NamedShape, TensorMapper, map_tensors, shapes},
+};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+const FILE: &str = "optimizer.safetensors";
+
+/// Decoupled weight decay ([arXiv:1711.05101](https://arxiv.org/abs/1711.05101)); moments in f32.
+pub struct AdamW {
+    decayed: BurnAdamW,
+    plain: BurnAdamW,
+    max_grad_norm: f64,
+    /// State of each parameter, flattened, by its path.
+    state: BTreeMap<String, AdamWState<1>>,
+}
+
+impl AdamW {
+    /// An optimiser that has seen nothing yet.
+    pub fn new(config: &OptimConfig) -> Self {
+        let build = |weight_decay| {
+            AdamWConfig::new()
+                .with_beta_1(config.beta1)
+                .with_beta_2(config.beta2)
+                .with_epsilon(config.epsilon)
+                .with_weight_decay(weight_decay)
+                .build()
+        };
+        Self {
+            decayed: build(config.weight_decay),
+            plain: build(0.0),
+            max_grad_norm: config.max_grad_norm,
+            state: BTreeMap::new(),
+        }
+    }
+
+    /// Clips the gradients and moves the model. Returns the new model and the norm of the gradients
+    /// before clipping; a norm that is not finite leaves everything as it was.
+    pub fn step(&mut self, model: Vlm, grads: Grads, lr: f64) -> (Vlm, f64) {
+        let norm = global_norm(&model, &grads);
+        if !norm.is_finite() {
+            return (model, norm);
+        }
+        let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
+        let factor = if clip { self.max_grad_norm / norm } else { 1.0 };
+        let mut step = Step { optimizer: self, grads, lr, factor };
+        (map_tensors(model, &mut step), norm)
+    }
+
+    /// Writes the moments of every parameter.
+    ///
+    /// # Errors
+    /// Anything the file system refuses.
+    pub fn save(&self, dir: &Path) -> Result<(), RlError> {
+        let path = dir.join(FILE);
+        let mut tensors = Vec::with_capacity(2 * self.state.len());
+        let mut metadata = HashMap::new();
+        for (name, state) in &self.state {
+            let momentum = &state.momentum;
+            metadata.insert(name.clone(), momentum.time.to_string());
+            for (kind, moment) in [("exp_avg", &momentum.moment_1), ("exp_avg_sq", &momentum.moment_2)] {
+                let values = moment.to_data();
+                let bytes: Vec<u8> = values.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+                tensors.push((format!("{kind}.{name}"), bytes));
+            }
+        }
+        let view = |bytes| TensorView::new(Dtype::F32, vec![<[u8]>::len(bytes) / 4], bytes);
+        let broken = |e: safetensors::SafeTensorError| match e {
+            safetensors::SafeTensorError::IoError(e) => RlError::io(&path, e),
+            other => RlError::Checkpoint { path: path.clone(), message: other.to_string() },
+        };
+        let views = tensors
+            .iter()
+            .map(|(name, bytes)| Ok((name, view(bytes)?)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(broken)?;
+        safetensors::serialize_to_file(views, Some(metadata), &path).map_err(broken)
+    }
+
+    /// Reads what [`save`](Self::save) wrote for `model`.
+    ///
+    /// # Errors
+    /// A file that is not whole or has other parameters than `model`.
+    pub fn load(&mut self, dir: &Path, model: &Vlm, device: &Device) -> Result<(), RlError> {
+        let path = dir.join(FILE);
+        let broken = |message: String| RlError::Checkpoint { path: path.clone(), message };
+        let bytes = std::fs::read(&path).map_err(|e| RlError::io(&path, e))?;
+        let (_, header) =
+            SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
+        let times = header.metadata().clone().unwrap_or_default();
+        let lengths: HashMap<String, usize> =
+            shapes(model).into_iter().map(|p: NamedShape| (p.path.clone(), p.len())).collect();
+        self.state.clear();
+        for (name, time) in times {
+            let time = time.parse().map_err(|_| broken(format!("step count of {name}")))?;
+            let moment = |kind: &str| -> Result<Tensor<1>, RlError> {
+                let key = format!("{kind}.{name}");
+                let view = file.tensor(&key).map_err(|e| broken(format!("{key}: {e}")))?;
+                let values: Vec<f32> = view
+                    .data()
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                    .collect();
+                let n = values.len();
+                match lengths.get(&name) == Some(&n) {
+                    true => Ok(Tensor::from_data(TensorData::new(values, [n]), device)),
+                    false => Err(broken(format!("{key} has {n} values, which the model has not"))),
+                }
+            };
+            let momentum =
+                AdaptiveMomentumState::new(time, moment("exp_avg")?, moment("exp_avg_sq")?);
+            self.state.insert(name.clone(), AdamWState::new(momentum));
+        }
+        Ok(())
+    }
+}
+
+/// √Σ g² over all parameters, in f64 over f32 sums of each tensor.
+fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
+    let square = |param: &NamedShape| match param.shape.len() {
+        1 => grads.get::<1>(param.id).map(|g| g.square().sum().into_scalar::<f32>()),
+        _ => grads.get::<2>(param.id).map(|g| g.square().sum().into_scalar::<f32>()),
+    };
+    shapes(model).iter().filter_map(square).map(f64::from).sum::<f64>().sqrt()
+}
+
+struct Step<'a> {
+    optimizer: &'a mut AdamW,
+    grads: Grads,
+    lr: f64,
+    factor: f64,
+}
+
+impl TensorMapper for Step<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+        let grad = self.grads.remove::<D>(param.id)?;
+        let shape = grad.dims();
+        let n: usize = shape.iter().product();
+        let flat = |x: Tensor<D>| x.reshape([n]);
+        let grad = flat(grad).cast(DType::F32).mul_scalar(self.factor);
+        let rule = if D > 1 { &self.optimizer.decayed } else { &self.optimizer.plain };
+        let state = self.optimizer.state.remove(path);
+        let (value, state) = rule.step(self.lr, flat(param.val()), grad, state);
+        if let Some(state) = state {
+            self.optimizer.state.insert(path.to_owned(), state);
+        }
+        Some(value.reshape(shape))
+    }
+}

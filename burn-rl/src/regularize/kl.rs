@@ -1,0 +1,59 @@
+//! Staying near a reference model.
+
+use super::Regularizer;
+use crate::{
+    loss::{LossInput, TokenLoss},
+    types::Needs,
+};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Estimators of `KL(π‖ref)` from one sample, with `d = log p − log p_ref`
+/// (<http://joschu.net/blog/kl-approx.html>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KlEstimator {
+    /// `d`: unbiased as a value; as a loss its expected gradient on policy is zero.
+    K1,
+    /// `d² / 2`: biased as a value; its gradient on policy is that of the KL.
+    K2,
+    /// `exp(−d) − 1 + d`: unbiased and never negative; what GRPO uses.
+    #[default]
+    K3,
+}
+
+impl KlEstimator {
+    /// The estimate for every token.
+    pub fn token_kl(self, logp: Tensor<2>, ref_logp: Tensor<2>) -> Tensor<2> {
+        let d = logp - ref_logp;
+        match self {
+            Self::K1 => d,
+            Self::K2 => d.square().mul_scalar(0.5),
+            Self::K3 => d.clone().neg().exp() - 1.0 + d,
+        }
+    }
+}
+
+/// `β · KL(π‖ref)` in the loss.
+#[derive(Debug, Clone, Copy)]
+pub struct Kl {
+    /// The estimator.
+    pub estimator: KlEstimator,
+    /// β
+    pub beta: f64,
+}
+
+impl Regularizer for Kl {
+    fn needs(&self) -> Needs {
+        Needs { ref_logp: true, ..Needs::default() }
+    }
+
+    fn token_loss(&self, x: &LossInput) -> TokenLoss {
+        let reference = x.ref_logp.clone().expect("the recipe's needs include the reference");
+        let kl = self.estimator.token_kl(x.logp.clone(), reference);
+        TokenLoss {
+            loss: kl.clone().mul_scalar(self.beta),
+            stats: vec![("policy/kl_ref", kl.inner())],
+        }
+    }
+}
