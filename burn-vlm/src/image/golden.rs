@@ -1,0 +1,90 @@
+//! Reading the reference numbers of `tests/golden/preproc`.
+
+use image::RgbImage;
+use safetensors::SafeTensors;
+
+use super::{Alpha, load};
+
+const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/preproc");
+
+/// The reference pictures that every decoder reads alike.
+pub const PNGS: [&str; 8] = [
+    "wide_97x41.png",
+    "tall_33x120.png",
+    "square_64.png",
+    "big_301x203.png",
+    "tiny_9x7.png",
+    "gray_70x42.png",
+    "rgba_60x48.png",
+    "palette_84x56.png",
+];
+
+pub fn path(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(DIR).join(name)
+}
+
+/// A reference picture, alpha composited over white.
+pub fn picture(name: &str) -> RgbImage {
+    load(&path("images").join(name), Alpha::OverWhite).unwrap()
+}
+
+pub struct Tensor {
+    pub shape: Vec<usize>,
+    pub bytes: Vec<u8>,
+}
+
+pub fn tensor(name: &str) -> Tensor {
+    let file = std::fs::read(path("qwen2_vl.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    let view = tensors.tensor(name).unwrap();
+    Tensor {
+        shape: view.shape().to_vec(),
+        bytes: view.data().to_vec(),
+    }
+}
+
+impl Tensor {
+    fn read<T, const N: usize>(&self, from: fn([u8; N]) -> T) -> Vec<T> {
+        self.bytes
+            .chunks_exact(N)
+            .map(|b| from(b.try_into().unwrap()))
+            .collect()
+    }
+
+    pub fn f32s(&self) -> Vec<f32> {
+        self.read(f32::from_le_bytes)
+    }
+
+    pub fn f64s(&self) -> Vec<f64> {
+        self.read(f64::from_le_bytes)
+    }
+
+    pub fn i64s(&self) -> Vec<i64> {
+        self.read(i64::from_le_bytes)
+    }
+}
+
+/// The rows of the table whose title starts with `title`.
+pub fn table(title: &str) -> Vec<Vec<i64>> {
+    let text = std::fs::read_to_string(path("tables.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (_, rows) = json
+        .as_object()
+        .unwrap()
+        .iter()
+        .find(|(k, _)| k.starts_with(title))
+        .unwrap();
+    serde_json::from_value(rows.clone()).unwrap()
+}
+
+pub fn assert_close(got: impl Iterator<Item = f32>, expected: &[f32], tolerance: f32, what: &str) {
+    let mut count = 0;
+    for (i, (got, want)) in got.zip(expected).enumerate() {
+        assert!(
+            (got - want).abs() <= tolerance,
+            "{what}[{i}]: {got} instead of {want}"
+        );
+        count += 1;
+    }
+    assert_eq!(count, expected.len(), "{what}");
+}

@@ -1,0 +1,19 @@
+//! Pictures on the host: a file becomes RGB bytes, resized bytes, normalised numbers, patches.
+//!
+//! Everything here reproduces Pillow's and `transformers`' arithmetic, because a vision tower was
+//! trained on exactly those numbers.
+
+pub mod decode;
+#[cfg(test)]
+pub(crate) mod golden;
+mod jpeg;
+pub mod normalize;
+pub mod patchify;
+pub mod resize;
+pub mod smart_resize;
+
+pub use decode::{Alpha, MAX_PIXELS, decode, load};
+pub use normalize::Normalization;
+pub use patchify::{ImagePatches, PatchLayout, patchify};
+pub use resize::resize_bicubic;
+pub use smart_resize::smart_resize;

@@ -1,0 +1,280 @@
+//! Rendering a conversation with the model's own chat template.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Value, context};
+use serde_json::Value as Json;
+
+use super::message::{Content, Message};
+use super::{ProcessorFiles, Tokenizer, python, special, stop};
+use crate::error::VlmError;
+
+const NAME: &str = "chat";
+
+/// The tokens that `transformers` offers to a template under their own names.
+const NAMED_TOKENS: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
+
+/// A Jinja chat template, rendered as `transformers` does: `trim_blocks`, `lstrip_blocks`, loop
+/// controls, Python's string and dictionary methods, `tojson`, `raise_exception`, `strftime_now`.
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+    source: String,
+    origin: PathBuf,
+    tokens: BTreeMap<String, String>,
+    /// A content may be a string.
+    takes_text: bool,
+    /// A content may be a list of parts.
+    takes_parts: bool,
+}
+
+impl ChatTemplate {
+    /// The template of a model: `chat_template.jinja`, else `chat_template.json`, else the
+    /// `chat_template` of `tokenizer_config.json`, which may be one template or a list of
+    /// `{"name", "template"}` of which `default` is taken.
+    ///
+    /// # Errors
+    /// There is none, or it is no valid template.
+    pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
+        if let Some(source) = files.text("chat_template.jinja")? {
+            return Self::new(source, &files.path("chat_template.jinja"), files);
+        }
+        for name in ["chat_template.json", "tokenizer_config.json"] {
+            if let Some(source) = template_in(&files.json(name)?, &files.path(name))? {
+                return Self::new(&source, &files.path(name), files);
+            }
+        }
+        Err(VlmError::config(
+            files.path(""),
+            "no chat template: neither chat_template.jinja, nor the key chat_template in chat_template.json or tokenizer_config.json",
+        ))
+    }
+
+    /// The template in `path`: a JSON file with the key `chat_template`, or Jinja itself. The
+    /// tokens that it may name come from `files`.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no valid template.
+    pub fn from_file(path: &Path, files: &ProcessorFiles) -> Result<Self, VlmError> {
+        let text = std::fs::read_to_string(path).map_err(|error| VlmError::io(path, error))?;
+        if path.extension().is_none_or(|extension| extension != "json") {
+            return Self::new(&text, path, files);
+        }
+        let json = serde_json::from_str(&text)
+            .map_err(|error| VlmError::config(path, format!("not JSON: {error}")))?;
+        let missing = || VlmError::config(path, "the key chat_template is missing");
+        Self::new(
+            &template_in(&Some(json), path)?.ok_or_else(missing)?,
+            path,
+            files,
+        )
+    }
+
+    /// The template `source`, called `origin` in messages.
+    ///
+    /// # Errors
+    /// It is no valid template, or `tokenizer_config.json` is no JSON.
+    pub fn new(source: &str, origin: &Path, files: &ProcessorFiles) -> Result<Self, VlmError> {
+        let mut environment = Environment::new();
+        let invalid = |error: minijinja::Error| {
+            VlmError::config(origin, format!("the chat template is invalid: {error}"))
+        };
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build();
+        environment.set_syntax(syntax.map_err(invalid)?);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("tojson", python::tojson);
+        environment.add_function("raise_exception", python::raise_exception);
+        environment.add_function("strftime_now", python::strftime_now);
+        environment
+            .add_template_owned(NAME, source.to_owned())
+            .map_err(invalid)?;
+
+        let mut tokens = BTreeMap::new();
+        for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+            let json = files.json(name)?.unwrap_or_default();
+            let named = NAMED_TOKENS.iter().filter_map(|key| {
+                stop::token_text(&json[key]).map(|token| (String::from(*key), token.to_owned()))
+            });
+            tokens.extend(named);
+        }
+        let mut template = Self {
+            environment,
+            source: source.to_owned(),
+            origin: origin.into(),
+            tokens,
+            takes_text: true,
+            takes_parts: true,
+        };
+        template.takes_parts = template.shows_probe(true);
+        // A template that fails on everything shows its own message when it is used.
+        template.takes_text = template.shows_probe(false) || !template.takes_parts;
+        Ok(template)
+    }
+
+    /// Whether a text comes out when it is given as a list of parts, or as a string.
+    fn shows_probe(&self, as_parts: bool) -> bool {
+        const PROBE: &str = "2f6b1c";
+        let message = value(&Message::text("user", PROBE), as_parts);
+        self.render_values(vec![message], false)
+            .is_ok_and(|text| text.contains(PROBE))
+    }
+
+    /// The conversation as one text, which ends with the opening of the assistant's turn if
+    /// `add_generation_prompt`. Turns without pictures are given to the template as strings where
+    /// it takes strings.
+    ///
+    /// # Errors
+    /// The template refuses the conversation, or takes only text and there are pictures.
+    pub fn render(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, VlmError> {
+        let images: usize = messages.iter().map(Message::image_count).sum();
+        if images > 0 && !self.takes_parts {
+            return Err(VlmError::Text(format!(
+                "{}: the chat template takes text only, but the conversation shows {images} images",
+                self.origin.display()
+            )));
+        }
+        let as_parts = |message: &Message| message.image_count() > 0 || !self.takes_text;
+        let values = messages
+            .iter()
+            .map(|message| value(message, as_parts(message)))
+            .collect();
+        self.render_values(values, add_generation_prompt)
+            .map_err(|error| {
+                let place = self.origin.display();
+                VlmError::Text(format!(
+                    "{place}: the chat template refused the conversation: {error}"
+                ))
+            })
+    }
+
+    fn render_values(
+        &self,
+        messages: Vec<Value>,
+        add_generation_prompt: bool,
+    ) -> Result<String, minijinja::Error> {
+        let tokens = self
+            .tokens
+            .iter()
+            .map(|(name, token)| (name.clone(), Value::from(token)));
+        let mut context: BTreeMap<String, Value> = tokens.collect();
+        context.insert("messages".into(), Value::from(messages));
+        context.insert(
+            "add_generation_prompt".into(),
+            Value::from(add_generation_prompt),
+        );
+        context.insert("tools".into(), Value::from(()));
+        context.insert("documents".into(), Value::from(()));
+        self.environment.get_template(NAME)?.render(context)
+    }
+
+    /// The tokens of the conversation. Special tokens are those that the template wrote; one that
+    /// is spelled in a message's content is text.
+    ///
+    /// # Errors
+    /// As [`render`](Self::render); or a role spells a special token.
+    pub fn encode(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<Vec<u32>, VlmError> {
+        let specials = tokenizer.specials();
+        if let Some(message) = messages
+            .iter()
+            .find(|message| specials.occur_in(&message.role))
+        {
+            let role = &message.role;
+            return Err(VlmError::Text(format!(
+                "the role {role:?} contains a special token"
+            )));
+        }
+        let parts = || messages.iter().flat_map(|message| &message.content);
+        let texts = || {
+            parts().filter_map(|part| match part {
+                Content::Text(text) => Some(text.as_str()),
+                Content::Image => None,
+            })
+        };
+        if texts().all(|text| specials.interruptions(text).is_empty()) {
+            return tokenizer.encode_template(&self.render(messages, add_generation_prompt)?, None);
+        }
+        let roles = messages.iter().map(|message| message.role.as_str());
+        let all: Vec<&str> = texts().chain(roles).chain([self.source.as_str()]).collect();
+        let guard = special::unused_character(all.into_iter()).ok_or_else(|| {
+            VlmError::Text("the conversation uses every private character of Unicode".into())
+        })?;
+        let mut guarded = messages.to_vec();
+        for part in guarded.iter_mut().flat_map(|message| &mut message.content) {
+            if let Content::Text(text) = part {
+                *text = special::interrupt(text, &specials.interruptions(text), guard);
+            }
+        }
+        let rendered = self.render(&guarded, add_generation_prompt)?;
+        tokenizer.encode_template(&rendered, Some(guard))
+    }
+}
+
+/// A message as the template sees it.
+fn value(message: &Message, as_parts: bool) -> Value {
+    let part = |part: &Content| match part {
+        Content::Text(text) => context! { type => "text", text => text },
+        Content::Image => context! { type => "image" },
+    };
+    let content = if as_parts {
+        message.content.iter().map(part).collect::<Value>()
+    } else {
+        let texts = message.content.iter().filter_map(|part| match part {
+            Content::Text(text) => Some(text.as_str()),
+            Content::Image => None,
+        });
+        Value::from(texts.collect::<String>())
+    };
+    context! { role => &message.role, content => content }
+}
+
+/// The `chat_template` of a JSON file: a template, or a list of named ones.
+fn template_in(json: &Option<Json>, path: &Path) -> Result<Option<String>, VlmError> {
+    let named = match json.as_ref().and_then(|json| json.get("chat_template")) {
+        None | Some(Json::Null) => return Ok(None),
+        Some(Json::String(source)) => return Ok(Some(source.clone())),
+        Some(Json::Array(named)) => named,
+        Some(other) => {
+            let message = format!("chat_template is {other}, expected a string or a list");
+            return Err(VlmError::config(path, message));
+        }
+    };
+    let default = named.iter().find(|entry| entry["name"] == "default");
+    let source = default.and_then(|entry| entry["template"].as_str());
+    let names: Vec<&str> = named
+        .iter()
+        .filter_map(|entry| entry["name"].as_str())
+        .collect();
+    let missing = || {
+        let message = format!("chat_template lists {names:?}, none of which is \"default\"");
+        VlmError::config(path, message)
+    };
+    source
+        .map(|source| Some(source.to_owned()))
+        .ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! Text on the host: conversations, chat templates, tokens.
+
+use std::sync::Arc;
+
+use crate::image::ImagePatches;
+
+pub mod chat;
+pub mod files;
+pub mod message;
+mod python;
+mod special;
+pub mod stop;
+pub mod tokenizer;
+
+pub use chat::ChatTemplate;
+pub use files::ProcessorFiles;
+pub use message::{Content, Message, place_images};
+pub use stop::stop_token_ids;
+pub use tokenizer::Tokenizer;
+
+/// A prompt as the model takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncodedPrompt {
+    /// Token ids; each picture's placeholder already stands as often as the picture has tokens.
+    pub tokens: Vec<u32>,
+    /// The pictures in the order of their placeholders. Shared, because a group of rollouts and
+    /// every later pass over them read the same patches.
+    pub images: Vec<Arc<ImagePatches>>,
+}
