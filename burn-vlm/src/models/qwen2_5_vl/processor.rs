@@ -176,7 +176,7 @@ impl ImageConfig {
     /// Resizes, normalises and cuts a picture.
     ///
     /// # Errors
-    /// The picture is empty or too long and thin, see [`smart_resize`].
+    /// The picture is empty or too long and thin, see [`smart_resize()`].
     pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
         let (height, width) = (image.height() as usize, image.width() as usize);
         let (min, max) = (self.min_pixels, self.max_pixels);
