@@ -58,7 +58,7 @@ impl RlError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } | Self::Reward(_) => true,
-            Self::Vlm(error) => !matches!(error, VlmError::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound),
+            Self::Vlm(error) => error.is_input(),
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             Self::Training(_) => false,
         }

@@ -54,6 +54,14 @@ impl VlmError {
         Self::Io { path: path.as_ref().into(), source }
     }
 
+    /// Whether a file or an argument is at fault, rather than the machine.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            _ => true,
+        }
+    }
+
     /// A configuration error at `path`.
     pub fn config(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::Config { path: path.as_ref().into(), message: message.into() }

@@ -1,1 +1,13 @@
-//! x
+//! The application: arguments, configuration files, progress, exit codes. No algorithm, no loss.
+#![warn(missing_docs)]
+
+pub mod cli;
+pub mod cmd;
+pub mod config;
+pub mod demo;
+pub mod device;
+pub mod exit;
+pub mod input_error;
+pub mod plan;
+pub mod progress;
+pub mod setup;

@@ -17,7 +17,7 @@ pub struct ProcessorFiles {
 
 impl ProcessorFiles {
     /// The names that are read from a model directory, where they exist.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "tokenizer.json",
         "tokenizer_config.json",
         "special_tokens_map.json",
@@ -26,6 +26,7 @@ impl ProcessorFiles {
         "chat_template.jinja",
         "preprocessor_config.json",
         "processor_config.json",
+        "generation_config.json",
     ];
 
     /// Files held in memory; none yet.

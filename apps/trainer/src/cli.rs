@@ -1,0 +1,35 @@
+//! Arguments of the top level.
+
+use crate::cmd;
+use clap::{Parser, Subcommand};
+
+/// Reinforcement learning of vision-language models.
+///
+/// Without a command it trains the built-in demo: a small model that learns to look at a picture
+/// before it answers a question about it.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model.
+    Train(cmd::train::Args),
+    /// Sample completions.
+    Generate(cmd::generate::Args),
+    /// Log-probabilities of given responses.
+    Score(cmd::score::Args),
+    /// Write a checkpoint as a Hugging Face model directory.
+    Export(cmd::export::Args),
+    /// Describe a model directory.
+    Inspect(cmd::inspect::Args),
+    /// List the algorithms, or describe or apply one.
+    Algos(cmd::algos::Args),
+    /// Print the resolved configuration.
+    Config(cmd::config::Args),
+}

@@ -1,0 +1,29 @@
+//! One command a file.
+
+pub mod algos;
+pub mod config;
+pub mod export;
+pub mod generate;
+pub mod inspect;
+pub mod score;
+pub mod train;
+
+use crate::cli::{Cli, Command};
+use std::process::ExitCode;
+
+/// Runs the command.
+///
+/// # Errors
+/// What the command could not do; [`crate::exit::code`] turns it into a message and a status.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command.unwrap_or_else(|| Command::Train(train::Args::default())) {
+        Command::Train(args) => return train::run(&args),
+        Command::Generate(args) => generate::run(&args)?,
+        Command::Score(args) => score::run(&args)?,
+        Command::Export(args) => export::run(&args)?,
+        Command::Inspect(args) => inspect::run(&args)?,
+        Command::Algos(args) => algos::run(&args)?,
+        Command::Config(args) => config::run(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,130 @@
+//! What a person sees of a run: a progress bar on a terminal, a line a step elsewhere.
+
+use burn_rl::{
+    eval::Evaluation,
+    metrics::Metrics,
+    trainer::{Event, Observer, Phase},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{io::IsTerminal, time::Instant};
+
+/// The first and the last evaluation, for the summary.
+#[derive(Debug, Default)]
+pub struct Ends {
+    /// Before the first step.
+    pub before: Option<Evaluation>,
+    /// The newest.
+    pub after: Option<Evaluation>,
+}
+
+/// Shows progress on standard error and remembers evaluations.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    set: String,
+    steps: u64,
+    start: Instant,
+    step: u64,
+    numbers: String,
+    /// The first and the last evaluation.
+    pub ends: Ends,
+}
+
+impl Progress {
+    /// Progress of a run of `steps`, of which `done` are done, with held-out rows called `set`.
+    pub fn new(steps: u64, done: u64, set: &str) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(steps);
+            bar.set_position(done);
+            let style = "{bar:30.cyan/dim} step {pos}/{len} · {msg} · {elapsed} < {eta}";
+            // The template is a constant: if it is wrong, the default style is still a bar.
+            bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
+            bar.enable_steady_tick(std::time::Duration::from_millis(200));
+            bar
+        });
+        let (set, numbers) = (set.to_owned(), String::new());
+        Self { bar, set, steps, start: Instant::now(), step: done, numbers, ends: Ends::default() }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+        tracing::info!("{text}");
+    }
+
+    fn evaluated(&mut self, step: u64, found: &Evaluation) {
+        let get = |name: &str| found.metrics.get(&format!("eval/{}/{name}", self.set));
+        if let (Some(accuracy), Some(tokens)) = (get("pass@1"), get("tokens")) {
+            self.line(&format!(
+                "step {step:>4} · {} accuracy {:.1} %, {tokens:.1} tokens",
+                self.set.replace('_', "-"),
+                100.0 * accuracy
+            ));
+        }
+        if step == 0 {
+            self.ends.before = Some(found.clone());
+        }
+        self.ends.after = Some(found.clone());
+    }
+
+    fn stepped(&mut self, step: u64, metrics: &Metrics) {
+        self.step = step;
+        self.numbers = numbers(metrics);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(step);
+                bar.set_message(self.numbers.clone());
+            }
+            None => {
+                let seconds = self.start.elapsed().as_secs_f64();
+                eprintln!("step {step:>4}/{} · {} · {seconds:.0} s", self.steps, self.numbers);
+            }
+        }
+        tracing::info!("step {step}/{} · {}", self.steps, self.numbers);
+    }
+}
+
+/// The numbers that matter, of those there are.
+fn numbers(metrics: &Metrics) -> String {
+    let shown: [(&str, &str, usize); 7] = [
+        ("reward/mean", "reward", 2),
+        ("reward/accuracy", "accuracy", 2),
+        ("response/tokens", "tokens", 1),
+        ("policy/loss", "loss", 3),
+        ("policy/entropy", "entropy", 2),
+        ("optim/grad_norm", "grad", 2),
+        ("time/step_s", "s/step", 1),
+    ];
+    let number = |(key, name, digits): (&str, &str, usize)| {
+        metrics.get(key).map(|value| format!("{name} {value:.digits$}"))
+    };
+    shown.into_iter().filter_map(number).collect::<Vec<_>>().join("  ")
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Progress(phase, done, total) => {
+                if let Some(bar) = &self.bar {
+                    let doing = match phase {
+                        Phase::Rollout => format!("sampling {done}/{total}"),
+                        Phase::Update => "updating".to_owned(),
+                        Phase::Eval => format!("evaluating {done}/{total}"),
+                    };
+                    bar.set_message(format!("{}  [{doing}]", self.numbers));
+                }
+            }
+            Event::Evaluated(step, found) => self.evaluated(step, found),
+            Event::Stepped(step, metrics) => self.stepped(step, metrics),
+            Event::Saved(path) => tracing::info!("saved {}", path.display()),
+        }
+    }
+}

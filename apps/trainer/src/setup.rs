@@ -1,0 +1,216 @@
+//! From a resolved configuration to a trainer that is ready to run.
+
+use crate::{
+    config::Resolved,
+    demo::{
+        Split,
+        dataset::{self, Rows},
+        tokenizer::assets,
+    },
+    input_error::InputError,
+};
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use burn_rl::{
+    checkpoint::TrainerState,
+    config::{ModelInit, RunConfig},
+    data::{Encoder, PromptSet},
+    learner::{Learner, PolicyGradient},
+    metrics::{Sink, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
+    rollout::LocalEngine,
+    run_dir::RunDir,
+    trainer::Trainer,
+};
+use burn_vlm::{
+    Vlm,
+    models::qwen2_5_vl::{Processor, Qwen2_5VlConfig},
+    text::stop_token_ids,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+/// The model path that stands for the model in this binary.
+pub const BUILTIN_MODEL: &str = "builtin:demo";
+
+/// Points the configuration at files: writes the built-in model and the demo's data into the run
+/// directory where it asks for them.
+///
+/// # Errors
+/// Anything the file system refuses.
+pub fn materialise(resolved: &mut Resolved, run: &RunDir) -> Result<()> {
+    let config = &mut resolved.run;
+    if config.model.path == BUILTIN_MODEL {
+        let dir = run.root().join("base_model");
+        write_builtin_model(&dir)?;
+        config.model.path = path_text(&dir);
+    }
+    let Some(demo) = &resolved.demo else { return Ok(()) };
+    let (data, seed) = (run.root().join("data"), config.seed);
+    let write = |dir: &Path, split, range, rows| {
+        let path = dataset::write_dataset(dir, split, seed, range, rows);
+        path.context("writing the demo's data")
+    };
+    if demo.train > 0 {
+        let path = write(&data, Split::Train, 0..demo.train as u64, Rows::Questions)?;
+        config.data.train = path_text(&path);
+    }
+    if demo.eval > 0 {
+        let path = write(&data, Split::Eval, 0..demo.eval as u64, Rows::Questions)?;
+        config.eval.data = path_text(&path);
+    }
+    if !demo.sft.is_empty() {
+        let (mut first, mut lines) = (0, vec![]);
+        for phase in &demo.sft {
+            let range = first..first + phase.rows as u64;
+            first = range.end;
+            let rows = Rows::Sft { looking_share: phase.looking_share };
+            lines.extend(fs::read(write(&data, Split::Sft, range, rows)?)?);
+        }
+        let path = data.join("sft.jsonl");
+        fs::write(&path, lines).with_context(|| path_text(&path))?;
+        config.data.train = path_text(&path);
+    }
+    Ok(())
+}
+
+fn write_builtin_model(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| path_text(dir))?;
+    for (name, bytes) in assets() {
+        let path = dir.join(name);
+        fs::write(&path, bytes).with_context(|| path_text(&path))?;
+    }
+    Ok(())
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Builds everything, from step 0 or from the run's last checkpoint. Returns the trainer and the
+/// number of steps already done.
+///
+/// # Errors
+/// A model, a file or a value that cannot be used.
+pub fn build(
+    config: RunConfig,
+    run: RunDir,
+    device: &Device,
+    resume: bool,
+    stop: Arc<AtomicBool>,
+) -> Result<(Trainer, u64)> {
+    config.check()?;
+    let model_dir = PathBuf::from(&config.model.path);
+    let model = match config.model.init {
+        ModelInit::Pretrained => Vlm::from_dir(&model_dir, device)?,
+        ModelInit::Random => {
+            let sizes = Qwen2_5VlConfig::from_file(&model_dir.join("config.json"))?;
+            Vlm::random(sizes, config.seed, device)
+        }
+    };
+    let processor = Arc::new(Processor::from_dir(&model_dir)?);
+    let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;
+    let encoder = Encoder {
+        processor: processor.clone(),
+        system: config.model.system.clone(),
+        max_prompt_tokens: config.data.max_prompt_tokens,
+        stop: *stop_ids.first().ok_or_else(|| {
+            InputError::new(format!("{}: no token ends a response", model_dir.display()))
+        })?,
+    };
+    let open = |path: &str| {
+        PromptSet::open(Path::new(path), encoder.clone(), &config.data, config.seed)
+    };
+    let train = open(&config.data.train)?;
+    let held_out = match config.eval.data.is_empty() {
+        true => vec![],
+        false => open(&config.eval.data)?.first(config.eval.samples)?,
+    };
+    report_skipped(&train);
+
+    let recipe = Arc::new(config.algo.recipe()?);
+    let mut learner = PolicyGradient::new(
+        model,
+        recipe.clone(),
+        config.train.clone(),
+        config.optim.clone(),
+        config.seed,
+    );
+    let done = if resume { restore(&mut learner, &run, &config, device)? } else { 0 };
+    let engine = LocalEngine::new(
+        learner.model().clone(),
+        processor.clone(),
+        config.rollout.sampling,
+        stop_ids,
+        config.rollout.max_batch,
+        config.seed,
+    );
+    let sinks = sinks(&run, done, resume)?;
+    let trainer = Trainer {
+        reward: Box::new(config.reward.build()?),
+        learner: Box::new(learner),
+        config,
+        run,
+        train,
+        held_out,
+        recipe,
+        engine,
+        processor,
+        sinks,
+        stop,
+    };
+    Ok((trainer, done))
+}
+
+fn restore(
+    learner: &mut PolicyGradient,
+    run: &RunDir,
+    config: &RunConfig,
+    device: &Device,
+) -> Result<u64> {
+    let latest = run.latest_checkpoint();
+    if !latest.exists() {
+        return Ok(0);
+    }
+    let state = TrainerState::read(&latest)?;
+    if state.seed != config.seed {
+        let (found, expected) = (config.seed, state.seed);
+        return Err(InputError::new(format!(
+            "--resume: seed is {found}, but the checkpoint was trained with {expected}"
+        ))
+        .into());
+    }
+    learner.restore(Vlm::from_dir(&latest, device)?, &latest)?;
+    Ok(state.step)
+}
+
+fn sinks(run: &RunDir, done: u64, resume: bool) -> Result<Vec<Box<dyn Sink>>> {
+    if !resume {
+        return Ok(vec![
+            Box::new(JsonlWriter::create(run.metrics())?),
+            Box::new(TensorBoardWriter::create(run.root())?),
+        ]);
+    }
+    run.truncate_after(done)?;
+    Ok(vec![
+        Box::new(JsonlWriter::resume(run.metrics(), done)?),
+        Box::new(TensorBoardWriter::resume(run.root(), done)?),
+    ])
+}
+
+fn report_skipped(set: &PromptSet) {
+    const SHOWN: usize = 5;
+    let skipped = set.skipped();
+    if skipped.is_empty() {
+        return;
+    }
+    eprintln!("left out {} rows that cannot be used (data.on_error = \"skip\"):", skipped.len());
+    for error in &skipped[..skipped.len().min(SHOWN)] {
+        eprintln!("  {error}");
+    }
+    for error in skipped {
+        tracing::warn!("left out: {error}");
+    }
+}
