@@ -1,5 +1,7 @@
 //! Golden cases: inputs, and the numbers transformers computed from them.
 
+#![allow(dead_code)] // Each test binary uses a part of it.
+
 use burn::tensor::{Device, TensorData};
 use burn_vlm::{
     Row, image::ImagePatches, models::qwen2_5_vl::Qwen2_5VlConfig, tape::Targets,
