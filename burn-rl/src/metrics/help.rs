@@ -1,0 +1,151 @@
+//! One line of help for every number of a run.
+
+/// What a metric says, in one sentence; `None` for one that is not ours.
+pub fn metric_help(name: &str) -> Option<&'static str> {
+    let known = HELP
+        .iter()
+        .find(|(key, _)| *key == name)
+        .map(|(_, help)| *help);
+    known.or_else(|| {
+        let family = |(prefix, suffix, _): &&(&str, &str, &str)| {
+            name.len() > prefix.len() + suffix.len()
+                && name.starts_with(prefix)
+                && name.contains(suffix)
+        };
+        FAMILIES.iter().find(family).map(|(_, _, help)| *help)
+    })
+}
+
+const HELP: &[(&str, &str)] = &[
+    (
+        "reward/mean",
+        "Mean reward of the step's completions: what training pushes up.",
+    ),
+    (
+        "reward/std",
+        "Spread of the rewards; without it there is nothing to learn from.",
+    ),
+    (
+        "reward/accuracy",
+        "Share of completions with the right answer.",
+    ),
+    (
+        "reward/format",
+        "Mean reward for an answer in the asked form.",
+    ),
+    (
+        "reward/zero_std_groups",
+        "Share of groups whose draws all earned the same: no signal.",
+    ),
+    ("filter/kept", "Groups that the update used."),
+    ("response/tokens", "Mean length of a completion."),
+    (
+        "response/tokens_correct",
+        "Mean length of completions with the right answer.",
+    ),
+    (
+        "response/tokens_wrong",
+        "Mean length of completions with a wrong answer.",
+    ),
+    (
+        "response/truncated",
+        "Share of completions cut off at the length limit.",
+    ),
+    (
+        "policy/loss",
+        "The loss that was minimised; its size alone says little.",
+    ),
+    (
+        "policy/entropy",
+        "How undecided the policy is per token, in nats; near 0 it explores no more.",
+    ),
+    (
+        "policy/kl_ref",
+        "Distance from the reference policy per token, in nats.",
+    ),
+    (
+        "policy/ratio_mean",
+        "Mean ratio of new to old token probability; 1 means unchanged.",
+    ),
+    (
+        "policy/clip_high",
+        "Share of tokens whose ratio rose past the upper clip bound.",
+    ),
+    (
+        "policy/clip_low",
+        "Share of tokens whose ratio fell past the lower clip bound.",
+    ),
+    (
+        "policy/sampler_gap_max",
+        "Largest |log-prob difference| of a token between sampler and trainer; should be rounding.",
+    ),
+    ("optim/lr", "Learning rate."),
+    (
+        "optim/grad_norm",
+        "Global gradient norm before clipping; spikes warn of instability.",
+    ),
+    ("value/loss", "Error of the value head."),
+    ("time/rollout_s", "Seconds spent sampling completions."),
+    ("time/reward_s", "Seconds spent grading them."),
+    (
+        "time/score_s",
+        "Seconds spent on log-probs of the old and the reference policy.",
+    ),
+    (
+        "time/update_s",
+        "Seconds spent on forward, backward and optimiser.",
+    ),
+    ("time/step_s", "Seconds for the whole step."),
+    (
+        "throughput/rollout_tokens_per_s",
+        "Tokens sampled per second of sampling.",
+    ),
+    (
+        "throughput/train_tokens_per_s",
+        "Tokens trained on per second of updating.",
+    ),
+    (
+        "memory/peak_bytes",
+        "Highest memory use of the process so far.",
+    ),
+];
+
+/// Names of which a part is free: (what stands before it, what stands in it after, help).
+const FAMILIES: &[(&str, &str, &str)] = &[
+    (
+        "eval/",
+        "/pass@",
+        "Share of held-out questions answered right in at least one of k draws.",
+    ),
+    (
+        "eval/",
+        "/tokens",
+        "Mean length of a completion on held-out questions.",
+    ),
+    ("filter/dropped/", "", "Groups dropped for this reason."),
+    ("reward/", "", "Mean of one part of the reward."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exact_names_come_before_families() {
+        let accuracy = metric_help("reward/accuracy").unwrap();
+        assert!(accuracy.contains("right answer"));
+        assert_ne!(metric_help("reward/length"), Some(accuracy));
+        assert!(
+            metric_help("eval/held_out/pass@8")
+                .unwrap()
+                .contains("k draws")
+        );
+        assert!(
+            metric_help("eval/held_out/tokens")
+                .unwrap()
+                .contains("length")
+        );
+        assert_eq!(metric_help("reward/"), None);
+        assert_eq!(metric_help("mine/own"), None);
+    }
+}

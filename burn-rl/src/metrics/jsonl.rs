@@ -1,0 +1,182 @@
+//! `metrics.jsonl`: one JSON object a step, `step` first.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Metrics, Sink};
+use crate::error::RlError;
+use crate::run_dir::write_atomic;
+
+/// Appends one line a step and gives each to the operating system at once: after a kill at most
+/// the last line is torn.
+#[derive(Debug)]
+pub struct JsonlWriter {
+    path: PathBuf,
+    file: File,
+}
+
+impl JsonlWriter {
+    /// Starts a new file.
+    ///
+    /// # Errors
+    /// [`RlError::Io`] if there is one already or it cannot be made.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self, RlError> {
+        let path = path.into();
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|e| RlError::io(&path, e))?;
+        Ok(Self { path, file })
+    }
+
+    /// Continues a file after `step`: keeps the lines up to that step as they are, drops those of
+    /// later steps and a torn last one. A file that is not there is started.
+    ///
+    /// # Errors
+    /// [`RlError::Data`] if a line other than the last is not an object with a `step`;
+    /// [`RlError::Io`].
+    pub fn resume(path: impl Into<PathBuf>, step: u64) -> Result<Self, RlError> {
+        let path = path.into();
+        let text = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Self::create(path),
+            Err(e) => return Err(RlError::io(&path, e)),
+        };
+        let kept = lines_until(&path, &text, step)?;
+        if kept != text {
+            write_atomic(&path, &kept)?;
+        }
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(|e| RlError::io(&path, e))?;
+        Ok(Self { path, file })
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    step: u64,
+    #[serde(flatten)]
+    metrics: &'a Metrics,
+}
+
+impl Sink for JsonlWriter {
+    fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), RlError> {
+        // One write for the whole line: a reader never sees half of it.
+        let mut line = serde_json::to_vec(&Line { step, metrics })
+            .map_err(|e| RlError::io(&self.path, e.into()))?;
+        line.push(b'\n');
+        self.file
+            .write_all(&line)
+            .map_err(|e| RlError::io(&self.path, e))
+    }
+
+    fn flush(&mut self) -> Result<(), RlError> {
+        self.file.flush().map_err(|e| RlError::io(&self.path, e))
+    }
+}
+
+#[derive(Deserialize)]
+struct StepOnly {
+    step: u64,
+}
+
+fn lines_until(path: &Path, text: &[u8], last_step: u64) -> Result<Vec<u8>, RlError> {
+    let mut kept = Vec::with_capacity(text.len() + 1);
+    let mut lines = text.split(|&b| b == b'\n').enumerate().peekable();
+    while let Some((index, line)) = lines.next() {
+        // `split` gives an empty piece after the closing newline.
+        let is_last = lines.peek().is_none_or(|(_, next)| next.is_empty());
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<StepOnly>(line) {
+            Ok(StepOnly { step }) if step <= last_step => {
+                kept.extend_from_slice(line);
+                kept.push(b'\n');
+            }
+            Ok(_) => {}
+            Err(_) if is_last => {}
+            Err(e) => {
+                return Err(RlError::Data {
+                    path: path.to_path_buf(),
+                    line: index + 1,
+                    message: format!("expected an object with a step: {e}"),
+                });
+            }
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(value: f64) -> Metrics {
+        let mut metrics = Metrics::new();
+        metrics.set("reward/mean", value);
+        metrics
+    }
+
+    #[test]
+    fn step_comes_first_and_nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        JsonlWriter::create(&path)
+            .unwrap()
+            .step(1, &metrics(0.1))
+            .unwrap();
+        assert!(matches!(
+            JsonlWriter::create(&path),
+            Err(RlError::Io { .. })
+        ));
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "{\"step\":1,\"reward/mean\":0.1}\n"
+        );
+    }
+
+    #[test]
+    fn a_resumed_file_equals_an_uninterrupted_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, steps: std::ops::RangeInclusive<u64>| {
+            let path = dir.path().join(name);
+            let mut sink = JsonlWriter::create(&path).unwrap();
+            for step in steps {
+                sink.step(step, &metrics(step as f64 / 3.0)).unwrap();
+            }
+            path
+        };
+        let whole = write("whole", 0..=9);
+        let killed = write("killed", 0..=7);
+        let mut torn = OpenOptions::new().append(true).open(&killed).unwrap();
+        torn.write_all(b"{\"step\":8,\"rew").unwrap();
+        let mut sink = JsonlWriter::resume(&killed, 4).unwrap();
+        for step in 5..=9 {
+            sink.step(step, &metrics(step as f64 / 3.0)).unwrap();
+        }
+        assert_eq!(fs::read(whole).unwrap(), fs::read(killed).unwrap());
+    }
+
+    #[test]
+    fn a_whole_last_line_without_newline_counts() {
+        let text = b"{\"step\":1}\n{\"step\":2}";
+        assert_eq!(
+            lines_until(Path::new("m"), text, 2).unwrap(),
+            b"{\"step\":1}\n{\"step\":2}\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_line_in_the_middle_is_named() {
+        let text = b"{\"step\":1}\nnonsense\n{\"step\":3}\n";
+        let error = lines_until(Path::new("m.jsonl"), text, 9).unwrap_err();
+        assert!(matches!(error, RlError::Data { line: 2, .. }), "{error}");
+    }
+}
