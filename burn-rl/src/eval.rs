@@ -8,7 +8,7 @@ use crate::{
 };
 use burn_rewards::RewardFn;
 use burn_vlm::generate::FinishReason;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// What an evaluation found.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         prompt_id: group.prompt.id.clone(),
         draw,
         prompt: group.prompt.text.clone(),
-        images: group.prompt.images.iter().map(|p| p.to_string_lossy().into_owned()).collect(),
+        images: group.prompt.images.iter().map(|path| absolute(path)).collect(),
         answer: group.prompt.answer.clone(),
         response: rollout.text.clone(),
         tokens: rollout.tokens.len(),
@@ -72,4 +72,20 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         kept,
     };
     group.rollouts.iter().enumerate().map(record).collect()
+}
+
+/// The path from the root of the file system; as it is where the system cannot say.
+fn absolute(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    absolute.to_string_lossy().into_owned()
+}
+
+/// Makes pictures inside the run directory relative to it, so that the directory can be moved.
+pub fn make_portable(records: &mut [RolloutRecord], root: &Path) {
+    let root = absolute(root);
+    for image in records.iter_mut().flat_map(|record| &mut record.images) {
+        if let Ok(inside) = Path::new(image.as_str()).strip_prefix(&root) {
+            *image = inside.to_string_lossy().into_owned();
+        }
+    }
 }

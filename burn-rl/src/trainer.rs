@@ -242,6 +242,7 @@ impl Trainer {
                 .collect();
             records.extend(eval::records(group, step, kept, &advantages));
         }
+        eval::make_portable(&mut records, self.run.root());
         write_rollouts(&self.run.rollouts(step), &records)
     }
 
@@ -259,9 +260,10 @@ impl Trainer {
         let engine = self.engine.with_sampling(Sampling::greedy(config.max_new_tokens));
         let rule = self.reward.as_ref();
         watch.event(Event::Progress(Phase::Eval, 0, total));
-        let found = evaluate(&config.name, &engine, &self.held_out, rule, step, &mut |done| {
+        let mut found = evaluate(&config.name, &engine, &self.held_out, rule, step, &mut |done| {
             watch.event(Event::Progress(Phase::Eval, done, total));
         })?;
+        eval::make_portable(&mut found.records, self.run.root());
         write_rollouts(&self.run.eval(&config.name, step), &found.records)?;
         metrics.merge(found.metrics.clone());
         watch.event(Event::Evaluated(step, &found));

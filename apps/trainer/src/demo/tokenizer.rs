@@ -32,6 +32,10 @@ const MAX_VOCABULARY: usize = 448 - SPECIAL_TOKENS.len() - TAG_TOKENS.len();
 pub fn assets() -> &'static [(&'static str, &'static [u8])] {
     &[
         (
+            "config.json",
+            include_bytes!("../../assets/demo/config.json"),
+        ),
+        (
             "tokenizer.json",
             include_bytes!("../../assets/demo/tokenizer.json"),
         ),
