@@ -3,7 +3,11 @@
 //! A checkpoint is a Hugging Face model directory with two files more: the optimiser's moments and
 //! `trainer_state.json`. Any tool that loads such directories loads it.
 
-use crate::{error::RlError, learner::Learner, run_dir::RunDir};
+use crate::{
+    error::RlError,
+    learner::Learner,
+    run_dir::{RunDir, step_of},
+};
 use burn_vlm::{models::qwen2_5_vl::Processor, weights::ExportDtype};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -61,6 +65,11 @@ pub fn save(
     keep: usize,
 ) -> Result<PathBuf, RlError> {
     let dir = run.checkpoint(state.step);
+    if is_latest(run, &dir) {
+        // Nothing was learned since it was written or loaded. To replace it would open a moment
+        // in which there is no whole checkpoint.
+        return Ok(dir);
+    }
     let beside = dir.with_extension("tmp");
     if beside.exists() {
         fs::remove_dir_all(&beside).map_err(|e| RlError::io(&beside, e))?;
@@ -72,7 +81,7 @@ pub fn save(
         return Err(error);
     }
     point_latest(run, &dir)?;
-    prune(run, keep)?;
+    prune(run, state.step, keep)?;
     Ok(dir)
 }
 
@@ -99,7 +108,7 @@ fn publish(beside: &Path, dir: &Path) -> Result<(), RlError> {
     }
     sync(beside)?;
     if dir.exists() {
-        // A checkpoint of this very step, from before a resume: the same bits.
+        // From a run that was killed before `latest` named it, or that went another way.
         fs::remove_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
     }
     fs::rename(beside, dir).map_err(|e| RlError::io(dir, e))?;
@@ -121,17 +130,82 @@ fn point_latest(run: &RunDir, dir: &Path) -> Result<(), RlError> {
     fs::rename(&beside, &latest).map_err(|e| RlError::io(&latest, e))
 }
 
-fn prune(run: &RunDir, keep: usize) -> Result<(), RlError> {
+/// Whether `latest` names the checkpoint `dir`, which is then whole.
+fn is_latest(run: &RunDir, dir: &Path) -> bool {
+    let named = fs::read_link(run.latest_checkpoint());
+    dir.is_dir() && named.is_ok_and(|name| dir.file_name() == Some(name.as_os_str()))
+}
+
+/// Keeps the newest `keep` checkpoints up to `step`, and removes what killed runs left half
+/// written. Checkpoints of later steps stay: somebody may have gone back on purpose.
+fn prune(run: &RunDir, step: u64, keep: usize) -> Result<(), RlError> {
     let parent = run.checkpoints_dir();
-    let mut steps: Vec<(u64, PathBuf)> = fs::read_dir(&parent)
-        .map_err(|e| RlError::io(&parent, e))?
-        .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter_map(|path| Some((crate::run_dir::step_of(&path)?, path)))
-        .collect();
-    steps.sort_unstable();
-    steps.truncate(steps.len().saturating_sub(keep));
-    for (_, path) in steps {
-        fs::remove_dir_all(&path).map_err(|e| RlError::io(&path, e))?;
+    let mut whole = vec![];
+    for entry in fs::read_dir(&parent).map_err(|e| RlError::io(&parent, e))? {
+        let path = entry.map_err(|e| RlError::io(&parent, e))?.path();
+        match (step_of(&path), path.extension()) {
+            (Some(found), None) if found <= step => whole.push((found, path)),
+            (Some(_), Some(extension)) if extension == "tmp" => remove(&path)?,
+            _ => {}
+        }
     }
-    Ok(())
+    whole.sort_unstable();
+    whole.truncate(whole.len().saturating_sub(keep));
+    whole.iter().try_for_each(|(_, path)| remove(path))
+}
+
+fn remove(dir: &Path) -> Result<(), RlError> {
+    fs::remove_dir_all(dir).map_err(|e| RlError::io(dir, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run with checkpoint directories of these names, the newest of which is `latest`.
+    fn run(names: &[&str], latest: &str) -> (tempfile::TempDir, RunDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(dir.path().join("run")).unwrap();
+        for name in names {
+            fs::create_dir_all(run.checkpoints_dir().join(name)).unwrap();
+        }
+        point_latest(&run, &run.checkpoints_dir().join(latest)).unwrap();
+        (dir, run)
+    }
+
+    fn names(run: &RunDir) -> Vec<String> {
+        let entries = fs::read_dir(run.checkpoints_dir()).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<String> =
+            entries.map(|entry| name(entry).into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_newest_stay() {
+        let names_before = ["step_000002", "step_000004", "step_000006", "step_1000000"];
+        let (_dir, run) = run(&names_before, "step_1000000");
+        prune(&run, 1_000_000, 2).unwrap();
+        assert_eq!(names(&run), ["latest", "step_000006", "step_1000000"]);
+    }
+
+    #[test]
+    fn remains_of_killed_runs_do_not_crowd_out_the_latest() {
+        // Killed while step 20 was written, and before that between its renames; then continued
+        // from step 10 and stopped at step 15.
+        let before = ["step_000010", "step_000015", "step_000020", "step_000020.tmp"];
+        let (_dir, run) = run(&before, "step_000015");
+        prune(&run, 15, 1).unwrap();
+        assert_eq!(names(&run), ["latest", "step_000015", "step_000020"]);
+    }
+
+    #[test]
+    fn only_a_checkpoint_that_is_named_and_there_is_the_latest() {
+        let (_dir, run) = run(&["step_000002", "step_000004"], "step_000004");
+        assert!(is_latest(&run, &run.checkpoint(4)));
+        assert!(!is_latest(&run, &run.checkpoint(2)));
+        fs::remove_dir(run.checkpoint(4)).unwrap();
+        assert!(!is_latest(&run, &run.checkpoint(4)));
+    }
 }

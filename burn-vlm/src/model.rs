@@ -44,10 +44,11 @@ impl Vlm {
         }
     }
 
-    /// A model with freshly drawn weights (normal, standard deviation 0.02 as in the family's own
-    /// `initializer_range`).
+    /// A model with freshly drawn weights: normal, with the configuration's `initializer_range` as
+    /// standard deviation.
     pub fn random(config: Qwen2_5VlConfig, seed: u64, device: &Device) -> Self {
-        weights::initialise(Self::new(config, device), 0.02, seed, device)
+        let std = config.initializer_range;
+        weights::initialise(Self::new(config, device), std, seed, device)
     }
 
     /// Loads a Hugging Face model directory as f32.

@@ -8,6 +8,8 @@ pub mod demo;
 pub mod device;
 pub mod exit;
 pub mod input_error;
+pub mod model_dir;
+pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod setup;

@@ -8,25 +8,13 @@ use burn_rl::{
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{io::IsTerminal, time::Instant};
 
-/// The first and the last evaluation, for the summary.
-#[derive(Debug, Default)]
-pub struct Ends {
-    /// Before the first step.
-    pub before: Option<Evaluation>,
-    /// The newest.
-    pub after: Option<Evaluation>,
-}
-
-/// Shows progress on standard error and remembers evaluations.
+/// Shows progress on standard error, and writes it to the log.
 pub struct Progress {
     bar: Option<ProgressBar>,
     set: String,
     steps: u64,
     start: Instant,
-    step: u64,
     numbers: String,
-    /// The first and the last evaluation.
-    pub ends: Ends,
 }
 
 impl Progress {
@@ -42,7 +30,7 @@ impl Progress {
             bar
         });
         let (set, numbers) = (set.to_owned(), String::new());
-        Self { bar, set, steps, start: Instant::now(), step: done, numbers, ends: Ends::default() }
+        Self { bar, set, steps, start: Instant::now(), numbers }
     }
 
     /// Removes the bar.
@@ -60,7 +48,7 @@ impl Progress {
         tracing::info!("{text}");
     }
 
-    fn evaluated(&mut self, step: u64, found: &Evaluation) {
+    fn evaluated(&self, step: u64, found: &Evaluation) {
         let get = |name: &str| found.metrics.get(&format!("eval/{}/{name}", self.set));
         if let (Some(accuracy), Some(tokens)) = (get("pass@1"), get("tokens")) {
             self.line(&format!(
@@ -69,14 +57,9 @@ impl Progress {
                 100.0 * accuracy
             ));
         }
-        if step == 0 {
-            self.ends.before = Some(found.clone());
-        }
-        self.ends.after = Some(found.clone());
     }
 
     fn stepped(&mut self, step: u64, metrics: &Metrics) {
-        self.step = step;
         self.numbers = numbers(metrics);
         match &self.bar {
             Some(bar) => {

@@ -8,6 +8,7 @@ use crate::{
         tokenizer::assets,
     },
     input_error::InputError,
+    model_dir::check_fit,
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -103,15 +104,15 @@ pub fn build(
 ) -> Result<(Trainer, u64)> {
     config.check()?;
     let model_dir = PathBuf::from(&config.model.path);
-    let model = match config.model.init {
-        ModelInit::Pretrained => Vlm::from_dir(&model_dir, device)?,
-        ModelInit::Random => {
-            let sizes = Qwen2_5VlConfig::from_file(&model_dir.join("config.json"))?;
-            Vlm::random(sizes, config.seed, device)
-        }
-    };
+    let sizes = Qwen2_5VlConfig::from_file(&model_dir.join("config.json"))?;
     let processor = Arc::new(Processor::from_dir(&model_dir)?);
     let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;
+    check_fit(&sizes, &processor, &stop_ids)
+        .map_err(|message| InputError::new(format!("{}: {message}", model_dir.display())))?;
+    let model = match config.model.init {
+        ModelInit::Pretrained => Vlm::from_dir(&model_dir, device)?,
+        ModelInit::Random => Vlm::random(sizes, config.seed, device),
+    };
     let encoder = Encoder {
         processor: processor.clone(),
         system: config.model.system.clone(),
@@ -171,8 +172,12 @@ fn restore(
     device: &Device,
 ) -> Result<u64> {
     let latest = run.latest_checkpoint();
-    if !latest.exists() {
+    if !latest.is_symlink() {
         return Ok(0);
+    }
+    if !latest.exists() {
+        let message = "names a checkpoint that is missing, expected a whole one";
+        return Err(InputError::new(format!("{}: {message}", latest.display())).into());
     }
     let state = TrainerState::read(&latest)?;
     if state.seed != config.seed {
@@ -194,6 +199,10 @@ fn sinks(run: &RunDir, done: u64, resume: bool) -> Result<Vec<Box<dyn Sink>>> {
         ]);
     }
     run.truncate_after(done)?;
+    if done == 0 && run.metrics().exists() {
+        // Nothing is done yet: the evaluation before the first step is made and written again.
+        fs::remove_file(run.metrics()).with_context(|| path_text(&run.metrics()))?;
+    }
     Ok(vec![
         Box::new(JsonlWriter::resume(run.metrics(), done)?),
         Box::new(TensorBoardWriter::resume(run.root(), done)?),

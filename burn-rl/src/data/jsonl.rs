@@ -24,6 +24,15 @@ pub struct DataRow {
     pub line: usize,
 }
 
+/// What a row must have beside a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// A gold answer or a demonstration: something to learn from.
+    Lesson,
+    /// Nothing.
+    Prompt,
+}
+
 /// All rows of a file.
 pub struct JsonlDataset {
     path: PathBuf,
@@ -52,20 +61,41 @@ struct Turn {
     content: String,
 }
 
+impl DataRow {
+    /// Parses line `line` of the file `path`; its pictures must exist.
+    ///
+    /// # Errors
+    /// A row that cannot be used, with file and line.
+    pub fn parse(path: &Path, line: usize, json: &[u8], kind: RowKind) -> Result<Self, RlError> {
+        parse(json, line, path, kind).map_err(|message| RlError::Data {
+            path: path.into(),
+            line,
+            message,
+        })
+    }
+}
+
 impl JsonlDataset {
     /// Reads a file; pictures stay on disk, but must exist.
     ///
     /// # Errors
     /// A row that cannot be used, with its line, unless `on_error` skips it; a file without rows.
     pub fn open(path: &Path, on_error: OnError) -> Result<Self, RlError> {
+        Self::open_as(path, on_error, RowKind::Lesson)
+    }
+
+    /// The same with another idea of what a row must have.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_as(path: &Path, on_error: OnError, kind: RowKind) -> Result<Self, RlError> {
         let bytes = std::fs::read(path).map_err(|e| RlError::io(path, e))?;
-        let dir = path.parent().unwrap_or(Path::new(""));
         let mut set = Self { path: path.into(), rows: vec![], skipped: vec![] };
         for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match parse(line, i + 1, dir).map_err(|message| set.error(i + 1, message)) {
+            match DataRow::parse(path, i + 1, line, kind) {
                 Ok(row) => set.rows.push(row),
                 Err(error) if on_error == OnError::Skip => set.skipped.push(error),
                 Err(error) => return Err(error),
@@ -116,9 +146,9 @@ impl Dataset<DataRow, RlError> for JsonlDataset {
     }
 }
 
-fn parse(line: &[u8], number: usize, dir: &Path) -> Result<DataRow, String> {
+fn parse(json: &[u8], line: usize, path: &Path, kind: RowKind) -> Result<DataRow, String> {
     let fields: Fields =
-        serde_json::from_slice(line).map_err(|e| format!("not a data row: {e}"))?;
+        serde_json::from_slice(json).map_err(|e| format!("not a data row: {e}"))?;
     let mut messages = match (fields.conversations, fields.message) {
         (Some(turns), None) => {
             turns.iter().map(|t| Message::with_image_marks(&t.role, &t.content)).collect::<Vec<_>>()
@@ -134,25 +164,35 @@ fn parse(line: &[u8], number: usize, dir: &Path) -> Result<DataRow, String> {
         return Err("the conversation has no turn to answer".into());
     }
     place_images(&mut messages, fields.image_urls.len()).map_err(|e| e.to_string())?;
-    let images: Vec<PathBuf> = fields.image_urls.iter().map(|url| image_path(url, dir)).collect();
-    if let Some(missing) = images.iter().find(|path| !path.is_file()) {
-        return Err(format!("image {} does not exist", missing.display()));
-    }
+    let images = image_files(&fields.image_urls, path)?;
     let text = |value: Value, key: &str| match value {
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
         other => Err(format!("`{key}` is {other}, expected a string")),
     };
     let answer = fields.answer.filter(|v| !v.is_null()).map(|v| text(v, "answer")).transpose()?;
-    if answer.as_ref().is_none_or(|a| a.trim().is_empty()) && target.is_none() {
+    let lesson = answer.as_ref().is_some_and(|a| !a.trim().is_empty()) || target.is_some();
+    if kind == RowKind::Lesson && !lesson {
         return Err("the row has no `answer`".into());
     }
     let id = fields.id.map(|v| text(v, "id")).transpose()?;
-    let id = id.unwrap_or_else(|| format!("line-{number}"));
-    Ok(DataRow { id, messages, target, answer, images, line: number })
+    let id = id.unwrap_or_else(|| format!("line-{line}"));
+    Ok(DataRow { id, messages, target, answer, images, line })
 }
 
-/// A path relative to the data file, or the path of a `file://` address.
-fn image_path(url: &str, dir: &Path) -> PathBuf {
-    dir.join(url.strip_prefix("file://").unwrap_or(url))
+/// The picture files of a row of the data file `path`: each a path relative to that file, or a
+/// `file://` address.
+///
+/// # Errors
+/// A file that does not exist.
+pub fn image_files(urls: &[String], path: &Path) -> Result<Vec<PathBuf>, String> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let file = |url: &String| {
+        let file = dir.join(url.strip_prefix("file://").unwrap_or(url));
+        match file.is_file() {
+            true => Ok(file),
+            false => Err(format!("image {} does not exist", file.display())),
+        }
+    };
+    urls.iter().map(file).collect()
 }

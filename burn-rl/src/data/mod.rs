@@ -5,5 +5,5 @@ mod jsonl;
 mod order;
 
 pub use encode::{Encoder, PromptSet};
-pub use jsonl::{DataRow, JsonlDataset};
+pub use jsonl::{DataRow, JsonlDataset, RowKind, image_files};
 pub use order::Order;

@@ -4,14 +4,18 @@ use crate::{
     config::{self, Resolved},
     device,
     input_error::InputError,
+    model_dir::require_config,
+    output::Output,
     plan::{self, Plan},
     progress::Progress,
     setup,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
-    eval::Evaluation,
-    metrics::report::write_report,
+    metrics::{
+        report::write_report,
+        rollout_log::{RolloutRecord, read_rollouts},
+    },
     run_dir::{RunDir, write_atomic},
     trainer::{Outcome, Trainer},
 };
@@ -27,6 +31,9 @@ use std::{
 
 /// The demo: what runs when no configuration is given.
 pub const DEMO: &str = include_str!("../../../../configs/demo.toml");
+
+/// Held-out questions shown when a run is over.
+const SAMPLES: usize = 3;
 
 /// Exit status of a run that was interrupted and saved.
 const INTERRUPTED: u8 = 130;
@@ -67,9 +74,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // `Args::default()`, which stands for a bare `trainer`, has no device.
     let device = device::parse(if args.device.is_empty() { "flex" } else { &args.device })?;
     let mut resolved = resolve(args)?;
+    check(&resolved)?;
     if args.dry_run {
         let plan = Plan::new(&resolved.run, plan::model_config(&resolved.run)?);
-        println!("{}", config::to_toml(&resolved));
+        let mut out = Output::stdout();
+        out.line(config::to_toml(&resolved).trim_end())?;
+        out.finish()?;
         eprint!("{}", plan.table(&resolved.run));
         return Ok(ExitCode::SUCCESS);
     }
@@ -105,7 +115,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             Ok(ExitCode::from(INTERRUPTED))
         }
         Outcome::Done => {
-            summary(&trainer, &progress, &report?);
+            summary(&trainer, &report?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -132,6 +142,20 @@ fn resolve(args: &Args) -> Result<Resolved> {
         resolved.run.name = stem.map_or("run".into(), |s| s.to_string_lossy().into_owned());
     }
     Ok(resolved)
+}
+
+/// Refuses what makes no sense, before anything is written.
+fn check(resolved: &Resolved) -> Result<()> {
+    let mut run = resolved.run.clone();
+    if resolved.demo.as_ref().is_some_and(|demo| demo.train > 0 || !demo.sft.is_empty()) {
+        // Written when the run starts.
+        run.data.train = "the demo's".into();
+    }
+    run.check()?;
+    if run.model.path != setup::BUILTIN_MODEL {
+        require_config(Path::new(&run.model.path))?;
+    }
+    Ok(())
 }
 
 fn versions() -> String {
@@ -166,28 +190,33 @@ fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
     }
 }
 
-fn summary(trainer: &Trainer, progress: &Progress, report: &Path) {
-    let set = &trainer.config.eval.name;
-    let root = trainer.run.root();
-    if let (Some(before), Some(after)) = (&progress.ends.before, &progress.ends.after) {
-        let get = |found: &Evaluation, name: &str| {
-            found.metrics.get(&format!("eval/{set}/{name}")).unwrap_or(f64::NAN)
+/// What the run did, from its own files: a resumed run tells the whole story too.
+fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
+    let (run, set) = (&trainer.run, &trainer.config.eval.name);
+    let read = |step| {
+        let path = run.eval(set, step);
+        if path.exists() { Ok(read_rollouts(&path)?) } else { Ok::<_, anyhow::Error>(vec![]) }
+    };
+    let (before, after) = (read(0)?, read(trainer.config.train.steps)?);
+    if !before.is_empty() && !after.is_empty() {
+        let accuracy = |r: &RolloutRecord| f64::from(u8::from(r.correct == Some(true)));
+        let mean = |records: &[RolloutRecord], f: &dyn Fn(&RolloutRecord) -> f64| {
+            records.iter().map(f).sum::<f64>() / records.len() as f64
         };
-        let row = |name: &str, key: &str, factor: f64, unit: &str| {
-            let (a, b) = (factor * get(before, key), factor * get(after, key));
-            eprintln!("  {name:<22} {a:>6.1} → {b:>5.1} {unit}");
+        let row = |name: &str, unit: &str, f: &dyn Fn(&RolloutRecord) -> f64| {
+            let (a, b) = (mean(&before, f), mean(&after, f));
+            eprintln!("  {name:<18}{a:>6.1} → {b:.1} {unit}");
         };
-        eprintln!("\nheld out ({} questions never trained on), before → after:", before.records.len());
-        row("accuracy", "pass@1", 100.0, "%");
-        row("response length", "tokens", 1.0, "tokens");
-        eprintln!();
-        for (a, b) in before.records.iter().zip(&after.records).take(3) {
-            eprintln!("  {} (right: {})", a.prompt, a.answer);
+        eprintln!("\n{} held-out questions, before → after training:", before.len());
+        row("accuracy", "%", &|r| 100.0 * accuracy(r));
+        row("response length", "tokens", &|r| r.tokens as f64);
+        for (a, b) in before.iter().zip(&after).take(SAMPLES) {
+            eprintln!("\n  {} (right: {})", a.prompt, a.answer);
             eprintln!("    before  {}", a.response);
             eprintln!("    after   {}", b.response);
         }
     }
-    let checkpoint = trainer.run.latest_checkpoint();
+    let checkpoint = run.latest_checkpoint();
     eprintln!("\nreport      {}", report.display());
     eprintln!("checkpoint  {}", checkpoint.display());
     if let Some(prompt) = trainer.held_out.first() {
@@ -199,5 +228,5 @@ fn summary(trainer: &Trainer, progress: &Progress, report: &Path) {
             prompt.text
         );
     }
-    tracing::info!("done: {}", root.display());
+    Ok(())
 }

@@ -20,6 +20,8 @@ pub struct Qwen2_5VlConfig {
     pub image_token_id: u32,
     /// Longest sequence the model was made for, in tokens.
     pub max_position_embeddings: usize,
+    /// Standard deviation of freshly drawn weights.
+    pub initializer_range: f64,
     /// The file as it was read, written back unchanged on export.
     pub raw: Value,
 }
@@ -54,6 +56,11 @@ pub struct VisionConfig {
     pub hidden_act: String,
 }
 
+/// What `transformers` assumes for this family.
+fn default_initializer_range() -> f64 {
+    0.02
+}
+
 fn three() -> usize {
     3
 }
@@ -69,6 +76,8 @@ struct TextFields {
     rms_norm_eps: f64,
     hidden_act: String,
     max_position_embeddings: usize,
+    #[serde(default = "default_initializer_range")]
+    initializer_range: f64,
     #[serde(default)]
     head_dim: Option<usize>,
     #[serde(default)]
@@ -127,6 +136,7 @@ impl Qwen2_5VlConfig {
                 .and_then(|id| u32::try_from(id).ok())
                 .ok_or_else(|| fail("image_token_id is missing, expected a token id".into()))?,
             max_position_embeddings: text.max_position_embeddings,
+            initializer_range: text.initializer_range,
             text: DecoderConfig {
                 vocab_size: text.vocab_size,
                 hidden_size: text.hidden_size,

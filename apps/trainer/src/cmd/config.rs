@@ -1,0 +1,35 @@
+//! `trainer config`
+
+use super::train::DEMO;
+use crate::{config, output::Output};
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// Arguments of `trainer config`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Configuration files, merged left to right; without any, the built-in demo.
+    pub configs: Vec<PathBuf>,
+    /// Overrides one value, as `optim.lr=1e-5`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Prints the JSON schema of configuration files instead.
+    #[arg(long, conflicts_with_all = ["configs", "sets"])]
+    pub schema: bool,
+}
+
+/// Prints the resolved configuration as TOML, every default spelled out.
+///
+/// # Errors
+/// A configuration that cannot be used.
+pub fn run(args: &Args) -> Result<()> {
+    let mut out = Output::stdout();
+    if args.schema {
+        out.line(format_args!("{:#}", config::schema()))?;
+        return out.finish();
+    }
+    let base = args.configs.is_empty().then_some(DEMO);
+    let resolved = config::resolve(base, &args.configs, &args.sets)?;
+    out.line(config::to_toml(&resolved).trim_end())?;
+    out.finish()
+}

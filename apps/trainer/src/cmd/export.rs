@@ -1,0 +1,143 @@
+//! `trainer export`
+
+use crate::{device, input_error::InputError, model_dir::ModelDir};
+use anyhow::{Context, Result};
+use burn_vlm::weights::ExportDtype;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Arguments of `trainer export`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A checkpoint of a run, as runs/demo/checkpoints/latest, or any model directory.
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: PathBuf,
+    /// The directory to make; it must not exist yet, or be empty.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Precision of the weights.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: Dtype,
+    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
+    #[arg(long, default_value = "flex")]
+    pub device: String,
+}
+
+/// Precision of exported weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Dtype {
+    /// Exactly as trained.
+    F32,
+    /// Rounded, half the size.
+    Bf16,
+}
+
+impl Dtype {
+    fn export(self) -> ExportDtype {
+        match self {
+            Self::F32 => ExportDtype::F32,
+            Self::Bf16 => ExportDtype::Bf16,
+        }
+    }
+
+    /// The name in `config.json`.
+    fn torch_name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::Bf16 => "bfloat16",
+        }
+    }
+}
+
+/// Writes weights, configuration, tokenizer and processor as a Hugging Face model directory. It is
+/// written beside and renamed, so it is there whole or not at all.
+///
+/// # Errors
+/// A checkpoint that cannot be loaded, or a directory that is not empty.
+pub fn run(args: &Args) -> Result<()> {
+    let out = &args.out;
+    let empty = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
+    if out.exists() && !empty {
+        let message = "exists, expected a new or an empty directory";
+        return Err(InputError::new(format!("--out {}: {message}", out.display())).into());
+    }
+    let loaded = ModelDir::load(&args.checkpoint, &device::parse(&args.device)?)?;
+    let name = out
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let beside = out.with_file_name(format!(".{name}.tmp"));
+    let written = write(&loaded, args.dtype, &beside)
+        .and_then(|()| fs::rename(&beside, out).with_context(|| out.display().to_string()));
+    if let Err(error) = written {
+        // The first error is the one to report, whether or not the remains can be removed.
+        let _ = fs::remove_dir_all(&beside);
+        return Err(error);
+    }
+    eprintln!(
+        "exported {} to {}",
+        args.checkpoint.display(),
+        out.display()
+    );
+    Ok(())
+}
+
+fn write(loaded: &ModelDir, dtype: Dtype, dir: &Path) -> Result<()> {
+    if dir.exists() {
+        // Left over from an export that was killed.
+        fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    loaded.model.save(dir, dtype.export())?;
+    loaded.processor.save_to_dir(dir)?;
+    let path = dir.join("config.json");
+    let mut config = loaded.model.config().raw.clone();
+    name_dtype(&mut config, dtype.torch_name());
+    fs::write(&path, format!("{config:#}\n")).with_context(|| path.display().to_string())
+}
+
+/// Makes `config.json` name the precision of the weights beside it: transformers loads a model in
+/// the precision its configuration names.
+fn name_dtype(config: &mut Value, name: &str) {
+    let mut named = false;
+    let mut rename = |section: &mut Value| {
+        for key in ["torch_dtype", "dtype"] {
+            if section.get(key).is_some_and(|value| !value.is_null()) {
+                section[key] = json!(name);
+                named = true;
+            }
+        }
+    };
+    rename(config);
+    for section in ["text_config", "vision_config"] {
+        config.get_mut(section).into_iter().for_each(&mut rename);
+    }
+    if !named {
+        config["torch_dtype"] = json!(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mention_of_the_precision_is_changed() {
+        let mut nested = json!({"dtype": "bfloat16", "text_config": {"dtype": "bfloat16", "a": 1}});
+        name_dtype(&mut nested, "float32");
+        assert_eq!(
+            nested,
+            json!({"dtype": "float32", "text_config": {"dtype": "float32", "a": 1}})
+        );
+        let mut silent = json!({"text_config": {}});
+        name_dtype(&mut silent, "bfloat16");
+        assert_eq!(
+            silent,
+            json!({"text_config": {}, "torch_dtype": "bfloat16"})
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! `trainer inspect`
+
+use crate::{
+    input_error::InputError,
+    model_dir::{check_fit, require_config},
+    output::Output,
+};
+use anyhow::Result;
+use burn::tensor::Device;
+use burn_vlm::{
+    Vlm, VlmError,
+    models::qwen2_5_vl::{Processor, Qwen2_5VlConfig},
+    text::stop_token_ids,
+    weights::{LoadReport, WeightFiles, shapes},
+};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Precisions that can be loaded, as safetensors spells them.
+const LOADABLE: [&str; 3] = ["F32", "F16", "BF16"];
+
+/// Arguments of `trainer inspect`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Prints one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Describes a model directory, without reading its weights' values.
+///
+/// # Errors
+/// A directory that cannot be loaded; what is known of it is printed first.
+pub fn run(args: &Args) -> Result<()> {
+    let dir = &args.model;
+    require_config(dir)?;
+    let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+    let weights = Weights::read(dir, &config);
+    let tokenizer = tokenizer(dir, &config);
+    let sections = [
+        ("architecture", architecture(&config)),
+        ("parameters", parameters(&config)),
+        ("weights", weights.section()),
+        ("tokenizer", tokenizer.section),
+    ];
+    let mut out = Output::stdout();
+    if args.json {
+        out.json(&Map::from_iter(
+            sections.map(|(name, section)| (name.to_owned(), section)),
+        ))?;
+    } else {
+        for (name, section) in &sections {
+            out.line(name)?;
+            for (key, value) in section.as_object().into_iter().flatten() {
+                table_rows(key, value, &mut out)?;
+            }
+        }
+    }
+    out.finish()?;
+    match weights.problem.or(tokenizer.problem) {
+        Some(problem) => Err(InputError::new(problem).into()),
+        None => Ok(()),
+    }
+}
+
+/// `key  value`; a list has a row for each of its items.
+fn table_rows(key: &str, value: &Value, out: &mut Output) -> std::io::Result<()> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match value {
+        Value::Array(items) if items.iter().any(Value::is_string) => items
+            .iter()
+            .try_for_each(|item| out.line(format_args!("  {key:<24} {}", text(item)))),
+        Value::Array(items) if items.is_empty() => out.line(format_args!("  {key:<24} none")),
+        Value::Object(items) => {
+            let items: Vec<String> = items
+                .iter()
+                .map(|(name, value)| format!("{name} {}", text(value)))
+                .collect();
+            out.line(format_args!("  {key:<24} {}", items.join(", ")))
+        }
+        other => out.line(format_args!("  {key:<24} {}", text(other))),
+    }
+}
+
+fn architecture(config: &Qwen2_5VlConfig) -> Value {
+    let (text, vision) = (&config.text, &config.vision);
+    json!({
+        "model_type": config.raw["model_type"],
+        "vision_layers": vision.depth,
+        "vision_width": vision.hidden_size,
+        "vision_heads": vision.num_heads,
+        "patch_pixels": vision.patch_size,
+        "window_pixels": vision.window_size,
+        "text_layers": text.num_hidden_layers,
+        "text_width": text.hidden_size,
+        "text_heads": text.num_attention_heads,
+        "key_value_heads": text.num_key_value_heads,
+        "vocabulary": text.vocab_size,
+        "tied_head": config.tie_word_embeddings,
+        "max_positions": config.max_position_embeddings,
+    })
+}
+
+/// Counts by part; a tied head is counted with the text.
+fn parameters(config: &Qwen2_5VlConfig) -> Value {
+    let skeleton = Vlm::new(config.clone(), &Device::default());
+    let count = |prefix: &str| -> usize {
+        shapes(&skeleton)
+            .iter()
+            .filter(|p| p.path.starts_with(prefix))
+            .map(|p| p.len())
+            .sum()
+    };
+    json!({
+        "vision": count("visual."),
+        "text": count("model."),
+        "head": count("lm_head."),
+        "total": count(""),
+    })
+}
+
+/// What the files hold, held against what the configuration asks for.
+struct Weights {
+    /// Number of tensors by precision.
+    dtypes: BTreeMap<String, usize>,
+    report: LoadReport,
+    problem: Option<String>,
+}
+
+impl Weights {
+    fn read(dir: &Path, config: &Qwen2_5VlConfig) -> Self {
+        let mut found = Self {
+            dtypes: BTreeMap::new(),
+            report: LoadReport::default(),
+            problem: None,
+        };
+        let files = match WeightFiles::open(dir) {
+            Ok(files) => files,
+            Err(error) => {
+                found.problem = Some(error.to_string());
+                return found;
+            }
+        };
+        for (_, dtype, _) in files.tensors() {
+            *found.dtypes.entry(dtype).or_default() += 1;
+        }
+        let model = Vlm::new(config.clone(), &Device::default());
+        found.report = LoadReport::compare(&model, &files, &model.keys());
+        if !found.report.is_exact() {
+            found.problem = Some(format!("{}: {}", dir.display(), found.report.message()));
+        } else if let Some((name, dtype, _)) = files
+            .tensors()
+            .find(|(_, dtype, _)| !LOADABLE.contains(&dtype.as_str()))
+        {
+            let expected = LOADABLE.join(", ");
+            let dir = dir.display();
+            found.problem = Some(format!(
+                "{dir}: {name} is {dtype}, expected one of: {expected}"
+            ));
+        }
+        found
+    }
+
+    fn section(&self) -> Value {
+        let misshapen =
+            self.report.misshapen.iter().map(|(name, found, expected)| {
+                format!("{name} is {found:?}, expected {expected:?}")
+            });
+        json!({
+            "tensors": self.dtypes,
+            "missing": self.report.missing,
+            "unused": self.report.unused,
+            "misshapen": misshapen.collect::<Vec<_>>(),
+            "loadable": self.problem.is_none(),
+        })
+    }
+}
+
+struct TokenizerFit {
+    section: Value,
+    problem: Option<String>,
+}
+
+/// A directory without a tokenizer can be loaded, if not asked anything.
+fn tokenizer(dir: &Path, config: &Qwen2_5VlConfig) -> TokenizerFit {
+    if !dir.join("tokenizer.json").exists() {
+        return TokenizerFit {
+            section: json!({ "fits": "no tokenizer.json" }),
+            problem: None,
+        };
+    }
+    let described = || -> Result<Value, VlmError> {
+        let processor = Processor::from_dir(dir)?;
+        let stop = stop_token_ids(dir, processor.tokenizer())?;
+        check_fit(config, &processor, &stop).map_err(|message| VlmError::config(dir, message))?;
+        Ok(json!({
+            "tokens": processor.tokenizer().vocab_size(),
+            "image_token": processor.image_token_id(),
+            "stop_tokens": stop,
+            "fits": true,
+        }))
+    };
+    match described() {
+        Ok(section) => TokenizerFit {
+            section,
+            problem: None,
+        },
+        Err(error) => TokenizerFit {
+            section: json!({ "fits": false }),
+            problem: Some(error.to_string()),
+        },
+    }
+}

@@ -1,0 +1,159 @@
+//! `trainer score`
+
+mod rows;
+
+use crate::{device, model_dir::ModelDir, output::Output};
+use anyhow::Result;
+use burn::tensor::Device;
+use burn_rl::data::Encoder;
+use burn_vlm::{
+    EncodedPrompt, Row, Vlm, VlmInput,
+    tape::{ActivationRecompute, Tape, Targets},
+};
+use clap::value_parser;
+use rayon::prelude::*;
+use rows::{ScoreRow, read_rows};
+use serde::Serialize;
+use std::{path::PathBuf, sync::Arc};
+
+/// Micro-batches whose pictures and tokens are held at a time.
+const BATCHES_AT_ONCE: usize = 8;
+
+/// Arguments of `trainer score`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Prompts and responses.
+    ///
+    /// A row is a conversation with "response":"text", or "prompt_tokens" and "response_tokens" as
+    /// ids with "image_urls". Exactly the tokens of a text are scored: no stop token is added, and
+    /// a special token spelled in a text is ordinary text. Log-probabilities are in nats, at
+    /// temperature 1.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub data: PathBuf,
+    /// Where the results go [default: standard output].
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub out: Option<PathBuf>,
+    /// A system message for conversations that have none.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub system: String,
+    /// Sequences that are scored together; the numbers do not depend on it.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
+    pub micro_batch: u32,
+    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
+    #[arg(long, default_value = "flex")]
+    pub device: String,
+}
+
+/// One response as it is printed.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: &'a str,
+    prompt_tokens: &'a [u32],
+    response_tokens: &'a [u32],
+    logprobs: &'a [f32],
+}
+
+/// A row as the model takes it.
+struct Scorable {
+    prompt: Arc<EncodedPrompt>,
+    response: Vec<u32>,
+}
+
+impl Scorable {
+    fn tokens(&self) -> Vec<u32> {
+        self.prompt
+            .tokens
+            .iter()
+            .chain(&self.response)
+            .copied()
+            .collect()
+    }
+}
+
+/// Prints log-probabilities of given responses, in input order.
+///
+/// # Errors
+/// A model that cannot be used, or a row, with its line.
+pub fn run(args: &Args) -> Result<()> {
+    let rows = read_rows(&args.data)?;
+    let device = device::parse(&args.device)?;
+    let loaded = ModelDir::load(&args.model, &device)?;
+    let encoder = Encoder {
+        processor: loaded.processor.clone(),
+        system: args.system.clone(),
+        max_prompt_tokens: usize::MAX,
+        stop: loaded.stop[0],
+    };
+    let mut out = Output::create(args.out.as_deref())?;
+    let micro_batch = args.micro_batch as usize;
+    for rows in rows.chunks(micro_batch * BATCHES_AT_ONCE) {
+        let encode = |row: &ScoreRow| row.encode(&args.data, &encoder, loaded.model.config());
+        let scorables: Vec<Scorable> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
+        let found = logprobs(&loaded.model, &scorables, micro_batch, &device);
+        for ((row, scorable), logprobs) in rows.iter().zip(&scorables).zip(&found) {
+            out.json(&Record {
+                id: &row.id,
+                prompt_tokens: &scorable.prompt.tokens,
+                response_tokens: &scorable.response,
+                logprobs,
+            })?;
+        }
+    }
+    out.finish()
+}
+
+/// Log-probabilities of every response token, by row. Rows alike in length go together.
+fn logprobs(model: &Vlm, rows: &[Scorable], size: usize, device: &Device) -> Vec<Vec<f32>> {
+    let mut order: Vec<usize> = (0..rows.len())
+        .filter(|i| !rows[*i].response.is_empty())
+        .collect();
+    order.sort_by_key(|i| rows[*i].prompt.tokens.len() + rows[*i].response.len());
+    let batch = |indices: &[usize]| {
+        let batch: Vec<&Scorable> = indices.iter().map(|i| &rows[*i]).collect();
+        indices
+            .iter()
+            .copied()
+            .zip(batch_logprobs(model, &batch, device))
+            .collect::<Vec<_>>()
+    };
+    let mut found = vec![vec![]; rows.len()];
+    for (i, logprobs) in order
+        .par_chunks(size)
+        .flat_map_iter(batch)
+        .collect::<Vec<_>>()
+    {
+        found[i] = logprobs;
+    }
+    found
+}
+
+fn batch_logprobs(model: &Vlm, rows: &[&Scorable], device: &Device) -> Vec<Vec<f32>> {
+    let tokens: Vec<Vec<u32>> = rows.iter().map(|row| row.tokens()).collect();
+    let inputs: Vec<Row<'_>> = tokens
+        .iter()
+        .zip(rows)
+        .map(|(tokens, row)| Row {
+            tokens,
+            images: &row.prompt.images,
+        })
+        .collect();
+    let input = VlmInput::new(&inputs, model.config(), device);
+    let counts: Vec<usize> = rows.iter().map(|row| row.response.len()).collect();
+    let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+    let targets = Targets::new(&tokens, &counts, input.width, device);
+    let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
+    let width = targets.shape()[1];
+    let logp: Vec<f32> = tape.scores().logp.into_data().iter().collect();
+    logp.chunks(width)
+        .zip(&counts)
+        .map(|(row, count)| row[..*count].to_vec())
+        .collect()
+}

@@ -1,0 +1,187 @@
+//! Configuration files: layers that merge, checked key by key, and what they resolve to.
+
+mod explain;
+mod layer;
+mod schema;
+
+pub use layer::set_option;
+pub use schema::schema;
+
+use crate::input_error::InputError;
+use burn_rl::{
+    algo::{self, ALGORITHMS},
+    config::{AlgoConfig, RunConfig},
+};
+use explain::{explain, nearest, without_prefix};
+use layer::{Layer, merge};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use toml::{Table, Value};
+
+/// What the demo's own data are: the `[demo]` section.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DemoConfig {
+    /// Questions to learn from by reinforcement; 0 for none.
+    pub train: usize,
+    /// Held-out questions; 0 for none.
+    pub eval: usize,
+    /// Rows with completions, phase after phase; empty for reinforcement learning.
+    pub sft: Vec<SftPhase>,
+}
+
+/// A run of rows with completions to imitate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SftPhase {
+    /// Rows of this phase.
+    pub rows: usize,
+    /// Share of completions that look before they answer, from 0 to 1.
+    pub looking_share: f64,
+}
+
+/// A configuration with every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The run; the options of its algorithm are complete.
+    pub run: RunConfig,
+    /// The demo's data, if some layer has a `[demo]` section.
+    pub demo: Option<DemoConfig>,
+    /// The layers merged, without defaults.
+    pub table: Table,
+}
+
+/// Merges layers, the later over the earlier: `base`, the files in order, then every
+/// `key.path=value` of `sets`. Tables merge, arrays and scalars replace.
+///
+/// # Errors
+/// A file that is not TOML, an unknown key, a wrong type, an unknown algorithm or reward rule: one
+/// message with the file and line (or `--set`), the dotted key, what was found and what is valid.
+pub fn resolve(
+    base: Option<&str>,
+    files: &[PathBuf],
+    sets: &[String],
+) -> Result<Resolved, InputError> {
+    let mut layers = vec![];
+    if let Some(text) = base {
+        layers.push(Layer::builtin(text)?);
+    }
+    for path in files {
+        layers.push(Layer::file(path)?);
+    }
+    for set in sets {
+        layers.push(Layer::set(set)?);
+    }
+    let mut table = Table::new();
+    for layer in &layers {
+        merge(&mut table, &layer.table);
+    }
+    let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
+    run.algo = resolve_algo(&run.algo, &layers)?;
+    run.reward
+        .build()
+        .map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
+    if let Some(share) = demo
+        .iter()
+        .flat_map(|d| &d.sft)
+        .map(|p| p.looking_share)
+        .find(not_share)
+    {
+        let message = format!("`demo.sft` has looking_share {share}, expected 0 to 1");
+        return Err(at(&layers, &["demo", "sft"], message));
+    }
+    Ok(Resolved { run, demo, table })
+}
+
+fn not_share(share: &f64) -> bool {
+    !(0.0..=1.0).contains(share)
+}
+
+/// The resolved configuration, every default spelled out. As a configuration file it resolves to
+/// the same.
+pub fn to_toml(resolved: &Resolved) -> String {
+    #[derive(Serialize)]
+    struct Demo<'a> {
+        demo: &'a DemoConfig,
+    }
+    // Only a map whose keys are not strings or a number beyond i64 could fail, and every value
+    // here was read from TOML.
+    let mut text = toml::to_string(&resolved.run).expect("a configuration is a TOML table");
+    if let Some(demo) = &resolved.demo {
+        text.push('\n');
+        text.push_str(&toml::to_string(&Demo { demo }).expect("a section is a TOML table"));
+    }
+    text
+}
+
+/// What is wrong with a table, and where.
+struct Problem {
+    path: serde_path_to_error::Path,
+    message: String,
+}
+
+/// Reads the sections of a table; those that are missing have their defaults.
+fn read(table: &Table) -> Result<(RunConfig, Option<DemoConfig>), Problem> {
+    let mut table = table.clone();
+    let demo = table.remove("demo").map(|value| {
+        let section = Table::from_iter([("demo".to_owned(), value)]);
+        section_of::<DemoSection>(section).map(|s| s.demo)
+    });
+    Ok((section_of(table)?, demo.transpose()?))
+}
+
+#[derive(Deserialize)]
+struct DemoSection {
+    demo: DemoConfig,
+}
+
+fn section_of<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| Problem {
+        message: explain(&error.path().to_string(), error.inner().message()),
+        path: error.path().clone(),
+    })
+}
+
+/// The algorithm with all its options.
+fn resolve_algo(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, InputError> {
+    let Ok(entry) = algo::find(&given.name) else {
+        let names = ALGORITHMS.iter().map(|a| a.name);
+        let hint = nearest(&given.name, names);
+        let message = format!("`algo.name` is `{}`, which is unknown{hint}", given.name);
+        return Err(at(layers, &["algo", "name"], message));
+    };
+    if let Err(error) = (entry.build)(&given.options) {
+        // Which option is it? One that is refused even alone, if there is one.
+        for (key, value) in &given.options {
+            if let Err(error) = (entry.build)(&Table::from_iter([(key.clone(), value.clone())])) {
+                let message = error.to_string();
+                let message = explain(&format!("algo.{key}"), without_prefix(&message));
+                return Err(at(layers, &["algo", key], message));
+            }
+        }
+        return Err(at(layers, &["algo"], error.to_string()));
+    }
+    let mut options = (entry.defaults)();
+    for (key, value) in &given.options {
+        let whole = value
+            .as_integer()
+            .filter(|_| options.get(key).is_some_and(Value::is_float));
+        let value = whole.map_or_else(|| value.clone(), |n| Value::Float(n as f64));
+        options.insert(key.clone(), value);
+    }
+    Ok(AlgoConfig {
+        name: given.name.clone(),
+        options,
+    })
+}
+
+/// An error at the last layer that sets the key.
+fn at(layers: &[Layer], key: &[&str], message: String) -> InputError {
+    match layers.iter().rev().find_map(|layer| layer.place(key)) {
+        Some(place) => InputError::new(format!("{place}: {message}")),
+        None => InputError::new(message),
+    }
+}
+
+#[cfg(test)]
+mod tests;

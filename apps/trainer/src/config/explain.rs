@@ -1,0 +1,132 @@
+//! Messages of serde in the words of someone who writes a configuration.
+
+use super::DemoConfig;
+use burn_rl::{algo::ALGORITHMS, config::RunConfig};
+use serde_json::Value;
+
+/// Names are suggested down to this similarity (Jaro and Winkler's, from 0 to 1).
+const ALIKE: f64 = 0.7;
+
+/// Turns serde's message about the value at `path` into key, what was found, what was expected.
+pub fn explain(path: &str, message: &str) -> String {
+    let message = message.trim();
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let (parent, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut names = names_in(rest.split_once("expected").map_or("", |(_, names)| names));
+        if parent.is_empty() {
+            names.push("demo".into());
+        }
+        let dotted = |name: &String| match parent {
+            "" => name.clone(),
+            _ => format!("{parent}.{name}"),
+        };
+        let siblings: Vec<String> = names.iter().map(dotted).collect();
+        let elsewhere = known_keys()
+            .into_iter()
+            .find(|k| k.rsplit('.').next() == Some(leaf));
+        return match elsewhere.filter(|_| !alike(leaf, &names)) {
+            Some(key) => format!("unknown key `{path}`, did you mean `{key}`?"),
+            None => format!("unknown key `{path}`{}", nearest(path, siblings.iter())),
+        };
+    }
+    if let Some((found, expected)) = message
+        .strip_prefix("unknown variant ")
+        .and_then(comma_expected)
+    {
+        let names = names_in(expected);
+        return format!(
+            "`{path}` is {found}, which is unknown{}",
+            nearest(found, names.iter())
+        );
+    }
+    let wrong = message
+        .strip_prefix("invalid type: ")
+        .or(message.strip_prefix("invalid value: "));
+    if let Some((found, expected)) = wrong.and_then(comma_expected) {
+        return format!("`{path}` is {found}, expected {}", in_words(expected));
+    }
+    if message.starts_with(&format!("{path} ")) {
+        message.into()
+    } else {
+        format!("`{path}`: {message}")
+    }
+}
+
+/// `: did you mean …?` where one of the names is like the given one, else all of them.
+pub fn nearest<S: AsRef<str>>(name: &str, names: impl Iterator<Item = S>) -> String {
+    let names: Vec<String> = names.map(|n| n.as_ref().to_owned()).collect();
+    let score = |other: &String| strsim::jaro_winkler(name.trim_matches('`'), other);
+    let best = names.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
+    let all = format!(", expected one of: {}", names.join(", "));
+    match best.filter(|best| score(best) >= ALIKE) {
+        Some(best) if names.len() > 6 => format!(", did you mean `{best}`?"),
+        Some(best) => format!("{all}; did you mean `{best}`?"),
+        None => all,
+    }
+}
+
+fn alike(name: &str, names: &[String]) -> bool {
+    names
+        .iter()
+        .any(|other| strsim::jaro_winkler(name, other) >= 0.85)
+}
+
+/// What follows `algo (…): `, if the message starts so.
+pub fn without_prefix(message: &str) -> &str {
+    let rest = message
+        .strip_prefix("algo (")
+        .and_then(|m| m.split_once("): "));
+    rest.map_or(message, |(_, rest)| rest)
+}
+
+/// The names between backticks: serde lists fields and variants so.
+pub fn names_in(list: &str) -> Vec<String> {
+    list.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn comma_expected(text: &str) -> Option<(&str, &str)> {
+    text.split_once(", expected ")
+}
+
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "f32" | "f64" => "a number",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "a boolean" => "true or false",
+        other => other.strip_prefix("struct ").map_or(other, |_| "a table"),
+    }
+}
+
+/// The default configuration as JSON: the tree of all keys.
+pub fn default_tree() -> Value {
+    // Through text, because numbers of 32 bits keep their short form only there.
+    let json = |text: Result<String, serde_json::Error>| {
+        text.and_then(|t| serde_json::from_str::<Value>(&t))
+            .unwrap_or_default()
+    };
+    let mut tree = json(serde_json::to_string(&RunConfig::default()));
+    tree["demo"] = json(serde_json::to_string(&DemoConfig::default()));
+    tree
+}
+
+/// Every key, dotted.
+fn known_keys() -> Vec<String> {
+    fn walk(prefix: &str, value: &Value, keys: &mut Vec<String>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let key = format!("{prefix}{name}");
+            walk(&format!("{key}."), value, keys);
+            keys.push(key);
+        }
+    }
+    let mut keys = vec![];
+    walk("", &default_tree(), &mut keys);
+    let options = ALGORITHMS
+        .iter()
+        .flat_map(|a| (a.defaults)().into_iter().map(|(name, _)| name));
+    keys.extend(options.map(|name| format!("algo.{name}")));
+    keys
+}

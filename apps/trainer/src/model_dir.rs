@@ -1,0 +1,120 @@
+//! A model directory ready for use: weights, processor and stop tokens that fit each other.
+
+use crate::input_error::InputError;
+use anyhow::Result;
+use burn::tensor::Device;
+use burn_vlm::{
+    Vlm,
+    models::qwen2_5_vl::{Processor, Qwen2_5VlConfig, processor::IMAGE_TOKEN},
+    text::stop_token_ids,
+};
+use std::{path::Path, sync::Arc};
+
+/// What a Hugging Face model directory holds.
+pub struct ModelDir {
+    /// The model.
+    pub model: Vlm,
+    /// Tokenizer, chat template and picture processing.
+    pub processor: Arc<Processor>,
+    /// Tokens that end a response, at least one.
+    pub stop: Vec<u32>,
+}
+
+impl ModelDir {
+    /// Loads a directory.
+    ///
+    /// # Errors
+    /// A directory or a file in it that is missing, malformed or does not fit the others.
+    pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+        require_config(dir)?;
+        let processor = Processor::from_dir(dir)?;
+        let stop = stop_token_ids(dir, processor.tokenizer())?;
+        let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+        check_fit(&config, &processor, &stop)
+            .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
+        let model = Vlm::from_dir(dir, device)?;
+        Ok(Self {
+            model,
+            processor: Arc::new(processor),
+            stop,
+        })
+    }
+}
+
+/// Refuses a path that is no model directory, before anything in it is read.
+///
+/// # Errors
+/// There is no such directory, or it has no `config.json`.
+pub fn require_config(dir: &Path) -> Result<(), InputError> {
+    const EXPECTED: &str =
+        "expected a Hugging Face model directory (config.json, *.safetensors, tokenizer.json)";
+    let found = match (dir.is_dir(), dir.join("config.json").is_file()) {
+        (true, true) => return Ok(()),
+        (true, false) => "no config.json in this directory",
+        (false, _) if dir.exists() => "not a directory",
+        (false, _) => "does not exist",
+    };
+    Err(InputError::new(format!(
+        "{}: {found}, {EXPECTED}",
+        dir.display()
+    )))
+}
+
+/// Whether processor and model speak of the same tokens and patches.
+///
+/// # Errors
+/// What differs, with both values.
+pub fn check_fit(
+    config: &Qwen2_5VlConfig,
+    processor: &Processor,
+    stop: &[u32],
+) -> Result<(), String> {
+    let (tokens, rows) = (processor.tokenizer().vocab_size(), config.text.vocab_size);
+    if tokens > rows {
+        return Err(format!(
+            "the tokenizer has {tokens} tokens, expected at most vocab_size, which is {rows}"
+        ));
+    }
+    if let Some(id) = stop.iter().find(|id| **id as usize >= rows) {
+        return Err(format!(
+            "eos_token_id is {id}, expected less than vocab_size, which is {rows}"
+        ));
+    }
+    let layout = processor.image_config().layout;
+    let vision = &config.vision;
+    let pairs = [
+        (
+            "the id of",
+            IMAGE_TOKEN,
+            processor.image_token_id() as usize,
+            config.image_token_id as usize,
+        ),
+        (
+            "the processor's",
+            "patch_size",
+            layout.patch_size,
+            vision.patch_size,
+        ),
+        (
+            "the processor's",
+            "merge_size",
+            layout.merge_size,
+            vision.spatial_merge_size,
+        ),
+        (
+            "the processor's",
+            "temporal_patch_size",
+            layout.temporal_patch_size,
+            vision.temporal_patch_size,
+        ),
+    ];
+    match pairs
+        .iter()
+        .find(|(_, _, found, expected)| found != expected)
+    {
+        Some((whose, name, found, expected)) => Err(format!(
+            "{whose} {name} is {found}, expected {expected} as in config.json"
+        )),
+        None => Ok(()),
+    }
+}
