@@ -39,8 +39,14 @@ impl Default for RewardConfig {
 impl RewardConfig {
     /// The plain sum of the rules called `names`.
     pub fn named(names: &[&str]) -> Self {
-        let part = |name: &&str| PartConfig { rule: (*name).into(), weight: 1.0, options: Map::new() };
-        Self { parts: names.iter().map(part).collect() }
+        let part = |name: &&str| PartConfig {
+            rule: (*name).into(),
+            weight: 1.0,
+            options: Map::new(),
+        };
+        Self {
+            parts: names.iter().map(part).collect(),
+        }
     }
 
     /// Builds the rules.
@@ -54,7 +60,11 @@ impl RewardConfig {
                 message: "expected at least one rule".into(),
             });
         }
-        let parts = self.parts.iter().map(PartConfig::build).collect::<Result<_, _>>()?;
+        let parts = self
+            .parts
+            .iter()
+            .map(PartConfig::build)
+            .collect::<Result<_, _>>()?;
         Ok(WeightedSum { parts })
     }
 }
@@ -96,7 +106,10 @@ impl RewardFn for WeightedSum {
     }
 
     fn part_names(&self) -> Vec<String> {
-        self.parts.iter().flat_map(|(rule, _)| rule.part_names()).collect()
+        self.parts
+            .iter()
+            .flat_map(|(rule, _)| rule.part_names())
+            .collect()
     }
 }
 
@@ -108,10 +121,16 @@ mod tests {
     fn weights_apply_to_the_value_and_not_to_the_parts() {
         let mut config = RewardConfig::default();
         config.parts[1].weight = 0.5;
-        let scored =
-            config.build().unwrap().score(&RewardInput::new("<answer>2</answer>", "3")).unwrap();
+        let scored = config
+            .build()
+            .unwrap()
+            .score(&RewardInput::new("<answer>2</answer>", "3"))
+            .unwrap();
         assert_eq!(scored.value, 0.5);
-        assert_eq!(scored.parts, [("accuracy".into(), 0.0), ("format".into(), 1.0)]);
+        assert_eq!(
+            scored.parts,
+            [("accuracy".into(), 0.0), ("format".into(), 1.0)]
+        );
         assert_eq!(scored.correct, Some(false));
     }
 
@@ -120,7 +139,9 @@ mod tests {
         let message = |c: RewardConfig| c.build().err().unwrap().to_string();
         assert!(message(RewardConfig::named(&["acuracy"])).contains("`acuracy`"));
         let mut config = RewardConfig::default();
-        config.parts[0].options.insert("colour".into(), Value::Bool(true));
+        config.parts[0]
+            .options
+            .insert("colour".into(), Value::Bool(true));
         assert!(message(config).contains("colour"));
     }
 }

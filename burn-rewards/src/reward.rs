@@ -20,7 +20,13 @@ pub struct RewardInput<'a> {
 impl<'a> RewardInput<'a> {
     /// An input of which only the response and the gold answer matter.
     pub fn new(response: &'a str, answer: &'a str) -> Self {
-        Self { prompt: "", response, answer, response_tokens: 0, truncated: false }
+        Self {
+            prompt: "",
+            response,
+            answer,
+            response_tokens: 0,
+            truncated: false,
+        }
     }
 }
 
@@ -38,7 +44,11 @@ pub struct Reward {
 impl Reward {
     /// A reward of one part named `part`.
     pub fn single(part: &str, value: f64, correct: Option<bool>) -> Self {
-        Self { value, parts: vec![(part.to_owned(), value)], correct }
+        Self {
+            value,
+            parts: vec![(part.to_owned(), value)],
+            correct,
+        }
     }
 
     /// The part called `name`, if there is one.

@@ -33,7 +33,11 @@ pub struct TrainerState {
 impl TrainerState {
     /// The state after `step` steps.
     pub fn new(step: u64, seed: u64) -> Self {
-        Self { format: 1, step, seed }
+        Self {
+            format: 1,
+            step,
+            seed,
+        }
     }
 
     /// Reads the state of a checkpoint.
@@ -43,7 +47,10 @@ impl TrainerState {
     pub fn read(dir: &Path) -> Result<Self, RlError> {
         let path = dir.join(STATE);
         let bytes = fs::read(&path).map_err(|e| RlError::io(&path, e))?;
-        let broken = |message: String| RlError::Checkpoint { path: path.clone(), message };
+        let broken = |message: String| RlError::Checkpoint {
+            path: path.clone(),
+            message,
+        };
         let state: Self = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
         match state.format {
             1 => Ok(state),
@@ -97,7 +104,8 @@ fn write(
     learner.save(dir)?;
     let path = dir.join(STATE);
     let json = serde_json::to_string_pretty(state).map_err(std::io::Error::other);
-    json.and_then(|json| fs::write(&path, json)).map_err(|e| RlError::io(&path, e))
+    json.and_then(|json| fs::write(&path, json))
+        .map_err(|e| RlError::io(&path, e))
 }
 
 /// Syncs every file, then renames the directory.
@@ -116,7 +124,9 @@ fn publish(beside: &Path, dir: &Path) -> Result<(), RlError> {
 }
 
 fn sync(path: &Path) -> Result<(), RlError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|e| RlError::io(path, e))
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| RlError::io(path, e))
 }
 
 /// `latest` is a symbolic link, replaced in one rename.
@@ -176,8 +186,9 @@ mod tests {
     fn names(run: &RunDir) -> Vec<String> {
         let entries = fs::read_dir(run.checkpoints_dir()).unwrap();
         let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        let mut names: Vec<String> =
-            entries.map(|entry| name(entry).into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -194,7 +205,12 @@ mod tests {
     fn remains_of_killed_runs_do_not_crowd_out_the_latest() {
         // Killed while step 20 was written, and before that between its renames; then continued
         // from step 10 and stopped at step 15.
-        let before = ["step_000010", "step_000015", "step_000020", "step_000020.tmp"];
+        let before = [
+            "step_000010",
+            "step_000015",
+            "step_000020",
+            "step_000020.tmp",
+        ];
         let (_dir, run) = run(&before, "step_000015");
         prune(&run, 15, 1).unwrap();
         assert_eq!(names(&run), ["latest", "step_000015", "step_000020"]);

@@ -11,7 +11,10 @@ pub(crate) struct Clock {
 impl Clock {
     pub fn start() -> Self {
         let now = Instant::now();
-        Self { start: now, last: now }
+        Self {
+            start: now,
+            last: now,
+        }
     }
 
     pub fn lap(&mut self) -> f64 {

@@ -85,7 +85,12 @@ pub enum OnError {
 impl Default for DataConfig {
     fn default() -> Self {
         let (train, on_error) = (String::new(), OnError::Error);
-        Self { train, shuffle: true, max_prompt_tokens: 4096, on_error }
+        Self {
+            train,
+            shuffle: true,
+            max_prompt_tokens: 4096,
+            on_error,
+        }
     }
 }
 
@@ -127,7 +132,10 @@ pub struct AlgoConfig {
 
 impl Default for AlgoConfig {
     fn default() -> Self {
-        Self { name: "grpo".into(), options: Table::new() }
+        Self {
+            name: "grpo".into(),
+            options: Table::new(),
+        }
     }
 }
 
@@ -147,7 +155,10 @@ impl AlgoConfig {
     pub fn resolved(&self) -> Result<Self, RlError> {
         let mut options = (algo::find(&self.name)?.defaults)();
         options.extend(self.options.clone());
-        Ok(Self { name: self.name.clone(), options })
+        Ok(Self {
+            name: self.name.clone(),
+            options,
+        })
     }
 }
 
@@ -284,7 +295,10 @@ impl RunConfig {
         let refuse = |message: String| Err(RlError::Config(message));
         let at_least_one = [
             ("rollout.prompts_per_step", self.rollout.prompts_per_step),
-            ("rollout.samples_per_prompt", self.rollout.samples_per_prompt),
+            (
+                "rollout.samples_per_prompt",
+                self.rollout.samples_per_prompt,
+            ),
             ("rollout.max_batch", self.rollout.max_batch),
             ("train.epochs", self.train.epochs),
             ("train.mini_batches", self.train.mini_batches),
@@ -298,7 +312,10 @@ impl RunConfig {
                 return refuse(format!("{key} is 0, expected at least 1"));
             }
         }
-        for (key, value) in [("model.path", &self.model.path), ("data.train", &self.data.train)] {
+        for (key, value) in [
+            ("model.path", &self.model.path),
+            ("data.train", &self.data.train),
+        ] {
             if value.is_empty() {
                 return refuse(format!("{key} is empty, expected a path"));
             }
@@ -338,7 +355,11 @@ impl OptimConfig {
         ];
         for (key, value, low, high) in ranges {
             if !(low..=high).contains(&value) {
-                let expected = if high == f64::MAX { "0 or more".into() } else { format!("{low} to {high}") };
+                let expected = if high == f64::MAX {
+                    "0 or more".into()
+                } else {
+                    format!("{low} to {high}")
+                };
                 return Err(RlError::Config(format!(
                     "optim.{key} is {value}, expected {expected}"
                 )));

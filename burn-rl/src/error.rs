@@ -51,7 +51,10 @@ pub enum RlError {
 impl RlError {
     /// Wraps an IO error with the path it concerns.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
-        Self::Io { path: path.as_ref().into(), source }
+        Self::Io {
+            path: path.as_ref().into(),
+            source,
+        }
     }
 
     /// Whether the input or the configuration is at fault, rather than the run.

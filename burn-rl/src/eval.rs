@@ -45,8 +45,14 @@ pub fn evaluate(
     set_metric("pass@1", mean(&|r| share(r.reward.correct == Some(true))));
     set_metric("reward", mean(&|r| r.reward.value));
     set_metric("tokens", mean(&|r| r.tokens.len() as f64));
-    set_metric("truncated", mean(&|r| share(r.finish == FinishReason::Length)));
-    let records = groups.iter().flat_map(|g| records(g, step, true, &[])).collect();
+    set_metric(
+        "truncated",
+        mean(&|r| share(r.finish == FinishReason::Length)),
+    );
+    let records = groups
+        .iter()
+        .flat_map(|g| records(g, step, true, &[]))
+        .collect();
     Ok(Evaluation { metrics, records })
 }
 
@@ -57,7 +63,12 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         prompt_id: group.prompt.id.clone(),
         draw,
         prompt: group.prompt.text.clone(),
-        images: group.prompt.images.iter().map(|path| absolute(path)).collect(),
+        images: group
+            .prompt
+            .images
+            .iter()
+            .map(|path| absolute(path))
+            .collect(),
         answer: group.prompt.answer.clone(),
         response: rollout.text.clone(),
         tokens: rollout.tokens.len(),

@@ -68,6 +68,9 @@ impl Recipe {
     /// What all parts need together.
     pub fn needs(&self) -> Needs {
         let parts = self.regularizers.iter().map(|r| r.needs());
-        parts.fold(self.advantage.needs().union(self.loss.needs()), Needs::union)
+        parts.fold(
+            self.advantage.needs().union(self.loss.needs()),
+            Needs::union,
+        )
     }
 }

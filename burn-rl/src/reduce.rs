@@ -32,7 +32,9 @@ impl LossReduction {
             }
             Self::SequenceMean => {
                 let sequences = samples().count() as f64;
-                samples().map(|i| (i, over(active(i) * sequences))).collect()
+                samples()
+                    .map(|i| (i, over(active(i) * sequences)))
+                    .collect()
             }
         }
     }
@@ -45,14 +47,23 @@ mod tests {
 
     #[test]
     fn weights_by_hand() {
-        let sample = |mask: &[bool]| Sample { mask: mask.to_vec(), ..Sample::default() };
+        let sample = |mask: &[bool]| Sample {
+            mask: mask.to_vec(),
+            ..Sample::default()
+        };
         let batch = ScoredBatch::from_groups([
             vec![sample(&[true]), sample(&[true, false, true, true])],
             vec![sample(&[false])],
         ]);
         let weights = |reduction: LossReduction| reduction.weights(&batch, &batch.groups);
-        assert_eq!(weights(LossReduction::TokenMean), [(0, 0.25), (1, 0.25), (2, 0.25)]);
+        assert_eq!(
+            weights(LossReduction::TokenMean),
+            [(0, 0.25), (1, 0.25), (2, 0.25)]
+        );
         let third = 1.0 / 3.0;
-        assert_eq!(weights(LossReduction::SequenceMean), [(0, third), (1, third / 3.0), (2, 0.0)]);
+        assert_eq!(
+            weights(LossReduction::SequenceMean),
+            [(0, third), (1, third / 3.0), (2, 0.0)]
+        );
     }
 }

@@ -18,8 +18,14 @@ pub fn of_rollouts(groups: &[Group], metrics: &mut Metrics) {
     let reward = || rollouts().map(|r| r.reward.value);
     let centre = mean(reward());
     metrics.set("reward/mean", centre);
-    metrics.set("reward/std", mean(reward().map(|r| (r - centre).powi(2))).sqrt());
-    let parts = rollouts().next().map(|r| r.reward.parts.clone()).unwrap_or_default();
+    metrics.set(
+        "reward/std",
+        mean(reward().map(|r| (r - centre).powi(2))).sqrt(),
+    );
+    let parts = rollouts()
+        .next()
+        .map(|r| r.reward.parts.clone())
+        .unwrap_or_default();
     for (name, _) in parts {
         let values = rollouts().filter_map(|r| r.reward.part(&name));
         metrics.set(format!("reward/{name}"), mean(values));
@@ -45,14 +51,20 @@ pub fn of_lengths(groups: &[Group], metrics: &mut Metrics) {
 
 /// The largest difference of a token's log-probability between sampler and trainer.
 pub fn sampler_gap(samples: &[Sample]) -> Option<f64> {
-    let pairs = samples.iter().flat_map(|s| s.sample_logp.iter().zip(&s.old_logp));
-    pairs.map(|(a, b)| f64::from((a - b).abs())).reduce(f64::max)
+    let pairs = samples
+        .iter()
+        .flat_map(|s| s.sample_logp.iter().zip(&s.old_logp));
+    pairs
+        .map(|(a, b)| f64::from((a - b).abs()))
+        .reduce(f64::max)
 }
 
 /// Most memory this process ever held, in bytes; none where the system does not say.
 pub fn peak_memory_bytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes * 1024.0)
 }

@@ -137,7 +137,10 @@ impl Trainer {
         }
 
         let verdicts = self.filter(&groups, &mut metrics);
-        let kept = groups.iter().zip(&verdicts).filter(|(_, v)| **v == Verdict::Keep);
+        let kept = groups
+            .iter()
+            .zip(&verdicts)
+            .filter(|(_, v)| **v == Verdict::Keep);
         let kept: Vec<Group> = kept.map(|(group, _)| group.clone()).collect();
         let mut batch = TrainBatch::new(&kept);
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
@@ -158,19 +161,32 @@ impl Trainer {
         if self.recipe.source == Source::Policy {
             self.log_rollouts(step, &groups, &verdicts, &batch)?;
         }
-        let sampled: usize = groups.iter().flat_map(|g| &g.rollouts).map(|r| r.tokens.len()).sum();
-        let trained: usize =
-            batch.rows.iter().map(|r| r.prompt.tokens.len() + r.response.len()).sum();
+        let sampled: usize = groups
+            .iter()
+            .flat_map(|g| &g.rollouts)
+            .map(|r| r.tokens.len())
+            .sum();
+        let trained: usize = batch
+            .rows
+            .iter()
+            .map(|r| r.prompt.tokens.len() + r.response.len())
+            .sum();
         metrics.set("time/rollout_s", rollout_s);
         metrics.set("time/reward_s", reward_s);
         metrics.set("time/score_s", score_s);
         metrics.set("time/update_s", update_s);
         metrics.set("time/step_s", clock.total());
         if self.recipe.source == Source::Policy {
-            metrics.set("throughput/rollout_tokens_per_s", sampled as f64 / rollout_s);
+            metrics.set(
+                "throughput/rollout_tokens_per_s",
+                sampled as f64 / rollout_s,
+            );
         }
         let passes = (trained * self.config.train.epochs) as f64;
-        metrics.set("throughput/train_tokens_per_s", passes / (score_s + update_s));
+        metrics.set(
+            "throughput/train_tokens_per_s",
+            passes / (score_s + update_s),
+        );
         if let Some(bytes) = step_metrics::peak_memory_bytes() {
             metrics.set("memory/peak_bytes", bytes);
         }
@@ -206,7 +222,9 @@ impl Trainer {
     fn filter(&self, groups: &[Group], metrics: &mut Metrics) -> Vec<Verdict> {
         let judge = |group: &Group| {
             let mut verdicts = self.recipe.filters.iter().map(|f| f.judge(group));
-            verdicts.find(|v| *v != Verdict::Keep).unwrap_or(Verdict::Keep)
+            verdicts
+                .find(|v| *v != Verdict::Keep)
+                .unwrap_or(Verdict::Keep)
         };
         let verdicts: Vec<Verdict> = groups.iter().map(judge).collect();
         if !self.recipe.filters.is_empty() {
@@ -238,7 +256,12 @@ impl Trainer {
             let advantages: Vec<f32> = samples
                 .into_iter()
                 .flatten()
-                .map(|i| batch.credit.advantages[i].first().copied().unwrap_or_default())
+                .map(|i| {
+                    batch.credit.advantages[i]
+                        .first()
+                        .copied()
+                        .unwrap_or_default()
+                })
                 .collect();
             records.extend(eval::records(group, step, kept, &advantages));
         }
@@ -257,12 +280,21 @@ impl Trainer {
             return Ok(());
         }
         let config = &self.config.eval;
-        let engine = self.engine.with_sampling(Sampling::greedy(config.max_new_tokens));
+        let engine = self
+            .engine
+            .with_sampling(Sampling::greedy(config.max_new_tokens));
         let rule = self.reward.as_ref();
         watch.event(Event::Progress(Phase::Eval, 0, total));
-        let mut found = evaluate(&config.name, &engine, &self.held_out, rule, step, &mut |done| {
-            watch.event(Event::Progress(Phase::Eval, done, total));
-        })?;
+        let mut found = evaluate(
+            &config.name,
+            &engine,
+            &self.held_out,
+            rule,
+            step,
+            &mut |done| {
+                watch.event(Event::Progress(Phase::Eval, done, total));
+            },
+        )?;
         eval::make_portable(&mut found.records, self.run.root());
         write_rollouts(&self.run.eval(&config.name, step), &found.records)?;
         metrics.merge(found.metrics.clone());
@@ -273,8 +305,13 @@ impl Trainer {
     fn save(&self, step: u64, watch: &mut dyn Observer) -> Result<(), RlError> {
         let state = TrainerState::new(step, self.config.seed);
         let keep = self.config.checkpoint.keep;
-        let path =
-            checkpoint::save(&self.run, self.learner.as_ref(), &self.processor, &state, keep)?;
+        let path = checkpoint::save(
+            &self.run,
+            self.learner.as_ref(),
+            &self.processor,
+            &state,
+            keep,
+        )?;
         watch.event(Event::Saved(&path));
         Ok(())
     }

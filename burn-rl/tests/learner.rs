@@ -28,33 +28,64 @@ fn model() -> Vlm {
 fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
     let prompts: Vec<Arc<EncodedPrompt>> = [vec![5, 9, 200, 31], vec![77, 3]]
         .into_iter()
-        .map(|tokens| Arc::new(EncodedPrompt { tokens, images: vec![] }))
+        .map(|tokens| {
+            Arc::new(EncodedPrompt {
+                tokens,
+                images: vec![],
+            })
+        })
         .collect();
-    let response = |i: usize| (0..2 + (i * 3) % 7).map(|t| ((i * 53 + t * 17) % 300) as u32).collect();
-    let rows: Vec<TrainRow> =
-        (0..6).map(|i| TrainRow { prompt: prompts[i / 3].clone(), response: response(i) }).collect();
+    let response = |i: usize| {
+        (0..2 + (i * 3) % 7)
+            .map(|t| ((i * 53 + t * 17) % 300) as u32)
+            .collect()
+    };
+    let rows: Vec<TrainRow> = (0..6)
+        .map(|i| TrainRow {
+            prompt: prompts[i / 3].clone(),
+            response: response(i),
+        })
+        .collect();
     let sample = |i: usize| Sample {
         reward: rewards[i],
-        mask: (0..rows[i].response.len()).map(|t| (i + t) % 4 != 3).collect(),
+        mask: (0..rows[i].response.len())
+            .map(|t| (i + t) % 4 != 3)
+            .collect(),
         ..Sample::default()
     };
     let groups: [Vec<Sample>; 2] = [(0..3).map(sample).collect(), (3..6).map(sample).collect()];
     let scored = ScoredBatch::from_groups(groups);
     let credit = recipe.advantage.estimate(&scored);
-    TrainBatch { rows, scored, credit }
+    TrainBatch {
+        rows,
+        scored,
+        credit,
+    }
 }
 
 fn grpo(beta: f64) -> Recipe {
-    let advantage = GroupNorm { scale: Scale::GroupStd, epsilon: 1e-6 };
-    let loss = PpoClip { low: 0.2, high: 0.2 };
+    let advantage = GroupNorm {
+        scale: Scale::GroupStd,
+        epsilon: 1e-6,
+    };
+    let loss = PpoClip {
+        low: 0.2,
+        high: 0.2,
+    };
     let recipe = Recipe::new(advantage, loss, LossReduction::SequenceMean);
-    recipe.regularize(Kl { estimator: KlEstimator::K3, beta })
+    recipe.regularize(Kl {
+        estimator: KlEstimator::K3,
+        beta,
+    })
 }
 
 const REWARDS: [f64; 6] = [0.0, 1.0, 0.5, 2.0, 2.0, 1.0];
 
 fn train(recipe: Recipe, config: TrainConfig, rewards: [f64; 6]) -> (Vec<f32>, Metrics) {
-    let optim = OptimConfig { lr: 1e-3, ..OptimConfig::default() };
+    let optim = OptimConfig {
+        lr: 1e-3,
+        ..OptimConfig::default()
+    };
     let mut batch = batch(&recipe, rewards);
     let mut learner = PolicyGradient::new(model(), Arc::new(recipe), config, optim, 0);
     learner.score(&mut batch);
@@ -80,18 +111,28 @@ fn values(model: &Vlm) -> Vec<f32> {
 }
 
 fn config(micro_batch: usize, mini_batches: usize, epochs: usize) -> TrainConfig {
-    TrainConfig { micro_batch, mini_batches, epochs, ..TrainConfig::default() }
+    TrainConfig {
+        micro_batch,
+        mini_batches,
+        epochs,
+        ..TrainConfig::default()
+    }
 }
 
 fn furthest(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).fold(0.0, |worst, (x, y)| worst.max((x - y).abs()))
+    a.iter()
+        .zip(b)
+        .fold(0.0, |worst, (x, y)| worst.max((x - y).abs()))
 }
 
 #[test]
 fn the_update_does_not_depend_on_the_micro_batch() {
     for reduction in [LossReduction::SequenceMean, LossReduction::TokenMean] {
         let run = |micro_batch| {
-            let recipe = Recipe { reduction, ..grpo(0.04) };
+            let recipe = Recipe {
+                reduction,
+                ..grpo(0.04)
+            };
             train(recipe, config(micro_batch, 1, 1), REWARDS)
         };
         let (whole, whole_metrics) = run(6);
@@ -100,13 +141,26 @@ fn the_update_does_not_depend_on_the_micro_batch() {
         for micro_batch in [1, 2, 4] {
             let (parts, metrics) = run(micro_batch);
             let (a, b) = (norm(&metrics), norm(&whole_metrics));
-            assert!((a - b).abs() / b < 1e-5, "micro-batch {micro_batch}: norm {a} vs {b}");
+            assert!(
+                (a - b).abs() / b < 1e-5,
+                "micro-batch {micro_batch}: norm {a} vs {b}"
+            );
             for (name, value) in whole_metrics.iter() {
                 let other = metrics.get(name).unwrap();
-                assert!((value - other).abs() <= 1e-5 * value.abs().max(1e-2), "{name}: {value} {other}");
+                assert!(
+                    (value - other).abs() <= 1e-5 * value.abs().max(1e-2),
+                    "{name}: {value} {other}"
+                );
             }
-            let moved = whole.iter().zip(&parts).filter(|(x, y)| (*x - *y).abs() > 1e-5).count();
-            assert!(moved * 1000 < whole.len(), "micro-batch {micro_batch}: {moved} parameters differ");
+            let moved = whole
+                .iter()
+                .zip(&parts)
+                .filter(|(x, y)| (*x - *y).abs() > 1e-5)
+                .count();
+            assert!(
+                moved * 1000 < whole.len(),
+                "micro-batch {micro_batch}: {moved} parameters differ"
+            );
         }
     }
 }
@@ -114,13 +168,22 @@ fn the_update_does_not_depend_on_the_micro_batch() {
 #[test]
 fn both_ways_of_keeping_activations_learn_the_same() {
     let run = |activation_recompute| {
-        let config = TrainConfig { activation_recompute, ..config(3, 1, 1) };
+        let config = TrainConfig {
+            activation_recompute,
+            ..config(3, 1, 1)
+        };
         train(grpo(0.04), config, REWARDS).1
     };
-    let (block, none) = (run(ActivationRecompute::Block), run(ActivationRecompute::None));
+    let (block, none) = (
+        run(ActivationRecompute::Block),
+        run(ActivationRecompute::None),
+    );
     for (name, value) in block.iter() {
         let other = none.get(name).unwrap();
-        assert!((value - other).abs() <= 1e-5 * value.abs().max(1e-2), "{name}: {value} {other}");
+        assert!(
+            (value - other).abs() <= 1e-5 * value.abs().max(1e-2),
+            "{name}: {value} {other}"
+        );
     }
 }
 
@@ -151,11 +214,19 @@ fn several_updates_leave_the_old_policy_behind() {
 #[test]
 fn demonstrations_become_likelier() {
     let recipe = || Recipe::new(Constant(1.0), Nll, LossReduction::TokenMean).demonstrated();
-    let optim = OptimConfig { lr: 1e-3, ..OptimConfig::default() };
+    let optim = OptimConfig {
+        lr: 1e-3,
+        ..OptimConfig::default()
+    };
     let batch = batch(&recipe(), [0.0; 6]);
-    let mut learner =
-        PolicyGradient::new(model(), Arc::new(recipe()), config(6, 1, 1), optim, 0);
-    let mut loss = |step| learner.update(&batch, step).unwrap().get("policy/loss").unwrap();
+    let mut learner = PolicyGradient::new(model(), Arc::new(recipe()), config(6, 1, 1), optim, 0);
+    let mut loss = |step| {
+        learner
+            .update(&batch, step)
+            .unwrap()
+            .get("policy/loss")
+            .unwrap()
+    };
     let losses: Vec<f64> = (1..=5).map(&mut loss).collect();
     assert!(losses.windows(2).all(|w| w[1] < w[0]), "{losses:?}");
 }

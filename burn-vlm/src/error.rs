@@ -51,7 +51,10 @@ pub enum VlmError {
 impl VlmError {
     /// Wraps an IO error with the path it concerns.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
-        Self::Io { path: path.as_ref().into(), source }
+        Self::Io {
+            path: path.as_ref().into(),
+            source,
+        }
     }
 
     /// Whether a file or an argument is at fault, rather than the machine.
@@ -64,11 +67,17 @@ impl VlmError {
 
     /// A configuration error at `path`.
     pub fn config(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
-        Self::Config { path: path.as_ref().into(), message: message.into() }
+        Self::Config {
+            path: path.as_ref().into(),
+            message: message.into(),
+        }
     }
 
     /// A weights error at `path`.
     pub fn weights(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
-        Self::Weights { path: path.as_ref().into(), message: message.into() }
+        Self::Weights {
+            path: path.as_ref().into(),
+            message: message.into(),
+        }
     }
 }

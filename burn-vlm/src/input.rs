@@ -60,7 +60,10 @@ impl VlmInput {
     /// If a row has fewer placeholder tokens than its pictures have features, which the processor
     /// never produces.
     pub fn new(rows: &[Row<'_>], config: &Qwen2_5VlConfig, device: &Device) -> Self {
-        let (b, width) = (rows.len(), rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0));
+        let (b, width) = (
+            rows.len(),
+            rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0),
+        );
         let mut tokens = Vec::with_capacity(b * width);
         let mut places: Vec<Position> = Vec::with_capacity(b * width);
         let mut next_positions = Vec::with_capacity(b);
@@ -152,17 +155,28 @@ fn causal_mask(lens: &[usize], width: usize, device: &Device) -> Tensor<4, Bool>
     let (b, t) = (lens.len(), width);
     let causal = Tensor::<2, Bool>::tril_mask([t, t], 0, device).reshape([1, 1, t, t]);
     match padding_mask(lens, width, device) {
-        Some(padding) => causal.expand([b, 1, t, t]).bool_or(padding.expand([b, 1, t, t])),
+        Some(padding) => causal
+            .expand([b, 1, t, t])
+            .bool_or(padding.expand([b, 1, t, t])),
         None => causal,
     }
 }
 
 /// `[B, 1, 1, T]`, true for padding on the left; none where all rows are equally long.
-pub(crate) fn padding_mask(lens: &[usize], width: usize, device: &Device) -> Option<Tensor<4, Bool>> {
+pub(crate) fn padding_mask(
+    lens: &[usize],
+    width: usize,
+    device: &Device,
+) -> Option<Tensor<4, Bool>> {
     if lens.iter().all(|len| *len == width) {
         return None;
     }
-    let mask: Vec<bool> =
-        lens.iter().flat_map(|len| (0..width).map(move |t| t < width - len)).collect();
-    Some(Tensor::from_data(TensorData::new(mask, [lens.len(), 1, 1, width]), device))
+    let mask: Vec<bool> = lens
+        .iter()
+        .flat_map(|len| (0..width).map(move |t| t < width - len))
+        .collect();
+    Some(Tensor::from_data(
+        TensorData::new(mask, [lens.len(), 1, 1, width]),
+        device,
+    ))
 }

@@ -126,7 +126,10 @@ impl Vlm {
     /// # Shapes
     /// - output: `[B, T, D]`, after the final norm
     pub fn hidden(&self, input: &VlmInput) -> Tensor<3> {
-        let features = input.vision.as_ref().map(|vision| self.image_features(vision));
+        let features = input
+            .vision
+            .as_ref()
+            .map(|vision| self.image_features(vision));
         let mut x = self.embed(input, features);
         for layer in &self.model.layers {
             x = layer.forward(x, &input.ctx, None);
@@ -140,7 +143,9 @@ impl Vlm {
     /// - hidden: `[R, D]`
     /// - output: `[R, V]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.head_weight().transpose()).cast(DType::F32)
+        hidden
+            .matmul(self.head_weight().transpose())
+            .cast(DType::F32)
     }
 
     /// Reads a batch of prompts.
@@ -148,8 +153,13 @@ impl Vlm {
     /// # Shapes
     /// - output: `[B, D]`, the hidden state of each last token
     pub fn prefill(&self, input: &VlmInput, cache: &mut KvCache) -> Tensor<2> {
-        let features = input.vision.as_ref().map(|vision| self.image_features(vision));
-        let x = self.model.forward(self.embed(input, features), &input.ctx, cache);
+        let features = input
+            .vision
+            .as_ref()
+            .map(|vision| self.image_features(vision));
+        let x = self
+            .model
+            .forward(self.embed(input, features), &input.ctx, cache);
         self.last_hidden(x)
     }
 
@@ -162,7 +172,9 @@ impl Vlm {
         let ids: Vec<i64> = tokens.iter().map(|t| i64::from(*t)).collect();
         let ids = TensorData::new(ids, [tokens.len(), 1]);
         let ids = Tensor::<2, Int>::from_data(ids, &self.device());
-        let x = self.model.forward(self.model.embed_tokens.forward(ids), ctx, cache);
+        let x = self
+            .model
+            .forward(self.model.embed_tokens.forward(ids), ctx, cache);
         self.last_hidden(x)
     }
 
@@ -173,7 +185,9 @@ impl Vlm {
 
     fn last_hidden(&self, x: Tensor<3>) -> Tensor<2> {
         let [b, t, d] = x.dims();
-        self.model.norm.forward(x.narrow(1, t - 1, 1).reshape([b, d]))
+        self.model
+            .norm
+            .forward(x.narrow(1, t - 1, 1).reshape([b, d]))
     }
 }
 
@@ -182,12 +196,10 @@ impl Vlm {
 /// # Shapes
 /// - embedded and output: `[B, T, D]`
 /// - features: `[N / merge², D]`
-pub fn place_features(
-    embedded: Tensor<3>,
-    vision: &VisionInput,
-    features: Tensor<2>,
-) -> Tensor<3> {
+pub fn place_features(embedded: Tensor<3>, vision: &VisionInput, features: Tensor<2>) -> Tensor<3> {
     let [b, t, d] = embedded.dims();
-    let features = features.select(0, vision.feature.clone()).reshape([b, t, d]);
+    let features = features
+        .select(0, vision.feature.clone())
+        .reshape([b, t, d]);
     embedded.mask_where(vision.is_image.clone().expand([b, t, d]), features)
 }

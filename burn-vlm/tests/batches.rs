@@ -21,19 +21,36 @@ fn requests(case: &Case, draws: u64) -> Vec<Request> {
     let prompts = case.tokens.iter().zip(&case.images).enumerate();
     prompts
         .flat_map(|(i, (tokens, images))| {
-            let prompt = EncodedPrompt { tokens: tokens.clone(), images: images.clone() };
+            let prompt = EncodedPrompt {
+                tokens: tokens.clone(),
+                images: images.clone(),
+            };
             let prompt = Arc::new(prompt);
             (0..draws).map(move |draw| Request {
                 prompt: prompt.clone(),
-                key: SampleKey { seed: 5, step: 2, prompt: i as u64, draw },
+                key: SampleKey {
+                    seed: 5,
+                    step: 2,
+                    prompt: i as u64,
+                    draw,
+                },
             })
         })
         .collect()
 }
 
 fn generate(model: &Vlm, requests: &[Request], stop: &[u32], max_batch: usize) -> Vec<Completion> {
-    let sampling = Sampling { max_new_tokens: 12, top_p: 0.95, ..Sampling::default() };
-    let generator = Generator { model, sampling, stop, max_batch };
+    let sampling = Sampling {
+        max_new_tokens: 12,
+        top_p: 0.95,
+        ..Sampling::default()
+    };
+    let generator = Generator {
+        model,
+        sampling,
+        stop,
+        max_batch,
+    };
     generator.generate(requests, &mut |_| ()).unwrap()
 }
 
@@ -46,18 +63,26 @@ fn three_rows_score_as_they_do_alone() {
         let input = VlmInput::new(&picked, model.config(), &Device::flex());
         let tokens: Vec<&[u32]> = picked.iter().map(|r| r.tokens).collect();
         let counts: Vec<usize> = tokens.iter().map(|t| t.len() - 1).collect();
-        let targets =
-            burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex());
+        let targets = burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex());
         let tape = Tape::record(&model, &input, &targets, 1.0, ActivationRecompute::Block);
         let scores = tape.scores().logp;
         let r = scores.dims()[1];
         let flat: Vec<f32> = scores.into_data().iter().collect();
-        counts.iter().enumerate().map(|(b, n)| flat[b * r..b * r + n].to_vec()).collect()
+        counts
+            .iter()
+            .enumerate()
+            .map(|(b, n)| flat[b * r..b * r + n].to_vec())
+            .collect()
     };
     for (i, together) in score(&[0, 1, 2]).into_iter().enumerate() {
         let n = together.len();
         let alone = &score(&[i])[0];
-        assert_close(&TensorData::new(together, [n]), alone, 1e-5, "batch of three");
+        assert_close(
+            &TensorData::new(together, [n]),
+            alone,
+            1e-5,
+            "batch of three",
+        );
     }
 }
 
@@ -78,9 +103,17 @@ fn sampled_tokens_do_not_depend_on_the_batch() {
     backwards.reverse();
     let mut reversed = generate(&model, &backwards, &stop, 64);
     reversed.reverse();
-    assert!(together.iter().zip(&reversed).all(|(a, b)| a.tokens == b.tokens));
+    assert!(
+        together
+            .iter()
+            .zip(&reversed)
+            .all(|(a, b)| a.tokens == b.tokens)
+    );
     let distinct: std::collections::HashSet<_> = together.iter().map(|c| &c.tokens).collect();
-    assert!(distinct.len() > all.len() / 2, "draws differ from one another");
+    assert!(
+        distinct.len() > all.len() / 2,
+        "draws differ from one another"
+    );
 }
 
 #[test]
@@ -88,7 +121,10 @@ fn a_stop_token_ends_its_own_sequence_only() {
     let (model, case) = setup();
     let all = requests(&case, 4);
     let free = generate(&model, &all, &[], 64);
-    assert!(free.iter().all(|c| c.tokens.len() == 12 && c.finish == FinishReason::Length));
+    assert!(
+        free.iter()
+            .all(|c| c.tokens.len() == 12 && c.finish == FinishReason::Length)
+    );
     let stop = [free[0].tokens[3]];
     for (cut, whole) in generate(&model, &all, &stop, 64).iter().zip(&free) {
         let end = whole.tokens.iter().position(|t| *t == stop[0]);
@@ -110,7 +146,10 @@ fn an_image_token_in_a_response_is_text() {
     let image = model.config().image_token_id;
     let mut tokens = case.tokens[0].clone();
     tokens.extend([image, image, 7]);
-    let row = burn_vlm::Row { tokens: &tokens, images: &case.images[0] };
+    let row = burn_vlm::Row {
+        tokens: &tokens,
+        images: &case.images[0],
+    };
     let input = VlmInput::new(&[row], model.config(), &Device::flex());
     let hidden: Vec<f32> = model.hidden(&input).into_data().iter().collect();
     assert!(hidden.iter().all(|x| x.is_finite()));

@@ -34,8 +34,11 @@ fn image_features_and_logits() {
 
         let hidden = model.hidden(&input);
         let [b, t, d] = hidden.dims();
-        let logits: Vec<f32> =
-            model.logits(hidden.reshape([b * t, d])).into_data().iter().collect();
+        let logits: Vec<f32> = model
+            .logits(hidden.reshape([b * t, d]))
+            .into_data()
+            .iter()
+            .collect();
         let vocab = model.config().text.vocab_size;
         let expected = case.f32("logits");
         for (row, tokens) in case.tokens.iter().enumerate() {
@@ -62,7 +65,12 @@ fn log_probabilities_and_entropies() {
             for (row, count) in counts.iter().enumerate() {
                 let got = TensorData::new(got[row * r..row * r + count].to_vec(), [*count]);
                 let end = (row + 1) * (input.width - 1);
-                assert_close(&got, &expected[end - count..end], 1e-4, &format!("{at} {name}"));
+                assert_close(
+                    &got,
+                    &expected[end - count..end],
+                    1e-4,
+                    &format!("{at} {name}"),
+                );
             }
         }
     });
@@ -85,8 +93,12 @@ fn gradients() {
             for param in shapes(model) {
                 let hub = keys.to_hub(&param.path);
                 let norm: f64 = match param.shape.len() {
-                    1 => grads.get::<1>(param.id).map(|g| g.square().sum().into_scalar::<f32>()),
-                    _ => grads.get::<2>(param.id).map(|g| g.square().sum().into_scalar::<f32>()),
+                    1 => grads
+                        .get::<1>(param.id)
+                        .map(|g| g.square().sum().into_scalar::<f32>()),
+                    _ => grads
+                        .get::<2>(param.id)
+                        .map(|g| g.square().sum().into_scalar::<f32>()),
                 }
                 .map_or(0.0, |sum| f64::from(sum).sqrt());
                 let expected = f64::from(case.grad(&format!("norm/{hub}")).unwrap()[0]);
@@ -101,7 +113,11 @@ fn gradients() {
                 }
                 compared += 1;
             }
-            assert_eq!(compared, case.grad_norms(), "{at}: every parameter has a reference");
+            assert_eq!(
+                compared,
+                case.grad_norms(),
+                "{at}: every parameter has a reference"
+            );
         });
     }
 }
@@ -114,15 +130,29 @@ fn greedy_decoding_with_the_cache() {
             .iter()
             .zip(&case.images)
             .map(|(tokens, images)| Request {
-                prompt: Arc::new(EncodedPrompt { tokens: tokens.clone(), images: images.clone() }),
-                key: SampleKey { seed: 0, step: 0, prompt: 0, draw: 0 },
+                prompt: Arc::new(EncodedPrompt {
+                    tokens: tokens.clone(),
+                    images: images.clone(),
+                }),
+                key: SampleKey {
+                    seed: 0,
+                    step: 0,
+                    prompt: 0,
+                    draw: 0,
+                },
             })
             .collect();
-        let generator =
-            Generator { model, sampling: Sampling::greedy(16), stop: &[], max_batch: 8 };
+        let generator = Generator {
+            model,
+            sampling: Sampling::greedy(16),
+            stop: &[],
+            max_batch: 8,
+        };
         let done = generator.generate(&requests, &mut |_| ()).unwrap();
-        let tokens: Vec<i64> =
-            done.iter().flat_map(|c| c.tokens.iter().map(|t| i64::from(*t))).collect();
+        let tokens: Vec<i64> = done
+            .iter()
+            .flat_map(|c| c.tokens.iter().map(|t| i64::from(*t)))
+            .collect();
         assert_eq!(tokens, case.i64("generated"), "{at}");
         let logprobs: Vec<f32> = done.iter().flat_map(|c| c.logprobs.clone()).collect();
         let logprobs = TensorData::new(logprobs, [tokens.len()]);

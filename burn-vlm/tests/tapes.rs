@@ -34,7 +34,12 @@ fn setup(dir: &str) -> Setup {
     let case = Case::load(dir, "batch", model.config());
     let counts = case.tokens.iter().map(|t| t.len() / 2).collect();
     let input = VlmInput::new(&case.rows(), model.config(), &device);
-    Setup { model, case, counts, input }
+    Setup {
+        model,
+        case,
+        counts,
+        input,
+    }
 }
 
 /// `Σ w log p + Σ v H` differentiated by Burn alone: every logit exists at once.
@@ -92,18 +97,45 @@ fn gradients_equal_one_autodiff_graph() {
             for param in shapes(&s.model) {
                 let (a, b): (Vec<f32>, Vec<f32>) = match param.shape.len() {
                     1 => (
-                        plain.get::<1>(param.id).unwrap().into_data().iter().collect(),
-                        taped.get::<1>(param.id).unwrap().into_data().iter().collect(),
+                        plain
+                            .get::<1>(param.id)
+                            .unwrap()
+                            .into_data()
+                            .iter()
+                            .collect(),
+                        taped
+                            .get::<1>(param.id)
+                            .unwrap()
+                            .into_data()
+                            .iter()
+                            .collect(),
                     ),
                     _ => (
-                        plain.get::<2>(param.id).unwrap().into_data().iter().collect(),
-                        taped.get::<2>(param.id).unwrap().into_data().iter().collect(),
+                        plain
+                            .get::<2>(param.id)
+                            .unwrap()
+                            .into_data()
+                            .iter()
+                            .collect(),
+                        taped
+                            .get::<2>(param.id)
+                            .unwrap()
+                            .into_data()
+                            .iter()
+                            .collect(),
                     ),
                 };
                 let scale = a.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-                let worst = a.iter().zip(&b).fold(0.0_f32, |m, (x, y)| m.max((x - y).abs()));
+                let worst = a
+                    .iter()
+                    .zip(&b)
+                    .fold(0.0_f32, |m, (x, y)| m.max((x - y).abs()));
                 assert!(scale > 0.0, "{dir} {}: no gradient", param.path);
-                assert!(worst <= 2e-5 * scale, "{dir} {recompute:?} {}: {worst} of {scale}", param.path);
+                assert!(
+                    worst <= 2e-5 * scale,
+                    "{dir} {recompute:?} {}: {worst} of {scale}",
+                    param.path
+                );
             }
         }
     }
@@ -119,8 +151,7 @@ fn the_head_in_chunks_equals_the_head_at_once() {
     let tokens: Vec<&[u32]> = rows.iter().map(|r| r.tokens).collect();
     let counts = vec![tokens[0].len() - 1; copies];
     assert!(counts.iter().sum::<usize>() > HEAD_ROWS);
-    let targets =
-        burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex());
+    let targets = burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex());
     let tape = Tape::record(&s.model, &input, &targets, 1.0, ActivationRecompute::Block);
     let logp: Vec<f32> = tape.scores().logp.into_data().iter().collect();
     let (first, rest) = logp.split_at(counts[0]);

@@ -38,6 +38,13 @@ pub struct SftPhase {
     pub rows: usize,
     /// Share of completions that look before they answer, from 0 to 1.
     pub looking_share: f64,
+    /// How often the phase goes through its rows.
+    #[serde(default = "once")]
+    pub repeat: usize,
+}
+
+fn once() -> usize {
+    1
 }
 
 /// A configuration with every default filled in.

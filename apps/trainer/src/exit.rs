@@ -19,7 +19,9 @@ pub fn code(result: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.chain().find_map(|e| e.downcast_ref::<std::io::Error>());
+    let io = error
+        .chain()
+        .find_map(|e| e.downcast_ref::<std::io::Error>());
     io.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
 }
 

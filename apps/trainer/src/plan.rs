@@ -70,19 +70,31 @@ impl Plan {
             ModelInit::Random => "drawn for",
         };
         let rows = [
-            ("model", format!("{:.2} M parameters, {weights} {}", self.parameters as f64 / 1e6, config.model.path)),
+            (
+                "model",
+                format!(
+                    "{:.2} M parameters, {weights} {}",
+                    self.parameters as f64 / 1e6,
+                    config.model.path
+                ),
+            ),
             ("algorithm", config.algo.name.clone()),
-            ("steps", format!(
-                "{} of {} completions and {} optimiser steps",
-                config.train.steps, self.completions, self.updates
-            )),
+            (
+                "steps",
+                format!(
+                    "{} of {} completions and {} optimiser steps",
+                    config.train.steps, self.completions, self.updates
+                ),
+            ),
             ("longest sequence", format!("{} tokens", self.longest)),
             ("weights, gradients, moments", gib(self.state_bytes)),
             ("key-value cache, at most", gib(self.cache_bytes)),
             ("activations, at most", gib(self.activation_bytes)),
             ("predicted peak, at most", gib(self.peak_bytes())),
         ];
-        rows.iter().map(|(name, value)| format!("{name:<28} {value}\n")).collect()
+        rows.iter()
+            .map(|(name, value)| format!("{name:<28} {value}\n"))
+            .collect()
     }
 }
 
@@ -93,7 +105,9 @@ impl Plan {
 pub fn model_config(config: &RunConfig) -> Result<Qwen2_5VlConfig, burn_vlm::VlmError> {
     let path = Path::new(&config.model.path).join("config.json");
     if config.model.path == crate::setup::BUILTIN_MODEL {
-        let asset = crate::demo::tokenizer::assets().iter().find(|(name, _)| *name == "config.json");
+        let asset = crate::demo::tokenizer::assets()
+            .iter()
+            .find(|(name, _)| *name == "config.json");
         return Qwen2_5VlConfig::from_slice(asset.map_or(&[][..], |(_, bytes)| bytes), &path);
     }
     Qwen2_5VlConfig::from_file(&path)

@@ -25,12 +25,20 @@ impl Progress {
             bar.set_position(done);
             let style = "{bar:30.cyan/dim} step {pos}/{len} · {msg} · {elapsed} < {eta}";
             // The template is a constant: if it is wrong, the default style is still a bar.
-            bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
+            bar.set_style(
+                ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()),
+            );
             bar.enable_steady_tick(std::time::Duration::from_millis(200));
             bar
         });
         let (set, numbers) = (set.to_owned(), String::new());
-        Self { bar, set, steps, start: Instant::now(), numbers }
+        Self {
+            bar,
+            set,
+            steps,
+            start: Instant::now(),
+            numbers,
+        }
     }
 
     /// Removes the bar.
@@ -68,7 +76,10 @@ impl Progress {
             }
             None => {
                 let seconds = self.start.elapsed().as_secs_f64();
-                eprintln!("step {step:>4}/{} · {} · {seconds:.0} s", self.steps, self.numbers);
+                eprintln!(
+                    "step {step:>4}/{} · {} · {seconds:.0} s",
+                    self.steps, self.numbers
+                );
             }
         }
         tracing::info!("step {step}/{} · {}", self.steps, self.numbers);
@@ -87,9 +98,15 @@ fn numbers(metrics: &Metrics) -> String {
         ("time/step_s", "s/step", 1),
     ];
     let number = |(key, name, digits): (&str, &str, usize)| {
-        metrics.get(key).map(|value| format!("{name} {value:.digits$}"))
+        metrics
+            .get(key)
+            .map(|value| format!("{name} {value:.digits$}"))
     };
-    shown.into_iter().filter_map(number).collect::<Vec<_>>().join("  ")
+    shown
+        .into_iter()
+        .filter_map(number)
+        .collect::<Vec<_>>()
+        .join("  ")
 }
 
 impl Observer for Progress {

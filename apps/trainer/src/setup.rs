@@ -48,7 +48,9 @@ pub fn materialise(resolved: &mut Resolved, run: &RunDir) -> Result<()> {
         write_builtin_model(&dir)?;
         config.model.path = path_text(&dir);
     }
-    let Some(demo) = &resolved.demo else { return Ok(()) };
+    let Some(demo) = &resolved.demo else {
+        return Ok(());
+    };
     let (data, seed) = (run.root().join("data"), config.seed);
     let write = |dir: &Path, split, range, rows| {
         let path = dataset::write_dataset(dir, split, seed, range, rows);
@@ -67,8 +69,10 @@ pub fn materialise(resolved: &mut Resolved, run: &RunDir) -> Result<()> {
         for phase in &demo.sft {
             let range = first..first + phase.rows as u64;
             first = range.end;
-            let rows = Rows::Sft { looking_share: phase.looking_share };
-            lines.extend(fs::read(write(&data, Split::Sft, range, rows)?)?);
+            let rows = Rows::Sft {
+                looking_share: phase.looking_share,
+            };
+            lines.extend(fs::read(write(&data, Split::Sft, range, rows)?)?.repeat(phase.repeat));
         }
         let path = data.join("sft.jsonl");
         fs::write(&path, lines).with_context(|| path_text(&path))?;
@@ -121,9 +125,8 @@ pub fn build(
             InputError::new(format!("{}: no token ends a response", model_dir.display()))
         })?,
     };
-    let open = |path: &str| {
-        PromptSet::open(Path::new(path), encoder.clone(), &config.data, config.seed)
-    };
+    let open =
+        |path: &str| PromptSet::open(Path::new(path), encoder.clone(), &config.data, config.seed);
     let train = open(&config.data.train)?;
     let held_out = match config.eval.data.is_empty() {
         true => vec![],
@@ -139,7 +142,11 @@ pub fn build(
         config.optim.clone(),
         config.seed,
     );
-    let done = if resume { restore(&mut learner, &run, &config, device)? } else { 0 };
+    let done = if resume {
+        restore(&mut learner, &run, &config, device)?
+    } else {
+        0
+    };
     let engine = LocalEngine::new(
         learner.model().clone(),
         processor.clone(),
@@ -215,7 +222,10 @@ fn report_skipped(set: &PromptSet) {
     if skipped.is_empty() {
         return;
     }
-    eprintln!("left out {} rows that cannot be used (data.on_error = \"skip\"):", skipped.len());
+    eprintln!(
+        "left out {} rows that cannot be used (data.on_error = \"skip\"):",
+        skipped.len()
+    );
     for error in &skipped[..skipped.len().min(SHOWN)] {
         eprintln!("  {error}");
     }

@@ -27,7 +27,11 @@ pub(super) const RULE: Rule = Rule {
 impl AnswerExact {
     fn normalise(&self, text: &str) -> String {
         let text = text.trim().trim_end_matches('.').trim_end();
-        if self.case_sensitive { text.to_owned() } else { text.to_lowercase() }
+        if self.case_sensitive {
+            text.to_owned()
+        } else {
+            text.to_lowercase()
+        }
     }
 }
 
@@ -42,7 +46,11 @@ impl RewardFn for AnswerExact {
             });
         }
         let correct = last_answer_tag(input.response).is_some_and(|a| self.normalise(a) == gold);
-        Ok(Reward::single(RULE.part, f64::from(u8::from(correct)), Some(correct)))
+        Ok(Reward::single(
+            RULE.part,
+            f64::from(u8::from(correct)),
+            Some(correct),
+        ))
     }
 
     fn part_names(&self) -> Vec<String> {
@@ -55,14 +63,23 @@ mod tests {
     use super::*;
 
     fn value(response: &str, gold: &str) -> f64 {
-        AnswerExact::default().score(&RewardInput::new(response, gold)).unwrap().value
+        AnswerExact::default()
+            .score(&RewardInput::new(response, gold))
+            .unwrap()
+            .value
     }
 
     #[test]
     fn only_the_last_tag_counts() {
         assert_eq!(value("<answer>red</answer>", "red"), 1.0);
-        assert_eq!(value("<answer>blue</answer><answer> Red. </answer>", "red"), 1.0);
-        assert_eq!(value("<answer>red</answer><answer>blue</answer>", "red"), 0.0);
+        assert_eq!(
+            value("<answer>blue</answer><answer> Red. </answer>", "red"),
+            1.0
+        );
+        assert_eq!(
+            value("<answer>red</answer><answer>blue</answer>", "red"),
+            0.0
+        );
     }
 
     #[test]
@@ -74,6 +91,10 @@ mod tests {
 
     #[test]
     fn an_empty_gold_is_an_error_not_a_free_point() {
-        assert!(AnswerExact::default().score(&RewardInput::new("<answer></answer>", " ")).is_err());
+        assert!(
+            AnswerExact::default()
+                .score(&RewardInput::new("<answer></answer>", " "))
+                .is_err()
+        );
     }
 }

@@ -36,8 +36,9 @@ fn well_formed(response: &str) -> bool {
         }
         rest = after.trim_start();
     }
-    block(rest, "<answer>", "</answer>")
-        .is_some_and(|(answer, after)| after.is_empty() && plain(answer) && !answer.trim().is_empty())
+    block(rest, "<answer>", "</answer>").is_some_and(|(answer, after)| {
+        after.is_empty() && plain(answer) && !answer.trim().is_empty()
+    })
 }
 
 impl RewardFn for AnswerFormat {
@@ -58,7 +59,9 @@ mod tests {
     #[test]
     fn thinking_is_optional() {
         assert!(well_formed("<answer>2</answer>"));
-        assert!(well_formed("<think>a red circle</think> <answer>2</answer>\n"));
+        assert!(well_formed(
+            "<think>a red circle</think> <answer>2</answer>\n"
+        ));
         assert!(well_formed("<think></think><answer>2</answer>"));
     }
 

@@ -30,13 +30,19 @@ pub struct GroupNorm {
 
 impl AdvantageEstimator for GroupNorm {
     fn needs(&self) -> Needs {
-        Needs { groups: true, ..Needs::default() }
+        Needs {
+            groups: true,
+            ..Needs::default()
+        }
     }
 
     fn estimate(&self, batch: &ScoredBatch) -> Credit {
         let mut values = Vec::with_capacity(batch.samples.len());
         for group in &batch.groups {
-            let rewards: Vec<f64> = batch.samples[group.clone()].iter().map(|s| s.reward).collect();
+            let rewards: Vec<f64> = batch.samples[group.clone()]
+                .iter()
+                .map(|s| s.reward)
+                .collect();
             let n = rewards.len() as f64;
             let mean = rewards.iter().sum::<f64>() / n;
             let squares: f64 = rewards.iter().map(|r| (r - mean).powi(2)).sum();
@@ -56,25 +62,49 @@ mod tests {
     use crate::types::Sample;
 
     fn estimate(scale: Scale, rewards: &[f64]) -> Vec<f32> {
-        let sample = |reward: &f64| Sample { reward: *reward, mask: vec![true; 2], ..Sample::default() };
+        let sample = |reward: &f64| Sample {
+            reward: *reward,
+            mask: vec![true; 2],
+            ..Sample::default()
+        };
         let batch = ScoredBatch::from_groups([rewards.iter().map(sample).collect()]);
-        let credit = GroupNorm { scale, epsilon: 0.0 }.estimate(&batch);
-        assert!(credit.advantages.iter().all(|a| a.len() == 2 && a[0] == a[1]));
+        let credit = GroupNorm {
+            scale,
+            epsilon: 0.0,
+        }
+        .estimate(&batch);
+        assert!(
+            credit
+                .advantages
+                .iter()
+                .all(|a| a.len() == 2 && a[0] == a[1])
+        );
         credit.advantages.iter().map(|a| a[0]).collect()
     }
 
     #[test]
     fn by_hand() {
         // Mean 1, squared differences 1 + 1 + 0, divided by 2: standard deviation 1.
-        assert_eq!(estimate(Scale::GroupStd, &[0.0, 2.0, 1.0]), [-1.0, 1.0, 0.0]);
+        assert_eq!(
+            estimate(Scale::GroupStd, &[0.0, 2.0, 1.0]),
+            [-1.0, 1.0, 0.0]
+        );
         assert_eq!(estimate(Scale::None, &[0.0, 4.0]), [-2.0, 2.0]);
     }
 
     #[test]
     fn equal_rewards_are_worth_nothing() {
-        let sample = || Sample { reward: 0.1, mask: vec![true], ..Sample::default() };
+        let sample = || Sample {
+            reward: 0.1,
+            mask: vec![true],
+            ..Sample::default()
+        };
         let batch = ScoredBatch::from_groups([(0..3).map(|_| sample()).collect()]);
-        let credit = GroupNorm { scale: Scale::GroupStd, epsilon: 1e-6 }.estimate(&batch);
+        let credit = GroupNorm {
+            scale: Scale::GroupStd,
+            epsilon: 1e-6,
+        }
+        .estimate(&batch);
         assert!(credit.advantages.iter().all(|a| a[0].abs() < 1e-9));
     }
 }

@@ -20,7 +20,10 @@ pub trait AdvantageEstimator: Send + Sync {
 impl Credit {
     /// The same value for every token of a sample.
     fn per_sample(batch: &ScoredBatch, values: impl IntoIterator<Item = f64>) -> Self {
-        let spread = |(sample, value): (&crate::types::Sample, f64)| vec![value as f32; sample.len()];
-        Self { advantages: batch.samples.iter().zip(values).map(spread).collect() }
+        let spread =
+            |(sample, value): (&crate::types::Sample, f64)| vec![value as f32; sample.len()];
+        Self {
+            advantages: batch.samples.iter().zip(values).map(spread).collect(),
+        }
     }
 }

@@ -73,8 +73,15 @@ impl Algorithm for Grpo {
         };
         let mut recipe = Recipe::new(advantage, loss, self.reduction);
         if non_negative("beta", self.beta)? > 0.0 {
-            recipe = recipe.regularize(Kl { estimator: self.kl, beta: self.beta });
+            recipe = recipe.regularize(Kl {
+                estimator: self.kl,
+                beta: self.beta,
+            });
         }
-        Ok(if self.drop_zero_variance { recipe.filter(ZeroVariance) } else { recipe })
+        Ok(if self.drop_zero_variance {
+            recipe.filter(ZeroVariance)
+        } else {
+            recipe
+        })
     }
 }

@@ -75,6 +75,8 @@ pub fn find(name: &str) -> Result<&'static Entry, RlError> {
 fn non_negative(name: &str, value: f64) -> Result<f64, RlError> {
     match value >= 0.0 && value.is_finite() {
         true => Ok(value),
-        false => Err(RlError::Config(format!("algo.{name} is {value}, expected 0 or more"))),
+        false => Err(RlError::Config(format!(
+            "algo.{name} is {value}, expected 0 or more"
+        ))),
     }
 }

@@ -20,7 +20,9 @@ pub struct Sft {
 
 impl Default for Sft {
     fn default() -> Self {
-        Self { reduction: LossReduction::TokenMean }
+        Self {
+            reduction: LossReduction::TokenMean,
+        }
     }
 }
 

@@ -39,8 +39,11 @@ impl Encoder {
         if !self.system.is_empty() && messages[0].role != "system" {
             messages.insert(0, Message::text("system", &self.system));
         }
-        let images =
-            row.images.iter().map(|path| load(path, Alpha::OverWhite)).collect::<Result<Vec<_>, _>>()?;
+        let images = row
+            .images
+            .iter()
+            .map(|path| load(path, Alpha::OverWhite))
+            .collect::<Result<Vec<_>, _>>()?;
         let encoded = self.processor.encode(&messages, &images, true)?;
         let (found, limit) = (encoded.tokens.len(), self.max_prompt_tokens);
         if found > limit {
@@ -87,12 +90,20 @@ impl PromptSet {
     ) -> Result<Self, RlError> {
         let mut dataset = JsonlDataset::open(path, config.on_error)?;
         if config.on_error == OnError::Skip {
-            let found: Vec<_> = dataset.rows().par_iter().map(|r| encoder.encode(r).err()).collect();
+            let found: Vec<_> = dataset
+                .rows()
+                .par_iter()
+                .map(|r| encoder.encode(r).err())
+                .collect();
             let mut found = found.into_iter();
             dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
         }
         let order = Order::new(dataset.len(), config.shuffle, seed);
-        Ok(Self { dataset, encoder, order })
+        Ok(Self {
+            dataset,
+            encoder,
+            order,
+        })
     }
 
     /// The prompts at positions `first..first + n` of the walk over the set, encoded in parallel.
@@ -110,7 +121,11 @@ impl PromptSet {
     /// # Errors
     /// A row that cannot be used, with its line.
     pub fn first(&self, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        let n = if n == 0 { self.len() } else { n.min(self.len()) };
+        let n = if n == 0 {
+            self.len()
+        } else {
+            n.min(self.len())
+        };
         self.encode(&(0..n).collect::<Vec<_>>())
     }
 
@@ -119,7 +134,9 @@ impl PromptSet {
             .map(|index| {
                 let row = self.dataset.get(*index)?;
                 let encoded = self.encoder.encode(&row);
-                encoded.map(Arc::new).map_err(|e| self.dataset.error(row.line, e.to_string()))
+                encoded
+                    .map(Arc::new)
+                    .map_err(|e| self.dataset.error(row.line, e.to_string()))
             })
             .collect()
     }

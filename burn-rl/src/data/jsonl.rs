@@ -42,6 +42,7 @@ pub struct JsonlDataset {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Fields {
     #[serde(default)]
     id: Option<Value>,
@@ -90,7 +91,11 @@ impl JsonlDataset {
     /// As [`open`](Self::open).
     pub fn open_as(path: &Path, on_error: OnError, kind: RowKind) -> Result<Self, RlError> {
         let bytes = std::fs::read(path).map_err(|e| RlError::io(path, e))?;
-        let mut set = Self { path: path.into(), rows: vec![], skipped: vec![] };
+        let mut set = Self {
+            path: path.into(),
+            rows: vec![],
+            skipped: vec![],
+        };
         for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
             if line.trim_ascii().is_empty() {
                 continue;
@@ -114,7 +119,11 @@ impl JsonlDataset {
 
     /// An error about one line of this file.
     pub fn error(&self, line: usize, message: String) -> RlError {
-        RlError::Data { path: self.path.clone(), line, message }
+        RlError::Data {
+            path: self.path.clone(),
+            line,
+            message,
+        }
     }
 
     /// All rows.
@@ -150,9 +159,10 @@ fn parse(json: &[u8], line: usize, path: &Path, kind: RowKind) -> Result<DataRow
     let fields: Fields =
         serde_json::from_slice(json).map_err(|e| format!("not a data row: {e}"))?;
     let mut messages = match (fields.conversations, fields.message) {
-        (Some(turns), None) => {
-            turns.iter().map(|t| Message::with_image_marks(&t.role, &t.content)).collect::<Vec<_>>()
-        }
+        (Some(turns), None) => turns
+            .iter()
+            .map(|t| Message::with_image_marks(&t.role, &t.content))
+            .collect::<Vec<_>>(),
         (None, Some(json)) => serde_json::from_str(&json).map_err(|e| format!("message: {e}"))?,
         _ => return Err("expected either `conversations` or `message`".into()),
     };
@@ -170,14 +180,25 @@ fn parse(json: &[u8], line: usize, path: &Path, kind: RowKind) -> Result<DataRow
         Value::Number(number) => Ok(number.to_string()),
         other => Err(format!("`{key}` is {other}, expected a string")),
     };
-    let answer = fields.answer.filter(|v| !v.is_null()).map(|v| text(v, "answer")).transpose()?;
+    let answer = fields
+        .answer
+        .filter(|v| !v.is_null())
+        .map(|v| text(v, "answer"))
+        .transpose()?;
     let lesson = answer.as_ref().is_some_and(|a| !a.trim().is_empty()) || target.is_some();
     if kind == RowKind::Lesson && !lesson {
         return Err("the row has no `answer`".into());
     }
     let id = fields.id.map(|v| text(v, "id")).transpose()?;
     let id = id.unwrap_or_else(|| format!("line-{line}"));
-    Ok(DataRow { id, messages, target, answer, images, line })
+    Ok(DataRow {
+        id,
+        messages,
+        target,
+        answer,
+        images,
+        line,
+    })
 }
 
 /// The picture files of a row of the data file `path`: each a path relative to that file, or a

@@ -15,7 +15,12 @@ pub struct Order {
 impl Order {
     /// A walk over `rows` rows, in a new order every epoch if `shuffle`.
     pub fn new(rows: usize, shuffle: bool, seed: u64) -> Self {
-        Self { rows, shuffle, seed, epoch: None }
+        Self {
+            rows,
+            shuffle,
+            seed,
+            epoch: None,
+        }
     }
 
     /// The row at a position of the walk.
@@ -57,8 +62,9 @@ mod tests {
     #[test]
     fn every_epoch_visits_every_row_once_in_an_order_of_its_own() {
         let mut order = Order::new(20, true, 1);
-        let epochs: Vec<Vec<usize>> =
-            (0..3).map(|e| (0..20).map(|i| order.row(e * 20 + i)).collect()).collect();
+        let epochs: Vec<Vec<usize>> = (0..3)
+            .map(|e| (0..20).map(|i| order.row(e * 20 + i)).collect())
+            .collect();
         for epoch in &epochs {
             let mut sorted = epoch.clone();
             sorted.sort_unstable();
@@ -77,7 +83,9 @@ mod tests {
         assert_eq!(fresh.row(17), used.row(17));
         assert_ne!(
             (0..7).map(|i| fresh.row(i)).collect::<Vec<_>>(),
-            (0..7).map(|i| Order::new(7, true, 4).row(i)).collect::<Vec<_>>()
+            (0..7)
+                .map(|i| Order::new(7, true, 4).row(i))
+                .collect::<Vec<_>>()
         );
     }
 }

@@ -10,11 +10,18 @@ pub struct ZeroVariance;
 
 impl Filter for ZeroVariance {
     fn judge(&self, group: &Group) -> Verdict {
-        if is_zero_variance(group) { Verdict::Drop("zero_variance") } else { Verdict::Keep }
+        if is_zero_variance(group) {
+            Verdict::Drop("zero_variance")
+        } else {
+            Verdict::Keep
+        }
     }
 }
 
 /// Whether all completions have the same reward.
 pub fn is_zero_variance(group: &Group) -> bool {
-    group.rollouts.windows(2).all(|pair| pair[0].reward.value == pair[1].reward.value)
+    group
+        .rollouts
+        .windows(2)
+        .all(|pair| pair[0].reward.value == pair[1].reward.value)
 }

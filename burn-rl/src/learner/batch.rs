@@ -32,7 +32,10 @@ impl TrainBatch {
             prompt: group.prompt.encoded.clone(),
             response: rollout.tokens.clone(),
         };
-        let rows = groups.iter().flat_map(|g| g.rollouts.iter().map(move |r| row(g, r))).collect();
+        let rows = groups
+            .iter()
+            .flat_map(|g| g.rollouts.iter().map(move |r| row(g, r)))
+            .collect();
         let sample = |rollout: &Rollout| Sample {
             reward: rollout.reward.value,
             truncated: rollout.finish == FinishReason::Length,
@@ -40,9 +43,16 @@ impl TrainBatch {
             sample_logp: rollout.sample_logprobs.clone(),
             ..Sample::default()
         };
-        let scored =
-            ScoredBatch::from_groups(groups.iter().map(|g| g.rollouts.iter().map(sample).collect()));
-        Self { rows, scored, credit: Credit::default() }
+        let scored = ScoredBatch::from_groups(
+            groups
+                .iter()
+                .map(|g| g.rollouts.iter().map(sample).collect()),
+        );
+        Self {
+            rows,
+            scored,
+            credit: Credit::default(),
+        }
     }
 
     /// Splits samples into micro-batches of at most `size`, alike in length so that little is
@@ -65,12 +75,22 @@ impl MicroBatch {
     pub fn new(batch: &TrainBatch, samples: &[usize], model: &Vlm, device: &Device) -> Self {
         let rows = || samples.iter().map(|i| &batch.rows[*i]);
         let tokens: Vec<Vec<u32>> = rows()
-            .map(|row| row.prompt.tokens.iter().chain(&row.response).copied().collect())
+            .map(|row| {
+                row.prompt
+                    .tokens
+                    .iter()
+                    .chain(&row.response)
+                    .copied()
+                    .collect()
+            })
             .collect();
         let inputs: Vec<Row<'_>> = tokens
             .iter()
             .zip(rows())
-            .map(|(tokens, row)| Row { tokens, images: &row.prompt.images })
+            .map(|(tokens, row)| Row {
+                tokens,
+                images: &row.prompt.images,
+            })
             .collect();
         let input = VlmInput::new(&inputs, model.config(), device);
         let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();

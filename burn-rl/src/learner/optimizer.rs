@@ -60,7 +60,12 @@ impl AdamW {
         }
         let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
         let factor = if clip { self.max_grad_norm / norm } else { 1.0 };
-        let mut step = Step { optimizer: self, grads, lr, factor };
+        let mut step = Step {
+            optimizer: self,
+            grads,
+            lr,
+            factor,
+        };
         (map_tensors(model, &mut step), norm)
     }
 
@@ -75,7 +80,10 @@ impl AdamW {
         for (name, state) in &self.state {
             let momentum = &state.momentum;
             metadata.insert(name.clone(), momentum.time.to_string());
-            for (kind, moment) in [("exp_avg", &momentum.moment_1), ("exp_avg_sq", &momentum.moment_2)] {
+            for (kind, moment) in [
+                ("exp_avg", &momentum.moment_1),
+                ("exp_avg_sq", &momentum.moment_2),
+            ] {
                 let values = moment.to_data();
                 let bytes: Vec<u8> = values.iter::<f32>().flat_map(f32::to_le_bytes).collect();
                 tensors.push((format!("{kind}.{name}"), bytes));
@@ -84,7 +92,10 @@ impl AdamW {
         let view = |bytes| TensorView::new(Dtype::F32, vec![<[u8]>::len(bytes) / 4], bytes);
         let broken = |e: safetensors::SafeTensorError| match e {
             safetensors::SafeTensorError::IoError(e) => RlError::io(&path, e),
-            other => RlError::Checkpoint { path: path.clone(), message: other.to_string() },
+            other => RlError::Checkpoint {
+                path: path.clone(),
+                message: other.to_string(),
+            },
         };
         let views = tensors
             .iter()
@@ -100,20 +111,28 @@ impl AdamW {
     /// A file that is not whole or has other parameters than `model`.
     pub fn load(&mut self, dir: &Path, model: &Vlm, device: &Device) -> Result<(), RlError> {
         let path = dir.join(FILE);
-        let broken = |message: String| RlError::Checkpoint { path: path.clone(), message };
+        let broken = |message: String| RlError::Checkpoint {
+            path: path.clone(),
+            message,
+        };
         let bytes = std::fs::read(&path).map_err(|e| RlError::io(&path, e))?;
-        let (_, header) =
-            SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
         let times = header.metadata().clone().unwrap_or_default();
-        let lengths: HashMap<String, usize> =
-            shapes(model).into_iter().map(|p: NamedShape| (p.path.clone(), p.len())).collect();
+        let lengths: HashMap<String, usize> = shapes(model)
+            .into_iter()
+            .map(|p: NamedShape| (p.path.clone(), p.len()))
+            .collect();
         self.state.clear();
         for (name, time) in times {
-            let time = time.parse().map_err(|_| broken(format!("step count of {name}")))?;
+            let time = time
+                .parse()
+                .map_err(|_| broken(format!("step count of {name}")))?;
             let moment = |kind: &str| -> Result<Tensor<1>, RlError> {
                 let key = format!("{kind}.{name}");
-                let view = file.tensor(&key).map_err(|e| broken(format!("{key}: {e}")))?;
+                let view = file
+                    .tensor(&key)
+                    .map_err(|e| broken(format!("{key}: {e}")))?;
                 let values: Vec<f32> = view
                     .data()
                     .chunks_exact(4)
@@ -122,7 +141,9 @@ impl AdamW {
                 let n = values.len();
                 match lengths.get(&name) == Some(&n) {
                     true => Ok(Tensor::from_data(TensorData::new(values, [n]), device)),
-                    false => Err(broken(format!("{key} has {n} values, which the model has not"))),
+                    false => Err(broken(format!(
+                        "{key} has {n} values, which the model has not"
+                    ))),
                 }
             };
             let momentum =
@@ -136,10 +157,19 @@ impl AdamW {
 /// √Σ g² over all parameters, in f64 over f32 sums of each tensor.
 fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
     let square = |param: &NamedShape| match param.shape.len() {
-        1 => grads.get::<1>(param.id).map(|g| g.square().sum().into_scalar::<f32>()),
-        _ => grads.get::<2>(param.id).map(|g| g.square().sum().into_scalar::<f32>()),
+        1 => grads
+            .get::<1>(param.id)
+            .map(|g| g.square().sum().into_scalar::<f32>()),
+        _ => grads
+            .get::<2>(param.id)
+            .map(|g| g.square().sum().into_scalar::<f32>()),
     };
-    shapes(model).iter().filter_map(square).map(f64::from).sum::<f64>().sqrt()
+    shapes(model)
+        .iter()
+        .filter_map(square)
+        .map(f64::from)
+        .sum::<f64>()
+        .sqrt()
 }
 
 struct Step<'a> {
@@ -156,7 +186,11 @@ impl TensorMapper for Step<'_> {
         let n: usize = shape.iter().product();
         let flat = |x: Tensor<D>| x.reshape([n]);
         let grad = flat(grad).cast(DType::F32).mul_scalar(self.factor);
-        let rule = if D > 1 { &self.optimizer.decayed } else { &self.optimizer.plain };
+        let rule = if D > 1 {
+            &self.optimizer.decayed
+        } else {
+            &self.optimizer.plain
+        };
         let state = self.optimizer.state.remove(path);
         let (value, state) = rule.step(self.lr, flat(param.val()), grad, state);
         if let Some(state) = state {

@@ -49,7 +49,16 @@ impl PolicyGradient {
     ) -> Self {
         let reference = recipe.needs().ref_logp.then(|| model.clone());
         let (optimizer, device) = (AdamW::new(&optim), model.device());
-        Self { model, reference, recipe, optimizer, train, optim, seed, device }
+        Self {
+            model,
+            reference,
+            recipe,
+            optimizer,
+            train,
+            optim,
+            seed,
+            device,
+        }
     }
 
     /// Log-probabilities of every response token under `model`, by sample.
@@ -63,7 +72,10 @@ impl PolicyGradient {
             let r = logp.dims()[1];
             let logp: Vec<f32> = logp.into_data().iter().collect();
             let row = |(row, i): (usize, &usize)| {
-                (*i, logp[row * r..row * r + batch.rows[*i].response.len()].to_vec())
+                (
+                    *i,
+                    logp[row * r..row * r + batch.rows[*i].response.len()].to_vec(),
+                )
             };
             samples.iter().enumerate().map(row).collect::<Vec<_>>()
         };
@@ -80,16 +92,29 @@ impl PolicyGradient {
         let device = &self.device;
         let micro = MicroBatch::new(batch, samples, &self.model, device);
         let recompute = self.train.activation_recompute;
-        let tape =
-            Tape::record(&self.model, &micro.input, &micro.targets, TEMPERATURE, recompute);
+        let tape = Tape::record(
+            &self.model,
+            &micro.input,
+            &micro.targets,
+            TEMPERATURE,
+            recompute,
+        );
         let scores = tape.scores();
         let shape = micro.targets.shape();
         let lists = |f: fn(&Sample) -> &[f32]| {
-            padded(samples.iter().map(|i| f(&batch.scored.samples[*i])), shape, device)
+            padded(
+                samples.iter().map(|i| f(&batch.scored.samples[*i])),
+                shape,
+                device,
+            )
         };
-        let mask = samples.iter().map(|i| batch.scored.samples[*i].mask.as_slice());
-        let spread: Vec<Vec<f32>> =
-            samples.iter().map(|i| vec![weights[*i] as f32; shape[1]]).collect();
+        let mask = samples
+            .iter()
+            .map(|i| batch.scored.samples[*i].mask.as_slice());
+        let spread: Vec<Vec<f32>> = samples
+            .iter()
+            .map(|i| vec![weights[*i] as f32; shape[1]])
+            .collect();
         let needs = self.recipe.needs();
         let input = TapeInput {
             logp: scores.logp.clone(),
@@ -97,7 +122,9 @@ impl PolicyGradient {
             old_logp: (needs.old_logp && self.several_updates()).then(|| lists(|s| &s.old_logp)),
             ref_logp: needs.ref_logp.then(|| lists(|s| &s.ref_logp)),
             advantages: padded(
-                samples.iter().map(|i| batch.credit.advantages[*i].as_slice()),
+                samples
+                    .iter()
+                    .map(|i| batch.credit.advantages[*i].as_slice()),
                 shape,
                 device,
             ),
@@ -108,11 +135,19 @@ impl PolicyGradient {
         let out = differentiate(&self.recipe, input);
         let mut stats = Stats::default();
         stats.loss = scalar(out.loss);
-        stats.add("policy/entropy", scalar(scores.entropy.mask_fill(hidden, 0.0).sum()));
+        stats.add(
+            "policy/entropy",
+            scalar(scores.entropy.mask_fill(hidden, 0.0).sum()),
+        );
         for (name, stat) in out.stats {
             stats.add(name, scalar(stat.sum()));
         }
-        stats.add_tokens(samples.iter().map(|i| batch.scored.samples[*i].active()).sum());
+        stats.add_tokens(
+            samples
+                .iter()
+                .map(|i| batch.scored.samples[*i].active())
+                .sum(),
+        );
         (tape.backward(out.d_logp, out.d_entropy), stats)
     }
 
@@ -130,8 +165,10 @@ impl PolicyGradient {
         }
         let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
         let parts = batch.micro_batches(&samples, self.train.micro_batch);
-        let results: Vec<(Grads, Stats)> =
-            parts.par_iter().map(|part| self.micro_step(batch, part, &weights)).collect();
+        let results: Vec<(Grads, Stats)> = parts
+            .par_iter()
+            .map(|part| self.micro_step(batch, part, &weights))
+            .collect();
         let mut grads = Grads::new();
         for (part, found) in results {
             grads.merge(part, &self.model);

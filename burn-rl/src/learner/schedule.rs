@@ -34,11 +34,16 @@ mod tests {
             min_lr_ratio: 0.1,
             ..OptimConfig::default()
         };
-        let rates: Vec<f64> = (1..=8).map(|step| learning_rate(&config, step, 8)).collect();
+        let rates: Vec<f64> = (1..=8)
+            .map(|step| learning_rate(&config, step, 8))
+            .collect();
         for (got, expected) in rates.iter().zip([0.25, 0.5, 0.75, 1.0]) {
             assert!((got - expected).abs() < 1e-12, "{rates:?}");
         }
-        assert!((rates[5] - 0.55).abs() < 1e-12 && (rates[7] - 0.1).abs() < 1e-12, "{rates:?}");
+        assert!(
+            (rates[5] - 0.55).abs() < 1e-12 && (rates[7] - 0.1).abs() < 1e-12,
+            "{rates:?}"
+        );
         assert!((learning_rate(&config, 100, 8) - 0.1).abs() < 1e-12);
     }
 }

@@ -66,9 +66,15 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
     let d_logp = logp.grad_remove(&mut grads);
     let mask = |x: Tensor<2>| x.mask_fill(masked_out.clone(), 0.0);
     TapeOutput {
-        d_logp: mask(d_logp.unwrap_or_else(|| Tensor::zeros(token_loss.dims(), &masked_out.device()))),
+        d_logp: mask(
+            d_logp.unwrap_or_else(|| Tensor::zeros(token_loss.dims(), &masked_out.device())),
+        ),
         d_entropy: entropy.grad_remove(&mut grads).map(mask),
-        stats: total.stats.into_iter().map(|(name, stat)| (name, mask(stat))).collect(),
+        stats: total
+            .stats
+            .into_iter()
+            .map(|(name, stat)| (name, mask(stat)))
+            .collect(),
         loss: loss.inner(),
         token_loss: token_loss.inner(),
     }

@@ -13,6 +13,9 @@ impl PolicyLoss for Nll {
     }
 
     fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        TokenLoss { loss: (x.logp.clone() * x.advantages.clone()).neg(), stats: vec![] }
+        TokenLoss {
+            loss: (x.logp.clone() * x.advantages.clone()).neg(),
+            stats: vec![],
+        }
     }
 }

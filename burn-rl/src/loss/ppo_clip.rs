@@ -16,7 +16,10 @@ pub struct PpoClip {
 
 impl PolicyLoss for PpoClip {
     fn needs(&self) -> Needs {
-        Needs { old_logp: true, ..Needs::default() }
+        Needs {
+            old_logp: true,
+            ..Needs::default()
+        }
     }
 
     fn token_loss(&self, x: &LossInput) -> TokenLoss {

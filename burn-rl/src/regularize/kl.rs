@@ -45,11 +45,17 @@ pub struct Kl {
 
 impl Regularizer for Kl {
     fn needs(&self) -> Needs {
-        Needs { ref_logp: true, ..Needs::default() }
+        Needs {
+            ref_logp: true,
+            ..Needs::default()
+        }
     }
 
     fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let reference = x.ref_logp.clone().expect("the recipe's needs include the reference");
+        let reference = x
+            .ref_logp
+            .clone()
+            .expect("the recipe's needs include the reference");
         let kl = self.estimator.token_kl(x.logp.clone(), reference);
         TokenLoss {
             loss: kl.clone().mul_scalar(self.beta),

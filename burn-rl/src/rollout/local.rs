@@ -34,7 +34,14 @@ impl LocalEngine {
         max_batch: usize,
         seed: u64,
     ) -> Self {
-        Self { model, processor, sampling, stop, max_batch, seed }
+        Self {
+            model,
+            processor,
+            sampling,
+            stop,
+            max_batch,
+            seed,
+        }
     }
 
     /// The same engine with other sampling parameters.
@@ -70,10 +77,17 @@ impl RolloutEngine for LocalEngine {
     ) -> Result<Vec<Group>, RlError> {
         let request = |prompt: &Arc<Prompt>, draw| Request {
             prompt: prompt.encoded.clone(),
-            key: SampleKey { seed: self.seed, step, prompt: prompt.key, draw },
+            key: SampleKey {
+                seed: self.seed,
+                step,
+                prompt: prompt.key,
+                draw,
+            },
         };
-        let requests: Vec<Request> =
-            prompts.iter().flat_map(|p| (0..n as u64).map(move |draw| request(p, draw))).collect();
+        let requests: Vec<Request> = prompts
+            .iter()
+            .flat_map(|p| (0..n as u64).map(move |draw| request(p, draw)))
+            .collect();
         let generator = Generator {
             model: &self.model,
             sampling: self.sampling,
@@ -83,7 +97,10 @@ impl RolloutEngine for LocalEngine {
         let mut done = generator.generate(&requests, finished)?.into_iter();
         let group = |prompt: &Arc<Prompt>| {
             let rollouts = done.by_ref().take(n).map(|c| self.rollout(c));
-            Ok(Group { prompt: prompt.clone(), rollouts: rollouts.collect::<Result<_, RlError>>()? })
+            Ok(Group {
+                prompt: prompt.clone(),
+                rollouts: rollouts.collect::<Result<_, RlError>>()?,
+            })
         };
         prompts.iter().map(group).collect()
     }

@@ -41,7 +41,9 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
     let group = |prompt: &Arc<Prompt>| {
         let tokens = prompt.target.clone().ok_or_else(|| {
             let id = &prompt.id;
-            RlError::Config(format!("data row `{id}` ends without an assistant turn to learn from"))
+            RlError::Config(format!(
+                "data row `{id}` ends without an assistant turn to learn from"
+            ))
         })?;
         let rollout = Rollout {
             tokens,
@@ -50,7 +52,10 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
             text: String::new(),
             reward: Reward::default(),
         };
-        Ok(Group { prompt: prompt.clone(), rollouts: vec![rollout] })
+        Ok(Group {
+            prompt: prompt.clone(),
+            rollouts: vec![rollout],
+        })
     };
     prompts.iter().map(group).collect()
 }

@@ -94,7 +94,9 @@ impl Generator<'_> {
     fn check(&self, requests: &[Request]) -> Result<(), VlmError> {
         self.sampling.check()?;
         if self.max_batch == 0 {
-            return Err(VlmError::Request("max_batch is 0, expected at least 1".into()));
+            return Err(VlmError::Request(
+                "max_batch is 0, expected at least 1".into(),
+            ));
         }
         let limit = self.model.config().max_position_embeddings;
         for request in requests {
@@ -115,8 +117,13 @@ impl Generator<'_> {
     fn batch(&self, requests: &[Request], finished: &mut dyn FnMut(usize)) -> Vec<Completion> {
         let device = self.model.device();
         let (prompts, prompt_of) = unique_prompts(requests);
-        let rows: Vec<Row<'_>> =
-            prompts.iter().map(|p| Row { tokens: &p.tokens, images: &p.images }).collect();
+        let rows: Vec<Row<'_>> = prompts
+            .iter()
+            .map(|p| Row {
+                tokens: &p.tokens,
+                images: &p.images,
+            })
+            .collect();
         let input = VlmInput::new(&rows, self.model.config(), &device);
         let mut cache = self.model.model.new_cache(rows.len(), input.width, &device);
         let hidden = self.model.prefill(&input, &mut cache);
@@ -216,7 +223,12 @@ impl Generator<'_> {
 impl Completion {
     fn new() -> Self {
         let (logprobs, sample_logprobs) = (vec![], vec![]);
-        Self { tokens: vec![], logprobs, sample_logprobs, finish: FinishReason::Length }
+        Self {
+            tokens: vec![],
+            logprobs,
+            sample_logprobs,
+            finish: FinishReason::Length,
+        }
     }
 
     fn push(&mut self, token: Sampled) {
@@ -231,7 +243,9 @@ fn unique_prompts(requests: &[Request]) -> (Vec<&EncodedPrompt>, Vec<usize>) {
     let mut prompts: Vec<&Arc<EncodedPrompt>> = vec![];
     let mut of = Vec::with_capacity(requests.len());
     for request in requests {
-        let known = prompts.iter().rposition(|p| Arc::ptr_eq(p, &request.prompt));
+        let known = prompts
+            .iter()
+            .rposition(|p| Arc::ptr_eq(p, &request.prompt));
         of.push(known.unwrap_or_else(|| {
             prompts.push(&request.prompt);
             prompts.len() - 1

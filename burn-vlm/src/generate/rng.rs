@@ -40,7 +40,9 @@ impl SampleKey {
 
 /// A stable 64-bit identity of a text, as of a prompt's id.
 pub fn hash_text(text: &str) -> u64 {
-    text.bytes().fold(mix(0, text.len() as u64), |key, byte| mix(key, u64::from(byte)))
+    text.bytes().fold(mix(0, text.len() as u64), |key, byte| {
+        mix(key, u64::from(byte))
+    })
 }
 
 #[cfg(test)]
@@ -49,11 +51,23 @@ mod tests {
 
     #[test]
     fn every_word_of_the_key_changes_the_number() {
-        let key = SampleKey { seed: 1, step: 2, prompt: 3, draw: 4 };
+        let key = SampleKey {
+            seed: 1,
+            step: 2,
+            prompt: 3,
+            draw: 4,
+        };
         let mut seen = vec![key.uniform(0), key.uniform(1)];
         seen.push(SampleKey { seed: 2, ..key }.uniform(0));
         seen.push(SampleKey { step: 3, ..key }.uniform(0));
-        seen.push(SampleKey { prompt: 2, step: 3, ..key }.uniform(0));
+        seen.push(
+            SampleKey {
+                prompt: 2,
+                step: 3,
+                ..key
+            }
+            .uniform(0),
+        );
         seen.push(SampleKey { draw: 5, ..key }.uniform(0));
         for (i, a) in seen.iter().enumerate() {
             assert!((0.0..1.0).contains(a) && !seen[..i].contains(a), "{seen:?}");
@@ -65,7 +79,12 @@ mod tests {
         let mut bins = [0_u32; 10];
         for draw in 0..1000 {
             for token in 0..100 {
-                let key = SampleKey { seed: 0, step: 1, prompt: 2, draw };
+                let key = SampleKey {
+                    seed: 0,
+                    step: 1,
+                    prompt: 2,
+                    draw,
+                };
                 bins[(key.uniform(token) * 10.0) as usize] += 1;
             }
         }

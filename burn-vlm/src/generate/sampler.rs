@@ -38,7 +38,11 @@ impl Default for Sampling {
 impl Sampling {
     /// The most likely token every time.
     pub fn greedy(max_new_tokens: usize) -> Self {
-        Self { temperature: 0.0, max_new_tokens, ..Self::default() }
+        Self {
+            temperature: 0.0,
+            max_new_tokens,
+            ..Self::default()
+        }
     }
 
     /// # Errors
@@ -46,14 +50,22 @@ impl Sampling {
     pub fn check(&self) -> Result<(), VlmError> {
         let refuse = |message: String| Err(VlmError::Request(message));
         if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
-            return refuse(format!("temperature is {}, expected 0 or more", self.temperature));
+            return refuse(format!(
+                "temperature is {}, expected 0 or more",
+                self.temperature
+            ));
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return refuse(format!("top_p is {}, expected a number in (0, 1]", self.top_p));
+            return refuse(format!(
+                "top_p is {}, expected a number in (0, 1]",
+                self.top_p
+            ));
         }
         if !(self.repetition_penalty > 0.0 && self.repetition_penalty.is_finite()) {
             let found = self.repetition_penalty;
-            return refuse(format!("repetition_penalty is {found}, expected more than 0"));
+            return refuse(format!(
+                "repetition_penalty is {found}, expected more than 0"
+            ));
         }
         if self.max_new_tokens == 0 {
             return refuse("max_new_tokens is 0, expected at least 1".into());
@@ -87,13 +99,21 @@ pub fn sample(
 ) -> Sampled {
     let (_, max) = argmax(logits);
     let lse = f64::from(max)
-        + logits.iter().map(|z| f64::from(z - max).exp()).sum::<f64>().ln();
+        + logits
+            .iter()
+            .map(|z| f64::from(z - max).exp())
+            .sum::<f64>()
+            .ln();
     let policy = |id: usize| (f64::from(logits[id]) - lse) as f32;
     let penalised = penalise(logits, history, sampling.repetition_penalty);
     let logits = penalised.as_ref();
     let (best, max) = argmax(logits);
     if sampling.temperature == 0.0 {
-        return Sampled { id: best as u32, logprob: policy(best), sample_logprob: 0.0 };
+        return Sampled {
+            id: best as u32,
+            logprob: policy(best),
+            sample_logprob: 0.0,
+        };
     }
     let weight = |id: usize| (f64::from(logits[id] - max) / sampling.temperature).exp();
     let truncated = sampling.top_p < 1.0 || (1..logits.len()).contains(&sampling.top_k);
@@ -103,7 +123,11 @@ pub fn sample(
     };
     let total: f64 = kept.iter().map(|(_, w)| w).sum();
     let (id, w) = invert(&kept, u * total);
-    Sampled { id: id as u32, logprob: policy(id), sample_logprob: (w / total).ln() as f32 }
+    Sampled {
+        id: id as u32,
+        logprob: policy(id),
+        sample_logprob: (w / total).ln() as f32,
+    }
 }
 
 fn penalise(logits: &[f32], history: impl Iterator<Item = u32>, penalty: f64) -> Cow<'_, [f32]> {
@@ -112,7 +136,11 @@ fn penalise(logits: &[f32], history: impl Iterator<Item = u32>, penalty: f64) ->
     }
     let mut changed = logits.to_vec();
     for id in history.map(|id| id as usize) {
-        let factor = if logits[id] > 0.0 { 1.0 / penalty } else { penalty };
+        let factor = if logits[id] > 0.0 {
+            1.0 / penalty
+        } else {
+            penalty
+        };
         changed[id] = (f64::from(logits[id]) * factor) as f32;
     }
     Cow::Owned(changed)
@@ -161,7 +189,11 @@ fn invert(kept: &[(usize, f64)], at: f64) -> (usize, f64) {
         }
     }
     // Rounding may leave `at` a hair beyond the sum: the last token that has any mass.
-    kept.iter().rev().find(|(_, w)| *w > 0.0).copied().unwrap_or(kept[0])
+    kept.iter()
+        .rev()
+        .find(|(_, w)| *w > 0.0)
+        .copied()
+        .unwrap_or(kept[0])
 }
 
 #[cfg(test)]
@@ -175,7 +207,13 @@ mod tests {
     }
 
     fn with(temperature: f64, top_p: f64, top_k: usize) -> Sampling {
-        Sampling { temperature, top_p, top_k, repetition_penalty: 1.0, max_new_tokens: 1 }
+        Sampling {
+            temperature,
+            top_p,
+            top_k,
+            repetition_penalty: 1.0,
+            max_new_tokens: 1,
+        }
     }
 
     #[test]
@@ -190,7 +228,13 @@ mod tests {
     fn draws_follow_the_distribution() {
         let mut counts = [0; 4];
         for i in 0..1000 {
-            counts[sample(&logits(), iter::empty(), &with(1.0, 1.0, 0), (f64::from(i) + 0.5) / 1000.0).id as usize] += 1;
+            counts[sample(
+                &logits(),
+                iter::empty(),
+                &with(1.0, 1.0, 0),
+                (f64::from(i) + 0.5) / 1000.0,
+            )
+            .id as usize] += 1;
         }
         assert_eq!(counts, [300, 50, 500, 150]);
     }
@@ -208,7 +252,10 @@ mod tests {
     #[test]
     fn top_p_is_measured_after_top_k() {
         // Within the two kept, 0.5 / 0.8 = 0.625 reaches 0.6: only the first stays.
-        assert_eq!(sample(&logits(), iter::empty(), &with(1.0, 0.6, 2), 0.999).id, 2);
+        assert_eq!(
+            sample(&logits(), iter::empty(), &with(1.0, 0.6, 2), 0.999).id,
+            2
+        );
     }
 
     #[test]
@@ -222,10 +269,12 @@ mod tests {
 
     #[test]
     fn repeated_tokens_are_less_likely_whatever_their_sign() {
-        let sampling = Sampling { repetition_penalty: 2.0, ..Sampling::greedy(1) };
-        let pick = |logits: &[f32], seen: &[u32]| {
-            sample(logits, seen.iter().copied(), &sampling, 0.0).id
+        let sampling = Sampling {
+            repetition_penalty: 2.0,
+            ..Sampling::greedy(1)
         };
+        let pick =
+            |logits: &[f32], seen: &[u32]| sample(logits, seen.iter().copied(), &sampling, 0.0).id;
         assert_eq!(pick(&[3.0, 2.0], &[]), 0);
         assert_eq!(pick(&[3.0, 2.0], &[0, 0]), 1);
         assert_eq!(pick(&[-1.0, -1.5], &[0]), 1);

@@ -24,7 +24,9 @@ pub fn grouped_attention(
     let [_, kv, s, _] = k.dims();
     let group = h / kv;
     let dtype = q.dtype();
-    let q = q.mul_scalar(1.0 / (d as f64).sqrt()).reshape([b, kv, group * t, d]);
+    let q = q
+        .mul_scalar(1.0 / (d as f64).sqrt())
+        .reshape([b, kv, group * t, d]);
     let mut scores = q.matmul(k.transpose()).cast(DType::F32);
     if let Some(mask) = mask {
         let mask = mask.clone().unsqueeze_dim::<5>(1);
@@ -33,7 +35,10 @@ pub fn grouped_attention(
             .mask_fill(mask.expand([b, kv, group, t, s]), MASKED)
             .reshape([b, kv, group * t, s]);
     }
-    softmax(scores, 3).cast(dtype).matmul(v).reshape([b, h, t, d])
+    softmax(scores, 3)
+        .cast(dtype)
+        .matmul(v)
+        .reshape([b, h, t, d])
 }
 
 /// `[B, T, heads · d] → [B, heads, T, d]`

@@ -22,7 +22,12 @@ impl KvCache {
     /// An empty cache. `shape` is `[B, K, capacity, head_dim]`.
     pub fn new(layers: usize, shape: [usize; 4], device: &Device) -> Self {
         let empty = || Tensor::zeros(shape, device);
-        let layers = (0..layers).map(|_| LayerCache { keys: empty(), values: empty() }).collect();
+        let layers = (0..layers)
+            .map(|_| LayerCache {
+                keys: empty(),
+                values: empty(),
+            })
+            .collect();
         Self { layers, len: 0 }
     }
 
@@ -58,9 +63,15 @@ impl KvCache {
         let layers = self
             .layers
             .iter()
-            .map(|layer| LayerCache { keys: pick(&layer.keys), values: pick(&layer.values) })
+            .map(|layer| LayerCache {
+                keys: pick(&layer.keys),
+                values: pick(&layer.values),
+            })
             .collect();
-        Self { layers, len: self.len }
+        Self {
+            layers,
+            len: self.len,
+        }
     }
 }
 
@@ -73,8 +84,12 @@ impl LayerCache {
     pub fn append(&mut self, at: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let [b, heads, t, d] = k.dims();
         let place = [0..b, 0..heads, at..at + t, 0..d];
-        self.keys.inplace(|keys| keys.slice_assign(place.clone(), k));
+        self.keys
+            .inplace(|keys| keys.slice_assign(place.clone(), k));
         self.values.inplace(|values| values.slice_assign(place, v));
-        (self.keys.clone().narrow(2, 0, at + t), self.values.clone().narrow(2, 0, at + t))
+        (
+            self.keys.clone().narrow(2, 0, at + t),
+            self.values.clone().narrow(2, 0, at + t),
+        )
     }
 }

@@ -101,7 +101,9 @@ impl DecoderConfig {
             embed_tokens: Embedding {
                 weight: lazy_param([self.vocab_size, self.hidden_size], 0.0, device),
             },
-            layers: (0..self.num_hidden_layers).map(|_| self.layer(device)).collect(),
+            layers: (0..self.num_hidden_layers)
+                .map(|_| self.layer(device))
+                .collect(),
             norm: RmsNorm::new(self.hidden_size, self.rms_norm_eps, device),
             kv_heads: self.num_key_value_heads,
             head_dim: self.head_dim,
@@ -146,7 +148,12 @@ impl TextDecoder {
     /// # Shapes
     /// - input: `[B, T, D]`, embedded tokens
     /// - output: `[B, T, D]`, before the final norm
-    pub fn forward(&self, mut x: Tensor<3>, ctx: &DecoderContext, cache: &mut KvCache) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        mut x: Tensor<3>,
+        ctx: &DecoderContext,
+        cache: &mut KvCache,
+    ) -> Tensor<3> {
         let t = x.dims()[1];
         for (index, layer) in self.layers.iter().enumerate() {
             x = layer.forward(x, ctx, Some(cache.layer(index)));
@@ -157,7 +164,11 @@ impl TextDecoder {
 
     /// An empty cache for `batch` rows of at most `capacity` positions.
     pub fn new_cache(&self, batch: usize, capacity: usize, device: &Device) -> KvCache {
-        KvCache::new(self.layers.len(), [batch, self.kv_heads, capacity, self.head_dim], device)
+        KvCache::new(
+            self.layers.len(),
+            [batch, self.kv_heads, capacity, self.head_dim],
+            device,
+        )
     }
 }
 
@@ -170,7 +181,10 @@ impl DecoderLayer {
         ctx: &DecoderContext,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
-        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), ctx, cache);
+        let x = x.clone()
+            + self
+                .self_attn
+                .forward(self.input_layernorm.forward(x), ctx, cache);
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
 }
@@ -182,13 +196,18 @@ impl SelfAttention {
         ctx: &DecoderContext,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
-        let q = ctx.rope.rotate(split_heads(self.q_proj.forward(x.clone()), self.heads));
-        let k = ctx.rope.rotate(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
+        let q = ctx
+            .rope
+            .rotate(split_heads(self.q_proj.forward(x.clone()), self.heads));
+        let k = ctx
+            .rope
+            .rotate(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
         let v = split_heads(self.v_proj.forward(x), self.kv_heads);
         let (k, v) = match cache {
             Some((cache, at)) => cache.append(at, k, v),
             None => (k, v),
         };
-        self.o_proj.forward(merge_heads(grouped_attention(q, k, v, ctx.mask.as_ref())))
+        self.o_proj
+            .forward(merge_heads(grouped_attention(q, k, v, ctx.mask.as_ref())))
     }
 }

@@ -34,7 +34,11 @@ pub(crate) fn lazy_param<const D: usize>(
         ParamId::new(),
         move |device, require_grad| {
             let value = Tensor::full(shape, fill, device);
-            if require_grad { value.require_grad() } else { value }
+            if require_grad {
+                value.require_grad()
+            } else {
+                value
+            }
         },
         device.clone(),
         true,

@@ -18,7 +18,10 @@ pub struct RmsNorm {
 impl RmsNorm {
     /// A norm over the last `d` values, not yet loaded.
     pub fn new(d: usize, eps: f64, device: &Device) -> Self {
-        Self { weight: lazy_param([d], 1.0, device), eps }
+        Self {
+            weight: lazy_param([d], 1.0, device),
+            eps,
+        }
     }
 
     /// Normalises the last dimension.
@@ -28,7 +31,13 @@ impl RmsNorm {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let dtype = x.dtype();
         let x = x.cast(DType::F32);
-        let scale = x.clone().square().mean_dim(D - 1).add_scalar(self.eps).sqrt().recip();
+        let scale = x
+            .clone()
+            .square()
+            .mean_dim(D - 1)
+            .add_scalar(self.eps)
+            .sqrt()
+            .recip();
         (x * scale).cast(dtype) * self.weight.val().unsqueeze()
     }
 }

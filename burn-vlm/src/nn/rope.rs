@@ -13,7 +13,9 @@ pub struct RopeTable {
 
 /// `theta^(−2k/dim)` for `k < dim/2`, in f32 as the reference computes it.
 pub fn inverse_frequencies(dim: usize, theta: f64) -> Vec<f32> {
-    (0..dim / 2).map(|k| 1.0 / (theta as f32).powf((2 * k) as f32 / dim as f32)).collect()
+    (0..dim / 2)
+        .map(|k| 1.0 / (theta as f32).powf((2 * k) as f32 / dim as f32))
+        .collect()
 }
 
 impl RopeTable {
@@ -31,7 +33,10 @@ impl RopeTable {
             }
             Tensor::from_data(TensorData::new(values, [batch, 1, len, 2 * half]), device)
         };
-        Self { cos: spread(f32::cos), sin: spread(f32::sin) }
+        Self {
+            cos: spread(f32::cos),
+            sin: spread(f32::sin),
+        }
     }
 
     /// Rotates queries or keys.
@@ -48,7 +53,10 @@ impl RopeTable {
 
     /// The rows `indices` of the table.
     pub fn select(&self, indices: Tensor<1, burn::tensor::Int>) -> Self {
-        Self { cos: self.cos.clone().select(0, indices.clone()), sin: self.sin.clone().select(0, indices) }
+        Self {
+            cos: self.cos.clone().select(0, indices.clone()),
+            sin: self.sin.clone().select(0, indices),
+        }
     }
 }
 
@@ -62,6 +70,9 @@ mod tests {
         let table = RopeTable::from_angles(&[std::f32::consts::FRAC_PI_2], [1, 1, 1], &device);
         let x = Tensor::<4>::from_data([[[[3.0_f32, 5.0]]]], &device);
         let y: Vec<f32> = table.rotate(x).into_data().iter().collect();
-        assert!((y[0] + 5.0).abs() < 1e-6 && (y[1] - 3.0).abs() < 1e-6, "{y:?}");
+        assert!(
+            (y[0] + 5.0).abs() < 1e-6 && (y[1] - 3.0).abs() < 1e-6,
+            "{y:?}"
+        );
     }
 }

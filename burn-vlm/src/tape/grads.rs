@@ -17,7 +17,9 @@ pub struct Grads {
 impl Grads {
     /// No gradients yet.
     pub fn new() -> Self {
-        Self { params: GradientsParams::new() }
+        Self {
+            params: GradientsParams::new(),
+        }
     }
 
     /// Adds a gradient of one parameter.

@@ -32,7 +32,9 @@ pub(super) struct HeadGrads {
 }
 
 fn chunks(n: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..n).step_by(HEAD_ROWS).map(move |start| (start, HEAD_ROWS.min(n - start)))
+    (0..n)
+        .step_by(HEAD_ROWS)
+        .map(move |start| (start, HEAD_ROWS.min(n - start)))
 }
 
 /// `[rows, V]`, in f32.
@@ -63,9 +65,15 @@ pub(super) fn forward(
     }
     if logp.is_empty() {
         let none = Tensor::zeros([0], &hidden.device());
-        return FlatScores { logp: none.clone(), entropy: none };
+        return FlatScores {
+            logp: none.clone(),
+            entropy: none,
+        };
     }
-    FlatScores { logp: Tensor::cat(logp, 0), entropy: Tensor::cat(entropies, 0) }
+    FlatScores {
+        logp: Tensor::cat(logp, 0),
+        entropy: Tensor::cat(entropies, 0),
+    }
 }
 
 /// # Shapes
@@ -104,5 +112,8 @@ pub(super) fn backward(
         true => hidden.clone(),
         false => Tensor::cat(d_hidden, 0),
     };
-    HeadGrads { hidden, weight: d_weight }
+    HeadGrads {
+        hidden,
+        weight: d_weight,
+    }
 }

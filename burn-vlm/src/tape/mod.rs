@@ -47,7 +47,10 @@ pub struct Tape<'a> {
 
 enum Body {
     Blocks(Blocks),
-    Graph { model: Box<Vlm>, selected: Tensor<2> },
+    Graph {
+        model: Box<Vlm>,
+        selected: Tensor<2>,
+    },
 }
 
 /// Inputs of every part of the model, without autodiff.
@@ -85,10 +88,23 @@ impl<'a> Tape<'a> {
                 let tracked = Box::new(model.clone().train());
                 let selected = targets.select(tracked.hidden(input));
                 let plain = selected.clone().inner();
-                (Body::Graph { model: tracked, selected }, plain)
+                (
+                    Body::Graph {
+                        model: tracked,
+                        selected,
+                    },
+                    plain,
+                )
             }
         };
-        Self { model, input, body, selected, targets, temperature }
+        Self {
+            model,
+            input,
+            body,
+            selected,
+            targets,
+            temperature,
+        }
     }
 
     /// Log-probability and entropy of every target.
@@ -147,7 +163,11 @@ impl Blocks {
                 x = block.forward(x, &vision.plan);
             }
             let features = model.visual.finish(x.clone(), &vision.plan);
-            VisionBlocks { blocks, merger: x, features }
+            VisionBlocks {
+                blocks,
+                merger: x,
+                features,
+            }
         });
         let mut x = model.embed(input, vision.as_ref().map(|v| v.features.clone()));
         let mut layers = Vec::with_capacity(model.model.layers.len());
@@ -155,30 +175,48 @@ impl Blocks {
             layers.push(x.clone());
             x = layer.forward(x, &input.ctx, None);
         }
-        Self { vision, layers, norm: x }
+        Self {
+            vision,
+            layers,
+            norm: x,
+        }
     }
 
     /// Blocks in reverse: each is run again on its saved input, and the gradient of its input is
     /// what the block before it is given.
     fn backward(self, model: &Vlm, input: &VlmInput, hidden: Tensor<3>, grads: &mut Grads) {
         let text = &model.model;
-        let mut up = vjp(&text.norm, self.norm, hidden, grads, |norm, x| norm.forward(x));
+        let mut up = vjp(&text.norm, self.norm, hidden, grads, |norm, x| {
+            norm.forward(x)
+        });
         for (layer, x) in text.layers.iter().zip(self.layers).rev() {
-            up = vjp(layer, x, up, grads, |layer, x| layer.forward(x, &input.ctx, None));
+            up = vjp(layer, x, up, grads, |layer, x| {
+                layer.forward(x, &input.ctx, None)
+            });
         }
         let embed = |table: &crate::nn::decoder::Embedding| table.forward(input.tokens.clone());
         let (Some(saved), Some(vision)) = (self.vision, &input.vision) else {
             vjp::of_parameters(&text.embed_tokens, up, grads, embed);
             return;
         };
-        let up = vjp(&text.embed_tokens, saved.features, up, grads, |table, features| {
-            place_features(embed(table), vision, features)
-        });
+        let up = vjp(
+            &text.embed_tokens,
+            saved.features,
+            up,
+            grads,
+            |table, features| place_features(embed(table), vision, features),
+        );
         let tower = &model.visual;
-        let mut up = vjp(tower, saved.merger, up, grads, |t, x| t.finish(x, &vision.plan));
+        let mut up = vjp(tower, saved.merger, up, grads, |t, x| {
+            t.finish(x, &vision.plan)
+        });
         for (block, x) in tower.blocks.iter().zip(saved.blocks).rev() {
-            up = vjp(block, x, up, grads, |block, x| block.forward(x, &vision.plan));
+            up = vjp(block, x, up, grads, |block, x| {
+                block.forward(x, &vision.plan)
+            });
         }
-        vjp::of_parameters(tower, up, grads, |t| t.stem(vision.patches.clone(), &vision.plan));
+        vjp::of_parameters(tower, up, grads, |t| {
+            t.stem(vision.patches.clone(), &vision.plan)
+        });
     }
 }

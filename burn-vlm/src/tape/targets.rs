@@ -80,11 +80,15 @@ impl Targets {
     /// `[N] → [B, R]`
     pub(super) fn unflatten(&self, flat: Tensor<1>) -> Tensor<2> {
         let padding = Tensor::zeros([1], &flat.device());
-        Tensor::cat(vec![flat, padding], 0).select(0, self.unslot.clone()).reshape(self.shape)
+        Tensor::cat(vec![flat, padding], 0)
+            .select(0, self.unslot.clone())
+            .reshape(self.shape)
     }
 
     /// `[B, R] → [N]`
     pub(super) fn flatten(&self, padded: Tensor<2>) -> Tensor<1> {
-        padded.reshape([self.shape[0] * self.shape[1]]).select(0, self.slots.clone())
+        padded
+            .reshape([self.shape[0] * self.shape[1]])
+            .select(0, self.slots.clone())
     }
 }

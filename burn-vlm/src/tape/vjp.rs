@@ -17,7 +17,8 @@ pub(super) fn vjp<M: Module, const X: usize, const Y: usize>(
     let y = f(&module, x.clone());
     let mut found = (y * upstream.autodiff()).sum().backward();
     grads.collect(&mut found, &module);
-    x.grad_remove(&mut found).expect("the output of a block depends on its input")
+    x.grad_remove(&mut found)
+        .expect("the output of a block depends on its input")
 }
 
 /// As [`vjp`], for a part whose input has no gradient.

@@ -39,7 +39,9 @@ impl TensorVisitor for Collect<'_> {
         let values = data.iter::<f32>();
         let bytes = match self.dtype {
             ExportDtype::F32 => values.flat_map(f32::to_le_bytes).collect(),
-            ExportDtype::Bf16 => values.flat_map(|v| bf16::from_f32(v).to_le_bytes()).collect(),
+            ExportDtype::Bf16 => values
+                .flat_map(|v| bf16::from_f32(v).to_le_bytes())
+                .collect(),
         };
         self.tensors.push((self.keys.to_hub(path), shape, bytes));
     }
@@ -56,9 +58,17 @@ pub fn save<M: Module>(
     max_shard_bytes: usize,
     dir: &Path,
 ) -> Result<(), VlmError> {
-    let mut collect = Collect { keys, dtype, tensors: vec![] };
+    let mut collect = Collect {
+        keys,
+        dtype,
+        tensors: vec![],
+    };
     for_each_tensor(module, &mut collect);
-    let total: usize = collect.tensors.iter().map(|(_, _, bytes)| bytes.len()).sum();
+    let total: usize = collect
+        .tensors
+        .iter()
+        .map(|(_, _, bytes)| bytes.len())
+        .sum();
 
     let mut shards: Vec<Vec<_>> = vec![vec![]];
     let mut room = max_shard_bytes;

@@ -71,7 +71,11 @@ impl WeightFiles {
     }
 
     fn open_files(dir: &Path, paths: Vec<PathBuf>) -> Result<Self, VlmError> {
-        let mut files = Self { dir: dir.into(), maps: vec![], index: BTreeMap::new() };
+        let mut files = Self {
+            dir: dir.into(),
+            maps: vec![],
+            index: BTreeMap::new(),
+        };
         for path in paths {
             let file = File::open(&path).map_err(|e| VlmError::io(&path, e))?;
             // SAFETY: the map is read-only; a file that another process truncates meanwhile
@@ -97,7 +101,9 @@ impl WeightFiles {
 
     /// Every tensor: name, dtype as the file spells it, and shape.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, String, &[usize])> {
-        self.index.iter().map(|(name, (_, dtype, shape))| (name.as_str(), format!("{dtype:?}"), shape.as_slice()))
+        self.index.iter().map(|(name, (_, dtype, shape))| {
+            (name.as_str(), format!("{dtype:?}"), shape.as_slice())
+        })
     }
 
     /// The shape of `name` in the file.
@@ -115,10 +121,15 @@ impl WeightFiles {
         let (path, map) = &self.maps[*file];
         let parsed =
             SafeTensors::deserialize(map).map_err(|e| VlmError::weights(path, e.to_string()))?;
-        let view = parsed.tensor(name).map_err(|e| VlmError::weights(path, e.to_string()))?;
+        let view = parsed
+            .tensor(name)
+            .map_err(|e| VlmError::weights(path, e.to_string()))?;
         to_f32(&view).ok_or_else(|| {
             let found = view.dtype();
-            VlmError::weights(path, format!("{name} is {found:?}, expected F32, F16 or BF16"))
+            VlmError::weights(
+                path,
+                format!("{name} is {found:?}, expected F32, F16 or BF16"),
+            )
         })
     }
 }
@@ -127,9 +138,10 @@ fn to_f32(view: &TensorView<'_>) -> Option<Vec<f32>> {
     let bytes = view.data();
     let pairs = bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
     Some(match view.dtype() {
-        Dtype::F32 => {
-            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-        }
+        Dtype::F32 => bytes
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
         Dtype::F16 => pairs.map(|b| f16::from_le_bytes(b).to_f32()).collect(),
         Dtype::BF16 => pairs.map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
         _ => return None,

@@ -24,10 +24,15 @@ impl TensorMapper for Draw<'_> {
         if D < 2 {
             return None;
         }
-        let key = path.bytes().fold(self.seed, |key, byte| mix(key, u64::from(byte)));
+        let key = path
+            .bytes()
+            .fold(self.seed, |key, byte| mix(key, u64::from(byte)));
         let shape = param.lazy_shape();
         let values = normal(key, shape.num_elements()).map(|z| (z * self.std) as f32);
-        Some(Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), shape), self.device))
+        Some(Tensor::from_data(
+            TensorData::new(values.collect::<Vec<f32>>(), shape),
+            self.device,
+        ))
     }
 }
 
@@ -48,6 +53,9 @@ mod tests {
         let values: Vec<f64> = normal(7, 100_000).collect();
         let mean = values.iter().sum::<f64>() / 1e5;
         let variance = values.iter().map(|x| x * x).sum::<f64>() / 1e5;
-        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
+        assert!(
+            mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02,
+            "{mean} {variance}"
+        );
     }
 }

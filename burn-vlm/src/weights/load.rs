@@ -25,8 +25,10 @@ pub struct LoadReport {
 impl LoadReport {
     /// Compares names and shapes; reads no values.
     pub fn compare<M: Module>(module: &M, files: &WeightFiles, keys: &KeyMap) -> Self {
-        let mut unclaimed: BTreeMap<String, &str> =
-            files.tensors().map(|(name, ..)| (keys.to_ours(name), name)).collect();
+        let mut unclaimed: BTreeMap<String, &str> = files
+            .tensors()
+            .map(|(name, ..)| (keys.to_ours(name), name))
+            .collect();
         let mut report = Self::default();
         for param in shapes(module) {
             let expected = keys.file_shape(&param.path, &param.shape);
@@ -35,7 +37,9 @@ impl LoadReport {
                 Some(name) => {
                     let found = files.shape(name).unwrap_or_default();
                     if found != expected {
-                        report.misshapen.push((name.into(), found.to_vec(), expected));
+                        report
+                            .misshapen
+                            .push((name.into(), found.to_vec(), expected));
                     }
                 }
             }
@@ -90,8 +94,16 @@ pub fn load<M: Module>(
     if !report.is_exact() {
         return Err(VlmError::weights(files.dir(), report.message()));
     }
-    let names = files.tensors().map(|(name, ..)| (keys.to_ours(name), name.to_owned())).collect();
-    let mut reader = Reader { files, names, device, error: None };
+    let names = files
+        .tensors()
+        .map(|(name, ..)| (keys.to_ours(name), name.to_owned()))
+        .collect();
+    let mut reader = Reader {
+        files,
+        names,
+        device,
+        error: None,
+    };
     let module = map_tensors(module, &mut reader);
     match reader.error {
         Some(error) => Err(error),
@@ -109,9 +121,10 @@ struct Reader<'a> {
 impl TensorMapper for Reader<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
         match self.files.read_f32(self.names.get(path)?) {
-            Ok(values) => {
-                Some(Tensor::from_data(TensorData::new(values, param.lazy_shape()), self.device))
-            }
+            Ok(values) => Some(Tensor::from_data(
+                TensorData::new(values, param.lazy_shape()),
+                self.device,
+            )),
             Err(error) => {
                 self.error.get_or_insert(error);
                 None

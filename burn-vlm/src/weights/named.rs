@@ -69,7 +69,8 @@ pub fn for_each_tensor<M: Module, V: TensorVisitor>(module: &M, visitor: &mut V)
     }
     impl<V: TensorVisitor> ModuleVisitor for Walk<'_, V> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.inner.visit(&self.path.join("."), param.id, param.val());
+            self.inner
+                .visit(&self.path.join("."), param.id, param.val());
         }
         fn enter_module(&mut self, name: &str, _: &str) {
             self.path.push(name.to_owned());
@@ -78,7 +79,10 @@ pub fn for_each_tensor<M: Module, V: TensorVisitor>(module: &M, visitor: &mut V)
             self.path.pop();
         }
     }
-    module.visit(&mut Walk { path: vec![], inner: visitor });
+    module.visit(&mut Walk {
+        path: vec![],
+        inner: visitor,
+    });
 }
 
 /// What [`map_tensors`] calls with every parameter.
@@ -109,5 +113,8 @@ pub fn map_tensors<M: Module, T: TensorMapper>(module: M, mapper: &mut T) -> M {
             self.path.pop();
         }
     }
-    module.map(&mut Walk { path: vec![], inner: mapper })
+    module.map(&mut Walk {
+        path: vec![],
+        inner: mapper,
+    })
 }

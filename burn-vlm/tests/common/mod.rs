@@ -3,15 +3,15 @@
 #![allow(dead_code)] // Each test binary uses a part of it.
 
 use burn::tensor::{Device, TensorData};
-use burn_vlm::{
-    Row, image::ImagePatches, models::qwen2_5_vl::Qwen2_5VlConfig, tape::Targets,
-};
+use burn_vlm::{Row, image::ImagePatches, models::qwen2_5_vl::Qwen2_5VlConfig, tape::Targets};
 use safetensors::{Dtype, SafeTensors};
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 /// A directory of `tests/golden`.
 pub fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/golden")
+        .join(name)
 }
 
 /// Rows without their padding, their pictures, and the reference's outputs.
@@ -23,7 +23,11 @@ pub struct Case {
     grads: HashMap<String, Vec<f32>>,
 }
 
-type Tensors = (HashMap<String, Vec<f32>>, HashMap<String, Vec<i64>>, HashMap<String, Vec<usize>>);
+type Tensors = (
+    HashMap<String, Vec<f32>>,
+    HashMap<String, Vec<i64>>,
+    HashMap<String, Vec<usize>>,
+);
 
 fn read(path: PathBuf) -> Tensors {
     let bytes = std::fs::read(path).unwrap();
@@ -34,11 +38,15 @@ fn read(path: PathBuf) -> Tensors {
         let data = view.data();
         match view.dtype() {
             Dtype::F32 => {
-                let values = data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+                let values = data
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes(b.try_into().unwrap()));
                 floats.insert(name.to_owned(), values.collect());
             }
             Dtype::I64 => {
-                let values = data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
+                let values = data
+                    .chunks_exact(8)
+                    .map(|b| i64::from_le_bytes(b.try_into().unwrap()));
                 ints.insert(name.to_owned(), values.collect());
             }
             other => panic!("{name} is {other:?}"),
@@ -51,9 +59,13 @@ impl Case {
     pub fn load(dir: &str, name: &str, config: &Qwen2_5VlConfig) -> Self {
         let (floats, ints, shapes) = read(golden(dir).join(format!("case_{name}.safetensors")));
         let (grads, ..) = read(golden(dir).join(format!("grads_{name}.safetensors")));
-        let [b, t] = shapes["input_ids"][..] else { panic!("input_ids is not [B, T]") };
+        let [b, t] = shapes["input_ids"][..] else {
+            panic!("input_ids is not [B, T]")
+        };
         let patch_len = shapes["pixel_values"][1];
-        let mut grids = ints["image_grid_thw"].chunks_exact(3).map(|g| [0, 1, 2].map(|i| g[i] as usize));
+        let mut grids = ints["image_grid_thw"]
+            .chunks_exact(3)
+            .map(|g| [0, 1, 2].map(|i| g[i] as usize));
         let mut pixels = floats["pixel_values"].as_slice();
         let (mut tokens, mut images) = (vec![], vec![]);
         for row in 0..b {
@@ -66,18 +78,29 @@ impl Case {
                 let (patches, rest) = pixels.split_at(grid.iter().product::<usize>() * patch_len);
                 pixels = rest;
                 expected -= config.image_tokens(grid);
-                row_images.push(Arc::new(ImagePatches { patches: patches.to_vec(), grid }));
+                row_images.push(Arc::new(ImagePatches {
+                    patches: patches.to_vec(),
+                    grid,
+                }));
             }
             tokens.push(real);
             images.push(row_images);
         }
         assert!(pixels.is_empty() && grids.next().is_none());
-        Self { tokens, images, floats, ints, grads }
+        Self {
+            tokens,
+            images,
+            floats,
+            ints,
+            grads,
+        }
     }
 
     pub fn rows(&self) -> Vec<Row<'_>> {
         let pairs = self.tokens.iter().zip(&self.images);
-        pairs.map(|(tokens, images)| Row { tokens, images }).collect()
+        pairs
+            .map(|(tokens, images)| Row { tokens, images })
+            .collect()
     }
 
     pub fn targets(&self, counts: &[usize], width: usize) -> Targets {
@@ -98,7 +121,10 @@ impl Case {
     }
 
     pub fn grad_norms(&self) -> usize {
-        self.grads.keys().filter(|name| name.starts_with("norm/")).count()
+        self.grads
+            .keys()
+            .filter(|name| name.starts_with("norm/"))
+            .count()
     }
 }
 
@@ -107,7 +133,11 @@ impl Case {
 pub fn assert_close(got: &TensorData, expected: &[f32], tolerance: f32, at: &str) {
     let got: Vec<f32> = got.iter().collect();
     assert_eq!(got.len(), expected.len(), "{at}: number of values");
-    let worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).enumerate();
+    let worst = got
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .enumerate();
     let (index, error) = worst.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
     assert!(
         error <= tolerance,

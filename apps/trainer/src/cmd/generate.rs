@@ -49,10 +49,20 @@ pub struct Args {
     #[arg(long, conflicts_with = "temperature")]
     pub greedy: bool,
     /// Divides the logits; 0 is greedy.
-    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub temperature: f64,
     /// Keeps the most likely tokens that hold this mass.
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub top_p: f64,
     /// Keeps this many of the most likely tokens; 0 keeps all.
     #[arg(long, value_name = "K", default_value_t = 0)]

@@ -16,7 +16,10 @@ use std::process::ExitCode;
 /// # Errors
 /// What the command could not do; [`crate::exit::code`] turns it into a message and a status.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    match cli.command.unwrap_or_else(|| Command::Train(train::Args::default())) {
+    match cli
+        .command
+        .unwrap_or_else(|| Command::Train(train::Args::default()))
+    {
         Command::Train(args) => return train::run(&args),
         Command::Generate(args) => generate::run(&args)?,
         Command::Score(args) => score::run(&args)?,

@@ -72,7 +72,11 @@ pub struct Args {
 /// Input that cannot be used, or a run that cannot go on.
 pub fn run(args: &Args) -> Result<ExitCode> {
     // `Args::default()`, which stands for a bare `trainer`, has no device.
-    let device = device::parse(if args.device.is_empty() { "flex" } else { &args.device })?;
+    let device = device::parse(if args.device.is_empty() {
+        "flex"
+    } else {
+        &args.device
+    })?;
     let mut resolved = resolve(args)?;
     check(&resolved)?;
     if args.dry_run {
@@ -147,7 +151,11 @@ fn resolve(args: &Args) -> Result<Resolved> {
 /// Refuses what makes no sense, before anything is written.
 fn check(resolved: &Resolved) -> Result<()> {
     let mut run = resolved.run.clone();
-    if resolved.demo.as_ref().is_some_and(|demo| demo.train > 0 || !demo.sft.is_empty()) {
+    if resolved
+        .demo
+        .as_ref()
+        .is_some_and(|demo| demo.train > 0 || !demo.sft.is_empty())
+    {
         // Written when the run starts.
         run.data.train = "the demo's".into();
     }
@@ -195,7 +203,11 @@ fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
     let (run, set) = (&trainer.run, &trainer.config.eval.name);
     let read = |step| {
         let path = run.eval(set, step);
-        if path.exists() { Ok(read_rollouts(&path)?) } else { Ok::<_, anyhow::Error>(vec![]) }
+        if path.exists() {
+            Ok(read_rollouts(&path)?)
+        } else {
+            Ok::<_, anyhow::Error>(vec![])
+        }
     };
     let (before, after) = (read(0)?, read(trainer.config.train.steps)?);
     if !before.is_empty() && !after.is_empty() {
@@ -207,7 +219,10 @@ fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
             let (a, b) = (mean(&before, f), mean(&after, f));
             eprintln!("  {name:<18}{a:>6.1} → {b:.1} {unit}");
         };
-        eprintln!("\n{} held-out questions, before → after training:", before.len());
+        eprintln!(
+            "\n{} held-out questions, before → after training:",
+            before.len()
+        );
         row("accuracy", "%", &|r| 100.0 * accuracy(r));
         row("response length", "tokens", &|r| r.tokens as f64);
         for (a, b) in before.iter().zip(&after).take(SAMPLES) {
@@ -220,7 +235,10 @@ fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
     eprintln!("\nreport      {}", report.display());
     eprintln!("checkpoint  {}", checkpoint.display());
     if let Some(prompt) = trainer.held_out.first() {
-        let image = prompt.images.first().map(|p| format!(" --image {}", p.display()));
+        let image = prompt
+            .images
+            .first()
+            .map(|p| format!(" --image {}", p.display()));
         eprintln!(
             "ask it      trainer generate --model {}{} --prompt \"{}\" --greedy",
             checkpoint.display(),

@@ -25,6 +25,7 @@ pub fn schema() -> Value {
         json!({
             "rows": { "type": "integer", "minimum": 0 },
             "looking_share": { "type": "number", "minimum": 0, "maximum": 1 },
+            "repeat": { "type": "integer", "minimum": 0, "default": 1 },
         }),
         &["rows", "looking_share"],
     );

@@ -116,13 +116,19 @@ impl Qwen2_5VlConfig {
         let raw: Value = serde_json::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
         let family = raw["model_type"].as_str().unwrap_or("none");
         if family != "qwen2_5_vl" {
-            return Err(fail(format!("model_type is `{family}`, supported: qwen2_5_vl")));
+            return Err(fail(format!(
+                "model_type is `{family}`, supported: qwen2_5_vl"
+            )));
         }
         let text_json = raw.get("text_config").unwrap_or(&raw).clone();
-        let text: TextFields = serde_json::from_value(text_json).map_err(|e| fail(e.to_string()))?;
+        let text: TextFields =
+            serde_json::from_value(text_json).map_err(|e| fail(e.to_string()))?;
         let vision: VisionConfig = serde_json::from_value(raw["vision_config"].clone())
             .map_err(|e| fail(format!("vision_config: {e}")))?;
-        let rope = text.rope_parameters.unwrap_or(RopeFields { mrope_section: None, rope_theta: None });
+        let rope = text.rope_parameters.unwrap_or(RopeFields {
+            mrope_section: None,
+            rope_theta: None,
+        });
         let config = Self {
             mrope_section: rope
                 .mrope_section
@@ -144,7 +150,9 @@ impl Qwen2_5VlConfig {
                 num_hidden_layers: text.num_hidden_layers,
                 num_attention_heads: text.num_attention_heads,
                 num_key_value_heads: text.num_key_value_heads,
-                head_dim: text.head_dim.unwrap_or(text.hidden_size / text.num_attention_heads.max(1)),
+                head_dim: text
+                    .head_dim
+                    .unwrap_or(text.hidden_size / text.num_attention_heads.max(1)),
                 rms_norm_eps: text.rms_norm_eps,
                 rope_theta: text.rope_theta.or(rope.rope_theta).unwrap_or(10_000.0),
                 qkv_bias: true,
@@ -152,7 +160,9 @@ impl Qwen2_5VlConfig {
             vision,
             raw,
         };
-        config.check(&text.hidden_act, text.use_sliding_window).map_err(fail)?;
+        config
+            .check(&text.hidden_act, text.use_sliding_window)
+            .map_err(fail)?;
         Ok(config)
     }
 
@@ -167,8 +177,16 @@ impl Qwen2_5VlConfig {
             text.num_attention_heads,
             text.num_key_value_heads,
         )?;
-        divides("vision hidden_size by num_heads", vision.hidden_size, vision.num_heads)?;
-        divides("vision head width by 4", vision.hidden_size / vision.num_heads, 4)?;
+        divides(
+            "vision hidden_size by num_heads",
+            vision.hidden_size,
+            vision.num_heads,
+        )?;
+        divides(
+            "vision head width by 4",
+            vision.hidden_size / vision.num_heads,
+            4,
+        )?;
         divides(
             "window_size by patch_size · spatial_merge_size",
             vision.window_size,
@@ -178,15 +196,26 @@ impl Qwen2_5VlConfig {
             true => Ok(()),
             false => Err(format!("{what} is {found}, expected {expected}")),
         };
-        equal("sum of mrope_section", self.mrope_section.iter().sum(), text.head_dim / 2)?;
-        equal("vision out_hidden_size", vision.out_hidden_size, text.hidden_size)?;
+        equal(
+            "sum of mrope_section",
+            self.mrope_section.iter().sum(),
+            text.head_dim / 2,
+        )?;
+        equal(
+            "vision out_hidden_size",
+            vision.out_hidden_size,
+            text.hidden_size,
+        )?;
         if (self.image_token_id as usize) >= text.vocab_size {
             return Err(format!(
                 "image_token_id is {}, expected less than vocab_size {}",
                 self.image_token_id, text.vocab_size
             ));
         }
-        for (what, act) in [("hidden_act", text_act), ("vision hidden_act", &vision.hidden_act)] {
+        for (what, act) in [
+            ("hidden_act", text_act),
+            ("vision hidden_act", &vision.hidden_act),
+        ] {
             if act != "silu" {
                 return Err(format!("{what} is `{act}`, expected `silu`"));
             }

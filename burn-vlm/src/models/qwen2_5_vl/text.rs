@@ -21,7 +21,9 @@ impl MRope {
         let axis = config.mrope_section.iter().enumerate();
         Self {
             frequencies: inverse_frequencies(config.text.head_dim, config.text.rope_theta),
-            axis: axis.flat_map(|(axis, n)| std::iter::repeat_n(axis, *n)).collect(),
+            axis: axis
+                .flat_map(|(axis, n)| std::iter::repeat_n(axis, *n))
+                .collect(),
         }
     }
 
@@ -33,7 +35,11 @@ impl MRope {
             let angle = |(f, axis): (&f32, &usize)| position[*axis] as f32 * f;
             angles.extend(self.frequencies.iter().zip(&self.axis).map(angle));
         }
-        RopeTable::from_angles(&angles, [batch, positions.len() / batch.max(1), half], device)
+        RopeTable::from_angles(
+            &angles,
+            [batch, positions.len() / batch.max(1), half],
+            device,
+        )
     }
 }
 
@@ -54,7 +60,11 @@ pub fn positions(
     let mut next = 0_u32;
     let mut at = 0;
     while at < tokens.len() {
-        let grid = if tokens[at] == image_token { grids.next() } else { None };
+        let grid = if tokens[at] == image_token {
+            grids.next()
+        } else {
+            None
+        };
         let Some([t, h, w]) = grid else {
             out.push([next; 3]);
             next += 1;
@@ -82,8 +92,16 @@ mod tests {
     #[test]
     fn a_picture_spreads_and_text_goes_on_after_its_longer_side() {
         let (got, next) = positions(&[1, 9, 9, 9, 9, 9, 9, 2], 9, [[1, 4, 6]], 2);
-        let expected =
-            [[0, 0, 0], [1, 1, 1], [1, 1, 2], [1, 1, 3], [1, 2, 1], [1, 2, 2], [1, 2, 3], [4, 4, 4]];
+        let expected = [
+            [0, 0, 0],
+            [1, 1, 1],
+            [1, 1, 2],
+            [1, 1, 3],
+            [1, 2, 1],
+            [1, 2, 2],
+            [1, 2, 3],
+            [4, 4, 4],
+        ];
         assert_eq!(got, expected);
         assert_eq!(next, 5);
     }

@@ -117,7 +117,9 @@ impl VisionTower {
             mlp: SwiGlu::new(e, config.intermediate_size, true, device),
         };
         Self {
-            patch_embed: PatchEmbed { proj: Linear::new(patch, e, false, device) },
+            patch_embed: PatchEmbed {
+                proj: Linear::new(patch, e, false, device),
+            },
             blocks: (0..config.depth).map(block).collect(),
             merger: Merger {
                 ln_q: RmsNorm::new(e, 1e-6, device),
@@ -163,7 +165,10 @@ impl VisionTower {
     /// - output: `[N / merge², D]`
     pub fn forward(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
         let x = self.stem(patches, plan);
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, plan));
+        let x = self
+            .blocks
+            .iter()
+            .fold(x, |x, block| block.forward(x, plan));
         self.finish(x, plan)
     }
 }
@@ -179,7 +184,11 @@ impl VisionBlock {
 
 impl VisionAttention {
     fn forward(&self, x: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
-        let packing = if self.full { &plan.pictures } else { &plan.windows };
+        let packing = if self.full {
+            &plan.pictures
+        } else {
+            &plan.windows
+        };
         let e = x.dims()[1];
         let qkv = packing.pack(self.qkv.forward(x));
         let head = |part: usize| split_heads(qkv.clone().narrow(2, part * e, e), self.heads);
@@ -232,7 +241,11 @@ impl Packing {
             patches: int_tensor(patches, device),
             mask: Tensor::from_data(TensorData::new(mask, [shape[0], 1, 1, longest]), device),
         });
-        Self { shape, ragged, rope: RopeTable::from_angles(&padded, [shape[0], longest, half], device) }
+        Self {
+            shape,
+            ragged,
+            rope: RopeTable::from_angles(&padded, [shape[0], longest, half], device),
+        }
     }
 }
 
@@ -259,9 +272,9 @@ impl VisionPlan {
                     let (row, column) = (group / columns * merge, group % columns * merge);
                     places.extend((0..unit).map(|i| (row + i / merge, column + i % merge)));
                 }
-                for (top, left) in (0..rows.div_ceil(window))
-                    .flat_map(|r| (0..columns.div_ceil(window)).map(move |c| (r * window, c * window)))
-                {
+                for (top, left) in (0..rows.div_ceil(window)).flat_map(|r| {
+                    (0..columns.div_ceil(window)).map(move |c| (r * window, c * window))
+                }) {
                     let before = groups.len();
                     for row in top..rows.min(top + window) {
                         groups.extend(
@@ -273,8 +286,10 @@ impl VisionPlan {
             }
         }
 
-        let order: Vec<usize> =
-            groups.iter().flat_map(|group| (0..unit).map(move |i| group * unit + i)).collect();
+        let order: Vec<usize> = groups
+            .iter()
+            .flat_map(|group| (0..unit).map(move |i| group * unit + i))
+            .collect();
         let mut angles = Vec::with_capacity(order.len() * half);
         for patch in &order {
             let (row, column) = places[*patch];

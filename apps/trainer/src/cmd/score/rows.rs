@@ -38,6 +38,7 @@ enum Content {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Fields {
     #[serde(default)]
     id: Option<Value>,
