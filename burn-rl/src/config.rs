@@ -321,7 +321,7 @@ impl RunConfig {
             }
         }
         let (prompts, parts) = (self.rollout.prompts_per_step, self.train.mini_batches);
-        if prompts % parts != 0 {
+        if !prompts.is_multiple_of(parts) {
             return refuse(format!(
                 "rollout.prompts_per_step is {prompts}, expected a multiple of \
                  train.mini_batches, which is {parts}"

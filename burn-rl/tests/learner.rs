@@ -1,5 +1,7 @@
 //! The learner: what its result may and may not depend on.
 
+#![allow(clippy::unwrap_used)]
+
 use burn::tensor::Device;
 use burn_rl::{
     advantage::{Constant, GroupNorm, Scale},

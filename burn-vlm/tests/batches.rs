@@ -1,5 +1,7 @@
 //! A sequence does not depend on its batch.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use burn::tensor::{Device, TensorData};

@@ -1,5 +1,7 @@
 //! Qwen2.5-VL against the numbers transformers computes (`tests/golden/gen/make_tiny.py`).
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};

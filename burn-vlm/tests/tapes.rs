@@ -1,5 +1,7 @@
 //! The two tapes against one plain autodiff graph.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use burn::{

@@ -22,8 +22,11 @@ pub struct Rule {
     /// Where the rule is from.
     pub source: &'static str,
     /// Builds the rule from its options.
-    pub build: fn(&Map<String, Value>) -> Result<Box<dyn RewardFn>, RewardError>,
+    pub build: Build,
 }
+
+/// Builds a rule from its options, or says which of them is wrong.
+pub type Build = fn(&Map<String, Value>) -> Result<Box<dyn RewardFn>, RewardError>;
 
 /// Every rule there is. A new rule is one file and one entry.
 pub const RULES: &[Rule] = &[answer_exact::RULE, answer_format::RULE];

@@ -46,11 +46,14 @@ pub struct Tape<'a> {
 }
 
 enum Body {
-    Blocks(Blocks),
-    Graph {
-        model: Box<Vlm>,
-        selected: Tensor<2>,
-    },
+    Blocks(Box<Blocks>),
+    Graph(Box<Graph>),
+}
+
+/// The whole forward pass under autodiff.
+struct Graph {
+    model: Vlm,
+    selected: Tensor<2>,
 }
 
 /// Inputs of every part of the model, without autodiff.
@@ -82,17 +85,17 @@ impl<'a> Tape<'a> {
             ActivationRecompute::Block => {
                 let blocks = Blocks::record(model, input);
                 let hidden = model.model.norm.forward(blocks.norm.clone());
-                (Body::Blocks(blocks), targets.select(hidden))
+                (Body::Blocks(Box::new(blocks)), targets.select(hidden))
             }
             ActivationRecompute::None => {
-                let tracked = Box::new(model.clone().train());
+                let tracked = model.clone().train();
                 let selected = targets.select(tracked.hidden(input));
                 let plain = selected.clone().inner();
                 (
-                    Body::Graph {
+                    Body::Graph(Box::new(Graph {
                         model: tracked,
                         selected,
-                    },
+                    })),
                     plain,
                 )
             }
@@ -140,9 +143,9 @@ impl<'a> Tape<'a> {
         };
         grads.add(head.id, upstream.weight);
         match self.body {
-            Body::Graph { model, selected } => {
-                let loss = (selected * upstream.hidden.autodiff()).sum();
-                grads.collect(&mut loss.backward(), model.as_ref());
+            Body::Graph(graph) => {
+                let loss = (graph.selected * upstream.hidden.autodiff()).sum();
+                grads.collect(&mut loss.backward(), &graph.model);
             }
             Body::Blocks(blocks) => {
                 let hidden = self.targets.unselect(upstream.hidden, self.input);

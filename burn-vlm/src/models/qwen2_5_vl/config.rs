@@ -168,7 +168,7 @@ impl Qwen2_5VlConfig {
 
     fn check(&self, text_act: &str, sliding: bool) -> Result<(), String> {
         let (text, vision) = (&self.text, &self.vision);
-        let divides = |what: &str, a: usize, b: usize| match b != 0 && a % b == 0 {
+        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
             true => Ok(()),
             false => Err(format!("{what}: {a} is not a multiple of {b}")),
         };

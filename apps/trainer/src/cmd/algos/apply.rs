@@ -198,7 +198,7 @@ mod tests {
             &Device::flex(),
         );
         let out = out.unwrap();
-        let a = 0.707_106_8;
+        let a = std::f32::consts::FRAC_1_SQRT_2;
         close(&out.advantages, &[&[&[a, a], &[-a, -a, -a]]]);
         let (inside, high, low) = (1.105_170_9 * a, 1.2 * a, 0.8 * a);
         close(&out.token_loss, &[&[&[-inside, -high], &[a, 0.0, low]]]);

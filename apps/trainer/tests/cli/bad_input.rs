@@ -1,0 +1,322 @@
+//! What cannot be used ends with status 2 and one message that says where, what was found and what
+//! was expected; nothing that was there before is touched.
+
+use crate::common::{ROWS, World, stderr, tiny};
+use serde_json::json;
+use std::fs;
+
+const TRAIN: [&str; 4] = ["train", "tiny.toml", "--run-dir", "run"];
+
+/// Trains, expects a refusal whose one message holds all of `expected`.
+#[track_caller]
+fn refused(world: &World, more: &[&str], expected: &[&str]) {
+    let before = world.files();
+    let output = world.run(&[&TRAIN, more].concat());
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert_eq!(message.matches("error: ").count(), 1, "{message}");
+    assert!(
+        message.lines().last().unwrap().starts_with("error: "),
+        "{message}"
+    );
+    for part in expected {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+    assert!(output.stdout.is_empty());
+    let after = world.files();
+    for (path, bytes) in &before {
+        assert!(
+            after.get(path) == Some(bytes),
+            "{} has changed",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn a_missing_image() {
+    let world = World::new();
+    fs::remove_file(world.path("data/images/train-000001.png")).unwrap();
+    let expected = [
+        "data/train.jsonl:2: ",
+        "data/images/train-000001.png does not exist",
+    ];
+    refused(&world, &[], &expected);
+}
+
+#[test]
+fn a_truncated_image() {
+    let world = World::new();
+    let name = "data/images/train-000002.png";
+    let bytes = fs::read(world.path(name)).unwrap();
+    world.write(name, &bytes[..bytes.len() / 2]);
+    refused(&world, &[], &["data/train.jsonl:3: ", name]);
+}
+
+#[test]
+fn a_row_that_is_not_json() {
+    let world = World::new();
+    world.set_row(3, r#"{"id": "x", "conversations": ["#);
+    refused(&world, &[], &["data/train.jsonl:3: not a data row: "]);
+}
+
+#[test]
+fn a_row_of_the_wrong_type() {
+    let world = World::new();
+    world.set_row(2, r#"{"conversations": "red?", "answer": "red"}"#);
+    let found = r#"invalid type: string "red?", expected a sequence"#;
+    refused(&world, &[], &["data/train.jsonl:2: ", found]);
+}
+
+#[test]
+fn a_row_without_an_answer() {
+    let world = World::new();
+    world.set_row(
+        4,
+        r#"{"conversations": [{"role": "user", "content": "red?"}]}"#,
+    );
+    refused(
+        &world,
+        &[],
+        &["data/train.jsonl:4: the row has no `answer`"],
+    );
+}
+
+#[test]
+fn a_prompt_longer_than_the_limit() {
+    let world = World::new();
+    let row = json!({
+        "conversations": [{ "role": "user", "content": "red? ".repeat(300) }],
+        "answer": "yes",
+    });
+    world.set_row(2, &row.to_string());
+    let more = ["--set", "data.max_prompt_tokens=200"];
+    let expected = [
+        "data/train.jsonl:2: the prompt is ",
+        "at most 200 (data.max_prompt_tokens)",
+    ];
+    refused(&world, &more, &expected);
+}
+
+#[test]
+fn a_data_file_that_is_not_there() {
+    let world = World::new();
+    refused(
+        &world,
+        &["--set", "data.train=data/tain.jsonl"],
+        &["data/tain.jsonl: "],
+    );
+}
+
+#[test]
+fn an_unknown_key() {
+    let world = World::new();
+    world.replace("tiny.toml", "mini_batches = 2", "mini_batch = 2");
+    refused(
+        &world,
+        &[],
+        &[
+            "tiny.toml:21: unknown key `train.mini_batch`",
+            "`train.mini_batches`",
+        ],
+    );
+    assert!(!world.path("run").exists());
+}
+
+#[test]
+fn a_wrong_type() {
+    let world = World::new();
+    world.replace("tiny.toml", "lr = 1e-3", "lr = \"1e-3\"");
+    let expected = "tiny.toml:25: `optim.lr` is string \"1e-3\", expected a number";
+    refused(&world, &[], &[expected]);
+    assert!(!world.path("run").exists());
+}
+
+#[test]
+fn a_batch_that_does_not_divide() {
+    let world = World::new();
+    let expected = [
+        "rollout.prompts_per_step is 4",
+        "expected a multiple of train.mini_batches, which is 3",
+    ];
+    refused(&world, &["--set", "train.mini_batches=3"], &expected);
+    assert!(
+        !world.path("run").exists(),
+        "a run that cannot start has no directory"
+    );
+    refused(
+        &world,
+        &["--set", "train.mini_batches=3", "--dry-run"],
+        &expected,
+    );
+}
+
+#[test]
+fn an_unknown_algorithm() {
+    let world = World::new();
+    world.replace("tiny.toml", "name = \"grpo\"", "name = \"gpro\"");
+    refused(
+        &world,
+        &[],
+        &["tiny.toml:17: `algo.name` is `gpro`", "`grpo`"],
+    );
+    assert!(!world.path("run").exists());
+}
+
+#[test]
+fn an_algorithm_that_compares_what_is_alone() {
+    let world = World::new();
+    let expected = ["rollout.samples_per_prompt is 1", "`grpo`", "at least 2"];
+    refused(
+        &world,
+        &["--set", "rollout.samples_per_prompt=1"],
+        &expected,
+    );
+}
+
+#[test]
+fn a_model_directory_without_config() {
+    let world = World::new();
+    fs::remove_file(world.path("model/config.json")).unwrap();
+    let expected = [
+        "model: no config.json in this directory",
+        "expected a Hugging Face model",
+    ];
+    refused(&world, &[], &expected);
+    refused(&world, &["--dry-run"], &expected);
+    let expected = ["no/model: does not exist", "expected a Hugging Face model"];
+    let more = ["--set", "model.path=no/model", "--run-dir", "other"];
+    refused(&world, &more[..2], &expected);
+}
+
+#[test]
+fn a_missing_shard() {
+    let world = World::new();
+    let index =
+        json!({ "weight_map": { "model.norm.weight": "model-00001-of-00002.safetensors" } });
+    world.write("model/model.safetensors.index.json", index.to_string());
+    let expected = "model/model.safetensors.index.json: names the shard \
+                    model-00001-of-00002.safetensors, which is missing";
+    refused(&world, &[], &[expected]);
+}
+
+#[test]
+fn a_tensor_of_an_unexpected_shape() {
+    let world = World::new();
+    world.replace(
+        "model/config.json",
+        "\"intermediate_size\": 64",
+        "\"intermediate_size\": 48",
+    );
+    let expected = [
+        "model: the weights do not fit",
+        "up_proj.weight is [64, 32], expected [48, 32]",
+    ];
+    refused(&world, &[], &expected);
+}
+
+#[test]
+fn truncated_weights() {
+    let world = World::new();
+    let bytes = fs::read(world.path("model/model.safetensors")).unwrap();
+    world.write("model/model.safetensors", &bytes[..bytes.len() - 4]);
+    refused(
+        &world,
+        &[],
+        &["model/model.safetensors: not a whole safetensors file"],
+    );
+}
+
+#[test]
+fn a_tokenizer_of_another_model() {
+    let world = World::new();
+    world.replace(
+        "model/config.json",
+        "\"vocab_size\": 384",
+        "\"vocab_size\": 380",
+    );
+    let expected = [
+        "model: the tokenizer has ",
+        "at most vocab_size, which is 380",
+    ];
+    refused(&world, &[], &expected);
+}
+
+#[test]
+fn a_run_directory_that_exists() {
+    let world = World::new();
+    fs::create_dir(world.path("run")).unwrap();
+    world.write("run/metrics.jsonl", "{\"step\":1}\n");
+    let before = world.files();
+    refused(&world, &[], &["run directory run: "]);
+    assert_eq!(world.files(), before, "nothing was added either");
+}
+
+#[test]
+fn nothing_to_resume() {
+    let world = World::new();
+    let output = world.run(&["train", "--run-dir", "run", "--resume"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("run directory run: not found"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!world.path("run").exists());
+}
+
+#[test]
+fn rows_that_are_skipped_are_counted_and_reported() {
+    let world = World::new();
+    let mut rows: Vec<String> = world
+        .read("data/train.jsonl")
+        .lines()
+        .map(String::from)
+        .collect();
+    let png = fs::read(world.path("data/images/train-000000.png")).unwrap();
+    world.write("data/cut.png", &png[..png.len() / 2]);
+    let image = |url: &str| {
+        let turn = json!({ "role": "user", "content": "red?" });
+        json!({ "conversations": [turn], "answer": "yes", "image_urls": [url] }).to_string()
+    };
+    let long = json!({
+        "conversations": [{ "role": "user", "content": "red? ".repeat(300) }],
+        "answer": "yes",
+    });
+    rows.extend([
+        "nonsense".to_owned(),
+        r#"{"conversations": [{"role": "user", "content": "red?"}]}"#.to_owned(),
+        image("no.png"),
+        image("cut.png"),
+        long.to_string(),
+    ]);
+    world.write("data/train.jsonl", rows.join("\n"));
+    let skip = [
+        "--set",
+        "data.on_error=skip",
+        "--set",
+        "data.max_prompt_tokens=200",
+    ];
+    let output = world.run(&[&TRAIN, &skip[..]].concat());
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(message.contains("left out 5 rows"), "{message}");
+    for line in ROWS + 1..=ROWS + 5 {
+        assert!(
+            message.contains(&format!("data/train.jsonl:{line}: ")),
+            "{line}: {message}"
+        );
+    }
+    let log = world.read("run/log.txt");
+    assert_eq!(log.matches("left out: ").count(), 5, "{log}");
+    let rollouts = tiny::read_rows(&world.path("run/rollouts/step_000001.jsonl"));
+    let trained: Vec<&str> = rollouts
+        .iter()
+        .map(|r| r["prompt_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(trained.len(), 8);
+    assert!(
+        trained.iter().all(|id| id.starts_with("train-00000")),
+        "{trained:?}"
+    );
+}

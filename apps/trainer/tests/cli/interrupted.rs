@@ -1,0 +1,194 @@
+//! A run that is stopped, killed or runs out of space continues from its last whole checkpoint.
+
+use crate::common::{World, files_below, stderr, tiny};
+use serde_json::json;
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Demonstrations to learn from: every step has gradients from the first on.
+fn world() -> World {
+    let world = World::new();
+    let data = world.path("data/train.jsonl");
+    let mut rows = tiny::read_rows(&data);
+    for row in &mut rows {
+        let response = format!("<answer>{}</answer>", row["answer"].as_str().unwrap());
+        let turn = json!({ "role": "assistant", "content": response });
+        row["conversations"].as_array_mut().unwrap().push(turn);
+    }
+    tiny::write_rows(&data, &rows);
+    world.replace("tiny.toml", "name = \"grpo\"", "name = \"sft\"");
+    world
+}
+
+fn train<'a>(run: &'a str, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let fixed = ["train", "tiny.toml", "--run-dir", run, "--steps", steps];
+    [&fixed, more].concat()
+}
+
+fn resume<'a>(run: &'a str, steps: &'a str) -> [&'a str; 6] {
+    ["train", "--run-dir", run, "--resume", "--steps", steps]
+}
+
+const EVERY_2: [&str; 4] = ["--set", "checkpoint.every=2", "--set", "checkpoint.keep=1"];
+
+fn latest(world: &World, run: &str) -> String {
+    let link = world.path(run).join("checkpoints/latest");
+    fs::read_link(link).unwrap().to_str().unwrap().to_owned()
+}
+
+/// Waits until `done`, which must happen while the child runs.
+#[track_caller]
+fn wait_until(child: &mut Child, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut text = String::new();
+            child
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut text)
+                .unwrap();
+            panic!("it ended with {status}: {text}");
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "nothing happened"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn lines(path: &Path) -> usize {
+    fs::read_to_string(path).map_or(0, |text| text.lines().count())
+}
+
+fn assert_same_runs(world: &World, one: &str, other: &str) {
+    let (one, other) = (world.path(one), world.path(other));
+    assert_eq!(
+        tiny::reproducible_metrics(&one),
+        tiny::reproducible_metrics(&other)
+    );
+    let weights = |run: &PathBuf| {
+        files_below(
+            &run.join("checkpoints")
+                .join("latest")
+                .canonicalize()
+                .unwrap(),
+        )
+    };
+    let (one, other) = (weights(&one), weights(&other));
+    assert_eq!(
+        one.keys().collect::<Vec<_>>(),
+        other.keys().collect::<Vec<_>>()
+    );
+    for (path, bytes) in &one {
+        assert!(other[path] == *bytes, "{} differs", path.display());
+    }
+}
+
+#[test]
+fn ctrl_c_saves_and_the_run_continues() {
+    let world = world();
+    let mut child = world
+        .command(&train("run", "1000000", &[]))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let metrics = world.path("run/metrics.jsonl");
+    wait_until(&mut child, || lines(&metrics) >= 2);
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
+        .status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert!(
+        message.contains("trainer train --run-dir run --resume"),
+        "{message}"
+    );
+
+    let done = tiny::reproducible_metrics(&world.path("run")).len();
+    assert_eq!(
+        latest(&world, "run"),
+        format!("step_{done:06}"),
+        "all that was done is saved"
+    );
+    let (next, more) = (done + 1, (done + 1).to_string());
+    world.text(&resume("run", &more));
+    assert_eq!(latest(&world, "run"), format!("step_{next:06}"));
+    world.text(&train("straight", &more, &[]));
+    assert_same_runs(&world, "run", "straight");
+}
+
+#[test]
+fn a_killed_run_continues_to_the_same_bits() {
+    let world = world();
+    let mut child = world
+        .command(&train("run", "1000000", &EVERY_2))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let metrics = world.path("run/metrics.jsonl");
+    wait_until(&mut child, || {
+        lines(&metrics) >= 5 && world.path("run/checkpoints/latest").exists()
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let target = (lines(&metrics) + 2).to_string();
+    world.text(&resume("run", &target));
+    world.text(&train("straight", &target, &EVERY_2));
+    assert_same_runs(&world, "run", "straight");
+}
+
+/// The largest file may have `bytes`: what is longer fails in the middle of being written, as on a
+/// full disk, for whatever user the tests run as.
+fn limited(world: &World, bytes: u64, args: &[&str]) -> std::process::Output {
+    let blocks = (bytes / 512).to_string();
+    let script = r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#;
+    Command::new("sh")
+        .args(["-c", script, "sh", &blocks, env!("CARGO_BIN_EXE_trainer")])
+        .args(args)
+        .current_dir(world.root())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn without_space_the_last_checkpoint_stays_whole() {
+    let world = world();
+    world.text(&train("run", "2", &EVERY_2));
+    let before = files_below(&world.path("run/checkpoints"));
+    let size = |name: &str| before[Path::new(name)].len() as u64;
+    let (weights, moments) = (
+        size("step_000002/model.safetensors"),
+        size("step_000002/optimizer.safetensors"),
+    );
+    // Once there is no room for the weights, once for what is written after them.
+    for room in [weights / 2, weights.midpoint(moments)] {
+        let output = limited(&world, room, &resume("run", "4"));
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert_eq!(message.matches("error: ").count(), 1, "{message}");
+        assert!(
+            message.contains("run/checkpoints/step_000004.tmp/"),
+            "{message}"
+        );
+        assert_eq!(latest(&world, "run"), "step_000002");
+        let after = files_below(&world.path("run/checkpoints"));
+        assert!(
+            after == before,
+            "found {:?}",
+            after.keys().collect::<Vec<_>>()
+        );
+    }
+    world.text(&resume("run", "4"));
+    world.text(&train("straight", "4", &EVERY_2));
+    assert_same_runs(&world, "run", "straight");
+}

@@ -1,0 +1,10 @@
+//! Training from the command line, as a user calls it.
+
+#![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod interrupted;
+mod runs;
