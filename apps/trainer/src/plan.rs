@@ -105,7 +105,7 @@ impl Plan {
 pub fn model_config(config: &RunConfig) -> Result<Qwen2_5VlConfig, burn_vlm::VlmError> {
     let path = Path::new(&config.model.path).join("config.json");
     if config.model.path == crate::setup::BUILTIN_MODEL {
-        let asset = crate::demo::tokenizer::assets()
+        let asset = crate::demo::model::assets()
             .iter()
             .find(|(name, _)| *name == "config.json");
         return Qwen2_5VlConfig::from_slice(asset.map_or(&[][..], |(_, bytes)| bytes), &path);

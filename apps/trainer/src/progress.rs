@@ -3,7 +3,7 @@
 use burn_rl::{
     eval::Evaluation,
     metrics::Metrics,
-    trainer::{Event, Observer, Phase},
+    observer::{Event, Observer, Phase},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{io::IsTerminal, time::Instant};

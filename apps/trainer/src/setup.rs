@@ -5,7 +5,7 @@ use crate::{
     demo::{
         Split,
         dataset::{self, Rows},
-        tokenizer::assets,
+        model::assets,
     },
     input_error::InputError,
     model_dir::check_fit,
@@ -125,14 +125,16 @@ pub fn build(
             InputError::new(format!("{}: no token ends a response", model_dir.display()))
         })?,
     };
-    let open =
-        |path: &str| PromptSet::open(Path::new(path), encoder.clone(), &config.data, config.seed);
+    let open = |path: &str| -> Result<PromptSet> {
+        let set = PromptSet::open(Path::new(path), encoder.clone(), &config.data, config.seed)?;
+        report_skipped(path, &set);
+        Ok(set)
+    };
     let train = open(&config.data.train)?;
     let held_out = match config.eval.data.is_empty() {
         true => vec![],
         false => open(&config.eval.data)?.first(config.eval.samples)?,
     };
-    report_skipped(&train);
 
     let recipe = Arc::new(config.algo.recipe()?);
     let mut learner = PolicyGradient::new(
@@ -216,15 +218,17 @@ fn sinks(run: &RunDir, done: u64, resume: bool) -> Result<Vec<Box<dyn Sink>>> {
     ])
 }
 
-fn report_skipped(set: &PromptSet) {
+/// No row is left out in silence.
+fn report_skipped(path: &str, set: &PromptSet) {
     const SHOWN: usize = 5;
     let skipped = set.skipped();
     if skipped.is_empty() {
         return;
     }
     eprintln!(
-        "left out {} rows that cannot be used (data.on_error = \"skip\"):",
-        skipped.len()
+        "left out {} of {} rows of {path} (data.on_error = \"skip\"):",
+        skipped.len(),
+        skipped.len() + set.len()
     );
     for error in &skipped[..skipped.len().min(SHOWN)] {
         eprintln!("  {error}");

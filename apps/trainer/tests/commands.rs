@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use trainer::demo::{
     Split,
     dataset::{Rows, write_dataset},
-    tokenizer::assets,
+    model::assets,
 };
 
 /// The token of a picture's place, as the demo's configuration has it.

@@ -7,6 +7,7 @@
 //! Every sample is a pure function of (seed, split, index): see [`Draws`].
 
 pub mod dataset;
+pub mod model;
 pub mod picture;
 pub mod question;
 pub mod scene;

@@ -28,32 +28,6 @@ pub const TAG_TOKENS: [&str; 4] = ["<think>", "</think>", "<answer>", "</answer>
 /// The most tokens before the added ones; training ends earlier, when no pair is left to merge.
 const MAX_VOCABULARY: usize = 448 - SPECIAL_TOKENS.len() - TAG_TOKENS.len();
 
-/// The demo model's files beside `config.json` and the weights: (file name, content).
-pub fn assets() -> &'static [(&'static str, &'static [u8])] {
-    &[
-        (
-            "config.json",
-            include_bytes!("../../assets/demo/config.json"),
-        ),
-        (
-            "tokenizer.json",
-            include_bytes!("../../assets/demo/tokenizer.json"),
-        ),
-        (
-            "tokenizer_config.json",
-            include_bytes!("../../assets/demo/tokenizer_config.json"),
-        ),
-        (
-            "preprocessor_config.json",
-            include_bytes!("../../assets/demo/preprocessor_config.json"),
-        ),
-        (
-            "generation_config.json",
-            include_bytes!("../../assets/demo/generation_config.json"),
-        ),
-    ]
-}
-
 /// Builds the content of the shipped `tokenizer.json` anew.
 ///
 /// # Errors
@@ -116,7 +90,9 @@ mod tests {
     const IMAGE_TOKENS: usize = 9;
 
     fn asset(name: &str) -> &'static [u8] {
-        let found = assets().iter().find(|(file, _)| *file == name);
+        let found = crate::demo::model::assets()
+            .iter()
+            .find(|(file, _)| *file == name);
         found.unwrap_or_else(|| panic!("no asset {name}")).1
     }
 

@@ -116,7 +116,7 @@ fn an_unknown_key() {
         &world,
         &[],
         &[
-            "tiny.toml:21: unknown key `train.mini_batch`",
+            "tiny.toml:22: unknown key `train.mini_batch`",
             "`train.mini_batches`",
         ],
     );
@@ -127,7 +127,7 @@ fn an_unknown_key() {
 fn a_wrong_type() {
     let world = World::new();
     world.replace("tiny.toml", "lr = 1e-3", "lr = \"1e-3\"");
-    let expected = "tiny.toml:25: `optim.lr` is string \"1e-3\", expected a number";
+    let expected = "tiny.toml:26: `optim.lr` is string \"1e-3\", expected a number";
     refused(&world, &[], &[expected]);
     assert!(!world.path("run").exists());
 }
@@ -158,7 +158,7 @@ fn an_unknown_algorithm() {
     refused(
         &world,
         &[],
-        &["tiny.toml:17: `algo.name` is `gpro`", "`grpo`"],
+        &["tiny.toml:18: `algo.name` is `gpro`", "`grpo`"],
     );
     assert!(!world.path("run").exists());
 }
@@ -230,16 +230,28 @@ fn truncated_weights() {
 #[test]
 fn a_tokenizer_of_another_model() {
     let world = World::new();
-    world.replace(
-        "model/config.json",
-        "\"vocab_size\": 384",
-        "\"vocab_size\": 380",
+    let mut config = tiny::config();
+    let image = config["image_token_id"].take();
+    config["image_token_id"] = json!(7);
+    world.write("model/config.json", config.to_string());
+    let found = format!("model: the id of <|image_pad|> is {image}, expected 7 as in config.json");
+    refused(&world, &[], &[&found]);
+}
+
+#[test]
+fn only_unusable_rows() {
+    let world = World::new();
+    world.write("data/train.jsonl", "nonsense\n[]\n");
+    let more = ["--set", "data.on_error=skip"];
+    let expected = "data/train.jsonl:1: none of 2 rows can be used: data/train.jsonl:1: not a data";
+    refused(&world, &more, &[expected]);
+    world.write(
+        "data/train.jsonl",
+        r#"{"conversations": [], "answer": "x"}"#,
     );
-    let expected = [
-        "model: the tokenizer has ",
-        "at most vocab_size, which is 380",
-    ];
-    refused(&world, &[], &expected);
+    fs::remove_dir_all(world.path("run")).unwrap();
+    let expected = "none of 1 rows can be used: data/train.jsonl:1: the conversation has no turn";
+    refused(&world, &more, &[expected]);
 }
 
 #[test]
@@ -300,15 +312,22 @@ fn rows_that_are_skipped_are_counted_and_reported() {
     let output = world.run(&[&TRAIN, &skip[..]].concat());
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(0), "{message}");
-    assert!(message.contains("left out 5 rows"), "{message}");
+    assert!(
+        message.contains("left out 5 of 9 rows of data/train.jsonl"),
+        "{message}"
+    );
     for line in ROWS + 1..=ROWS + 5 {
         assert!(
             message.contains(&format!("data/train.jsonl:{line}: ")),
             "{line}: {message}"
         );
     }
+    assert!(
+        message.contains("left out 2 of 3 rows of data/held_out.jsonl"),
+        "{message}"
+    );
     let log = world.read("run/log.txt");
-    assert_eq!(log.matches("left out: ").count(), 5, "{log}");
+    assert_eq!(log.matches("left out: ").count(), 5 + 2, "{log}");
     let rollouts = tiny::read_rows(&world.path("run/rollouts/step_000001.jsonl"));
     let trained: Vec<&str> = rollouts
         .iter()

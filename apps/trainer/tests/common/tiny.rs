@@ -10,7 +10,7 @@ use std::{
 use trainer::demo::{
     Split,
     dataset::{Rows, write_dataset},
-    tokenizer::assets,
+    model::assets,
 };
 
 /// The demo's architecture and vocabulary, everything else as small as it goes: 60 thousand
