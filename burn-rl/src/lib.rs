@@ -19,6 +19,7 @@ pub mod filter;
 pub mod learner;
 pub mod loss;
 pub mod metrics;
+pub mod observer;
 pub mod recipe;
 pub mod reduce;
 pub mod regularize;

@@ -11,10 +11,11 @@ use crate::{
     config::RunConfig,
     data::PromptSet,
     error::RlError,
-    eval::{self, Evaluation, evaluate},
+    eval::{self, evaluate},
     filter::Verdict,
     learner::{Learner, TrainBatch},
     metrics::{Metrics, Sink, rollout_log::write_rollouts},
+    observer::{Event, Observer, Phase},
     recipe::{Recipe, Source},
     rollout::{self, LocalEngine, RolloutEngine, demonstrations},
     run_dir::RunDir,
@@ -23,43 +24,10 @@ use crate::{
 };
 use burn_rewards::RewardFn;
 use burn_vlm::{generate::Sampling, models::qwen2_5_vl::Processor};
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
-
-/// What a run does at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Sampling completions.
-    Rollout,
-    /// Learning from them.
-    Update,
-    /// Measuring on held-out data.
-    Eval,
-}
-
-/// What an [`Observer`] is told.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A phase has done `done` of `total` completions.
-    Progress(Phase, usize, usize),
-    /// An evaluation is over; step 0 is before the first update.
-    Evaluated(u64, &'a Evaluation),
-    /// A step is over.
-    Stepped(u64, &'a Metrics),
-    /// A checkpoint is whole.
-    Saved(&'a PathBuf),
-}
-
-/// Someone who watches a run: a progress bar, a test.
-pub trait Observer {
-    /// Something happened.
-    fn event(&mut self, event: Event<'_>);
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -90,13 +90,14 @@ impl PromptSet {
     ) -> Result<Self, RlError> {
         let mut dataset = JsonlDataset::open(path, config.on_error)?;
         if config.on_error == OnError::Skip {
-            let found: Vec<_> = dataset
-                .rows()
-                .par_iter()
-                .map(|r| encoder.encode(r).err())
-                .collect();
+            let refusal = |row: &DataRow| {
+                let error = encoder.encode(row).err()?;
+                Some(dataset.error(row.line, error.to_string()))
+            };
+            let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
             let mut found = found.into_iter();
             dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
+            dataset.check_not_empty()?;
         }
         let order = Order::new(dataset.len(), config.shuffle, seed);
         Ok(Self {

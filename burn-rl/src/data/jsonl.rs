@@ -106,10 +106,18 @@ impl JsonlDataset {
                 Err(error) => return Err(error),
             }
         }
-        match set.rows.is_empty() {
-            true => Err(set.error(1, "no usable row in this file".into())),
-            false => Ok(set),
-        }
+        set.check_not_empty()?;
+        Ok(set)
+    }
+
+    /// Refuses a file of which nothing is left.
+    pub(super) fn check_not_empty(&self) -> Result<(), RlError> {
+        let message = match self.skipped.as_slice() {
+            _ if !self.rows.is_empty() => return Ok(()),
+            [] => "no row in this file".into(),
+            [first, ..] => format!("none of {} rows can be used: {first}", self.skipped.len()),
+        };
+        Err(self.error(1, message))
     }
 
     /// The file.

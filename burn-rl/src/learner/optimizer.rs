@@ -23,6 +23,9 @@ use std::{
 
 const FILE: &str = "optimizer.safetensors";
 
+/// Key of the metadata that says how often each parameter was moved.
+const TIMES: &str = "updates";
+
 /// Decoupled weight decay ([arXiv:1711.05101](https://arxiv.org/abs/1711.05101)); moments in f32.
 pub struct AdamW {
     decayed: BurnAdamW,
@@ -76,10 +79,10 @@ impl AdamW {
     pub fn save(&self, dir: &Path) -> Result<(), RlError> {
         let path = dir.join(FILE);
         let mut tensors = Vec::with_capacity(2 * self.state.len());
-        let mut metadata = HashMap::new();
+        let mut times = BTreeMap::new();
         for (name, state) in &self.state {
             let momentum = &state.momentum;
-            metadata.insert(name.clone(), momentum.time.to_string());
+            times.insert(name, momentum.time);
             for (kind, moment) in [
                 ("exp_avg", &momentum.moment_1),
                 ("exp_avg_sq", &momentum.moment_2),
@@ -102,6 +105,9 @@ impl AdamW {
             .map(|(name, bytes)| Ok((name, view(bytes)?)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(broken)?;
+        // One value of metadata: the order of several would differ from file to file.
+        let times = serde_json::to_string(&times).map_err(|e| RlError::io(&path, e.into()))?;
+        let metadata = HashMap::from([(TIMES.to_owned(), times)]);
         safetensors::serialize_to_file(views, Some(metadata), &path).map_err(broken)
     }
 
@@ -118,16 +124,16 @@ impl AdamW {
         let bytes = std::fs::read(&path).map_err(|e| RlError::io(&path, e))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
-        let times = header.metadata().clone().unwrap_or_default();
+        let times = header.metadata().as_ref().and_then(|m| m.get(TIMES));
+        let times = times.ok_or_else(|| broken(format!("no `{TIMES}` in its metadata")))?;
+        let times: BTreeMap<String, usize> =
+            serde_json::from_str(times).map_err(|e| broken(format!("{TIMES}: {e}")))?;
         let lengths: HashMap<String, usize> = shapes(model)
             .into_iter()
             .map(|p: NamedShape| (p.path.clone(), p.len()))
             .collect();
         self.state.clear();
         for (name, time) in times {
-            let time = time
-                .parse()
-                .map_err(|_| broken(format!("step count of {name}")))?;
             let moment = |kind: &str| -> Result<Tensor<1>, RlError> {
                 let key = format!("{kind}.{name}");
                 let view = file

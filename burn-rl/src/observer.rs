@@ -1,0 +1,34 @@
+//! What the loop tells those who watch it.
+
+use crate::{eval::Evaluation, metrics::Metrics};
+use std::path::PathBuf;
+
+/// What a run does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Sampling completions.
+    Rollout,
+    /// Learning from them.
+    Update,
+    /// Measuring on held-out data.
+    Eval,
+}
+
+/// What an [`Observer`] is told.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A phase has done `done` of `total` completions.
+    Progress(Phase, usize, usize),
+    /// An evaluation is over; step 0 is before the first update.
+    Evaluated(u64, &'a Evaluation),
+    /// A step is over.
+    Stepped(u64, &'a Metrics),
+    /// A checkpoint is whole.
+    Saved(&'a PathBuf),
+}
+
+/// Someone who watches a run: a progress bar, a test.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: Event<'_>);
+}
