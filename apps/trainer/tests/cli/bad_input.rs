@@ -303,11 +303,14 @@ fn rows_that_are_skipped_are_counted_and_reported() {
         long.to_string(),
     ]);
     world.write("data/train.jsonl", rows.join("\n"));
+    world.write("data/held_out.jsonl", rows[3..6].join("\n"));
     let skip = [
         "--set",
         "data.on_error=skip",
         "--set",
         "data.max_prompt_tokens=200",
+        "--set",
+        "eval.data=data/held_out.jsonl",
     ];
     let output = world.run(&[&TRAIN, &skip[..]].concat());
     let message = stderr(&output);

@@ -51,12 +51,7 @@ fn a_dry_run_prints_and_writes_nothing() {
 #[test]
 fn a_run_leaves_what_the_contract_says() {
     let world = World::new();
-    let more = [
-        "--set",
-        "eval.data=data/train.jsonl",
-        "--set",
-        "eval.max_new_tokens=3",
-    ];
+    let more = ["--set", "eval.data=data/train.jsonl"];
     world.text(&[&TRAIN[..], &more, &["--steps", "2"]].concat());
     let all = world.files();
     let files: BTreeSet<&str> = all

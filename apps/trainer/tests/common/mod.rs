@@ -40,6 +40,9 @@ micro_batch = 4
 
 [optim]
 lr = 1e-3
+
+[eval]
+max_new_tokens = 4
 "#;
 
 /// A temporary directory that the binary runs in: `model/`, `data/train.jsonl`, `tiny.toml`.

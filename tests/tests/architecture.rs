@@ -1,0 +1,180 @@
+//! The house rules that a compiler does not check: who may import whom, and how files are kept.
+
+#![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .into()
+}
+
+/// Names of the crates that `member` depends on, those for its tests aside.
+fn dependencies(member: &str) -> Vec<String> {
+    let path = root().join(member).join("Cargo.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut section = "";
+    let mut names = vec![];
+    for line in text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+    {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']);
+            let table = section.strip_prefix("dependencies.");
+            names.extend(table.map(str::to_owned));
+        } else if section.ends_with("dependencies") && section != "dev-dependencies" {
+            let name = line.split(['.', '=', ' ']).next().unwrap();
+            names.push(name.to_owned());
+        }
+    }
+    assert!(!names.is_empty(), "{} has no dependencies", path.display());
+    names
+}
+
+/// Every Rust file of the workspace with its text.
+fn sources() -> Vec<(PathBuf, String)> {
+    let rooms = [
+        "burn-rewards",
+        "burn-vlm",
+        "burn-rl",
+        "apps/trainer",
+        "tests",
+    ];
+    let mut dirs: Vec<PathBuf> = rooms.iter().map(|room| root().join(room)).collect();
+    let mut files = vec![];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && path.file_name().unwrap() != "target" {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path.strip_prefix(root()).unwrap().into(), text));
+            }
+        }
+    }
+    assert!(files.len() > 100, "found only {} files", files.len());
+    files
+}
+
+fn is_library_source(path: &Path) -> bool {
+    ["burn-rewards/src", "burn-vlm/src", "burn-rl/src"]
+        .iter()
+        .any(|room| path.starts_with(room))
+}
+
+#[test]
+fn imports_go_one_way() {
+    let forbidden: [(&str, &[&str]); 3] = [
+        (
+            "burn-rewards",
+            &[
+                "burn",
+                "burn-vlm",
+                "burn-rl",
+                "trainer",
+                "tokenizers",
+                "safetensors",
+            ],
+        ),
+        (
+            "burn-vlm",
+            &["burn-rewards", "burn-rl", "trainer", "clap", "anyhow"],
+        ),
+        (
+            "burn-rl",
+            &[
+                "trainer",
+                "clap",
+                "anyhow",
+                "indicatif",
+                "tracing-subscriber",
+                "tokenizers",
+            ],
+        ),
+    ];
+    for (member, unwanted) in forbidden {
+        let found = dependencies(member);
+        let wrong: Vec<&String> = found
+            .iter()
+            .filter(|d| unwanted.contains(&d.as_str()))
+            .collect();
+        assert!(wrong.is_empty(), "{member} depends on {wrong:?}");
+    }
+    let used = dependencies("apps/trainer");
+    for library in ["burn-rewards", "burn-vlm", "burn-rl"] {
+        assert!(
+            used.iter().any(|d| d == library),
+            "the application does not use {library}"
+        );
+    }
+}
+
+#[test]
+fn libraries_print_nothing() {
+    // In pieces, so that this file does not hold what it looks for.
+    let printing =
+        ["print", "println", "eprint", "eprintln", "dbg"].map(|name| format!("{name}!("));
+    for (path, text) in sources().iter().filter(|(path, _)| is_library_source(path)) {
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for (i, line) in code.enumerate() {
+            let found = printing.iter().find(|p| line.contains(p.as_str()));
+            assert!(found.is_none(), "{}:{}: {line}", path.display(), i + 1);
+        }
+    }
+}
+
+#[test]
+fn files_stay_readable() {
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= 800, "{} has {lines} lines", path.display());
+        if path == Path::new("burn-rl/src/trainer.rs") {
+            assert!(lines < 300, "the loop has {lines} lines");
+        }
+    }
+}
+
+#[test]
+fn only_the_loop_knows_the_order_of_phases() {
+    let calls_update = |text: &str| text.contains("learner.update(") && text.contains(".estimate(");
+    for (path, text) in sources().iter().filter(|(path, _)| is_library_source(path)) {
+        let is_loop = path == Path::new("burn-rl/src/trainer.rs");
+        assert_eq!(calls_update(text), is_loop, "{}", path.display());
+    }
+}
+
+#[test]
+fn every_member_takes_the_lints_of_the_workspace() {
+    for member in [
+        "burn-rewards",
+        "burn-vlm",
+        "burn-rl",
+        "apps/trainer",
+        "tests",
+    ] {
+        let text = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+        assert!(text.contains("[lints]\nworkspace = true"), "{member}");
+    }
+    for (path, text) in sources()
+        .iter()
+        .filter(|(path, _)| path.ends_with("src/lib.rs"))
+    {
+        if is_library_source(path) {
+            assert!(
+                text.contains("#![warn(missing_docs)]"),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Runs in this process, on a tiny model.
+
+#![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
+
+#[path = "../../../apps/trainer/tests/common/tiny.rs"]
+pub mod tiny;
+
+use burn::tensor::Device;
+use burn_rl::{
+    observer::{Event, Observer},
+    run_dir::RunDir,
+    trainer::Outcome,
+};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+use trainer::{
+    config,
+    demo::Split,
+    setup::{build, materialise},
+};
+
+/// What the demonstrations answer, evenly.
+pub const ANSWERS: [&str; 4] = ["red", "green", "blue", "yellow"];
+
+/// Writes `rows.jsonl` into `dir`: `n` pictures, every one with the same question. With a `gold`
+/// answer they are to be answered, without one they demonstrate each of [`ANSWERS`] in turn.
+pub fn write_bandit(dir: &Path, n: u64, gold: Option<&str>) -> PathBuf {
+    let questions = tiny::write_questions(dir, Split::Train, n);
+    let mut rows = tiny::read_rows(&questions);
+    for (i, row) in rows.iter_mut().enumerate() {
+        let answer = gold.unwrap_or(ANSWERS[i % ANSWERS.len()]);
+        let mut turns = vec![json!({ "role": "user", "content": "<image>What colour?" })];
+        if gold.is_none() {
+            let response = format!("<answer>{answer}</answer>");
+            turns.push(json!({ "role": "assistant", "content": response }));
+        }
+        row["conversations"] = Value::Array(turns);
+        row["answer"] = json!(answer);
+    }
+    let path = dir.join("rows.jsonl");
+    tiny::write_rows(&path, &rows);
+    path
+}
+
+/// A model that has learned to answer, one of [`ANSWERS`] by chance: `dir/checkpoints/latest`.
+pub fn demonstrated(dir: &Path) -> PathBuf {
+    tiny::write_model(&dir.join("model"), 0);
+    let data = write_bandit(&dir.join("shown"), 16, None);
+    let config = format!(
+        r#"
+        model.path = "{model}"
+        data.train = "{data}"
+        rollout.prompts_per_step = 16
+        algo.name = "sft"
+        train.steps = 60
+        optim = {{ lr = 5e-3, warmup_steps = 5, schedule = "cosine", beta2 = 0.98 }}
+        "#,
+        model = dir.join("model").display(),
+        data = data.display(),
+    );
+    let run = dir.join("demonstrated");
+    assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+    run.join("checkpoints/latest")
+}
+
+/// Watches nothing.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _: Event<'_>) {}
+}
+
+/// Runs a configuration in a new directory, to its end.
+pub fn train(text: &str, dir: &Path, watch: &mut dyn Observer) -> Outcome {
+    start(text, RunDir::create(dir).unwrap(), false, watch)
+}
+
+/// Runs a configuration in a run directory, from its start or its last checkpoint to the end.
+pub fn start(text: &str, run: RunDir, resumed: bool, watch: &mut dyn Observer) -> Outcome {
+    let mut resolved = config::resolve(Some(text), &[], &[]).unwrap();
+    materialise(&mut resolved, &run).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (mut trainer, done) = build(resolved.run, run, &Device::flex(), resumed, stop).unwrap();
+    trainer.run(done, watch).unwrap()
+}

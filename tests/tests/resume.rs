@@ -1,0 +1,171 @@
+//! A run that was killed and resumed ends with the same bits as one that was not.
+
+#![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
+
+mod common;
+
+use burn_rl::{
+    observer::{Event, Observer, Phase},
+    run_dir::RunDir,
+    trainer::Outcome,
+};
+use common::{Silent, demonstrated, start, tiny, train, write_bandit};
+use std::{
+    collections::BTreeMap,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::{Path, PathBuf},
+};
+
+const STEPS: u64 = 5;
+
+/// GRPO with everything that has a state: a reference model, moments, a schedule, several
+/// mini-batches and epochs, evaluations and checkpoints, and data in an order that begins anew.
+fn recipe(dir: &Path) -> String {
+    let model = demonstrated(dir);
+    let questions = write_bandit(&dir.join("asked"), 6, Some("green"));
+    format!(
+        r#"
+        seed = 3
+        model.path = "{model}"
+        data.train = "{data}"
+        rollout.prompts_per_step = 4
+        rollout.samples_per_prompt = 4
+        rollout.max_batch = 8
+        rollout.sampling = {{ max_new_tokens = 5, temperature = 0.9, top_p = 0.98 }}
+        algo = {{ name = "grpo", beta = 0.05 }}
+        train = {{ steps = {STEPS}, epochs = 2, mini_batches = 2, micro_batch = 3 }}
+        optim = {{ lr = 2e-3, warmup_steps = 1, schedule = "cosine", min_lr_ratio = 0.1, weight_decay = 0.01 }}
+        eval = {{ data = "{data}", every = 2, samples = 4, max_new_tokens = 5 }}
+        checkpoint = {{ every = 2, keep = 2 }}
+        "#,
+        model = model.canonicalize().unwrap().display(),
+        data = questions.display(),
+    )
+}
+
+/// Continues the run in a directory.
+fn resume(text: &str, dir: &Path, watch: &mut dyn Observer) -> Outcome {
+    start(text, RunDir::open(dir).unwrap(), true, watch)
+}
+
+/// Runs `training` until `dies` says so of an event, and drops everything there, as a process that
+/// is killed does: whatever would have been written later is not.
+fn killed(
+    training: impl FnOnce(&mut dyn Observer) -> Outcome,
+    dies: impl FnMut(&Event<'_>) -> bool,
+) {
+    struct Killer<F>(F);
+    struct Killed;
+    impl<F: FnMut(&Event<'_>) -> bool> Observer for Killer<F> {
+        fn event(&mut self, event: Event<'_>) {
+            if (self.0)(&event) {
+                resume_unwind(Box::new(Killed));
+            }
+        }
+    }
+    let mut killer = Killer(dies);
+    let end = catch_unwind(AssertUnwindSafe(|| training(&mut killer)));
+    assert!(
+        end.is_err_and(|cause| cause.is::<Killed>()),
+        "it was to be killed"
+    );
+}
+
+/// Every file that must be the same, by its path in the run directory.
+fn files(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut dirs = ["rollouts", "eval", "checkpoints"]
+        .map(|name| run.join(name))
+        .to_vec();
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(run).unwrap().to_path_buf();
+            if path.is_symlink() {
+                let target = fs::read_link(&path).unwrap();
+                found.insert(name, target.into_os_string().into_encoded_bytes());
+            } else if path.is_dir() {
+                dirs.push(path);
+            } else {
+                found.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn assert_same(run: &Path, straight: &Path) {
+    assert_eq!(
+        tiny::reproducible_metrics(run),
+        tiny::reproducible_metrics(straight)
+    );
+    let (found, expected) = (files(run), files(straight));
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&found), names(&expected));
+    for (name, bytes) in &expected {
+        assert!(found[name] == *bytes, "{} differs", name.display());
+    }
+}
+
+#[test]
+fn a_killed_and_resumed_run_is_one_that_was_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let recipe = recipe(dir.path());
+    let straight = at("straight");
+    assert_eq!(train(&recipe, &straight, &mut Silent), Outcome::Done);
+
+    // The comparison is worth something only if the steps learn something.
+    let metrics = tiny::reproducible_metrics(&straight);
+    assert_eq!(metrics.len() as u64, STEPS + 1);
+    for line in &metrics[1..] {
+        let positive = |key: &str| assert!(line[key].as_f64().unwrap() > 0.0, "{key}: {line}");
+        ["reward/std", "optim/grad_norm", "optim/lr"]
+            .iter()
+            .copied()
+            .for_each(positive);
+    }
+    assert!(metrics[3]["policy/kl_ref"].as_f64().unwrap() > 0.0);
+    let expected = files(&straight);
+    for name in [
+        "step_000004/optimizer.safetensors",
+        "step_000005/model.safetensors",
+        "latest",
+    ] {
+        assert!(
+            expected.contains_key(&Path::new("checkpoints").join(name)),
+            "no {name}"
+        );
+    }
+
+    // After the third step, whose numbers are written and whose checkpoint is not due.
+    let run = at("after_a_step");
+    let dies = |event: &Event<'_>| matches!(event, Event::Stepped(3, _));
+    killed(|watch| train(&recipe, &run, watch), dies);
+    assert_eq!(tiny::reproducible_metrics(&run).len(), 4);
+    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_same(&run, &straight);
+
+    // In the middle of sampling, twice: before there is any checkpoint, and with two.
+    let run = at("while_sampling");
+    let dies_in = |n: u32| {
+        let mut rollouts = 0;
+        move |event: &Event<'_>| {
+            rollouts += u32::from(matches!(event, Event::Progress(Phase::Rollout, 0, _)));
+            rollouts == n && matches!(event, Event::Progress(Phase::Rollout, 1.., _))
+        }
+    };
+    killed(|watch| train(&recipe, &run, watch), dies_in(2));
+    killed(|watch| resume(&recipe, &run, watch), dies_in(5));
+    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_same(&run, &straight);
+
+    // Between a step's numbers and its checkpoint, where the files of the step are whole.
+    let run = at("before_a_checkpoint");
+    let dies = |event: &Event<'_>| matches!(event, Event::Stepped(4, _));
+    killed(|watch| train(&recipe, &run, watch), dies);
+    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_same(&run, &straight);
+}
