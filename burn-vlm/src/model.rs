@@ -69,8 +69,9 @@ impl Vlm {
     /// Anything the file system refuses.
     pub fn save(&self, dir: &Path, dtype: ExportDtype) -> Result<(), VlmError> {
         let path = dir.join("config.json");
-        std::fs::write(&path, format!("{:#}\n", self.config.raw))
-            .map_err(|e| VlmError::io(&path, e))?;
+        let mut config = self.config.raw.clone();
+        weights::name_dtype(&mut config, dtype);
+        std::fs::write(&path, format!("{config:#}\n")).map_err(|e| VlmError::io(&path, e))?;
         weights::save(self, &self.keys(), dtype, MAX_SHARD_BYTES, dir)
     }
 

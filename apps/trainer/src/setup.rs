@@ -8,7 +8,7 @@ use crate::{
         model::assets,
     },
     input_error::InputError,
-    model_dir::check_fit,
+    model_dir::{check_fit, require_config},
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -108,6 +108,7 @@ pub fn build(
 ) -> Result<(Trainer, u64)> {
     config.check()?;
     let model_dir = PathBuf::from(&config.model.path);
+    require_config(&model_dir)?;
     let sizes = Qwen2_5VlConfig::from_file(&model_dir.join("config.json"))?;
     let processor = Arc::new(Processor::from_dir(&model_dir)?);
     let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;

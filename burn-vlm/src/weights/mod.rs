@@ -5,12 +5,14 @@ mod file;
 mod init;
 mod load;
 mod named;
+mod precision;
 
 pub use export::{ExportDtype, save};
 pub use file::WeightFiles;
 pub use init::initialise;
 pub use load::{LoadReport, load};
 pub use named::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes};
+pub(crate) use precision::name_dtype;
 
 /// How the parameters of a module are called in a checkpoint.
 ///

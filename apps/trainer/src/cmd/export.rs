@@ -3,7 +3,6 @@
 use crate::{device, input_error::InputError, model_dir::ModelDir};
 use anyhow::{Context, Result};
 use burn_vlm::weights::ExportDtype;
-use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -40,14 +39,6 @@ impl Dtype {
         match self {
             Self::F32 => ExportDtype::F32,
             Self::Bf16 => ExportDtype::Bf16,
-        }
-    }
-
-    /// The name in `config.json`.
-    fn torch_name(self) -> &'static str {
-        match self {
-            Self::F32 => "float32",
-            Self::Bf16 => "bfloat16",
         }
     }
 }
@@ -94,50 +85,5 @@ fn write(loaded: &ModelDir, dtype: Dtype, dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     loaded.model.save(dir, dtype.export())?;
     loaded.processor.save_to_dir(dir)?;
-    let path = dir.join("config.json");
-    let mut config = loaded.model.config().raw.clone();
-    name_dtype(&mut config, dtype.torch_name());
-    fs::write(&path, format!("{config:#}\n")).with_context(|| path.display().to_string())
-}
-
-/// Makes `config.json` name the precision of the weights beside it: transformers loads a model in
-/// the precision its configuration names.
-fn name_dtype(config: &mut Value, name: &str) {
-    let mut named = false;
-    let mut rename = |section: &mut Value| {
-        for key in ["torch_dtype", "dtype"] {
-            if section.get(key).is_some_and(|value| !value.is_null()) {
-                section[key] = json!(name);
-                named = true;
-            }
-        }
-    };
-    rename(config);
-    for section in ["text_config", "vision_config"] {
-        config.get_mut(section).into_iter().for_each(&mut rename);
-    }
-    if !named {
-        config["torch_dtype"] = json!(name);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_mention_of_the_precision_is_changed() {
-        let mut nested = json!({"dtype": "bfloat16", "text_config": {"dtype": "bfloat16", "a": 1}});
-        name_dtype(&mut nested, "float32");
-        assert_eq!(
-            nested,
-            json!({"dtype": "float32", "text_config": {"dtype": "float32", "a": 1}})
-        );
-        let mut silent = json!({"text_config": {}});
-        name_dtype(&mut silent, "bfloat16");
-        assert_eq!(
-            silent,
-            json!({"text_config": {}, "torch_dtype": "bfloat16"})
-        );
-    }
+    Ok(())
 }
