@@ -11,6 +11,7 @@ use crate::{
     setup,
 };
 use anyhow::{Context, Result};
+use burn::tensor::Device;
 use burn_rl::{
     metrics::{
         report::write_report,
@@ -92,16 +93,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Some(path) => RunDir::create(path)?,
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
-    log_to(&run.log())?;
-    setup::materialise(&mut resolved, &run)?;
-    let text = format!("# {}\n{}", versions(), config::to_toml(&resolved));
-    write_atomic(&run.config(), text.as_bytes())?;
     let root = run.root().to_owned();
+    let (mut trainer, done) =
+        prepare(run, &mut resolved, &device, args.resume).inspect_err(|_| {
+            if !args.resume {
+                // Nothing is trained yet: what was just made must not stand in the way of a second
+                // try. That the first one failed is what is reported, not whether this works.
+                let _ = std::fs::remove_dir_all(&root);
+            }
+        })?;
     eprintln!("run directory {}", root.display());
-
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signal(stop.clone())?;
-    let (mut trainer, done) = setup::build(resolved.run, run, &device, args.resume, stop)?;
     if args.resume {
         eprintln!("continuing after step {done}");
     }
@@ -123,6 +124,22 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Fills a new run directory, or opens that of the run which is continued.
+fn prepare(
+    run: RunDir,
+    resolved: &mut Resolved,
+    device: &Device,
+    resume: bool,
+) -> Result<(Trainer, u64)> {
+    log_to(&run.log())?;
+    setup::materialise(resolved, &run)?;
+    let text = format!("# {}\n{}", versions(), config::to_toml(resolved));
+    write_atomic(&run.config(), text.as_bytes())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signal(stop.clone())?;
+    setup::build(resolved.run.clone(), run, device, resume, stop)
 }
 
 /// The configuration of a new run, or that of the run which is continued.
