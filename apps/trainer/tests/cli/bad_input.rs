@@ -33,6 +33,13 @@ fn refused(world: &World, more: &[&str], expected: &[&str]) {
     }
 }
 
+/// The same, and found before the run began: no directory is left in the way of the next try.
+#[track_caller]
+fn refused_at_once(world: &World, more: &[&str], expected: &[&str]) {
+    refused(world, more, expected);
+    assert!(!world.path("run").exists());
+}
+
 #[test]
 fn a_missing_image() {
     let world = World::new();
@@ -41,7 +48,7 @@ fn a_missing_image() {
         "data/train.jsonl:2: ",
         "data/images/train-000001.png does not exist",
     ];
-    refused(&world, &[], &expected);
+    refused_at_once(&world, &[], &expected);
 }
 
 #[test]
@@ -57,7 +64,7 @@ fn a_truncated_image() {
 fn a_row_that_is_not_json() {
     let world = World::new();
     world.set_row(3, r#"{"id": "x", "conversations": ["#);
-    refused(&world, &[], &["data/train.jsonl:3: not a data row: "]);
+    refused_at_once(&world, &[], &["data/train.jsonl:3: not a data row: "]);
 }
 
 #[test]
@@ -65,7 +72,7 @@ fn a_row_of_the_wrong_type() {
     let world = World::new();
     world.set_row(2, r#"{"conversations": "red?", "answer": "red"}"#);
     let found = r#"invalid type: string "red?", expected a sequence"#;
-    refused(&world, &[], &["data/train.jsonl:2: ", found]);
+    refused_at_once(&world, &[], &["data/train.jsonl:2: ", found]);
 }
 
 #[test]
@@ -75,7 +82,7 @@ fn a_row_without_an_answer() {
         4,
         r#"{"conversations": [{"role": "user", "content": "red?"}]}"#,
     );
-    refused(
+    refused_at_once(
         &world,
         &[],
         &["data/train.jsonl:4: the row has no `answer`"],
@@ -101,7 +108,7 @@ fn a_prompt_longer_than_the_limit() {
 #[test]
 fn a_data_file_that_is_not_there() {
     let world = World::new();
-    refused(
+    refused_at_once(
         &world,
         &["--set", "data.train=data/tain.jsonl"],
         &["data/tain.jsonl: "],
@@ -112,7 +119,7 @@ fn a_data_file_that_is_not_there() {
 fn an_unknown_key() {
     let world = World::new();
     world.replace("tiny.toml", "mini_batches = 2", "mini_batch = 2");
-    refused(
+    refused_at_once(
         &world,
         &[],
         &[
@@ -120,7 +127,6 @@ fn an_unknown_key() {
             "`train.mini_batches`",
         ],
     );
-    assert!(!world.path("run").exists());
 }
 
 #[test]
@@ -128,8 +134,7 @@ fn a_wrong_type() {
     let world = World::new();
     world.replace("tiny.toml", "lr = 1e-3", "lr = \"1e-3\"");
     let expected = "tiny.toml:26: `optim.lr` is string \"1e-3\", expected a number";
-    refused(&world, &[], &[expected]);
-    assert!(!world.path("run").exists());
+    refused_at_once(&world, &[], &[expected]);
 }
 
 #[test]
@@ -139,12 +144,8 @@ fn a_batch_that_does_not_divide() {
         "rollout.prompts_per_step is 4",
         "expected a multiple of train.mini_batches, which is 3",
     ];
-    refused(&world, &["--set", "train.mini_batches=3"], &expected);
-    assert!(
-        !world.path("run").exists(),
-        "a run that cannot start has no directory"
-    );
-    refused(
+    refused_at_once(&world, &["--set", "train.mini_batches=3"], &expected);
+    refused_at_once(
         &world,
         &["--set", "train.mini_batches=3", "--dry-run"],
         &expected,
@@ -155,19 +156,18 @@ fn a_batch_that_does_not_divide() {
 fn an_unknown_algorithm() {
     let world = World::new();
     world.replace("tiny.toml", "name = \"grpo\"", "name = \"gpro\"");
-    refused(
+    refused_at_once(
         &world,
         &[],
         &["tiny.toml:18: `algo.name` is `gpro`", "`grpo`"],
     );
-    assert!(!world.path("run").exists());
 }
 
 #[test]
 fn an_algorithm_that_compares_what_is_alone() {
     let world = World::new();
     let expected = ["rollout.samples_per_prompt is 1", "`grpo`", "at least 2"];
-    refused(
+    refused_at_once(
         &world,
         &["--set", "rollout.samples_per_prompt=1"],
         &expected,
@@ -182,11 +182,11 @@ fn a_model_directory_without_config() {
         "model: no config.json in this directory",
         "expected a Hugging Face model",
     ];
-    refused(&world, &[], &expected);
-    refused(&world, &["--dry-run"], &expected);
+    refused_at_once(&world, &[], &expected);
+    refused_at_once(&world, &["--dry-run"], &expected);
     let expected = ["no/model: does not exist", "expected a Hugging Face model"];
-    let more = ["--set", "model.path=no/model", "--run-dir", "other"];
-    refused(&world, &more[..2], &expected);
+    let more = ["--set", "model.path=no/model"];
+    refused_at_once(&world, &more, &expected);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_missing_shard() {
     world.write("model/model.safetensors.index.json", index.to_string());
     let expected = "model/model.safetensors.index.json: names the shard \
                     model-00001-of-00002.safetensors, which is missing";
-    refused(&world, &[], &[expected]);
+    refused_at_once(&world, &[], &[expected]);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_tensor_of_an_unexpected_shape() {
         "model: the weights do not fit",
         "up_proj.weight is [64, 32], expected [48, 32]",
     ];
-    refused(&world, &[], &expected);
+    refused_at_once(&world, &[], &expected);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn truncated_weights() {
     let world = World::new();
     let bytes = fs::read(world.path("model/model.safetensors")).unwrap();
     world.write("model/model.safetensors", &bytes[..bytes.len() - 4]);
-    refused(
+    refused_at_once(
         &world,
         &[],
         &["model/model.safetensors: not a whole safetensors file"],
@@ -235,7 +235,7 @@ fn a_tokenizer_of_another_model() {
     config["image_token_id"] = json!(7);
     world.write("model/config.json", config.to_string());
     let found = format!("model: the id of <|image_pad|> is {image}, expected 7 as in config.json");
-    refused(&world, &[], &[&found]);
+    refused_at_once(&world, &[], &[&found]);
 }
 
 #[test]
@@ -244,14 +244,13 @@ fn only_unusable_rows() {
     world.write("data/train.jsonl", "nonsense\n[]\n");
     let more = ["--set", "data.on_error=skip"];
     let expected = "data/train.jsonl:1: none of 2 rows can be used: data/train.jsonl:1: not a data";
-    refused(&world, &more, &[expected]);
+    refused_at_once(&world, &more, &[expected]);
     world.write(
         "data/train.jsonl",
         r#"{"conversations": [], "answer": "x"}"#,
     );
-    fs::remove_dir_all(world.path("run")).unwrap();
     let expected = "none of 1 rows can be used: data/train.jsonl:1: the conversation has no turn";
-    refused(&world, &more, &[expected]);
+    refused_at_once(&world, &more, &[expected]);
 }
 
 #[test]
