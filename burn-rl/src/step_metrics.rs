@@ -3,7 +3,7 @@
 use crate::{
     filter::is_zero_variance,
     metrics::Metrics,
-    types::{Group, Rollout, Sample},
+    types::{Group, Rollout},
 };
 use burn_vlm::generate::FinishReason;
 
@@ -47,16 +47,6 @@ pub fn of_lengths(groups: &[Group], metrics: &mut Metrics) {
             metrics.set(format!("response/tokens_{name}"), mean(judged.map(tokens)));
         }
     }
-}
-
-/// The largest difference of a token's log-probability between sampler and trainer.
-pub fn sampler_gap(samples: &[Sample]) -> Option<f64> {
-    let pairs = samples
-        .iter()
-        .flat_map(|s| s.sample_logp.iter().zip(&s.old_logp));
-    pairs
-        .map(|(a, b)| f64::from((a - b).abs()))
-        .reduce(f64::max)
 }
 
 /// Most memory this process ever held, in bytes; none where the system does not say.

@@ -120,9 +120,6 @@ impl Trainer {
         if !batch.rows.is_empty() {
             metrics.merge(self.learner.update(&batch, step)?);
         }
-        if let Some(gap) = step_metrics::sampler_gap(&batch.scored.samples) {
-            metrics.set("policy/sampler_gap_max", gap);
-        }
         self.engine.sync(self.learner.model());
         let update_s = clock.lap();
 
@@ -195,15 +192,13 @@ impl Trainer {
                 .unwrap_or(Verdict::Keep)
         };
         let verdicts: Vec<Verdict> = groups.iter().map(judge).collect();
-        if !self.recipe.filters.is_empty() {
-            let kept = verdicts.iter().filter(|v| **v == Verdict::Keep).count();
-            metrics.set("filter/kept", kept as f64);
-            for verdict in &verdicts {
-                if let Verdict::Drop(reason) = verdict {
-                    let name = format!("filter/dropped/{reason}");
-                    let before = metrics.get(&name).unwrap_or(0.0);
-                    metrics.set(name, before + 1.0);
-                }
+        let kept = verdicts.iter().filter(|v| **v == Verdict::Keep).count();
+        metrics.set("filter/kept", kept as f64);
+        for verdict in &verdicts {
+            if let Verdict::Drop(reason) = verdict {
+                let name = format!("filter/dropped/{reason}");
+                let before = metrics.get(&name).unwrap_or(0.0);
+                metrics.set(name, before + 1.0);
             }
         }
         verdicts

@@ -12,7 +12,7 @@ pub fn code(result: anyhow::Result<ExitCode>) -> ExitCode {
         // Whoever reads our output has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say!("error: {error:#}");
             ExitCode::from(if is_input(&error) { 2 } else { 1 })
         }
     }

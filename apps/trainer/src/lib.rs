@@ -1,6 +1,14 @@
 //! The application: arguments, configuration files, progress, exit codes. No algorithm, no loss.
 #![warn(missing_docs)]
 
+/// Writes a line for people to standard error; if nobody reads it, the work goes on.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 pub mod cli;
 pub mod cmd;
 pub mod config;

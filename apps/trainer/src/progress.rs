@@ -2,15 +2,21 @@
 
 use burn_rl::{
     eval::Evaluation,
-    metrics::Metrics,
+    metrics::{Metrics, report::write_report},
     observer::{Event, Observer, Phase},
+    run_dir::RunDir,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{io::IsTerminal, time::Instant};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 /// Shows progress on standard error, and writes it to the log.
 pub struct Progress {
     bar: Option<ProgressBar>,
+    root: PathBuf,
     set: String,
     steps: u64,
     start: Instant,
@@ -18,8 +24,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress of a run of `steps`, of which `done` are done, with held-out rows called `set`.
-    pub fn new(steps: u64, done: u64, set: &str) -> Self {
+    /// Progress of the run in `root` of `steps`, of which `done` are done, with held-out rows called `set`.
+    pub fn new(root: &Path, steps: u64, done: u64, set: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(steps);
             bar.set_position(done);
@@ -34,6 +40,7 @@ impl Progress {
         let (set, numbers) = (set.to_owned(), String::new());
         Self {
             bar,
+            root: root.to_owned(),
             set,
             steps,
             start: Instant::now(),
@@ -51,7 +58,7 @@ impl Progress {
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => say!("{text}"),
         }
         tracing::info!("{text}");
     }
@@ -67,6 +74,15 @@ impl Progress {
         }
     }
 
+    /// A long run is looked at before its end: the report follows every checkpoint.
+    fn saved(&self, checkpoint: &Path) {
+        tracing::info!("saved {}", checkpoint.display());
+        let report = RunDir::read(&self.root).and_then(|run| write_report(&run));
+        if let Err(error) = report {
+            self.line(&format!("the report could not be written: {error}"));
+        }
+    }
+
     fn stepped(&mut self, step: u64, metrics: &Metrics) {
         self.numbers = numbers(metrics);
         match &self.bar {
@@ -76,9 +92,10 @@ impl Progress {
             }
             None => {
                 let seconds = self.start.elapsed().as_secs_f64();
-                eprintln!(
+                say!(
                     "step {step:>4}/{} · {} · {seconds:.0} s",
-                    self.steps, self.numbers
+                    self.steps,
+                    self.numbers
                 );
             }
         }
@@ -124,7 +141,7 @@ impl Observer for Progress {
             }
             Event::Evaluated(step, found) => self.evaluated(step, found),
             Event::Stepped(step, metrics) => self.stepped(step, metrics),
-            Event::Saved(path) => tracing::info!("saved {}", path.display()),
+            Event::Saved(path) => self.saved(path),
         }
     }
 }

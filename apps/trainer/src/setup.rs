@@ -226,13 +226,13 @@ fn report_skipped(path: &str, set: &PromptSet) {
     if skipped.is_empty() {
         return;
     }
-    eprintln!(
+    say!(
         "left out {} of {} rows of {path} (data.on_error = \"skip\"):",
         skipped.len(),
         skipped.len() + set.len()
     );
     for error in &skipped[..skipped.len().min(SHOWN)] {
-        eprintln!("  {error}");
+        say!("  {error}");
     }
     for error in skipped {
         tracing::warn!("left out: {error}");

@@ -132,8 +132,15 @@ impl PolicyGradient {
             weights: padded(spread.iter().map(Vec::as_slice), shape, device),
         };
         let hidden = input.mask.clone().bool_not();
-        let out = differentiate(&self.recipe, input);
         let mut stats = Stats::default();
+        if !self.several_updates() {
+            // Nothing is updated yet: what is scored here is the policy that sampled.
+            let logp: Vec<f32> = scores.logp.to_data().iter().collect();
+            for (i, trainer) in samples.iter().zip(logp.chunks(shape[1].max(1))) {
+                stats.compare(&batch.scored.samples[*i].sample_logp, trainer);
+            }
+        }
+        let out = differentiate(&self.recipe, input);
         stats.loss = scalar(out.loss);
         stats.add(
             "policy/entropy",
@@ -208,6 +215,9 @@ impl Learner for PolicyGradient {
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
         let lr = learning_rate(&self.optim, step, self.train.steps);
         let mut stats = Stats::default();
+        for sample in &batch.scored.samples {
+            stats.compare(&sample.sample_logp, &sample.old_logp);
+        }
         for epoch in 0..self.train.epochs {
             let mut groups = batch.scored.groups.clone();
             if self.recipe.source == Source::Policy && self.several_updates() {

@@ -11,6 +11,8 @@ pub(super) struct Stats {
     pub grad_norm: f64,
     pub updates: f64,
     pub skipped: f64,
+    /// Largest difference of a token's log-probability between sampler and trainer.
+    sampler_gap: Option<f64>,
 }
 
 impl Stats {
@@ -27,12 +29,21 @@ impl Stats {
         self.tokens += n as f64;
     }
 
+    /// Compares log-probabilities of sampler and trainer.
+    pub fn compare(&mut self, sampler: &[f32], trainer: &[f32]) {
+        let pairs = sampler.iter().zip(trainer);
+        let gap = pairs.map(|(a, b)| f64::from((a - b).abs()));
+        self.sampler_gap = gap.chain(self.sampler_gap).reduce(f64::max);
+    }
+
     pub fn merge(&mut self, other: Self) {
         for (name, sum) in other.sums {
             self.add(name, sum);
         }
         self.tokens += other.tokens;
         self.loss += other.loss;
+        let gaps = self.sampler_gap.into_iter().chain(other.sampler_gap);
+        self.sampler_gap = gaps.reduce(f64::max);
     }
 
     /// Means over tokens and over optimiser steps.
@@ -42,6 +53,9 @@ impl Stats {
         metrics.set("policy/loss", self.loss / updates);
         for (name, sum) in self.sums {
             metrics.set(name, sum / self.tokens.max(1.0));
+        }
+        if let Some(gap) = self.sampler_gap {
+            metrics.set("policy/sampler_gap_max", gap);
         }
         metrics.set("optim/grad_norm", self.grad_norm / updates);
         metrics.set("optim/skipped_updates", self.skipped);

@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
         let batch = BatchFile::read(path)?;
         let recipe = config.recipe()?;
         if !recipe.filters.is_empty() {
-            eprintln!("note: filters are not applied to a batch given as numbers");
+            say!("note: filters are not applied to a batch given as numbers");
         }
         let applied = apply(&recipe, &batch, &device::parse(&args.device)?)?;
         out.json(&applied)?;

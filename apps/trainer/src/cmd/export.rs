@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> Result<()> {
         let _ = fs::remove_dir_all(&beside);
         return Err(error);
     }
-    eprintln!(
+    say!(
         "exported {} to {}",
         args.checkpoint.display(),
         out.display()

@@ -240,7 +240,7 @@ fn print(
             continue;
         }
         if several || drawn.len() > 1 {
-            eprintln!("— {} ({}/{})", prompt.id, draw + 1, drawn.len());
+            say!("— {} ({}/{})", prompt.id, draw + 1, drawn.len());
         }
         out.line(text)?;
     }

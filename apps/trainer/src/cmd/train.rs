@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let mut out = Output::stdout();
         out.line(config::to_toml(&resolved).trim_end())?;
         out.finish()?;
-        eprint!("{}", plan.table(&resolved.run));
+        say!("{}", plan.table(&resolved.run).trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     let run = match &args.run_dir {
@@ -102,18 +102,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
                 let _ = std::fs::remove_dir_all(&root);
             }
         })?;
-    eprintln!("run directory {}", root.display());
+    say!("run directory {}", root.display());
     if args.resume {
-        eprintln!("continuing after step {done}");
+        say!("continuing after step {done}");
     }
     let steps = trainer.config.train.steps;
-    let mut progress = Progress::new(steps, done, &trainer.config.eval.name);
+    let mut progress = Progress::new(&root, steps, done, &trainer.config.eval.name);
     let outcome = trainer.run(done, &mut progress);
     progress.finish();
     let report = write_report(&trainer.run);
     match outcome? {
         Outcome::Interrupted => {
-            eprintln!(
+            say!(
                 "interrupted; continue with: trainer train --run-dir {} --resume",
                 root.display()
             );
@@ -207,7 +207,7 @@ fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
         if stop.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("stopping at the next safe point; once more to stop at once");
+        say!("stopping at the next safe point; once more to stop at once");
     };
     match ctrlc::set_handler(handler) {
         Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
@@ -234,29 +234,29 @@ fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
         };
         let row = |name: &str, unit: &str, f: &dyn Fn(&RolloutRecord) -> f64| {
             let (a, b) = (mean(&before, f), mean(&after, f));
-            eprintln!("  {name:<18}{a:>6.1} → {b:.1} {unit}");
+            say!("  {name:<18}{a:>6.1} → {b:.1} {unit}");
         };
-        eprintln!(
+        say!(
             "\n{} held-out questions, before → after training:",
             before.len()
         );
         row("accuracy", "%", &|r| 100.0 * accuracy(r));
         row("response length", "tokens", &|r| r.tokens as f64);
         for (a, b) in before.iter().zip(&after).take(SAMPLES) {
-            eprintln!("\n  {} (right: {})", a.prompt, a.answer);
-            eprintln!("    before  {}", a.response);
-            eprintln!("    after   {}", b.response);
+            say!("\n  {} (right: {})", a.prompt, a.answer);
+            say!("    before  {}", a.response);
+            say!("    after   {}", b.response);
         }
     }
     let checkpoint = run.latest_checkpoint();
-    eprintln!("\nreport      {}", report.display());
-    eprintln!("checkpoint  {}", checkpoint.display());
+    say!("\nreport      {}", report.display());
+    say!("checkpoint  {}", checkpoint.display());
     if let Some(prompt) = trainer.held_out.first() {
         let image = prompt
             .images
             .first()
             .map(|p| format!(" --image {}", p.display()));
-        eprintln!(
+        say!(
             "ask it      trainer generate --model {}{} --prompt \"{}\" --greedy",
             checkpoint.display(),
             image.unwrap_or_default(),

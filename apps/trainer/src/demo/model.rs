@@ -8,6 +8,7 @@ pub fn assets() -> &'static [(&'static str, &'static [u8])] {
         };
     }
     files![
+        "chat_template.jinja",
         "config.json",
         "generation_config.json",
         "model.safetensors",
