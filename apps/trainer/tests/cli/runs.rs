@@ -310,3 +310,16 @@ fn who_stops_reading_is_no_failure() {
         "name = \"demo\""
     );
 }
+
+#[test]
+fn a_run_goes_on_when_nobody_reads_standard_error() {
+    let world = World::new();
+    let mut child = world
+        .command(&TRAIN)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(world.path(CHECKPOINT).join("model.safetensors").is_file());
+}
