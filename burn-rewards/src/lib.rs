@@ -16,6 +16,7 @@
 
 pub mod compose;
 pub mod extract;
+pub mod math;
 pub mod reward;
 pub mod rules;
 

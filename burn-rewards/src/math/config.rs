@@ -1,0 +1,145 @@
+//! What to look for in a response, and how its text is cleaned before parsing.
+
+/// How boxed content is taken out of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoxedMode {
+    /// All boxes, joined by commas.
+    All,
+    /// The last box, and those before it that stand close.
+    Last,
+    /// Boxes are left in place.
+    Keep,
+}
+
+/// Clean-up steps between extraction and parsing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Normalization {
+    /// Rewrites `\mathrm`, `\dfrac`, `{,}`, `\!`, "percent" and the like.
+    pub basic_latex: bool,
+    /// Drops trailing units.
+    pub units: bool,
+    /// Repairs `\frac12`, `\sqrt2`, `x^(2)`. Off, malformed LaTeX does not parse.
+    pub malformed_operators: bool,
+    /// Small things: a leading `.5`.
+    pub nits: bool,
+    /// How boxed content is taken out.
+    pub boxed: BoxedMode,
+}
+
+impl Default for Normalization {
+    fn default() -> Self {
+        Self {
+            basic_latex: true,
+            units: true,
+            malformed_operators: true,
+            nits: true,
+            boxed: BoxedMode::All,
+        }
+    }
+}
+
+/// LaTeX environments and boxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatexTarget {
+    /// Whether an environment counts without "answer is" before it.
+    pub try_extract_without_anchor: bool,
+    /// Priority of boxes: 0 before everything, 50 after "final answer is", `None` never.
+    pub boxed_match_priority: Option<u32>,
+    /// Clean-up of the match.
+    pub normalization: Normalization,
+}
+
+impl Default for LatexTarget {
+    fn default() -> Self {
+        Self {
+            try_extract_without_anchor: true,
+            boxed_match_priority: Some(50),
+            normalization: Normalization::default(),
+        }
+    }
+}
+
+/// Plain numbers and arithmetic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExprTarget {
+    /// Whether a number counts without "answer is" before it.
+    pub try_extract_without_anchor: bool,
+}
+
+impl Default for ExprTarget {
+    fn default() -> Self {
+        Self {
+            try_extract_without_anchor: true,
+        }
+    }
+}
+
+/// Literal strings such as choice letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StringTarget {
+    /// The strings looked for.
+    pub strings: Vec<String>,
+    /// Whether a string counts without "answer is" before it.
+    pub try_extract_without_anchor: bool,
+    /// Whether what is found is lower-cased.
+    pub lowercase: bool,
+}
+
+impl Default for StringTarget {
+    fn default() -> Self {
+        Self {
+            strings: ["A", "B", "C", "D"].map(String::from).to_vec(),
+            try_extract_without_anchor: true,
+            lowercase: true,
+        }
+    }
+}
+
+/// One kind of answer to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// LaTeX environments and boxes.
+    Latex(LatexTarget),
+    /// Plain numbers and arithmetic.
+    Expr(ExprTarget),
+    /// Literal strings.
+    String(StringTarget),
+}
+
+/// How far extraction goes when a match does not parse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExtractionMode {
+    /// Further matches are tried until one parses.
+    #[default]
+    AnyMatch,
+    /// Only the first match of the best priority is tried.
+    FirstMatch,
+}
+
+/// What [`super::parse`] looks for. The default is math-verify's: LaTeX and plain expressions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseConfig {
+    /// Kinds of answer, in the order of preference among equals.
+    pub targets: Vec<Target>,
+    /// Whether the text of the first match is kept for a comparison as a string.
+    pub keep_fallback: bool,
+    /// How far extraction goes when a match does not parse.
+    pub mode: ExtractionMode,
+    /// Python's last resort is reproduced: where a formula does not parse, the last number in the
+    /// text is graded. Off by default, for a policy can exploit it.
+    pub compat_last_number: bool,
+}
+
+impl Default for ParseConfig {
+    fn default() -> Self {
+        Self {
+            targets: vec![
+                Target::Latex(LatexTarget::default()),
+                Target::Expr(ExprTarget::default()),
+            ],
+            keep_fallback: true,
+            mode: ExtractionMode::AnyMatch,
+            compat_last_number: false,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The math verifier: finds the answer in a response, parses it and decides whether it equals the
+//! gold answer. Every step is linear or bounded by fuel; no clock, no thread, no recursion without
+//! a depth limit.
+
+mod config;
+mod parsed;
+pub mod tree;
+
+pub use config::{
+    BoxedMode, ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget,
+    Target,
+};
+pub use parsed::{Parsed, Unparsed};
+pub use tree::Expr;
+
+/// Finds and parses the answer in `text`.
+///
+/// Priorities and anchors are those of math-verify 0.9.0; what is read differently is listed in
+/// `docs/math-verifier.md`. Linear in the length of `text`, which may be up to 1 MiB.
+pub fn parse(text: &str, config: &ParseConfig) -> Parsed {
+    let _ = (text, config);
+    Parsed::none(Unparsed::NoMatch)
+}
