@@ -18,9 +18,11 @@ pub mod models;
 pub mod nn;
 pub mod tape;
 pub mod text;
+pub mod value_head;
 pub mod weights;
 
 pub use error::VlmError;
 pub use input::{Row, VlmInput};
 pub use model::Vlm;
 pub use text::EncodedPrompt;
+pub use value_head::{ValueHead, ValueInit};

@@ -5,6 +5,7 @@ use crate::{
     input::{VisionInput, VlmInput},
     models::qwen2_5_vl::{Qwen2_5VlConfig, VisionTower, keys::key_map, text::MRope},
     nn::{DecoderContext, KvCache, Linear, TextDecoder},
+    value_head::{VALUE_HEAD_FILE, ValueHead},
     weights::{self, ExportDtype, KeyMap, WeightFiles},
 };
 use burn::{
@@ -28,6 +29,8 @@ pub struct Vlm {
     pub model: TextDecoder,
     /// The head, unless it is the embedding table.
     pub lm_head: Option<Linear>,
+    /// The critic's head, where there is one.
+    pub value_head: Option<ValueHead>,
     #[module(skip)]
     config: Arc<Qwen2_5VlConfig>,
 }
@@ -40,6 +43,7 @@ impl Vlm {
             visual: VisionTower::new(&config.vision, device),
             model: config.text.init(device),
             lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
+            value_head: None,
             config: Arc::new(config),
         }
     }
@@ -51,7 +55,8 @@ impl Vlm {
         weights::initialise(Self::new(config, device), std, seed, device)
     }
 
-    /// Loads a Hugging Face model directory as f32.
+    /// Loads a Hugging Face model directory as f32, with the value head that
+    /// [`save`](Self::save) left beside the weights, if it did.
     ///
     /// # Errors
     /// A configuration that is missing, malformed or not supported; weights that are missing,
@@ -60,10 +65,39 @@ impl Vlm {
         let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
         let files = WeightFiles::open(dir)?;
         let keys = key_map(&config);
-        weights::load(Self::new(config, device), &files, &keys, device)
+        let mut model = weights::load(Self::new(config, device), &files, &keys, device)?;
+        if dir.join(VALUE_HEAD_FILE).exists() {
+            model.value_head = ValueHead::from_dir(dir, model.width(), device)?;
+        }
+        Ok(model)
     }
 
-    /// Writes `config.json` and the weights into an existing directory, as transformers loads them.
+    /// Loads a critic: the body of a Hugging Face model directory, without the head that predicts
+    /// tokens, and the value head found there under any name in use, else `fresh`.
+    ///
+    /// # Errors
+    /// As [`from_dir`](Self::from_dir), and a value head that does not fit.
+    pub fn critic_from_dir(
+        dir: &Path,
+        fresh: impl FnOnce(usize) -> ValueHead,
+        device: &Device,
+    ) -> Result<Self, VlmError> {
+        let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+        let files = WeightFiles::open(dir)?;
+        let mut keys = key_map(&config);
+        keys.ignored.push("lm_head.weight".into());
+        keys.ignored.extend(ValueHead::file_names());
+        let mut body = Self::new(config, device);
+        body.lm_head = None;
+        let mut critic = weights::load(body, &files, &keys, device)?;
+        let d = critic.width();
+        let found = ValueHead::from_dir(dir, d, device)?;
+        critic.value_head = Some(found.unwrap_or_else(|| fresh(d)));
+        Ok(critic)
+    }
+
+    /// Writes `config.json` and the weights into an existing directory, as transformers loads
+    /// them, and the value head, if there is one, into a file of its own.
     ///
     /// # Errors
     /// Anything the file system refuses.
@@ -72,7 +106,14 @@ impl Vlm {
         let mut config = self.config.raw.clone();
         weights::name_dtype(&mut config, dtype);
         std::fs::write(&path, format!("{config:#}\n")).map_err(|e| VlmError::io(&path, e))?;
-        weights::save(self, &self.keys(), dtype, MAX_SHARD_BYTES, dir)
+        if let Some(head) = &self.value_head {
+            head.save(dir)?;
+        }
+        let body = Self {
+            value_head: None,
+            ..self.clone()
+        };
+        weights::save(&body, &self.keys(), dtype, MAX_SHARD_BYTES, dir)
     }
 
     /// The configuration.
@@ -83,6 +124,11 @@ impl Vlm {
     /// Names of the checkpoint's tensors.
     pub fn keys(&self) -> KeyMap {
         key_map(&self.config)
+    }
+
+    /// D, the width of a hidden state.
+    pub fn width(&self) -> usize {
+        self.config.text.hidden_size
     }
 
     /// The device the parameters are on.

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_vlm::{
     EncodedPrompt, Row, Vlm, VlmInput,
     generate::{Generator, Request, SampleKey, Sampling},
-    tape::{ActivationRecompute, Tape, Targets},
+    tape::{ActivationRecompute, Tape, Targets, Upstream},
     weights::shapes,
 };
 use common::{Case, assert_close, golden};
@@ -89,7 +89,10 @@ fn gradients() {
             let tape = Tape::record(model, &input, &targets, 1.0, recompute);
             let n = (6 * counts.len()) as f64;
             let d_logp = Tensor::full(targets.shape(), -1.0 / n, &model.device());
-            let grads = tape.backward(d_logp, None);
+            let grads = tape.backward(Upstream {
+                logp: Some(d_logp),
+                ..Upstream::default()
+            });
             let keys = model.keys();
             let mut compared = 0;
             for param in shapes(model) {

@@ -11,7 +11,7 @@ use burn::{
 };
 use burn_vlm::{
     Vlm, VlmInput,
-    tape::{ActivationRecompute, Grads, HEAD_ROWS, Tape},
+    tape::{ActivationRecompute, Grads, HEAD_ROWS, Tape, Upstream},
     weights::shapes,
 };
 use common::{Case, golden};
@@ -86,7 +86,11 @@ fn two_tapes(s: &Setup, recompute: ActivationRecompute) -> Grads {
         }
         Tensor::<2>::from_data(TensorData::new(values, [b, r]), &Device::flex())
     };
-    tape.backward(padded(0), Some(padded(100)))
+    tape.backward(Upstream {
+        logp: Some(padded(0)),
+        entropy: Some(padded(100)),
+        values: None,
+    })
 }
 
 #[test]

@@ -18,7 +18,7 @@ use burn::tensor::{Device, Tensor};
 use burn_vlm::{
     Vlm,
     generate::rng::mix,
-    tape::{Grads, Tape},
+    tape::{Grads, Tape, Upstream},
 };
 use rayon::prelude::*;
 use std::{ops::Range, path::Path, sync::Arc};
@@ -155,7 +155,12 @@ impl PolicyGradient {
                 .map(|i| batch.scored.samples[*i].active())
                 .sum(),
         );
-        (tape.backward(out.d_logp, out.d_entropy), stats)
+        let upstream = Upstream {
+            logp: Some(out.d_logp),
+            entropy: out.d_entropy,
+            values: None,
+        };
+        (tape.backward(upstream), stats)
     }
 
     /// One optimiser step on some groups.

@@ -34,6 +34,18 @@ pub enum ActivationRecompute {
     None,
 }
 
+/// Derivatives of a loss by what a tape gave, plain tensors `[B, R]` each. What the loss does not
+/// depend on stays none, and its part of the backward pass is not run.
+#[derive(Debug, Clone, Default)]
+pub struct Upstream {
+    /// By the log-probability of each target.
+    pub logp: Option<Tensor<2>>,
+    /// By the entropy at each target.
+    pub entropy: Option<Tensor<2>>,
+    /// By the value of the state before each target.
+    pub values: Option<Tensor<2>>,
+}
+
 /// A recorded forward pass.
 pub struct Tape<'a> {
     model: &'a Vlm,
@@ -123,36 +135,71 @@ impl<'a> Tape<'a> {
         }
     }
 
-    /// Gradients of a loss whose derivatives by [`scores`](Self::scores) are given.
+    /// What the state before every target is worth; none for a model without a value head.
     ///
     /// # Shapes
-    /// - d_logp, d_entropy: `[B, R]`, plain tensors
-    pub fn backward(self, d_logp: Tensor<2>, d_entropy: Option<Tensor<2>>) -> Grads {
+    /// - output: `[B, R]`, zero where a row has no target
+    pub fn values(&self) -> Option<Tensor<2>> {
+        let head = self.model.value_head.as_ref()?;
+        let flat = head.forward(self.selected.clone());
+        Some(self.targets.unflatten(flat))
+    }
+
+    /// Gradients of a loss whose derivatives by [`scores`](Self::scores) and
+    /// [`values`](Self::values) are given.
+    pub fn backward(self, upstream: Upstream) -> Grads {
         let mut grads = Grads::new();
-        let upstream = head::backward(
+        let mut parts = vec![];
+        if upstream.logp.is_some() || upstream.entropy.is_some() {
+            parts.push(self.head_backward(upstream.logp, upstream.entropy, &mut grads));
+        }
+        if let (Some(d_values), Some(head)) = (upstream.values, &self.model.value_head) {
+            let found = head.backward(&self.selected, self.targets.flatten(d_values));
+            grads.add(head.score.weight.id, found.weight);
+            if let Some(bias) = &head.score.bias {
+                grads.add(bias.id, found.bias);
+            }
+            parts.push(found.hidden);
+        }
+        let Some(hidden) = parts.into_iter().reduce(|a, b| a + b) else {
+            return grads;
+        };
+        match self.body {
+            Body::Graph(graph) => {
+                let loss = (graph.selected * hidden.autodiff()).sum();
+                grads.collect(&mut loss.backward(), &graph.model);
+            }
+            Body::Blocks(blocks) => {
+                let hidden = self.targets.unselect(hidden, self.input);
+                blocks.backward(self.model, self.input, hidden, &mut grads);
+            }
+        }
+        grads
+    }
+
+    /// Through the head that predicts tokens: `[N, D]`.
+    fn head_backward(
+        &self,
+        d_logp: Option<Tensor<2>>,
+        d_entropy: Option<Tensor<2>>,
+        grads: &mut Grads,
+    ) -> Tensor<2> {
+        let flat = |d: Tensor<2>| self.targets.flatten(d);
+        let none = || Tensor::zeros([self.selected.dims()[0]], &self.selected.device());
+        let found = head::backward(
             &self.selected,
             self.model.head_weight(),
             self.targets.ids(),
             self.temperature,
-            self.targets.flatten(d_logp),
-            d_entropy.map(|d| self.targets.flatten(d)),
+            d_logp.map_or_else(none, flat),
+            d_entropy.map(flat),
         );
         let head = match &self.model.lm_head {
             Some(head) => &head.weight,
             None => &self.model.model.embed_tokens.weight,
         };
-        grads.add(head.id, upstream.weight);
-        match self.body {
-            Body::Graph(graph) => {
-                let loss = (graph.selected * upstream.hidden.autodiff()).sum();
-                grads.collect(&mut loss.backward(), &graph.model);
-            }
-            Body::Blocks(blocks) => {
-                let hidden = self.targets.unselect(upstream.hidden, self.input);
-                blocks.backward(self.model, self.input, hidden, &mut grads);
-            }
-        }
-        grads
+        grads.add(head.id, found.weight);
+        found.hidden
     }
 }
 

@@ -70,6 +70,15 @@ impl WeightFiles {
         Ok(files)
     }
 
+    /// Opens one safetensors file of any name.
+    ///
+    /// # Errors
+    /// A missing or truncated file.
+    pub fn open_file(path: &Path) -> Result<Self, VlmError> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        Self::open_files(dir, vec![path.into()])
+    }
+
     fn open_files(dir: &Path, paths: Vec<PathBuf>) -> Result<Self, VlmError> {
         let mut files = Self {
             dir: dir.into(),

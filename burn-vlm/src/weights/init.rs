@@ -37,7 +37,7 @@ impl TensorMapper for Draw<'_> {
 }
 
 /// `n` standard normal numbers by the method of Box and Muller.
-fn normal(key: u64, n: usize) -> impl Iterator<Item = f64> {
+pub(crate) fn normal(key: u64, n: usize) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| {
         let [radius, angle] = [0, 1].map(|side| uniform(mix(mix(key, i as u64), side)));
         (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()

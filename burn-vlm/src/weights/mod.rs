@@ -10,6 +10,7 @@ mod precision;
 pub use export::{ExportDtype, save};
 pub use file::WeightFiles;
 pub use init::initialise;
+pub(crate) use init::normal;
 pub use load::{LoadReport, load};
 pub use named::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes};
 pub(crate) use precision::name_dtype;
