@@ -3,15 +3,21 @@
 //! a depth limit.
 
 mod config;
+mod decide;
+mod graders;
 mod parsed;
+mod profile;
 pub mod tree;
+mod verify;
 
 pub use config::{
     BoxedMode, ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget,
     Target,
 };
 pub use parsed::{Parsed, Unparsed};
+pub use profile::{Options, Profile, UnknownProfile};
 pub use tree::Expr;
+pub use verify::{Explanation, Gold, GoldError, Outcome, Reason, Verdict, Verifier};
 
 /// Finds and parses the answer in `text`.
 ///

@@ -1,0 +1,258 @@
+//! [`Verifier`]: a gold answer and a response in, an [`Outcome`] out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::decide::{self, Decision};
+use super::{Options, ParseConfig, Parsed, Profile, Unparsed, graders, parse};
+
+/// Whether the response answers the gold answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The answers are equal.
+    Equal,
+    /// They are not, or the response holds no answer.
+    Different,
+    /// Not decided within the limits; counts as not equal.
+    Unknown,
+    /// The gold answer does not parse, so nothing is said about the response.
+    GoldUnparsed,
+}
+
+/// What a verdict rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The same canonical form.
+    SameForm,
+    /// The same string.
+    SameString,
+    /// Exact rational arithmetic.
+    Exact,
+    /// Rounded to the decimals of the options.
+    Rounded,
+    /// Values modulo a prime at random points.
+    Modular,
+    /// Values in complex doubles, and at 192 bits where they agree.
+    Numeric,
+    /// Same or different parts: elements, ends, rows, sides.
+    Parts,
+    /// One is a set, relation, matrix or text and the other is not, or their sizes differ.
+    Shape,
+    /// The response holds no answer.
+    NoAnswer,
+    /// The response's answer does not parse.
+    Unparsed,
+    /// A size limit was exceeded.
+    Limit,
+    /// The work limit was used up.
+    Fuel,
+    /// No point was found at which both sides have a value.
+    NoPoint,
+    /// The expression uses something this verifier cannot evaluate.
+    Unsupported,
+    /// The gold answer does not parse.
+    GoldUnparsed,
+}
+
+impl Reason {
+    /// The name in result files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SameForm => "same_form",
+            Self::SameString => "same_string",
+            Self::Exact => "exact",
+            Self::Rounded => "rounded",
+            Self::Modular => "modular",
+            Self::Numeric => "numeric",
+            Self::Parts => "parts",
+            Self::Shape => "shape",
+            Self::NoAnswer => "no_answer",
+            Self::Unparsed => "unparsed",
+            Self::Limit => "limit",
+            Self::Fuel => "fuel",
+            Self::NoPoint => "no_point",
+            Self::Unsupported => "unsupported",
+            Self::GoldUnparsed => "gold_unparsed",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A verdict and its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether the answers are equal.
+    pub verdict: Verdict,
+    /// What the verdict rests on.
+    pub reason: Reason,
+}
+
+impl Outcome {
+    pub(super) fn new(verdict: Verdict, reason: Reason) -> Self {
+        Self { verdict, reason }
+    }
+
+    /// Whether the answers are equal; everything but [`Verdict::Equal`] is not.
+    pub fn is_equal(self) -> bool {
+        self.verdict == Verdict::Equal
+    }
+}
+
+/// An outcome with what was read on both sides, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Readings of the gold answer, best first.
+    pub gold_parsed: Vec<String>,
+    /// Readings of the answer in the response, best first.
+    pub pred_parsed: Vec<String>,
+}
+
+/// A gold answer, parsed once and used for every response of its prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gold {
+    pub(super) text: String,
+    pub(super) parsed: Parsed,
+}
+
+/// The gold answer holds nothing the profile can compare with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("gold answer `{text}` cannot be used: {reason}")]
+pub struct GoldError {
+    /// The gold answer.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: Unparsed,
+}
+
+/// A grader. Cheap to build, immutable, usable from any thread; the same input gives the same
+/// outcome everywhere.
+///
+/// ```ignore
+/// use burn_rewards::math::{Profile, Verifier};
+///
+/// let verifier = Verifier::new(Profile::MathVerify);
+/// assert!(verifier.verify("$\\frac{1}{2}$", "The answer is $0.5$.").is_equal());
+///
+/// let gold = verifier.parse_gold("$x^2+2x+1$")?;
+/// assert!(verifier.verify_gold(&gold, "So $\\boxed{(x+1)^2}$").is_equal());
+/// # Ok::<(), burn_rewards::math::GoldError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    profile: Profile,
+    options: Options,
+    gold_config: ParseConfig,
+    pred_config: ParseConfig,
+}
+
+impl Verifier {
+    /// The grader of `profile` with its defaults.
+    pub fn new(profile: Profile) -> Self {
+        Self::with_options(profile, Options::default())
+    }
+
+    /// The grader of `profile` with other comparison options. The options matter to the profiles
+    /// of math-verify only; the other graders have fixed rules.
+    pub fn with_options(profile: Profile, options: Options) -> Self {
+        Self {
+            profile,
+            options,
+            gold_config: profile.gold_config(),
+            pred_config: profile.pred_config(),
+        }
+    }
+
+    /// The profile.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Parses a gold answer.
+    ///
+    /// # Errors
+    /// [`GoldError`] if it holds nothing to compare with; what follows from that is the caller's
+    /// policy.
+    pub fn parse_gold(&self, text: &str) -> Result<Gold, GoldError> {
+        let error = |reason| GoldError {
+            text: text.to_owned(),
+            reason,
+        };
+        if graders::is_string_grader(self.profile) {
+            if text.trim().is_empty() {
+                return Err(error(Unparsed::NoMatch));
+            }
+            return Ok(Gold {
+                text: text.to_owned(),
+                parsed: Parsed::default(),
+            });
+        }
+        let parsed = self.parse_side(text, true);
+        if parsed.values.is_empty() && parsed.literal.is_none() && parsed.fallback.is_none() {
+            return Err(error(parsed.reason.unwrap_or(Unparsed::NoMatch)));
+        }
+        Ok(Gold {
+            text: text.to_owned(),
+            parsed,
+        })
+    }
+
+    fn parse_side(&self, text: &str, gold: bool) -> Parsed {
+        match (gold, self.profile) {
+            (true, Profile::Verl) => parse(&format!("\\boxed{{{text}}}"), &self.gold_config),
+            (true, _) => parse(text, &self.gold_config),
+            (false, _) => parse(text, &self.pred_config),
+        }
+    }
+
+    /// Whether `response` answers `gold`.
+    pub fn verify_gold(&self, gold: &Gold, response: &str) -> Outcome {
+        if graders::is_string_grader(self.profile) {
+            return graders::grade(self.profile, &gold.text, response);
+        }
+        self.compare(gold, &self.parse_side(response, false))
+    }
+
+    fn compare(&self, gold: &Gold, pred: &Parsed) -> Outcome {
+        let Decision { verdict, reason } = decide::answers(&gold.parsed, pred, &self.options);
+        Outcome::new(verdict, reason)
+    }
+
+    /// Whether `response` answers the gold answer `gold`.
+    pub fn verify(&self, gold: &str, response: &str) -> Outcome {
+        match self.parse_gold(gold) {
+            Ok(gold) => self.verify_gold(&gold, response),
+            Err(_) => Outcome::new(Verdict::GoldUnparsed, Reason::GoldUnparsed),
+        }
+    }
+
+    /// [`Verifier::verify`] with the readings of both sides.
+    pub fn explain(&self, gold: &str, response: &str) -> Explanation {
+        let readings = |text: &str, is_gold: bool| {
+            if graders::is_string_grader(self.profile) {
+                return vec![graders::reading(self.profile, text, is_gold)];
+            }
+            let parsed = self.parse_side(text, is_gold);
+            let values = parsed.values.iter().map(|v| format!("{v:?}"));
+            values
+                .chain(parsed.literal.clone())
+                .chain(parsed.fallback.clone())
+                .collect()
+        };
+        Explanation {
+            outcome: self.verify(gold, response),
+            gold_parsed: readings(gold, true),
+            pred_parsed: readings(response, false),
+        }
+    }
+}
