@@ -1,6 +1,10 @@
 //! The configuration of a run, section by section.
 
-use crate::{algo, error::RlError, recipe::Recipe};
+use crate::{
+    algo,
+    error::RlError,
+    recipe::{Recipe, RunFacts},
+};
 use burn_rewards::RewardConfig;
 use burn_vlm::{generate::Sampling, tape::ActivationRecompute};
 use serde::{Deserialize, Serialize};
@@ -330,13 +334,11 @@ impl RunConfig {
         self.rollout.sampling.check()?;
         self.optim.check()?;
         let recipe = self.algo.recipe()?;
-        if recipe.needs().groups && self.rollout.samples_per_prompt < 2 {
-            return refuse(format!(
-                "rollout.samples_per_prompt is 1, but `{}` compares the completions of a prompt: \
-                 expected at least 2",
-                self.algo.name
-            ));
-        }
+        recipe.check(&RunFacts {
+            samples_per_prompt: self.rollout.samples_per_prompt,
+            max_new_tokens: self.rollout.sampling.max_new_tokens,
+            reward_parts: vec![],
+        })?;
         self.reward.build()?;
         Ok(())
     }

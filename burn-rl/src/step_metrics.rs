@@ -30,7 +30,10 @@ pub fn of_rollouts(groups: &[Group], metrics: &mut Metrics) {
         let values = rollouts().filter_map(|r| r.reward.part(&name));
         metrics.set(format!("reward/{name}"), mean(values));
     }
-    let flat = groups.iter().filter(|g| is_zero_variance(g)).count();
+    let flat = groups
+        .iter()
+        .filter(|g| is_zero_variance(&g.samples()))
+        .count();
     metrics.set("reward/zero_std_groups", flat as f64 / groups.len() as f64);
 }
 

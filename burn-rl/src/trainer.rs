@@ -105,15 +105,22 @@ impl Trainer {
         }
 
         let verdicts = self.filter(&groups, &mut metrics);
-        let kept = groups
+        let kept: Vec<(&Group, &Verdict)> = groups
             .iter()
             .zip(&verdicts)
-            .filter(|(_, v)| **v == Verdict::Keep);
-        let kept: Vec<Group> = kept.map(|(group, _)| group.clone()).collect();
-        let mut batch = TrainBatch::new(&kept);
+            .filter(|(_, v)| v.keeps())
+            .collect();
+        let mut batch = TrainBatch::new(kept.iter().map(|(group, _)| *group));
+        for (range, (_, verdict)) in batch.scored.groups.clone().into_iter().zip(&kept) {
+            if let Verdict::Mask(_, places) = verdict {
+                batch
+                    .scored
+                    .mask_out(places.iter().map(|place| range.start + place));
+            }
+        }
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         self.learner.score(&mut batch);
-        batch.credit = self.recipe.advantage.estimate(&batch.scored);
+        batch.credit = self.recipe.credit(&batch.scored);
         let score_s = clock.lap();
 
         step_metrics::of_lengths(&groups, &mut metrics);
@@ -185,21 +192,18 @@ impl Trainer {
 
     /// One verdict a group, and the counts of each.
     fn filter(&self, groups: &[Group], metrics: &mut Metrics) -> Vec<Verdict> {
-        let judge = |group: &Group| {
-            let mut verdicts = self.recipe.filters.iter().map(|f| f.judge(group));
-            verdicts
-                .find(|v| *v != Verdict::Keep)
-                .unwrap_or(Verdict::Keep)
-        };
+        let judge = |group: &Group| self.recipe.judge(&group.samples());
         let verdicts: Vec<Verdict> = groups.iter().map(judge).collect();
-        let kept = verdicts.iter().filter(|v| **v == Verdict::Keep).count();
+        let kept = verdicts.iter().filter(|v| v.keeps()).count();
         metrics.set("filter/kept", kept as f64);
         for verdict in &verdicts {
-            if let Verdict::Drop(reason) = verdict {
-                let name = format!("filter/dropped/{reason}");
-                let before = metrics.get(&name).unwrap_or(0.0);
-                metrics.set(name, before + 1.0);
-            }
+            let (name, count) = match verdict {
+                Verdict::Keep => continue,
+                Verdict::Drop(reason) => (format!("filter/dropped/{reason}"), 1),
+                Verdict::Mask(reason, places) => (format!("filter/masked/{reason}"), places.len()),
+            };
+            let before = metrics.get(&name).unwrap_or(0.0);
+            metrics.set(name, before + count as f64);
         }
         verdicts
     }
@@ -214,7 +218,7 @@ impl Trainer {
         let mut ranges = batch.scored.groups.iter();
         let mut records = vec![];
         for (group, verdict) in groups.iter().zip(verdicts) {
-            let kept = *verdict == Verdict::Keep;
+            let kept = verdict.keeps();
             let samples = if kept { ranges.next().cloned() } else { None };
             let advantages: Vec<f32> = samples
                 .into_iter()

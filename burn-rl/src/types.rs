@@ -2,7 +2,8 @@
 
 use burn_rewards::Reward;
 use burn_vlm::{EncodedPrompt, generate::FinishReason};
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
 /// A data row made ready for the model.
 #[derive(Debug, Clone)]
@@ -38,6 +39,20 @@ pub struct Rollout {
     pub reward: Reward,
 }
 
+impl Rollout {
+    /// What an algorithm sees of it before any pass of the model.
+    pub fn sample(&self) -> Sample {
+        Sample {
+            reward: self.reward.value,
+            parts: self.reward.parts.iter().cloned().collect(),
+            truncated: self.finish == FinishReason::Length,
+            mask: vec![true; self.tokens.len()],
+            sample_logp: self.sample_logprobs.clone(),
+            ..Sample::default()
+        }
+    }
+}
+
 /// All completions of one prompt in one step.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -47,6 +62,13 @@ pub struct Group {
     pub rollouts: Vec<Rollout>,
 }
 
+impl Group {
+    /// What an algorithm sees of it before any pass of the model.
+    pub fn samples(&self) -> Vec<Sample> {
+        self.rollouts.iter().map(Rollout::sample).collect()
+    }
+}
+
 /// One completion as an algorithm sees it: numbers, one a response token where they are lists.
 ///
 /// A list that no part of the algorithm needs is empty.
@@ -54,6 +76,12 @@ pub struct Group {
 pub struct Sample {
     /// The reward of the whole response.
     pub reward: f64,
+    /// What the reward is made of, by name and without weights.
+    pub parts: BTreeMap<String, f64>,
+    /// Rewards of single tokens beside that of the whole response; usually empty.
+    pub token_rewards: Vec<f64>,
+    /// The reward of the greedy completion of the same prompt.
+    pub greedy_reward: Option<f64>,
     /// Whether the response was cut at the length limit.
     pub truncated: bool,
     /// False for tokens that take no part in the loss.
@@ -64,6 +92,8 @@ pub struct Sample {
     pub old_logp: Vec<f32>,
     /// Log-probabilities under the reference model.
     pub ref_logp: Vec<f32>,
+    /// The critic's values before the update: of the state in which each token was chosen.
+    pub values: Vec<f32>,
 }
 
 impl Sample {
@@ -75,6 +105,11 @@ impl Sample {
     /// Whether the response is empty.
     pub fn is_empty(&self) -> bool {
         self.mask.is_empty()
+    }
+
+    /// The last token that takes part in the loss: where the reward of the response arrives.
+    pub fn last_active(&self) -> Option<usize> {
+        self.mask.iter().rposition(|m| *m)
     }
 
     /// Number of tokens that take part in the loss.
@@ -90,6 +125,18 @@ pub struct ScoredBatch {
     pub samples: Vec<Sample>,
     /// Which of them belong to one prompt.
     pub groups: Vec<Range<usize>>,
+    /// What earlier steps left behind.
+    pub memory: Memory,
+}
+
+/// The few numbers that credit carries from step to step; part of a checkpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Memory {
+    /// The moving average of rewards, once there is one.
+    pub reward_average: Option<f64>,
+    /// The weight of the KL, where a controller moves it away from its configured start.
+    pub kl_coef: Option<f64>,
 }
 
 impl ScoredBatch {
@@ -103,6 +150,13 @@ impl ScoredBatch {
         }
         batch
     }
+
+    /// Takes all tokens of some samples out of the loss; their rewards still count.
+    pub fn mask_out(&mut self, samples: impl IntoIterator<Item = usize>) {
+        for i in samples {
+            self.samples[i].mask.fill(false);
+        }
+    }
 }
 
 /// What every token of a batch is worth: one list a sample, one number a response token.
@@ -110,6 +164,11 @@ impl ScoredBatch {
 pub struct Credit {
     /// Advantages.
     pub advantages: Vec<Vec<f32>>,
+    /// What the critic's values should have been; empty without a critic.
+    pub returns: Vec<Vec<f32>>,
+    /// The moving average of rewards after this batch, for [`Memory::reward_average`]; none where
+    /// no part keeps one.
+    pub reward_average: Option<f64>,
 }
 
 /// Which numbers an algorithm reads, so that no pass runs and no model is built for nothing.
@@ -117,10 +176,22 @@ pub struct Credit {
 pub struct Needs {
     /// More than one completion a prompt.
     pub groups: bool,
-    /// Log-probabilities under the policy before the update.
+    /// Log-probabilities under the policy before the update, in the loss. Where a rollout has one
+    /// update these are the current ones and no pass is needed.
     pub old_logp: bool,
+    /// The same on the host, before advantages are known: always a pass.
+    pub old_logp_on_host: bool,
+    /// Log-probabilities under the policy that sampled, in the loss.
+    pub sample_logp: bool,
     /// Log-probabilities under the reference model.
     pub ref_logp: bool,
+    /// Values of a critic.
+    pub values: bool,
+    /// The reward of a greedy completion of every prompt.
+    pub greedy_reward: bool,
+    /// Log-probabilities and entropies of all tokens of an optimiser step under the current
+    /// policy, on the host, before its loss.
+    pub step_scores: bool,
 }
 
 impl Needs {
@@ -129,7 +200,12 @@ impl Needs {
         Self {
             groups: self.groups || other.groups,
             old_logp: self.old_logp || other.old_logp,
+            old_logp_on_host: self.old_logp_on_host || other.old_logp_on_host,
+            sample_logp: self.sample_logp || other.sample_logp,
             ref_logp: self.ref_logp || other.ref_logp,
+            values: self.values || other.values,
+            greedy_reward: self.greedy_reward || other.greedy_reward,
+            step_scores: self.step_scores || other.step_scores,
         }
     }
 }

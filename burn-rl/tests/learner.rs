@@ -57,7 +57,7 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
     };
     let groups: [Vec<Sample>; 2] = [(0..3).map(sample).collect(), (3..6).map(sample).collect()];
     let scored = ScoredBatch::from_groups(groups);
-    let credit = recipe.advantage.estimate(&scored);
+    let credit = recipe.credit(&scored);
     TrainBatch {
         rows,
         scored,

@@ -1,7 +1,10 @@
 //! Every token is worth the same: demonstrations.
 
 use super::AdvantageEstimator;
-use crate::types::{Credit, Needs, ScoredBatch};
+use crate::{
+    shape::Rewards,
+    types::{Credit, Needs, ScoredBatch},
+};
 
 /// `A = value`
 #[derive(Debug, Clone, Copy)]
@@ -12,7 +15,7 @@ impl AdvantageEstimator for Constant {
         Needs::default()
     }
 
-    fn estimate(&self, batch: &ScoredBatch) -> Credit {
+    fn estimate(&self, batch: &ScoredBatch, _: &Rewards) -> Credit {
         Credit::per_sample(batch, std::iter::repeat(self.0))
     }
 }

@@ -1,7 +1,10 @@
 //! The reward relative to the other completions of the same prompt.
 
 use super::AdvantageEstimator;
-use crate::types::{Credit, Needs, ScoredBatch};
+use crate::{
+    shape::Rewards,
+    types::{Credit, Needs, ScoredBatch},
+};
 use serde::{Deserialize, Serialize};
 
 /// What the difference to the mean is divided by.
@@ -36,13 +39,10 @@ impl AdvantageEstimator for GroupNorm {
         }
     }
 
-    fn estimate(&self, batch: &ScoredBatch) -> Credit {
+    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Credit {
         let mut values = Vec::with_capacity(batch.samples.len());
         for group in &batch.groups {
-            let rewards: Vec<f64> = batch.samples[group.clone()]
-                .iter()
-                .map(|s| s.reward)
-                .collect();
+            let rewards = &rewards.outcomes[group.clone()];
             let n = rewards.len() as f64;
             let mean = rewards.iter().sum::<f64>() / n;
             let squares: f64 = rewards.iter().map(|r| (r - mean).powi(2)).sum();
@@ -72,7 +72,7 @@ mod tests {
             scale,
             epsilon: 0.0,
         }
-        .estimate(&batch);
+        .estimate(&batch, &Rewards::new(&batch));
         assert!(
             credit
                 .advantages
@@ -104,7 +104,7 @@ mod tests {
             scale: Scale::GroupStd,
             epsilon: 1e-6,
         }
-        .estimate(&batch);
+        .estimate(&batch, &Rewards::new(&batch));
         assert!(credit.advantages.iter().all(|a| a[0].abs() < 1e-9));
     }
 }

@@ -6,24 +6,28 @@ mod group_norm;
 pub use constant::Constant;
 pub use group_norm::{GroupNorm, Scale};
 
-use crate::types::{Credit, Needs, ScoredBatch};
+use crate::{
+    shape::Rewards,
+    types::{Credit, Needs, ScoredBatch},
+};
 
 /// Turns the rewards of a batch into advantages.
 pub trait AdvantageEstimator: Send + Sync {
     /// What the estimator reads beside rewards.
     fn needs(&self) -> Needs;
 
-    /// One advantage a response token, computed in f64.
-    fn estimate(&self, batch: &ScoredBatch) -> Credit;
+    /// One advantage a response token, computed in f64 from shaped rewards.
+    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Credit;
 }
 
 impl Credit {
     /// The same value for every token of a sample.
-    fn per_sample(batch: &ScoredBatch, values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn per_sample(batch: &ScoredBatch, values: impl IntoIterator<Item = f64>) -> Self {
         let spread =
             |(sample, value): (&crate::types::Sample, f64)| vec![value as f32; sample.len()];
         Self {
             advantages: batch.samples.iter().zip(values).map(spread).collect(),
+            ..Self::default()
         }
     }
 }

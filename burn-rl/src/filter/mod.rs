@@ -4,19 +4,37 @@ mod zero_variance;
 
 pub use zero_variance::{ZeroVariance, is_zero_variance};
 
-use crate::types::Group;
+use crate::{error::RlError, recipe::RunFacts, types::Sample};
 
 /// What becomes of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is learned from.
     Keep,
     /// It is left out; the reason is what `filter/dropped/<reason>` counts.
     Drop(&'static str),
+    /// The completions at these places take no part in the loss, but are still compared with the
+    /// others; the reason is what `filter/masked/<reason>` counts.
+    Mask(&'static str, Vec<usize>),
+}
+
+impl Verdict {
+    /// Whether the group, or some of it, is learned from.
+    pub fn keeps(&self) -> bool {
+        !matches!(self, Self::Drop(_))
+    }
 }
 
 /// Judges groups of rewarded completions.
 pub trait Filter: Send + Sync {
-    /// Keep or drop, and why.
-    fn judge(&self, group: &Group) -> Verdict;
+    /// Refuses a run in which the filter makes no sense.
+    ///
+    /// # Errors
+    /// The option, what was found and what was expected.
+    fn check(&self, _run: &RunFacts) -> Result<(), RlError> {
+        Ok(())
+    }
+
+    /// Keep, mask or drop, and why. `group` has all completions of one prompt.
+    fn judge(&self, group: &[Sample]) -> Verdict;
 }

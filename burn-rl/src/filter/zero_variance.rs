@@ -1,7 +1,7 @@
 //! Groups that teach nothing.
 
 use super::{Filter, Verdict};
-use crate::types::Group;
+use crate::types::Sample;
 
 /// Drops groups whose completions all have the same reward: their advantages are zero, and all
 /// they do is make the mean over tokens smaller.
@@ -9,7 +9,7 @@ use crate::types::Group;
 pub struct ZeroVariance;
 
 impl Filter for ZeroVariance {
-    fn judge(&self, group: &Group) -> Verdict {
+    fn judge(&self, group: &[Sample]) -> Verdict {
         if is_zero_variance(group) {
             Verdict::Drop("zero_variance")
         } else {
@@ -19,9 +19,8 @@ impl Filter for ZeroVariance {
 }
 
 /// Whether all completions have the same reward.
-pub fn is_zero_variance(group: &Group) -> bool {
+pub fn is_zero_variance(group: &[Sample]) -> bool {
     group
-        .rollouts
         .windows(2)
-        .all(|pair| pair[0].reward.value == pair[1].reward.value)
+        .all(|pair| pair[0].reward == pair[1].reward)
 }

@@ -1,8 +1,8 @@
 //! Rows of tokens beside what an algorithm knows of them.
 
-use crate::types::{Credit, Group, Rollout, Sample, ScoredBatch};
+use crate::types::{Credit, Group, Rollout, ScoredBatch};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use burn_vlm::{EncodedPrompt, Row, Vlm, VlmInput, generate::FinishReason, tape::Targets};
+use burn_vlm::{EncodedPrompt, Row, Vlm, VlmInput, tape::Targets};
 use std::sync::Arc;
 
 /// A prompt and one response to it.
@@ -27,27 +27,16 @@ pub struct TrainBatch {
 
 impl TrainBatch {
     /// The rows and scores of rewarded groups; nothing is worth anything yet.
-    pub fn new(groups: &[Group]) -> Self {
+    pub fn new<'a>(groups: impl Iterator<Item = &'a Group> + Clone) -> Self {
         let row = |group: &Group, rollout: &Rollout| TrainRow {
             prompt: group.prompt.encoded.clone(),
             response: rollout.tokens.clone(),
         };
         let rows = groups
-            .iter()
+            .clone()
             .flat_map(|g| g.rollouts.iter().map(move |r| row(g, r)))
             .collect();
-        let sample = |rollout: &Rollout| Sample {
-            reward: rollout.reward.value,
-            truncated: rollout.finish == FinishReason::Length,
-            mask: vec![true; rollout.tokens.len()],
-            sample_logp: rollout.sample_logprobs.clone(),
-            ..Sample::default()
-        };
-        let scored = ScoredBatch::from_groups(
-            groups
-                .iter()
-                .map(|g| g.rollouts.iter().map(sample).collect()),
-        );
+        let scored = ScoredBatch::from_groups(groups.map(Group::samples));
         Self {
             rows,
             scored,

@@ -12,6 +12,7 @@ use crate::{
     error::RlError,
     metrics::Metrics,
     recipe::{Recipe, Source},
+    select::StepScores,
     types::Sample,
 };
 use burn::tensor::{Device, Tensor};
@@ -21,10 +22,21 @@ use burn_vlm::{
     tape::{Grads, Tape, Upstream},
 };
 use rayon::prelude::*;
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{collections::HashMap, ops::Range, path::Path, sync::Arc};
 
 /// Log-probabilities are those of the policy itself, at temperature 1.
 const TEMPERATURE: f64 = 1.0;
+
+/// What an optimiser step knows of all its tokens before it looks at any micro-batch.
+#[derive(Debug, Default)]
+struct Plan {
+    /// Weight of every token, by sample.
+    weights: Vec<f64>,
+    /// Tokens that the loss treats in a way of its own, by sample.
+    marks: Option<HashMap<usize, Vec<bool>>>,
+    /// Tokens that have a policy loss, by sample.
+    focus: Option<HashMap<usize, Vec<bool>>>,
+}
 
 /// Updates a model by a [`Recipe`].
 pub struct PolicyGradient {
@@ -61,34 +73,48 @@ impl PolicyGradient {
         }
     }
 
-    /// Log-probabilities of every response token under `model`, by sample.
-    fn logprobs(&self, model: &Vlm, batch: &TrainBatch) -> Vec<Vec<f32>> {
-        let all: Vec<usize> = (0..batch.rows.len()).collect();
+    /// Log-probabilities and entropies of every response token of some samples under `model`.
+    fn scores(&self, model: &Vlm, batch: &TrainBatch, samples: Vec<usize>) -> StepScores {
         let score = |samples: &Vec<usize>| {
             let micro = MicroBatch::new(batch, samples, model, &self.device);
             let recompute = burn_vlm::tape::ActivationRecompute::Block;
             let tape = Tape::record(model, &micro.input, &micro.targets, TEMPERATURE, recompute);
-            let logp = tape.scores().logp;
-            let r = logp.dims()[1];
-            let logp: Vec<f32> = logp.into_data().iter().collect();
-            let row = |(row, i): (usize, &usize)| {
-                (
-                    *i,
-                    logp[row * r..row * r + batch.rows[*i].response.len()].to_vec(),
-                )
+            let scores = tape.scores();
+            let lists = |x: Tensor<2>| {
+                let r = x.dims()[1];
+                let all: Vec<f32> = x.into_data().iter().collect();
+                let list = |(row, i): (usize, &usize)| {
+                    all[row * r..row * r + batch.rows[*i].response.len()].to_vec()
+                };
+                samples.iter().enumerate().map(list).collect::<Vec<_>>()
             };
-            samples.iter().enumerate().map(row).collect::<Vec<_>>()
+            let both = lists(scores.logp.clone())
+                .into_iter()
+                .zip(lists(scores.entropy.clone()));
+            samples.iter().copied().zip(both).collect::<Vec<_>>()
         };
-        let parts = batch.micro_batches(&all, self.train.micro_batch);
-        let mut out = vec![vec![]; batch.rows.len()];
-        for (i, logp) in parts.par_iter().flat_map_iter(score).collect::<Vec<_>>() {
-            out[i] = logp;
+        let parts = batch.micro_batches(&samples, self.train.micro_batch);
+        let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> =
+            parts.par_iter().flat_map_iter(score).collect();
+        let (logp, entropy) = samples
+            .iter()
+            .map(|i| found.remove(i).unwrap_or_default())
+            .unzip();
+        StepScores {
+            samples,
+            logp,
+            entropy,
         }
-        out
     }
 
-    /// Gradients of one micro-batch; `weights` are by sample.
-    fn micro_step(&self, batch: &TrainBatch, samples: &[usize], weights: &[f64]) -> (Grads, Stats) {
+    /// Log-probabilities of every response token under `model`, by sample.
+    fn logprobs(&self, model: &Vlm, batch: &TrainBatch) -> Vec<Vec<f32>> {
+        let all = (0..batch.rows.len()).collect();
+        self.scores(model, batch, all).logp
+    }
+
+    /// Gradients of one micro-batch of an optimiser step.
+    fn micro_step(&self, batch: &TrainBatch, samples: &[usize], step: &Plan) -> (Grads, Stats) {
         let device = &self.device;
         let micro = MicroBatch::new(batch, samples, &self.model, device);
         let recompute = self.train.activation_recompute;
@@ -108,18 +134,25 @@ impl PolicyGradient {
                 device,
             )
         };
+        let flags = |chosen: &HashMap<usize, Vec<bool>>| {
+            let lists = samples
+                .iter()
+                .map(|i| chosen.get(i).map_or(&[][..], Vec::as_slice));
+            padded_mask(lists, shape, device)
+        };
         let mask = samples
             .iter()
             .map(|i| batch.scored.samples[*i].mask.as_slice());
         let spread: Vec<Vec<f32>> = samples
             .iter()
-            .map(|i| vec![weights[*i] as f32; shape[1]])
+            .map(|i| vec![step.weights[*i] as f32; shape[1]])
             .collect();
         let needs = self.recipe.needs();
         let input = TapeInput {
             logp: scores.logp.clone(),
             entropy: scores.entropy.clone(),
             old_logp: (needs.old_logp && self.several_updates()).then(|| lists(|s| &s.old_logp)),
+            sample_logp: needs.sample_logp.then(|| lists(|s| &s.sample_logp)),
             ref_logp: needs.ref_logp.then(|| lists(|s| &s.ref_logp)),
             advantages: padded(
                 samples
@@ -130,6 +163,9 @@ impl PolicyGradient {
             ),
             mask: padded_mask(mask, shape, device),
             weights: padded(spread.iter().map(Vec::as_slice), shape, device),
+            marks: step.marks.as_ref().map(flags),
+            focus: step.focus.as_ref().map(flags),
+            kl_coef: batch.scored.memory.kl_coef,
         };
         let hidden = input.mask.clone().bool_not();
         let mut stats = Stats::default();
@@ -163,6 +199,26 @@ impl PolicyGradient {
         (tape.backward(upstream), stats)
     }
 
+    /// What the tokens of an optimiser step weigh, and which of them are chosen.
+    fn plan(&self, batch: &TrainBatch, groups: &[Range<usize>]) -> Plan {
+        let mut plan = Plan {
+            weights: vec![0.0; batch.rows.len()],
+            ..Plan::default()
+        };
+        for (sample, weight) in self.recipe.weights(&batch.scored, groups) {
+            plan.weights[sample] = weight;
+        }
+        if self.recipe.needs().step_scores {
+            let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
+            let scores = self.scores(&self.model, batch, samples);
+            let selected = self.recipe.select(&batch.scored, &batch.credit, &scores);
+            let by_sample = |lists: Vec<Vec<bool>>| scores.samples.iter().copied().zip(lists);
+            plan.marks = selected.marks.map(|l| by_sample(l).collect());
+            plan.focus = selected.focus.map(|l| by_sample(l).collect());
+        }
+        plan
+    }
+
     /// One optimiser step on some groups.
     fn optimizer_step(
         &mut self,
@@ -171,15 +227,12 @@ impl PolicyGradient {
         lr: f64,
         stats: &mut Stats,
     ) {
-        let mut weights = vec![0.0; batch.rows.len()];
-        for (sample, weight) in self.recipe.reduction.weights(&batch.scored, groups) {
-            weights[sample] = weight;
-        }
+        let plan = self.plan(batch, groups);
         let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
         let parts = batch.micro_batches(&samples, self.train.micro_batch);
         let results: Vec<(Grads, Stats)> = parts
             .par_iter()
-            .map(|part| self.micro_step(batch, part, &weights))
+            .map(|part| self.micro_step(batch, part, &plan))
             .collect();
         let mut grads = Grads::new();
         for (part, found) in results {
@@ -203,7 +256,7 @@ impl PolicyGradient {
 impl Learner for PolicyGradient {
     fn score(&self, batch: &mut TrainBatch) {
         let needs = self.recipe.needs();
-        if needs.old_logp && self.several_updates() {
+        if needs.old_logp_on_host || needs.old_logp && self.several_updates() {
             let old = self.logprobs(&self.model, batch);
             for (sample, logp) in batch.scored.samples.iter_mut().zip(old) {
                 sample.old_logp = logp;

@@ -1,8 +1,8 @@
 //! The loss tape: everything an algorithm differentiates, on `[B, R]` leaves.
 
 use crate::{
-    loss::{LossInput, TokenLoss},
-    recipe::Recipe,
+    loss::{LossInput, TokenLoss, value_loss},
+    recipe::{CriticSpec, Recipe},
 };
 use burn::tensor::{Bool, Tensor};
 
@@ -15,6 +15,8 @@ pub struct TapeInput {
     pub entropy: Tensor<2>,
     /// Log-probability before the update; none means it is the current one.
     pub old_logp: Option<Tensor<2>>,
+    /// Log-probability under the policy that sampled.
+    pub sample_logp: Option<Tensor<2>>,
     /// Log-probability under the reference model.
     pub ref_logp: Option<Tensor<2>>,
     /// Advantages.
@@ -23,6 +25,12 @@ pub struct TapeInput {
     pub mask: Tensor<2, Bool>,
     /// Weight of each token in the loss; see [`crate::reduce`].
     pub weights: Tensor<2>,
+    /// Tokens that the loss treats in a way of its own; see [`Recipe::select`].
+    pub marks: Option<Tensor<2, Bool>>,
+    /// Tokens that have a policy loss; none for all.
+    pub focus: Option<Tensor<2, Bool>>,
+    /// The weight of the KL where a controller has moved it.
+    pub kl_coef: Option<f64>,
 }
 
 /// The loss, and its derivatives by the two numbers that cross from the model.
@@ -49,11 +57,23 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
         logp: logp.clone(),
         entropy: entropy.clone(),
         old_logp: x.old_logp.unwrap_or(x.logp).autodiff(),
+        sample_logp: x.sample_logp.map(Tensor::autodiff),
         ref_logp: x.ref_logp.map(Tensor::autodiff),
         advantages: x.advantages.autodiff(),
         mask: x.mask.autodiff(),
+        marks: x.marks.map(Tensor::autodiff),
+        ratio: recipe.ratio,
+        kl_coef: x.kl_coef,
     };
     let mut total = recipe.loss.token_loss(&input);
+    if let Some(correction) = &recipe.correction {
+        let weights = correction.weights(&input);
+        total.loss = total.loss * weights.clone();
+        total.stats.push(("policy/correction", weights.inner()));
+    }
+    if let Some(focus) = x.focus {
+        total.loss = total.loss.mask_fill(focus.bool_not().autodiff(), 0.0);
+    }
     for regularizer in &recipe.regularizers {
         let TokenLoss { loss, stats } = regularizer.token_loss(&input);
         total.loss = total.loss + loss;
@@ -78,4 +98,38 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
         loss: loss.inner(),
         token_loss: token_loss.inner(),
     }
+}
+
+/// Plain inputs of the critic's loss, `[B, R]` each.
+#[derive(Debug, Clone)]
+pub struct ValueInput {
+    /// Values under the current critic.
+    pub values: Tensor<2>,
+    /// Values before the update.
+    pub old_values: Tensor<2>,
+    /// What the values should have been.
+    pub returns: Tensor<2>,
+    /// True where a token takes part.
+    pub mask: Tensor<2, Bool>,
+    /// Weight of each token in the loss; see [`crate::reduce`].
+    pub weights: Tensor<2>,
+}
+
+/// The critic's loss `[1]` and its derivative by the values `[B, R]`, zero where masked.
+pub fn differentiate_values(critic: &CriticSpec, x: ValueInput) -> (Tensor<1>, Tensor<2>) {
+    let values = x.values.autodiff().require_grad();
+    let masked_out = x.mask.bool_not();
+    let loss = value_loss(
+        values.clone(),
+        x.old_values.autodiff(),
+        x.returns.autodiff(),
+        critic.value_clip,
+    );
+    let loss = loss.mask_fill(masked_out.clone().autodiff(), 0.0) * x.weights.autodiff();
+    let loss = loss.sum();
+    let mut grads = loss.backward();
+    let shape = masked_out.dims();
+    let d_values = values.grad_remove(&mut grads);
+    let d_values = d_values.unwrap_or_else(|| Tensor::zeros(shape, &masked_out.device()));
+    (loss.inner(), d_values.mask_fill(masked_out, 0.0))
 }

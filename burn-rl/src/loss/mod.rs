@@ -2,9 +2,13 @@
 
 mod nll;
 mod ppo_clip;
+mod ratio;
+mod value;
 
 pub use nll::Nll;
 pub use ppo_clip::PpoClip;
+pub use ratio::RatioLevel;
+pub use value::value_loss;
 
 use crate::types::Needs;
 use burn::tensor::{Bool, Tensor};
@@ -18,12 +22,33 @@ pub struct LossInput {
     pub entropy: Tensor<2>,
     /// Log-probability under the policy before the update.
     pub old_logp: Tensor<2>,
+    /// Log-probability under the policy that sampled, if some part needs it.
+    pub sample_logp: Option<Tensor<2>>,
     /// Log-probability under the reference model, if some part needs it.
     pub ref_logp: Option<Tensor<2>>,
     /// Advantages.
     pub advantages: Tensor<2>,
     /// True where a token takes part.
     pub mask: Tensor<2, Bool>,
+    /// True where the recipe's selector has chosen a token, if it has one.
+    pub marks: Option<Tensor<2, Bool>>,
+    /// Over what ratios are taken.
+    pub ratio: RatioLevel,
+    /// The weight of the KL where a controller has moved it.
+    pub kl_coef: Option<f64>,
+}
+
+impl LossInput {
+    /// Sum over the tokens of a response that take part: `[B, R]` to `[B, 1]`.
+    pub fn row_sum(&self, x: Tensor<2>) -> Tensor<2> {
+        x.mask_fill(self.mask.clone().bool_not(), 0.0).sum_dim(1)
+    }
+
+    /// Mean over the tokens of a response that take part, 0 where none does: `[B, R]` to `[B, 1]`.
+    pub fn row_mean(&self, x: Tensor<2>) -> Tensor<2> {
+        let count = self.mask.clone().float().sum_dim(1).clamp_min(1.0);
+        self.row_sum(x) / count
+    }
 }
 
 /// A loss for every token, neither masked nor reduced, and what to log beside it.

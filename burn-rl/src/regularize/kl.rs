@@ -20,6 +20,8 @@ pub enum KlEstimator {
     /// `exp(−d) − 1 + d`: unbiased and never negative; what GRPO uses.
     #[default]
     K3,
+    /// `|d|`: biased; never negative.
+    Abs,
 }
 
 impl KlEstimator {
@@ -30,6 +32,17 @@ impl KlEstimator {
             Self::K1 => d,
             Self::K2 => d.square().mul_scalar(0.5),
             Self::K3 => d.clone().neg().exp() - 1.0 + d,
+            Self::Abs => d.abs(),
+        }
+    }
+
+    /// The estimate for one token, from `d = log p − log p_ref`.
+    pub fn of(self, d: f64) -> f64 {
+        match self {
+            Self::K1 => d,
+            Self::K2 => d * d / 2.0,
+            Self::K3 => (-d).exp_m1() + d,
+            Self::Abs => d.abs(),
         }
     }
 }
@@ -58,7 +71,7 @@ impl Regularizer for Kl {
             .expect("the recipe's needs include the reference");
         let kl = self.estimator.token_kl(x.logp.clone(), reference);
         TokenLoss {
-            loss: kl.clone().mul_scalar(self.beta),
+            loss: kl.clone().mul_scalar(x.kl_coef.unwrap_or(self.beta)),
             stats: vec![("policy/kl_ref", kl.inner())],
         }
     }

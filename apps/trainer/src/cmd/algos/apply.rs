@@ -40,9 +40,9 @@ pub struct Applied {
 pub fn apply(recipe: &Recipe, batch: &BatchFile, device: &Device) -> Result<Applied, InputError> {
     let needs = recipe.needs();
     let scored = batch.scored(needs)?;
-    let credit = recipe.advantage.estimate(&scored);
+    let credit = recipe.credit(&scored);
     let mut weights = vec![vec![]; scored.samples.len()];
-    for (i, weight) in recipe.reduction.weights(&scored, &scored.groups) {
+    for (i, weight) in recipe.weights(&scored, &scored.groups) {
         weights[i] = vec![weight as f32; scored.samples[i].len()];
     }
     let padding = Padding {
@@ -60,10 +60,14 @@ pub fn apply(recipe: &Recipe, batch: &BatchFile, device: &Device) -> Result<Appl
             logp: padding.floats(batch.rollouts().map(|(_, r)| r.logp.as_slice())),
             entropy: padding.floats(entropies),
             old_logp: needs.old_logp.then(|| samples(|s| &s.old_logp)),
+            sample_logp: needs.sample_logp.then(|| samples(|s| &s.sample_logp)),
             ref_logp: needs.ref_logp.then(|| samples(|s| &s.ref_logp)),
             advantages: padding.floats(credit.advantages.iter().map(Vec::as_slice)),
             mask: padding.flags(scored.samples.iter().map(|s| s.mask.as_slice())),
             weights: padding.floats(weights.iter().map(Vec::as_slice)),
+            marks: None,
+            focus: None,
+            kl_coef: None,
         },
     );
     let without_entropy = batch.rollouts().find(|(_, r)| r.entropy.is_none());

@@ -172,6 +172,9 @@ impl BatchFile {
                 sample_logp: rollout.sample_logp.clone().unwrap_or_default(),
                 old_logp: old.cloned().unwrap_or_default(),
                 ref_logp: rollout.ref_logp.clone().unwrap_or_default(),
+                values: rollout.values.clone().unwrap_or_default(),
+                parts: rollout.parts.clone(),
+                ..Sample::default()
             });
         }
         let mut samples = samples.into_iter();

@@ -1,0 +1,24 @@
+//! Tokens that are treated differently from the others of their optimiser step.
+
+use crate::types::{Credit, ScoredBatch};
+
+/// All tokens of an optimiser step under the policy as it is now, on the host.
+///
+/// Selections rank tokens across samples, so they are made once a step and not in the loss, which
+/// sees one micro-batch at a time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepScores {
+    /// Indices of the samples of the step; the lists below are in this order.
+    pub samples: Vec<usize>,
+    /// Log-probabilities of the tokens.
+    pub logp: Vec<Vec<f32>>,
+    /// Entropies at the tokens, in nats.
+    pub entropy: Vec<Vec<f32>>,
+}
+
+/// Chooses tokens of an optimiser step.
+pub trait TokenSelector: Send + Sync {
+    /// One list for each of `scores.samples`, one flag a response token; masked tokens are never
+    /// chosen.
+    fn select(&self, batch: &ScoredBatch, credit: &Credit, scores: &StepScores) -> Vec<Vec<bool>>;
+}
