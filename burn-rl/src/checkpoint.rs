@@ -8,7 +8,7 @@ use crate::{
     learner::Learner,
     run_dir::{RunDir, step_of},
 };
-use burn_vlm::{models::qwen2_5_vl::Processor, weights::ExportDtype};
+use burn_vlm::{Processor, weights::ExportDtype};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},

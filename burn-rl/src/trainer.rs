@@ -23,7 +23,7 @@ use crate::{
     types::{Group, Prompt},
 };
 use burn_rewards::RewardFn;
-use burn_vlm::{generate::Sampling, models::qwen2_5_vl::Processor};
+use burn_vlm::{Processor, generate::Sampling};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},

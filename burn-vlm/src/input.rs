@@ -2,12 +2,8 @@
 
 use crate::{
     image::ImagePatches,
-    models::qwen2_5_vl::{
-        Qwen2_5VlConfig,
-        text::{MRope, Position, positions},
-        vision::VisionPlan,
-    },
-    nn::DecoderContext,
+    models::ModelConfig,
+    nn::{DecoderContext, Position, VisionPlan},
 };
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use std::sync::Arc;
@@ -57,9 +53,9 @@ impl VlmInput {
     /// Builds the batch on `device`.
     ///
     /// # Panics
-    /// If a row has fewer placeholder tokens than its pictures have features, which the processor
-    /// never produces.
-    pub fn new(rows: &[Row<'_>], config: &Qwen2_5VlConfig, device: &Device) -> Self {
+    /// If a row has fewer placeholder tokens than its pictures have features, or pictures for a
+    /// model without a vision tower, which the processor never produces.
+    pub fn new(rows: &[Row<'_>], config: &ModelConfig, device: &Device) -> Self {
         let (b, width) = (
             rows.len(),
             rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0),
@@ -72,8 +68,7 @@ impl VlmInput {
             tokens.extend(std::iter::repeat_n(0_i64, pad));
             tokens.extend(row.tokens.iter().map(|t| i64::from(*t)));
             let grids = row.images.iter().map(|image| image.grid);
-            let merge = config.vision.spatial_merge_size;
-            let (row_places, next) = positions(row.tokens, config.image_token_id, grids, merge);
+            let (row_places, next) = config.positions(row.tokens, grids);
             places.extend(std::iter::repeat_n([0; 3], pad));
             places.extend(row_places);
             next_positions.push(next);
@@ -82,7 +77,7 @@ impl VlmInput {
         Self {
             tokens: Tensor::from_data(TensorData::new(tokens, [b, width]), device),
             ctx: DecoderContext {
-                rope: MRope::new(config).table(&places, b, device),
+                rope: config.text.rope().table(&places, b, device),
                 mask: Some(causal_mask(&lens, width, device)),
             },
             vision: VisionInput::new(rows, width, config, device),
@@ -99,12 +94,7 @@ impl VlmInput {
 }
 
 impl VisionInput {
-    fn new(
-        rows: &[Row<'_>],
-        width: usize,
-        config: &Qwen2_5VlConfig,
-        device: &Device,
-    ) -> Option<Self> {
+    fn new(rows: &[Row<'_>], width: usize, config: &ModelConfig, device: &Device) -> Option<Self> {
         let mut images: Vec<(&Arc<ImagePatches>, usize)> = vec![];
         let mut features = 0;
         let mut feature = vec![0_i64; rows.len() * width];
@@ -112,7 +102,7 @@ impl VisionInput {
         for (r, row) in rows.iter().enumerate() {
             let first = r * width + width - row.tokens.len();
             let mut slots = (0..row.tokens.len())
-                .filter(|t| row.tokens[*t] == config.image_token_id)
+                .filter(|t| Some(row.tokens[*t]) == config.image_token_id)
                 .map(|t| first + t);
             for image in row.images {
                 let known = images.iter().find(|(other, _)| Arc::ptr_eq(other, image));
@@ -133,6 +123,8 @@ impl VisionInput {
         if images.is_empty() {
             return None;
         }
+        let vision = config.vision.as_ref();
+        let vision = vision.expect("a vision tower where there are pictures");
         let patch_len = images[0].0.patch_len();
         let mut values = Vec::with_capacity(images.iter().map(|(i, _)| i.patches.len()).sum());
         for (image, _) in &images {
@@ -143,7 +135,7 @@ impl VisionInput {
         let slots = feature.len();
         Some(Self {
             patches: Tensor::from_data(TensorData::new(values, [n, patch_len]), device),
-            plan: VisionPlan::new(&config.vision, &grids, device),
+            plan: vision.plan(&grids, device),
             feature: Tensor::from_data(TensorData::new(feature, [slots]), device),
             is_image: Tensor::from_data(TensorData::new(is_image, [rows.len(), width, 1]), device),
         })

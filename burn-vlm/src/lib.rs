@@ -2,9 +2,9 @@
 //! numbers that transformers gives, generate in batches, and take gradients block by block.
 //!
 //! The parts, in the order a picture and a question walk through them:
-//! [`image`] and [`text`] make an [`EncodedPrompt`] (through a family's
-//! [`Processor`](models::qwen2_5_vl::Processor)), [`VlmInput`] pads prompts to a batch, [`Vlm`]
-//! runs it, [`generate`] samples from it, and [`tape`] differentiates it.
+//! [`image`] and [`text`] make an [`EncodedPrompt`] (through a
+//! [`Processor`]), [`VlmInput`] pads prompts to a batch, [`Vlm`] runs it, [`generate`] samples from
+//! it, and [`tape`] differentiates it. [`models`] holds what is a family's own.
 //!
 //! Nothing here knows of rewards or of training.
 #![warn(missing_docs)]
@@ -16,6 +16,7 @@ pub mod input;
 pub mod model;
 pub mod models;
 pub mod nn;
+pub mod processor;
 pub mod tape;
 pub mod text;
 pub mod value_head;
@@ -24,5 +25,7 @@ pub mod weights;
 pub use error::VlmError;
 pub use input::{Row, VlmInput};
 pub use model::Vlm;
+pub use models::ModelConfig;
+pub use processor::Processor;
 pub use text::EncodedPrompt;
 pub use value_head::{ValueHead, ValueInit};

@@ -1,10 +1,10 @@
-//! A vision-language model as every other part of the workspace sees it.
+//! A model as every other part of the workspace sees it.
 
 use crate::{
     error::VlmError,
     input::{VisionInput, VlmInput},
-    models::qwen2_5_vl::{Qwen2_5VlConfig, VisionTower, keys::key_map, text::MRope},
-    nn::{DecoderContext, KvCache, Linear, TextDecoder},
+    models::{ModelConfig, Vision},
+    nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
     value_head::{VALUE_HEAD_FILE, ValueHead},
     weights::{self, ExportDtype, KeyMap, WeightFiles},
 };
@@ -17,14 +17,14 @@ use std::{path::Path, sync::Arc};
 /// Largest shard that [`Vlm::save`] writes, in bytes, as transformers does.
 const MAX_SHARD_BYTES: usize = 5_000_000_000;
 
-/// Vision tower, text decoder and head.
+/// Vision tower, text decoder and head: one type for every family.
 ///
 /// Parameters live on a plain device; a tape makes autodiff copies of the part it differentiates,
 /// so that generation never records anything.
 #[derive(Module, Debug)]
 pub struct Vlm {
-    /// The vision tower.
-    pub visual: VisionTower,
+    /// The vision tower, unless the model only reads text.
+    pub visual: Option<Vision>,
     /// The text decoder.
     pub model: TextDecoder,
     /// The head, unless it is the embedding table.
@@ -32,15 +32,15 @@ pub struct Vlm {
     /// The critic's head, where there is one.
     pub value_head: Option<ValueHead>,
     #[module(skip)]
-    config: Arc<Qwen2_5VlConfig>,
+    config: Arc<ModelConfig>,
 }
 
 impl Vlm {
     /// A model whose parameters are neither loaded nor drawn yet.
-    pub fn new(config: Qwen2_5VlConfig, device: &Device) -> Self {
+    pub fn new(config: ModelConfig, device: &Device) -> Self {
         let (d, v) = (config.text.hidden_size, config.text.vocab_size);
         Self {
-            visual: VisionTower::new(&config.vision, device),
+            visual: config.vision.as_ref().map(|vision| vision.init(device)),
             model: config.text.init(device),
             lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
             value_head: None,
@@ -50,7 +50,7 @@ impl Vlm {
 
     /// A model with freshly drawn weights: normal, with the configuration's `initializer_range` as
     /// standard deviation.
-    pub fn random(config: Qwen2_5VlConfig, seed: u64, device: &Device) -> Self {
+    pub fn random(config: ModelConfig, seed: u64, device: &Device) -> Self {
         let std = config.initializer_range;
         weights::initialise(Self::new(config, device), std, seed, device)
     }
@@ -62,9 +62,9 @@ impl Vlm {
     /// A configuration that is missing, malformed or not supported; weights that are missing,
     /// truncated or do not fit.
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, VlmError> {
-        let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+        let config = ModelConfig::from_file(&dir.join("config.json"))?;
         let files = WeightFiles::open(dir)?;
-        let keys = key_map(&config);
+        let keys = config.keys();
         let mut model = weights::load(Self::new(config, device), &files, &keys, device)?;
         if dir.join(VALUE_HEAD_FILE).exists() {
             model.value_head = ValueHead::from_dir(dir, model.width(), device)?;
@@ -82,9 +82,9 @@ impl Vlm {
         fresh: impl FnOnce(usize) -> ValueHead,
         device: &Device,
     ) -> Result<Self, VlmError> {
-        let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+        let config = ModelConfig::from_file(&dir.join("config.json"))?;
         let files = WeightFiles::open(dir)?;
-        let mut keys = key_map(&config);
+        let mut keys = config.keys();
         keys.ignored.push("lm_head.weight".into());
         keys.ignored.extend(ValueHead::file_names());
         let mut body = Self::new(config, device);
@@ -117,13 +117,13 @@ impl Vlm {
     }
 
     /// The configuration.
-    pub fn config(&self) -> &Qwen2_5VlConfig {
+    pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
     /// Names of the checkpoint's tensors.
     pub fn keys(&self) -> KeyMap {
-        key_map(&self.config)
+        self.config.keys()
     }
 
     /// D, the width of a hidden state.
@@ -147,12 +147,13 @@ impl Vlm {
         }
     }
 
-    /// Image features of a batch, in the order of its pictures.
+    /// Image features of a batch, in the order of its pictures; none without pictures.
     ///
     /// # Shapes
     /// - output: `[N / merge², D]`
-    pub fn image_features(&self, vision: &VisionInput) -> Tensor<2> {
-        self.visual.forward(vision.patches.clone(), &vision.plan)
+    pub fn image_features(&self, input: &VlmInput) -> Option<Tensor<2>> {
+        let (tower, vision) = self.visual.as_ref().zip(input.vision.as_ref())?;
+        Some(tower.forward(vision.patches.clone(), &vision.plan))
     }
 
     /// Embedded tokens, image features in their places.
@@ -173,10 +174,7 @@ impl Vlm {
     /// # Shapes
     /// - output: `[B, T, D]`, after the final norm
     pub fn hidden(&self, input: &VlmInput) -> Tensor<3> {
-        let features = input
-            .vision
-            .as_ref()
-            .map(|vision| self.image_features(vision));
+        let features = self.image_features(input);
         let mut x = self.embed(input, features);
         for layer in &self.model.layers {
             x = layer.forward(x, &input.ctx, None);
@@ -200,10 +198,7 @@ impl Vlm {
     /// # Shapes
     /// - output: `[B, D]`, the hidden state of each last token
     pub fn prefill(&self, input: &VlmInput, cache: &mut KvCache) -> Tensor<2> {
-        let features = input
-            .vision
-            .as_ref()
-            .map(|vision| self.image_features(vision));
+        let features = self.image_features(input);
         let x = self
             .model
             .forward(self.embed(input, features), &input.ctx, cache);
@@ -226,8 +221,8 @@ impl Vlm {
     }
 
     /// The rotary embedding of text positions.
-    pub fn rope(&self) -> MRope {
-        MRope::new(&self.config)
+    pub fn rope(&self) -> Rope {
+        self.config.text.rope()
     }
 
     fn last_hidden(&self, x: Tensor<3>) -> Tensor<2> {

@@ -145,7 +145,7 @@ fn a_stop_token_ends_its_own_sequence_only() {
 #[test]
 fn an_image_token_in_a_response_is_text() {
     let (model, case) = setup();
-    let image = model.config().image_token_id;
+    let image = model.config().image_token_id.unwrap();
     let mut tokens = case.tokens[0].clone();
     tokens.extend([image, image, 7]);
     let row = burn_vlm::Row {

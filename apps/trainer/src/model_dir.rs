@@ -3,11 +3,7 @@
 use crate::input_error::InputError;
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_vlm::{
-    Vlm,
-    models::qwen2_5_vl::{Processor, Qwen2_5VlConfig, processor::IMAGE_TOKEN},
-    text::stop_token_ids,
-};
+use burn_vlm::{ModelConfig, Processor, Vlm, text::stop_token_ids};
 use std::{path::Path, sync::Arc};
 
 /// What a Hugging Face model directory holds.
@@ -29,7 +25,7 @@ impl ModelDir {
         require_config(dir)?;
         let processor = Processor::from_dir(dir)?;
         let stop = stop_token_ids(dir, processor.tokenizer())?;
-        let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+        let config = ModelConfig::from_file(&dir.join("config.json"))?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         let model = Vlm::from_dir(dir, device)?;
@@ -64,56 +60,12 @@ pub fn require_config(dir: &Path) -> Result<(), InputError> {
 ///
 /// # Errors
 /// What differs, with both values.
-pub fn check_fit(
-    config: &Qwen2_5VlConfig,
-    processor: &Processor,
-    stop: &[u32],
-) -> Result<(), String> {
-    let (tokens, rows) = (processor.tokenizer().vocab_size(), config.text.vocab_size);
-    if tokens > rows {
-        return Err(format!(
-            "the tokenizer has {tokens} tokens, expected at most vocab_size, which is {rows}"
-        ));
-    }
-    if let Some(id) = stop.iter().find(|id| **id as usize >= rows) {
-        return Err(format!(
+pub fn check_fit(config: &ModelConfig, processor: &Processor, stop: &[u32]) -> Result<(), String> {
+    processor.check_fit(config)?;
+    let rows = config.text.vocab_size;
+    match stop.iter().find(|id| **id as usize >= rows) {
+        Some(id) => Err(format!(
             "eos_token_id is {id}, expected less than vocab_size, which is {rows}"
-        ));
-    }
-    let layout = processor.image_config().layout;
-    let vision = &config.vision;
-    let pairs = [
-        (
-            "the id of",
-            IMAGE_TOKEN,
-            processor.image_token_id() as usize,
-            config.image_token_id as usize,
-        ),
-        (
-            "the processor's",
-            "patch_size",
-            layout.patch_size,
-            vision.patch_size,
-        ),
-        (
-            "the processor's",
-            "merge_size",
-            layout.merge_size,
-            vision.spatial_merge_size,
-        ),
-        (
-            "the processor's",
-            "temporal_patch_size",
-            layout.temporal_patch_size,
-            vision.temporal_patch_size,
-        ),
-    ];
-    match pairs
-        .iter()
-        .find(|(_, _, found, expected)| found != expected)
-    {
-        Some((whose, name, found, expected)) => Err(format!(
-            "{whose} {name} is {found}, expected {expected} as in config.json"
         )),
         None => Ok(()),
     }

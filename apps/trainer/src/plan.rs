@@ -1,7 +1,7 @@
 //! What a run will take, before it takes it.
 
 use burn_rl::config::{ModelInit, RunConfig};
-use burn_vlm::{Vlm, models::qwen2_5_vl::Qwen2_5VlConfig, weights::shapes};
+use burn_vlm::{ModelConfig, Vlm, weights::shapes};
 use std::path::Path;
 
 /// Bytes of an f32.
@@ -31,7 +31,7 @@ impl Plan {
     ///
     /// # Errors
     /// A model configuration that is missing or not supported.
-    pub fn new(config: &RunConfig, model_config: Qwen2_5VlConfig) -> Self {
+    pub fn new(config: &RunConfig, model_config: ModelConfig) -> Self {
         let text = model_config.text.clone();
         let skeleton = Vlm::new(model_config, &burn::tensor::Device::default());
         let parameters: usize = shapes(&skeleton).iter().map(|p| p.len()).sum();
@@ -102,13 +102,13 @@ impl Plan {
 ///
 /// # Errors
 /// A file that is missing, malformed or not supported.
-pub fn model_config(config: &RunConfig) -> Result<Qwen2_5VlConfig, burn_vlm::VlmError> {
+pub fn model_config(config: &RunConfig) -> Result<ModelConfig, burn_vlm::VlmError> {
     let path = Path::new(&config.model.path).join("config.json");
     if config.model.path == crate::setup::BUILTIN_MODEL {
         let asset = crate::demo::model::assets()
             .iter()
             .find(|(name, _)| *name == "config.json");
-        return Qwen2_5VlConfig::from_slice(asset.map_or(&[][..], |(_, bytes)| bytes), &path);
+        return ModelConfig::from_slice(asset.map_or(&[][..], |(_, bytes)| bytes), &path);
     }
-    Qwen2_5VlConfig::from_file(&path)
+    ModelConfig::from_file(&path)
 }

@@ -22,11 +22,7 @@ use burn_rl::{
     run_dir::RunDir,
     trainer::Trainer,
 };
-use burn_vlm::{
-    Vlm,
-    models::qwen2_5_vl::{Processor, Qwen2_5VlConfig},
-    text::stop_token_ids,
-};
+use burn_vlm::{ModelConfig, Processor, Vlm, text::stop_token_ids};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -109,7 +105,7 @@ pub fn build(
     config.check()?;
     let model_dir = PathBuf::from(&config.model.path);
     require_config(&model_dir)?;
-    let sizes = Qwen2_5VlConfig::from_file(&model_dir.join("config.json"))?;
+    let sizes = ModelConfig::from_file(&model_dir.join("config.json"))?;
     let processor = Arc::new(Processor::from_dir(&model_dir)?);
     let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;
     check_fit(&sizes, &processor, &stop_ids)

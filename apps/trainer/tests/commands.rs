@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
 
 use burn::tensor::Device;
-use burn_vlm::{Vlm, models::qwen2_5_vl::Qwen2_5VlConfig, weights::ExportDtype};
+use burn_vlm::{ModelConfig, Vlm, weights::ExportDtype};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -42,7 +42,7 @@ impl World {
         for (name, bytes) in assets() {
             fs::write(model.join(name), bytes).unwrap();
         }
-        let config = Qwen2_5VlConfig::from_file(&model.join("config.json")).unwrap();
+        let config = ModelConfig::from_file(&model.join("config.json")).unwrap();
         Vlm::random(config, 1, &Device::flex())
             .save(&model, ExportDtype::F32)
             .unwrap();

@@ -7,12 +7,7 @@ use crate::{
     types::Prompt,
 };
 use burn::data::dataset::Dataset;
-use burn_vlm::{
-    generate::rng::hash_text,
-    image::{Alpha, load},
-    models::qwen2_5_vl::Processor,
-    text::Message,
-};
+use burn_vlm::{Processor, generate::rng::hash_text, image::load, text::Message};
 use rayon::prelude::*;
 use std::{path::Path, sync::Arc};
 
@@ -42,7 +37,7 @@ impl Encoder {
         let images = row
             .images
             .iter()
-            .map(|path| load(path, Alpha::OverWhite))
+            .map(|path| load(path, self.processor.alpha()))
             .collect::<Result<Vec<_>, _>>()?;
         let encoded = self.processor.encode(&messages, &images, true)?;
         let (found, limit) = (encoded.tokens.len(), self.max_prompt_tokens);

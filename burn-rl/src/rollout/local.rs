@@ -7,9 +7,8 @@ use crate::{
 };
 use burn_rewards::Reward;
 use burn_vlm::{
-    Vlm,
+    Processor, Vlm,
     generate::{Completion, Generator, Request, SampleKey, Sampling},
-    models::qwen2_5_vl::Processor,
 };
 use std::sync::Arc;
 

@@ -98,11 +98,16 @@ impl Generator<'_> {
                 "max_batch is 0, expected at least 1".into(),
             ));
         }
-        let limit = self.model.config().max_position_embeddings;
+        let limit = self.model.config().max_positions();
         for request in requests {
             let len = request.prompt.tokens.len();
             if len == 0 {
                 return Err(VlmError::Request("a prompt is empty".into()));
+            }
+            if !request.prompt.images.is_empty() && self.model.visual.is_none() {
+                return Err(VlmError::Request(
+                    "a prompt shows pictures, but the model has no vision tower".into(),
+                ));
             }
             if len + self.sampling.max_new_tokens > limit {
                 return Err(VlmError::Request(format!(

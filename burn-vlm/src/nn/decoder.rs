@@ -1,7 +1,7 @@
-//! The text decoder shared by the Qwen families: pre-norm blocks of grouped attention and SwiGLU.
+//! The text decoder that all families share: pre-norm blocks of grouped attention and SwiGLU.
 
 use super::{
-    KvCache, Linear, RmsNorm, RopeTable, SwiGlu,
+    KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, SwiGlu,
     attention::{grouped_attention, merge_heads, split_heads},
     cache::LayerCache,
     lazy_param,
@@ -32,8 +32,14 @@ pub struct DecoderConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
+    /// What is done to positions beyond that.
+    pub rope_scaling: RopeScaling,
     /// Whether the query, key and value projections have a bias.
     pub qkv_bias: bool,
+    /// Whether the output projection of attention has a bias.
+    pub o_bias: bool,
+    /// Whether the feed-forward layers have biases.
+    pub mlp_bias: bool,
 }
 
 /// What every block of one forward pass shares.
@@ -110,6 +116,11 @@ impl DecoderConfig {
         }
     }
 
+    /// The rotary embedding of its heads.
+    pub fn rope(&self) -> Rope {
+        Rope::new(self.head_dim, self.rope_theta, &self.rope_scaling)
+    }
+
     fn layer(&self, device: &Device) -> DecoderLayer {
         let (d, q, kv) = (
             self.hidden_size,
@@ -123,12 +134,12 @@ impl DecoderConfig {
                 q_proj: Linear::new(d, q, self.qkv_bias, device),
                 k_proj: Linear::new(d, kv, self.qkv_bias, device),
                 v_proj: Linear::new(d, kv, self.qkv_bias, device),
-                o_proj: Linear::new(q, d, false, device),
+                o_proj: Linear::new(q, d, self.o_bias, device),
                 heads: self.num_attention_heads,
                 kv_heads: self.num_key_value_heads,
             },
             post_attention_layernorm: norm(),
-            mlp: SwiGlu::new(d, self.intermediate_size, false, device),
+            mlp: SwiGlu::new(d, self.intermediate_size, self.mlp_bias, device),
         }
     }
 }

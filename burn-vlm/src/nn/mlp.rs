@@ -1,9 +1,12 @@
-//! The gated feed-forward layer.
+//! Feed-forward layers.
 
 use super::Linear;
 use burn::{
     module::Module,
-    tensor::{Device, Tensor, activation::silu},
+    tensor::{
+        Device, Tensor,
+        activation::{gelu, sigmoid, silu},
+    },
 };
 
 /// SwiGLU: `down(silu(gate(x)) · up(x))` ([arXiv:2002.05202](https://arxiv.org/abs/2002.05202)).
@@ -15,6 +18,44 @@ pub struct SwiGlu {
     pub up_proj: Linear,
     /// `[I] → [D]`
     pub down_proj: Linear,
+}
+
+/// `fc2(act(fc1(x)))`
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// `[D] → [I]`
+    pub fc1: Linear,
+    /// `[I] → [D]`
+    pub fc2: Linear,
+    #[module(skip)]
+    act: Activation,
+}
+
+/// Activation of an [`Mlp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x · Φ(x)`
+    Gelu,
+    /// `x · σ(1.702 x)` ([arXiv:1606.08415](https://arxiv.org/abs/1606.08415))
+    QuickGelu,
+}
+
+/// Which feed-forward layer a block has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// [`SwiGlu`], with biases.
+    SwiGlu,
+    /// [`Mlp`]
+    Mlp(Activation),
+}
+
+/// Either feed-forward layer.
+#[derive(Module, Debug)]
+pub enum FeedForward {
+    /// Gated.
+    SwiGlu(SwiGlu),
+    /// Plain.
+    Mlp(Mlp),
 }
 
 impl SwiGlu {
@@ -32,5 +73,62 @@ impl SwiGlu {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let gate = silu(self.gate_proj.forward(x.clone()));
         self.down_proj.forward(gate * self.up_proj.forward(x))
+    }
+}
+
+impl Mlp {
+    /// A layer from `d` over `inner` to `out` values, with biases, not yet loaded.
+    pub fn new([d, inner, out]: [usize; 3], act: Activation, device: &Device) -> Self {
+        Self {
+            fc1: Linear::new(d, inner, true, device),
+            fc2: Linear::new(inner, out, true, device),
+            act,
+        }
+    }
+
+    /// # Shapes
+    /// - input: `[..., d]`
+    /// - output: `[..., out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.fc2.forward(self.act.apply(self.fc1.forward(x)))
+    }
+}
+
+impl Activation {
+    /// The activation that `hidden_act` names, if it is one of these.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "gelu" => Some(Self::Gelu),
+            "quick_gelu" => Some(Self::QuickGelu),
+            _ => None,
+        }
+    }
+
+    /// # Shapes
+    /// - input and output: any
+    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Gelu => gelu(x),
+            Self::QuickGelu => x.clone() * sigmoid(x.mul_scalar(1.702)),
+        }
+    }
+}
+
+impl FeedForward {
+    /// A layer with `inner` hidden units, not yet loaded.
+    pub fn new(kind: FeedForwardKind, d: usize, inner: usize, device: &Device) -> Self {
+        match kind {
+            FeedForwardKind::SwiGlu => Self::SwiGlu(SwiGlu::new(d, inner, true, device)),
+            FeedForwardKind::Mlp(act) => Self::Mlp(Mlp::new([d, inner, d], act, device)),
+        }
+    }
+
+    /// # Shapes
+    /// - input and output: `[..., D]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::SwiGlu(layer) => layer.forward(x),
+            Self::Mlp(layer) => layer.forward(x),
+        }
     }
 }

@@ -11,13 +11,15 @@ pub mod linear;
 pub mod mlp;
 pub mod norm;
 pub mod rope;
+pub mod vision;
 
 pub use cache::KvCache;
 pub use decoder::{DecoderConfig, DecoderContext, DecoderLayer, TextDecoder};
 pub use linear::Linear;
 pub use mlp::SwiGlu;
 pub use norm::RmsNorm;
-pub use rope::RopeTable;
+pub use rope::{Position, Rope, RopeScaling, RopeTable};
+pub use vision::{VisionBlock, VisionPlan};
 
 use burn::{
     module::{Param, ParamId},

@@ -2,6 +2,46 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+/// A position in time, height and width; text has the same number three times.
+pub type Position = [u32; 3];
+
+/// How rotary angles depend on positions, beyond `position · theta^(−2k/dim)`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// Nothing more.
+    None,
+    /// M-RoPE ([arXiv:2409.12191](https://arxiv.org/abs/2409.12191)): how many frequencies, first
+    /// to last, follow time, height and width.
+    MRope([usize; 3]),
+    /// Dynamic NTK: for a row of L positions, L greater than `max_positions`, the base becomes
+    /// `theta · (factor · L / max_positions − (factor − 1))^(dim / (dim − 2))`.
+    ///
+    /// L is the row's own, so that a row does not depend on its batch. While decoding, L grows with
+    /// every token and keys that are cached keep the rotation they were given, as in transformers.
+    Dynamic {
+        /// Grows the base.
+        factor: f64,
+        /// Positions the model was trained on.
+        max_positions: usize,
+    },
+    /// Positions are divided by `factor`.
+    Linear {
+        /// Divides positions.
+        factor: f64,
+    },
+}
+
+/// Turns positions into rotations.
+#[derive(Debug, Clone)]
+pub struct Rope {
+    dim: usize,
+    theta: f64,
+    scaling: RopeScaling,
+    frequencies: Vec<f32>,
+    /// Which of the three coordinates each frequency follows.
+    axis: Vec<usize>,
+}
+
 /// Cosines and sines of every position, ready to rotate queries and keys.
 #[derive(Debug, Clone)]
 pub struct RopeTable {
@@ -16,6 +56,66 @@ pub fn inverse_frequencies(dim: usize, theta: f64) -> Vec<f32> {
     (0..dim / 2)
         .map(|k| 1.0 / (theta as f32).powf((2 * k) as f32 / dim as f32))
         .collect()
+}
+
+impl Rope {
+    /// The rotary embedding of heads `dim` wide.
+    pub fn new(dim: usize, theta: f64, scaling: &RopeScaling) -> Self {
+        let mut frequencies = inverse_frequencies(dim, theta);
+        let mut axis = vec![0; dim / 2];
+        match scaling {
+            RopeScaling::MRope(sections) => {
+                let sections = sections.iter().enumerate();
+                axis = sections
+                    .flat_map(|(axis, n)| std::iter::repeat_n(axis, *n))
+                    .collect();
+            }
+            RopeScaling::Linear { factor } => {
+                frequencies.iter_mut().for_each(|f| *f /= *factor as f32);
+            }
+            RopeScaling::None | RopeScaling::Dynamic { .. } => {}
+        }
+        Self {
+            dim,
+            theta,
+            scaling: scaling.clone(),
+            frequencies,
+            axis,
+        }
+    }
+
+    /// The rotation table of `batch` rows of equal length.
+    pub fn table(&self, positions: &[Position], batch: usize, device: &Device) -> RopeTable {
+        let half = self.frequencies.len();
+        let len = positions.len() / batch.max(1);
+        let mut angles = Vec::with_capacity(positions.len() * half);
+        for row in positions.chunks_exact(len.max(1)) {
+            let grown = self.grown(row);
+            let frequencies = grown.as_ref().unwrap_or(&self.frequencies);
+            for position in row {
+                let angle = |(f, axis): (&f32, &usize)| position[*axis] as f32 * f;
+                angles.extend(frequencies.iter().zip(&self.axis).map(angle));
+            }
+        }
+        RopeTable::from_angles(&angles, [batch, len, half], device)
+    }
+
+    /// The frequencies of a row that is longer than dynamic NTK leaves alone.
+    fn grown(&self, row: &[Position]) -> Option<Vec<f32>> {
+        let RopeScaling::Dynamic {
+            factor,
+            max_positions,
+        } = self.scaling
+        else {
+            return None;
+        };
+        let len = row.iter().map(|position| position[0] as usize + 1).max()?;
+        (len > max_positions).then(|| {
+            let dim = self.dim as f64;
+            let stretch = factor * len as f64 / max_positions as f64 - (factor - 1.0);
+            inverse_frequencies(self.dim, self.theta * stretch.powf(dim / (dim - 2.0)))
+        })
+    }
 }
 
 impl RopeTable {
@@ -64,6 +164,12 @@ impl RopeTable {
 mod tests {
     use super::*;
 
+    fn cosines(scaling: &RopeScaling, len: u32) -> Vec<f32> {
+        let positions: Vec<Position> = (0..len).map(|p| [p, 2 * p, 3 * p]).collect();
+        let table = Rope::new(8, 10_000.0, scaling).table(&positions, 1, &Device::flex());
+        table.cos.into_data().iter().collect()
+    }
+
     #[test]
     fn a_quarter_turn_swaps_the_halves() {
         let device = Device::flex();
@@ -74,5 +180,35 @@ mod tests {
             (y[0] + 5.0).abs() < 1e-6 && (y[1] - 3.0).abs() < 1e-6,
             "{y:?}"
         );
+    }
+
+    #[test]
+    fn each_frequency_follows_its_coordinate() {
+        let got = cosines(&RopeScaling::MRope([1, 1, 2]), 3);
+        // Position 2 is [2, 4, 6]; frequencies are 1, 0.1, 0.01 and 0.001.
+        let expected = [2.0_f32, 0.4, 0.06, 0.006].map(f32::cos);
+        for (a, b) in got[16..20].iter().zip(expected) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_dynamic_base_grows_only_beyond_the_trained_positions() {
+        let dynamic = RopeScaling::Dynamic {
+            factor: 2.0,
+            max_positions: 4,
+        };
+        assert_eq!(cosines(&dynamic, 4), cosines(&RopeScaling::None, 4));
+        // 6 positions: 2 · 6 / 4 − 1 = 2, and the base grows by 2^(8/6).
+        let base = 10_000.0_f64 * 2.0_f64.powf(8.0 / 6.0);
+        let expected = (5.0 * base.powf(-0.25)).cos() as f32;
+        let got = cosines(&dynamic, 6)[5 * 8 + 1];
+        assert!((got - expected).abs() < 1e-6, "{got} {expected}");
+    }
+
+    #[test]
+    fn linear_scaling_divides_positions() {
+        let got = cosines(&RopeScaling::Linear { factor: 4.0 }, 3);
+        assert!((got[16] - 0.5_f32.cos()).abs() < 1e-6);
     }
 }

@@ -205,14 +205,15 @@ impl<'a> Tape<'a> {
 
 impl Blocks {
     fn record(model: &Vlm, input: &VlmInput) -> Self {
-        let vision = input.vision.as_ref().map(|vision| {
-            let mut x = model.visual.stem(vision.patches.clone(), &vision.plan);
-            let mut blocks = Vec::with_capacity(model.visual.blocks.len());
-            for block in &model.visual.blocks {
+        let pictures = model.visual.as_ref().zip(input.vision.as_ref());
+        let vision = pictures.map(|(tower, vision)| {
+            let mut x = tower.stem(vision.patches.clone(), &vision.plan);
+            let mut blocks = Vec::with_capacity(tower.blocks().len());
+            for block in tower.blocks() {
                 blocks.push(x.clone());
                 x = block.forward(x, &vision.plan);
             }
-            let features = model.visual.finish(x.clone(), &vision.plan);
+            let features = tower.finish(x.clone(), &vision.plan);
             VisionBlocks {
                 blocks,
                 merger: x,
@@ -245,7 +246,8 @@ impl Blocks {
             });
         }
         let embed = |table: &crate::nn::decoder::Embedding| table.forward(input.tokens.clone());
-        let (Some(saved), Some(vision)) = (self.vision, &input.vision) else {
+        let (Some(saved), Some(vision), Some(tower)) = (self.vision, &input.vision, &model.visual)
+        else {
             vjp::of_parameters(&text.embed_tokens, up, grads, embed);
             return;
         };
@@ -256,11 +258,10 @@ impl Blocks {
             grads,
             |table, features| place_features(embed(table), vision, features),
         );
-        let tower = &model.visual;
         let mut up = vjp(tower, saved.merger, up, grads, |t, x| {
             t.finish(x, &vision.plan)
         });
-        for (block, x) in tower.blocks.iter().zip(saved.blocks).rev() {
+        for (block, x) in tower.blocks().iter().zip(saved.blocks).rev() {
             up = vjp(block, x, up, grads, |block, x| {
                 block.forward(x, &vision.plan)
             });

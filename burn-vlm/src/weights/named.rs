@@ -28,26 +28,54 @@ impl NamedShape {
     }
 }
 
+/// Where a walk through a module stands. The variant of an enum is no part of a name, as it is none
+/// of a checkpoint's.
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn enter(&mut self, name: &str, container: &str) {
+        if !is_enum(container) {
+            self.0.push(name.to_owned());
+        }
+    }
+
+    fn exit(&mut self, container: &str) {
+        if !is_enum(container) {
+            self.0.pop();
+        }
+    }
+
+    fn name(&self) -> String {
+        self.0.join(".")
+    }
+}
+
+/// How burn marks the step into an enum's variant.
+fn is_enum(container: &str) -> bool {
+    container.starts_with("Enum:")
+}
+
 /// Names and shapes of all float parameters, in module order; initialises none of them.
 pub fn shapes<M: Module>(module: &M) -> Vec<NamedShape> {
     #[derive(Default)]
     struct Shapes {
-        path: Vec<String>,
+        path: Path,
         found: Vec<NamedShape>,
     }
     impl ModuleVisitor for Shapes {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             self.found.push(NamedShape {
-                path: self.path.join("."),
+                path: self.path.name(),
                 shape: param.lazy_shape().to_vec(),
                 id: param.id,
             });
         }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
         }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _: &str, container: &str) {
+            self.path.exit(container);
         }
     }
     let mut visitor = Shapes::default();
@@ -64,23 +92,22 @@ pub trait TensorVisitor {
 /// Calls the visitor with every float parameter, in module order.
 pub fn for_each_tensor<M: Module, V: TensorVisitor>(module: &M, visitor: &mut V) {
     struct Walk<'a, V> {
-        path: Vec<String>,
+        path: Path,
         inner: &'a mut V,
     }
     impl<V: TensorVisitor> ModuleVisitor for Walk<'_, V> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.inner
-                .visit(&self.path.join("."), param.id, param.val());
+            self.inner.visit(&self.path.name(), param.id, param.val());
         }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
         }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _: &str, container: &str) {
+            self.path.exit(container);
         }
     }
     module.visit(&mut Walk {
-        path: vec![],
+        path: Path::default(),
         inner: visitor,
     });
 }
@@ -95,26 +122,26 @@ pub trait TensorMapper {
 /// Replaces float parameters, keeping their ids.
 pub fn map_tensors<M: Module, T: TensorMapper>(module: M, mapper: &mut T) -> M {
     struct Walk<'a, T> {
-        path: Vec<String>,
+        path: Path,
         inner: &'a mut T,
     }
     impl<T: TensorMapper> ModuleMapper for Walk<'_, T> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            match self.inner.map(&self.path.join("."), &param) {
+            match self.inner.map(&self.path.name(), &param) {
                 // `set_require_grad` marks a plain tensor as trainable once it meets autodiff.
                 Some(value) => Param::initialized(param.id, value).set_require_grad(true),
                 None => param,
             }
         }
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
         }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _: &str, container: &str) {
+            self.path.exit(container);
         }
     }
     module.map(&mut Walk {
-        path: vec![],
+        path: Path::default(),
         inner: mapper,
     })
 }

@@ -120,7 +120,7 @@ pub fn run(args: &Args) -> Result<()> {
         stop: loaded.stop[0],
     };
     let source = args.data.as_deref();
-    let positions = loaded.model.config().max_position_embeddings;
+    let positions = loaded.model.config().max_positions();
     let encode = |row: &DataRow| -> Result<(Prompt, usize)> {
         let prompt = encoder
             .encode(row)

@@ -8,8 +8,8 @@ use crate::{
 use anyhow::Result;
 use burn::tensor::Device;
 use burn_vlm::{
-    Vlm, VlmError,
-    models::qwen2_5_vl::{Processor, Qwen2_5VlConfig},
+    ModelConfig, Processor, Vlm, VlmError,
+    models::VisionConfig,
     text::stop_token_ids,
     weights::{LoadReport, WeightFiles, shapes},
 };
@@ -40,7 +40,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let dir = &args.model;
     require_config(dir)?;
-    let config = Qwen2_5VlConfig::from_file(&dir.join("config.json"))?;
+    let config = ModelConfig::from_file(&dir.join("config.json"))?;
     let weights = Weights::read(dir, &config);
     let tokenizer = tokenizer(dir, &config);
     let sections = [
@@ -91,15 +91,16 @@ fn table_rows(key: &str, value: &Value, out: &mut Output) -> std::io::Result<()>
     }
 }
 
-fn architecture(config: &Qwen2_5VlConfig) -> Value {
-    let (text, vision) = (&config.text, &config.vision);
-    json!({
-        "model_type": config.raw["model_type"],
-        "vision_layers": vision.depth,
-        "vision_width": vision.hidden_size,
-        "vision_heads": vision.num_heads,
-        "patch_pixels": vision.patch_size,
-        "window_pixels": vision.window_size,
+fn architecture(config: &ModelConfig) -> Value {
+    let text = &config.text;
+    let mut section = json!({ "model_type": config.raw["model_type"] });
+    if let Some(vision) = config.vision.as_ref().map(VisionConfig::sizes) {
+        section["vision_layers"] = json!(vision.depth);
+        section["vision_width"] = json!(vision.width);
+        section["vision_heads"] = json!(vision.heads);
+        section["patch_pixels"] = json!(vision.patch_size);
+    }
+    let rest = json!({
         "text_layers": text.num_hidden_layers,
         "text_width": text.hidden_size,
         "text_heads": text.num_attention_heads,
@@ -107,11 +108,15 @@ fn architecture(config: &Qwen2_5VlConfig) -> Value {
         "vocabulary": text.vocab_size,
         "tied_head": config.tie_word_embeddings,
         "max_positions": config.max_position_embeddings,
-    })
+    });
+    for (key, value) in rest.as_object().into_iter().flatten() {
+        section[key] = value.clone();
+    }
+    section
 }
 
 /// Counts by part; a tied head is counted with the text.
-fn parameters(config: &Qwen2_5VlConfig) -> Value {
+fn parameters(config: &ModelConfig) -> Value {
     let skeleton = Vlm::new(config.clone(), &Device::default());
     let count = |prefix: &str| -> usize {
         shapes(&skeleton)
@@ -137,7 +142,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn read(dir: &Path, config: &Qwen2_5VlConfig) -> Self {
+    fn read(dir: &Path, config: &ModelConfig) -> Self {
         let mut found = Self {
             dtypes: BTreeMap::new(),
             report: LoadReport::default(),
@@ -191,7 +196,7 @@ struct TokenizerFit {
 }
 
 /// A directory without a tokenizer can be loaded, if not asked anything.
-fn tokenizer(dir: &Path, config: &Qwen2_5VlConfig) -> TokenizerFit {
+fn tokenizer(dir: &Path, config: &ModelConfig) -> TokenizerFit {
     if !dir.join("tokenizer.json").exists() {
         return TokenizerFit {
             section: json!({ "fits": "no tokenizer.json" }),
@@ -204,7 +209,7 @@ fn tokenizer(dir: &Path, config: &Qwen2_5VlConfig) -> TokenizerFit {
         check_fit(config, &processor, &stop).map_err(|message| VlmError::config(dir, message))?;
         Ok(json!({
             "tokens": processor.tokenizer().vocab_size(),
-            "image_token": processor.image_token_id(),
+            "image_token": processor.image_token().map(|(_, id)| id),
             "stop_tokens": stop,
             "fits": true,
         }))

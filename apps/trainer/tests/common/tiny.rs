@@ -1,7 +1,7 @@
 //! A model and data small enough to be trained inside a test.
 
 use burn::tensor::Device;
-use burn_vlm::{Vlm, models::qwen2_5_vl::Qwen2_5VlConfig, weights::ExportDtype};
+use burn_vlm::{ModelConfig, Vlm, weights::ExportDtype};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -60,7 +60,7 @@ pub fn write_model(dir: &Path, seed: u64) {
     let path = dir.join("config.json");
     let config = serde_json::to_vec_pretty(&config()).unwrap();
     fs::write(&path, &config).unwrap();
-    let config = Qwen2_5VlConfig::from_slice(&config, &path).unwrap();
+    let config = ModelConfig::from_slice(&config, &path).unwrap();
     Vlm::random(config, seed, &Device::flex())
         .save(dir, ExportDtype::F32)
         .unwrap();

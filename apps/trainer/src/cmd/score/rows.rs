@@ -5,11 +5,7 @@ use burn_rl::{
     data::{DataRow, Encoder, RowKind, image_files},
     error::RlError,
 };
-use burn_vlm::{
-    EncodedPrompt, VlmError,
-    image::load,
-    models::qwen2_5_vl::{Processor, Qwen2_5VlConfig},
-};
+use burn_vlm::{EncodedPrompt, VlmError, image::load, models::ModelConfig, processor::Processor};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -134,7 +130,7 @@ impl ScoreRow {
         &self,
         path: &Path,
         encoder: &Encoder,
-        config: &Qwen2_5VlConfig,
+        config: &ModelConfig,
     ) -> Result<Scorable, RlError> {
         let refuse = |message: String| wrong(path, self.line, message);
         let scorable = match &self.content {
@@ -173,7 +169,7 @@ impl ScoreRow {
         };
         let (found, limit) = (
             scorable.prompt.tokens.len() + scorable.response.len(),
-            config.max_position_embeddings,
+            config.max_positions(),
         );
         match found > limit {
             true => Err(refuse(format!(
@@ -191,14 +187,13 @@ fn patches(
 ) -> Result<Vec<Arc<burn_vlm::image::ImagePatches>>, VlmError> {
     let one = |path: &PathBuf| {
         processor
-            .image_config()
-            .patches(&load(path, Processor::ALPHA)?)
+            .patches(&load(path, processor.alpha())?)
             .map(Arc::new)
     };
     images.iter().map(one).collect()
 }
 
-fn check_ids(name: &str, tokens: &[u32], config: &Qwen2_5VlConfig) -> Result<(), String> {
+fn check_ids(name: &str, tokens: &[u32], config: &ModelConfig) -> Result<(), String> {
     let size = config.text.vocab_size;
     match tokens.iter().position(|id| *id as usize >= size) {
         Some(i) => Err(format!(
@@ -210,8 +205,9 @@ fn check_ids(name: &str, tokens: &[u32], config: &Qwen2_5VlConfig) -> Result<(),
 }
 
 /// Whether each picture has its run of placeholders, and nothing else is one.
-fn check_images(tokens: &[u32], counts: &[usize], image_token: u32) -> Result<(), String> {
-    let found = tokens.iter().filter(|id| **id == image_token).count();
+fn check_images(tokens: &[u32], counts: &[usize], image_token: Option<u32>) -> Result<(), String> {
+    let is_image = |id: &u32| Some(*id) == image_token;
+    let found = tokens.iter().filter(|id| is_image(id)).count();
     let expected: usize = counts.iter().sum();
     if found != expected {
         return Err(format!(
@@ -221,12 +217,12 @@ fn check_images(tokens: &[u32], counts: &[usize], image_token: u32) -> Result<()
     }
     let mut counts = counts.iter();
     let mut at = 0;
-    while let Some(start) = tokens[at..].iter().position(|id| *id == image_token) {
+    while let Some(start) = tokens[at..].iter().position(is_image) {
         let (start, count) = (at + start, *counts.next().unwrap_or(&1));
         let end = start + count;
         if tokens
             .get(start..end)
-            .is_none_or(|run| run.iter().any(|id| *id != image_token))
+            .is_none_or(|run| !run.iter().all(is_image))
         {
             return Err(format!(
                 "`prompt_tokens[{start}]` begins a picture, expected {count} image tokens in a row"
@@ -244,12 +240,12 @@ mod tests {
     #[test]
     fn placeholders_stand_in_runs() {
         assert!(
-            check_images(&[1, 9, 9, 9, 2], &[2, 1], 9).is_ok(),
+            check_images(&[1, 9, 9, 9, 2], &[2, 1], Some(9)).is_ok(),
             "two pictures in a row"
         );
-        assert!(check_images(&[1, 2], &[], 9).is_ok());
+        assert!(check_images(&[1, 2], &[], Some(9)).is_ok());
         let message =
-            |tokens: &[u32], counts: &[usize]| check_images(tokens, counts, 9).unwrap_err();
+            |tokens: &[u32], counts: &[usize]| check_images(tokens, counts, Some(9)).unwrap_err();
         assert!(message(&[9, 9, 1], &[3]).contains("holds 2 image tokens, expected 3"));
         assert!(message(&[9, 1, 9, 9], &[2, 1]).contains("[0]` begins a picture, expected 2"));
     }

@@ -1,7 +1,9 @@
 //! Tensor names of the checkpoint: one table for reading and writing.
 
-use super::Qwen2_5VlConfig;
-use crate::weights::KeyMap;
+use crate::{
+    models::{ModelConfig, VisionConfig},
+    weights::KeyMap,
+};
 
 /// (prefix in our module, prefix on the hub, prefix in newer files)
 const PREFIXES: &[[&str; 3]] = &[
@@ -20,22 +22,20 @@ const PREFIXES: &[[&str; 3]] = &[
     ["lm_head.", "lm_head.", "lm_head."],
 ];
 
-/// The names of this family.
-pub fn key_map(config: &Qwen2_5VlConfig) -> KeyMap {
-    let v = &config.vision;
+/// The names of both Qwen-VL families.
+pub(in crate::models) fn key_map(config: &ModelConfig) -> KeyMap {
+    let mut file_shapes = vec![];
+    if let Some(VisionConfig::Qwen(vision)) = &config.vision {
+        // A convolution over whole patches is a linear layer; files keep its five dimensions.
+        let (frames, side) = (vision.temporal_patch_size, vision.patch_size);
+        file_shapes.push((
+            "visual.patch_embed.proj.weight".into(),
+            vec![vision.block.width, vision.in_channels, frames, side, side],
+        ));
+    }
     KeyMap {
         prefixes: PREFIXES,
-        // A convolution over whole patches is a linear layer; files keep its five dimensions.
-        file_shapes: vec![(
-            "visual.patch_embed.proj.weight".into(),
-            vec![
-                v.hidden_size,
-                v.in_channels,
-                v.temporal_patch_size,
-                v.patch_size,
-                v.patch_size,
-            ],
-        )],
+        file_shapes,
         // Some exports repeat the tied head.
         ignored: if config.tie_word_embeddings {
             vec!["lm_head.weight".into()]

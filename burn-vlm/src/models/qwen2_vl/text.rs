@@ -1,47 +1,6 @@
 //! Positions of text and image tokens: M-RoPE.
 
-use super::Qwen2_5VlConfig;
-use crate::nn::rope::{RopeTable, inverse_frequencies};
-use burn::tensor::Device;
-
-/// A position in time, height and width.
-pub type Position = [u32; 3];
-
-/// Turns positions into rotations.
-#[derive(Debug, Clone)]
-pub struct MRope {
-    frequencies: Vec<f32>,
-    /// Which of the three coordinates each frequency follows.
-    axis: Vec<usize>,
-}
-
-impl MRope {
-    /// The rotary embedding of `config`.
-    pub fn new(config: &Qwen2_5VlConfig) -> Self {
-        let axis = config.mrope_section.iter().enumerate();
-        Self {
-            frequencies: inverse_frequencies(config.text.head_dim, config.text.rope_theta),
-            axis: axis
-                .flat_map(|(axis, n)| std::iter::repeat_n(axis, *n))
-                .collect(),
-        }
-    }
-
-    /// The rotation table of `batch` rows of equal length.
-    pub fn table(&self, positions: &[Position], batch: usize, device: &Device) -> RopeTable {
-        let half = self.frequencies.len();
-        let mut angles = Vec::with_capacity(positions.len() * half);
-        for position in positions {
-            let angle = |(f, axis): (&f32, &usize)| position[*axis] as f32 * f;
-            angles.extend(self.frequencies.iter().zip(&self.axis).map(angle));
-        }
-        RopeTable::from_angles(
-            &angles,
-            [batch, positions.len() / batch.max(1), half],
-            device,
-        )
-    }
-}
+use crate::nn::Position;
 
 /// Positions of a row, and the position of the token after its end.
 ///

@@ -1,0 +1,114 @@
+//! Sizes of the vision tower, and what the configurations of both Qwen-VL families share.
+
+use crate::{
+    models::{Family, ModelConfig, VisionSizes, decoder},
+    nn::vision::VisionBlockConfig,
+};
+use serde_json::Value;
+
+/// Sizes of the vision tower of Qwen2-VL and Qwen2.5-VL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VisionConfig {
+    /// Number of blocks.
+    pub depth: usize,
+    /// What the blocks are made of.
+    pub block: VisionBlockConfig,
+    /// Width of an image feature: the decoder's D.
+    pub out_hidden_size: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Side of a merged group in patches.
+    pub spatial_merge_size: usize,
+    /// Frames in a patch; a still picture is repeated.
+    pub temporal_patch_size: usize,
+    /// Colour channels.
+    pub in_channels: usize,
+    /// Attention within windows; none where every block attends to the whole picture.
+    pub windows: Option<Windows>,
+}
+
+/// Attention within windows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Windows {
+    /// Side of a window in pixels.
+    pub size: usize,
+    /// Blocks that attend to the whole picture.
+    pub full_blocks: Vec<usize>,
+}
+
+/// Reads both forms of the file around a vision tower that has been read.
+pub(in crate::models) fn with_vision(
+    family: Family,
+    raw: &Value,
+    vision: VisionConfig,
+) -> Result<ModelConfig, String> {
+    let biases = decoder::Biases {
+        qkv: true,
+        o: false,
+        mlp: false,
+    };
+    let text = decoder::read(raw.get("text_config").unwrap_or(raw), biases)?;
+    if !matches!(text.decoder.rope_scaling, crate::nn::RopeScaling::MRope(_)) {
+        return Err("rope_scaling.mrope_section is missing".into());
+    }
+    let image_token_id = raw["image_token_id"]
+        .as_u64()
+        .and_then(|id| u32::try_from(id).ok())
+        .ok_or("image_token_id is missing, expected a token id")?;
+    Ok(ModelConfig {
+        family,
+        tie_word_embeddings: raw["tie_word_embeddings"]
+            .as_bool()
+            .or(text.tie_word_embeddings)
+            .unwrap_or(false),
+        text: text.decoder,
+        vision: Some(crate::models::VisionConfig::Qwen(vision)),
+        image_token_id: Some(image_token_id),
+        max_position_embeddings: text.max_position_embeddings,
+        initializer_range: text.initializer_range,
+        raw: raw.clone(),
+    })
+}
+
+impl VisionConfig {
+    /// What all towers have.
+    pub fn sizes(&self) -> VisionSizes {
+        VisionSizes {
+            depth: self.depth,
+            width: self.block.width,
+            heads: self.block.heads,
+            patch_size: self.patch_size,
+            merge_size: self.spatial_merge_size,
+            temporal_patch_size: self.temporal_patch_size,
+        }
+    }
+
+    /// Values of a patch: C·T·P·P.
+    pub fn patch_len(&self) -> usize {
+        self.in_channels * self.temporal_patch_size * self.patch_size.pow(2)
+    }
+
+    pub(in crate::models) fn check(&self, text_width: usize) -> Result<(), String> {
+        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
+            true => Ok(()),
+            false => Err(format!("{what}: {a} is not a multiple of {b}")),
+        };
+        let (width, heads) = (self.block.width, self.block.heads);
+        divides("vision width by num_heads", width, heads)?;
+        divides("vision head width by 4", width / heads, 4)?;
+        if let Some(windows) = &self.windows {
+            divides(
+                "window_size by patch_size · spatial_merge_size",
+                windows.size,
+                self.patch_size * self.spatial_merge_size,
+            )?;
+        }
+        if self.out_hidden_size != text_width {
+            return Err(format!(
+                "width of the vision tower's features is {}, expected {text_width}",
+                self.out_hidden_size
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! The vision towers behind one face.
+
+use super::qwen2_vl;
+use crate::nn::{VisionBlock, VisionPlan};
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+
+/// A vision tower. Between [`stem`](Self::stem) and [`finish`](Self::finish) every block maps
+/// `[N, E]` to `[N, E]`, so that a tape can stop at each of them.
+#[derive(Module, Debug)]
+pub enum Vision {
+    /// Of Qwen2-VL and Qwen2.5-VL.
+    Qwen(qwen2_vl::VisionTower),
+}
+
+/// Sizes of a vision tower.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VisionConfig {
+    /// Of Qwen2-VL and Qwen2.5-VL.
+    Qwen(qwen2_vl::VisionConfig),
+}
+
+/// What all towers have, for people and for checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VisionSizes {
+    /// Number of blocks.
+    pub depth: usize,
+    /// Width of a patch embedding.
+    pub width: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Side of a merged group in patches.
+    pub merge_size: usize,
+    /// Frames in a patch.
+    pub temporal_patch_size: usize,
+}
+
+impl VisionConfig {
+    /// A tower of this size, not yet loaded.
+    pub fn init(&self, device: &Device) -> Vision {
+        match self {
+            Self::Qwen(config) => Vision::Qwen(qwen2_vl::VisionTower::new(config, device)),
+        }
+    }
+
+    /// Plans the attention of a batch of pictures; `grids` are `[t, h, w]` in patches.
+    pub fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
+        match self {
+            Self::Qwen(config) => config.plan(grids, device),
+        }
+    }
+
+    /// Image features that a picture of `grid` patches becomes.
+    pub fn image_tokens(&self, [t, h, w]: [usize; 3]) -> usize {
+        t * h * w / self.sizes().merge_size.pow(2)
+    }
+
+    /// What all towers have.
+    pub fn sizes(&self) -> VisionSizes {
+        match self {
+            Self::Qwen(config) => config.sizes(),
+        }
+    }
+
+    /// Whether the sizes fit each other and a decoder `text_width` wide.
+    pub(super) fn check(&self, text_width: usize) -> Result<(), String> {
+        match self {
+            Self::Qwen(config) => config.check(text_width),
+        }
+    }
+}
+
+impl Vision {
+    /// The blocks, first to last.
+    pub fn blocks(&self) -> &[VisionBlock] {
+        match self {
+            Self::Qwen(tower) => &tower.blocks,
+        }
+    }
+
+    /// Patches to what the first block reads.
+    ///
+    /// # Shapes
+    /// - patches: `[N, C·T·P·P]`
+    /// - output: `[N', E]`; N' is N and one more for each class token
+    pub fn stem(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
+        match self {
+            Self::Qwen(tower) => tower.stem(patches, plan),
+        }
+    }
+
+    /// From what the last block wrote to image features, in the order of the pictures.
+    ///
+    /// # Shapes
+    /// - x: `[N', E]`
+    /// - output: `[N / merge², D]`
+    pub fn finish(&self, x: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
+        match self {
+            Self::Qwen(tower) => tower.finish(x, plan),
+        }
+    }
+
+    /// The whole tower.
+    ///
+    /// # Shapes
+    /// - patches: `[N, C·T·P·P]`
+    /// - output: `[N / merge², D]`
+    pub fn forward(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
+        let x = self.stem(patches, plan);
+        let x = self
+            .blocks()
+            .iter()
+            .fold(x, |x, block| block.forward(x, plan));
+        self.finish(x, plan)
+    }
+}
