@@ -2,8 +2,10 @@
 //! gold answer. Every step is linear or bounded by fuel; no clock, no thread, no recursion without
 //! a depth limit.
 
+mod canon;
 mod config;
 mod decide;
+mod eval;
 mod graders;
 mod parsed;
 mod profile;

@@ -1,0 +1,167 @@
+//! Names of variables and words.
+
+use crate::math::tree::{Constant, Expr, Function};
+
+/// Calls `visit` on every direct part of `expr`.
+pub(super) fn parts<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+    match expr {
+        Expr::Number(_)
+        | Expr::InBase { .. }
+        | Expr::Constant(_)
+        | Expr::Symbol(_)
+        | Expr::Text(_)
+        | Expr::EmptySet
+        | Expr::NumberSet(_) => {}
+        Expr::Percent(x)
+        | Expr::Neg(x)
+        | Expr::PlusMinus(x)
+        | Expr::MinusPlus(x)
+        | Expr::Not(x) => visit(x),
+        Expr::Add(p)
+        | Expr::Mul(p)
+        | Expr::Call(_, p)
+        | Expr::Apply(_, p)
+        | Expr::Set(p)
+        | Expr::List(p)
+        | Expr::Tuple(p)
+        | Expr::Ratio(p)
+        | Expr::Union(p)
+        | Expr::Intersection(p)
+        | Expr::Cartesian(p)
+        | Expr::Or(p)
+        | Expr::And(p) => p.iter().for_each(visit),
+        Expr::Div(a, b) | Expr::Pow(a, b) | Expr::Root(a, b) | Expr::Difference(a, b) => {
+            visit(a);
+            visit(b);
+        }
+        Expr::Bound(b) => {
+            b.lo.iter().chain(&b.hi).for_each(&mut *visit);
+            visit(&b.body);
+        }
+        Expr::Interval(i) => {
+            visit(&i.lo);
+            visit(&i.hi);
+        }
+        Expr::SetBuilder(e, c) | Expr::Where(e, c) => {
+            visit(e);
+            c.iter().for_each(visit);
+        }
+        Expr::Matrix(rows) => rows.iter().flatten().for_each(visit),
+        Expr::Relation(first, rest) => {
+            visit(first);
+            rest.iter().for_each(|(_, e)| visit(e));
+        }
+        Expr::Congruence(p) => p.iter().for_each(visit),
+        Expr::Piecewise(cases) => {
+            for (v, c) in cases {
+                visit(v);
+                c.iter().for_each(&mut *visit);
+            }
+        }
+    }
+}
+
+/// Whether some part of `expr` satisfies `test`.
+pub(super) fn any(expr: &Expr, test: &dyn Fn(&Expr) -> bool) -> bool {
+    if test(expr) {
+        return true;
+    }
+    let mut found = false;
+    parts(expr, &mut |p| found = found || any(p, test));
+    found
+}
+
+/// Names of variables in order of appearance.
+pub(super) fn variables(expr: &Expr) -> Vec<&str> {
+    fn visit<'e>(expr: &'e Expr, out: &mut Vec<&'e str>) {
+        if let Expr::Symbol(s) = expr
+            && !out.contains(&&*s.0)
+        {
+            out.push(&s.0);
+        }
+        parts(expr, &mut |p| visit(p, out));
+    }
+    let mut out = Vec::new();
+    visit(expr, &mut out);
+    out
+}
+
+/// Whether two names differ in letter case only, as the radii in `\pi R^2 - \pi r^2`.
+pub(super) fn mixes_case(expr: &Expr) -> bool {
+    let has_upper = |e: &Expr| matches!(e, Expr::Symbol(s) if s.0.chars().any(char::is_uppercase));
+    if !any(expr, &has_upper) {
+        return false;
+    }
+    let names = variables(expr);
+    names.iter().enumerate().any(|(i, a)| {
+        names[..i]
+            .iter()
+            .any(|b| a.to_lowercase() == b.to_lowercase())
+    })
+}
+
+/// Ways to name the variables of the prediction after those of the gold answer, where both have
+/// the same number of them.
+pub(super) fn renamings(gold: &Expr, pred: &Expr) -> Vec<Vec<(String, String)>> {
+    let folded = |e| {
+        let mut names: Vec<String> = Vec::new();
+        for n in variables(e) {
+            let n = n.to_lowercase();
+            if !names.contains(&n) {
+                names.push(n);
+            }
+        }
+        names
+    };
+    let (mut g, mut p) = (folded(gold), folded(pred));
+    if g.len() != p.len() || g.is_empty() {
+        return Vec::new();
+    }
+    let pair = |p: &[String], g: &[String]| p.iter().cloned().zip(g.iter().cloned()).collect();
+    let by_appearance = pair(&p, &g);
+    g.sort();
+    p.sort();
+    vec![by_appearance, pair(&p, &g)]
+}
+
+/// Whether the answer is "undefined".
+pub(super) fn is_undefined(expr: &Expr) -> bool {
+    matches!(expr, Expr::Constant(Constant::Undefined))
+}
+
+/// The letters of a word, however it was written: `\text{even}`, a symbol, or letters side by side.
+pub(super) fn word(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Symbol(s) => Some(s.folded()),
+        Expr::Text(t) => Some(plain(t)),
+        Expr::Constant(Constant::E) => Some("e".to_owned()),
+        Expr::Constant(Constant::I) => Some("i".to_owned()),
+        Expr::Mul(parts) => parts.iter().map(word).collect(),
+        Expr::Tuple(parts) if parts.len() == 1 => word(&parts[0]),
+        _ => None,
+    }
+}
+
+/// Text as it is compared: lower case, without spaces, parentheses and a full stop at the end.
+fn plain(text: &str) -> String {
+    let kept = |c: &char| !c.is_whitespace() && !matches!(c, '(' | ')' | '"' | '\'' | '*');
+    let out: String = text.to_lowercase().chars().filter(kept).collect();
+    out.trim_end_matches(['.', ',', ';', ':']).to_owned()
+}
+
+/// Whether an expression is built of names alone, as the left side of an assignment.
+pub(super) fn only_symbols(expr: &Expr) -> bool {
+    match expr {
+        Expr::Symbol(_) | Expr::Text(_) | Expr::Constant(Constant::E | Constant::I) => true,
+        // Known functions count where Python reads an undefined one: `E(X)`, `P(X = 9)`.
+        Expr::Apply(..) => true,
+        Expr::Add(p) | Expr::Mul(p) | Expr::Tuple(p) | Expr::Set(p) | Expr::List(p) => {
+            p.iter().all(only_symbols)
+        }
+        Expr::Interval(i) => only_symbols(&i.lo) && only_symbols(&i.hi),
+        Expr::Div(a, b) => only_symbols(a) && only_symbols(b),
+        Expr::Pow(b, e) => only_symbols(b) && only_symbols(e),
+        Expr::Call(Function::Abs | Function::Max | Function::Min, p) => p.iter().all(only_symbols),
+        _ => false,
+    }
+}
