@@ -2,6 +2,7 @@
 
 use crate::{
     algo,
+    data::{Columns, Curriculum, RowFormat},
     error::RlError,
     recipe::{Recipe, RunFacts},
 };
@@ -65,10 +66,19 @@ pub enum ModelInit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// A JSONL file.
+    /// A file of rows: JSONL, a JSON list, or parquet; or a directory of parquet files.
     pub train: String,
+    /// Which field of a row means what, where the usual names do not say.
+    pub columns: Columns,
+    /// What the last question of a row is put into, at `{question}`; `<image>` marks the next
+    /// picture. Empty to leave questions as they are.
+    pub template: String,
+    /// Several sets in place of `train`.
+    pub blend: Vec<SetConfig>,
     /// Whether each epoch is in an order of its own; else rows come as they stand in the file.
     pub shuffle: bool,
+    /// Whether an epoch goes by how hard its rows are.
+    pub curriculum: Curriculum,
     /// Longest prompt in tokens, pictures included.
     pub max_prompt_tokens: usize,
     /// What a row that cannot be used does.
@@ -88,13 +98,88 @@ pub enum OnError {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        let (train, on_error) = (String::new(), OnError::Error);
         Self {
-            train,
+            train: String::new(),
+            columns: Columns::default(),
+            template: String::new(),
+            blend: vec![],
             shuffle: true,
+            curriculum: Curriculum::None,
             max_prompt_tokens: 4096,
-            on_error,
+            on_error: OnError::Error,
         }
+    }
+}
+
+/// One set of a blend.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetConfig {
+    /// As `data.train`.
+    pub path: String,
+    /// How often a prompt is from this set, relative to the others.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// As `data.columns`.
+    #[serde(default)]
+    pub columns: Columns,
+    /// As `data.template`.
+    #[serde(default)]
+    pub template: String,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl SetConfig {
+    /// How its rows are read.
+    pub fn format(&self) -> RowFormat {
+        RowFormat {
+            columns: self.columns.clone(),
+            template: self.template.clone(),
+        }
+    }
+}
+
+impl DataConfig {
+    /// The sets that are trained on: those of the blend, or the one.
+    pub fn sets(&self) -> Vec<SetConfig> {
+        match self.blend.is_empty() {
+            true => vec![self.set(&self.train)],
+            false => self.blend.clone(),
+        }
+    }
+
+    /// A file that is read as `train` is.
+    pub fn set(&self, path: &str) -> SetConfig {
+        SetConfig {
+            path: path.into(),
+            weight: 1.0,
+            columns: self.columns.clone(),
+            template: self.template.clone(),
+        }
+    }
+
+    fn check(&self) -> Result<(), RlError> {
+        let refuse = |message: String| Err(RlError::Config(message));
+        if !self.blend.is_empty() && !self.train.is_empty() {
+            return refuse("data.train and data.blend are both set, expected one of them".into());
+        }
+        if self.blend.is_empty() && self.train.is_empty() {
+            return refuse("data.train is empty, expected a path".into());
+        }
+        self.set("").format().check("data.template")?;
+        for (i, set) in self.blend.iter().enumerate() {
+            if !(set.weight > 0.0 && set.weight.is_finite()) {
+                let weight = set.weight;
+                return refuse(format!(
+                    "data.blend[{i}].weight is {weight}, expected above 0"
+                ));
+            }
+            set.format().check(&format!("data.blend[{i}].template"))?;
+        }
+        Ok(())
     }
 }
 
@@ -316,14 +401,10 @@ impl RunConfig {
                 return refuse(format!("{key} is 0, expected at least 1"));
             }
         }
-        for (key, value) in [
-            ("model.path", &self.model.path),
-            ("data.train", &self.data.train),
-        ] {
-            if value.is_empty() {
-                return refuse(format!("{key} is empty, expected a path"));
-            }
+        if self.model.path.is_empty() {
+            return refuse("model.path is empty, expected a path".into());
         }
+        self.data.check()?;
         let (prompts, parts) = (self.rollout.prompts_per_step, self.train.mini_batches);
         if !prompts.is_multiple_of(parts) {
             return refuse(format!(

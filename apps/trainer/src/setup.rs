@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
     checkpoint::TrainerState,
-    config::{ModelInit, RunConfig},
+    config::{ModelInit, RunConfig, SetConfig},
     data::{Encoder, PromptSet},
     learner::{Learner, PolicyGradient},
     metrics::{Sink, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
@@ -122,15 +122,16 @@ pub fn build(
             InputError::new(format!("{}: no token ends a response", model_dir.display()))
         })?,
     };
-    let open = |path: &str| -> Result<PromptSet> {
-        let set = PromptSet::open(Path::new(path), encoder.clone(), &config.data, config.seed)?;
-        report_skipped(path, &set);
+    let open = |sets: &[SetConfig]| -> Result<PromptSet> {
+        let set = PromptSet::open(sets, encoder.clone(), &config.data, config.seed)?;
+        let paths: Vec<&str> = sets.iter().map(|set| set.path.as_str()).collect();
+        report_skipped(&paths.join(", "), &set);
         Ok(set)
     };
-    let train = open(&config.data.train)?;
+    let train = open(&config.data.sets())?;
     let held_out = match config.eval.data.is_empty() {
         true => vec![],
-        false => open(&config.eval.data)?.first(config.eval.samples)?,
+        false => open(&[config.data.set(&config.eval.data)])?.first(config.eval.samples)?,
     };
 
     let recipe = Arc::new(config.algo.recipe()?);

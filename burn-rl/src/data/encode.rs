@@ -1,15 +1,20 @@
 //! Rows made ready for the model.
 
-use super::{DataRow, JsonlDataset, Order};
+use super::{Blend, Curriculum, DataRow, Order, RowDataset, RowKind, picture_bytes};
 use crate::{
-    config::{DataConfig, OnError},
+    config::{DataConfig, OnError, SetConfig},
     error::RlError,
     types::Prompt,
 };
 use burn::data::dataset::Dataset;
-use burn_vlm::{Processor, generate::rng::hash_text, image::load, text::Message};
+use burn_vlm::{
+    Processor, VlmError,
+    generate::rng::{hash_text, mix},
+    image::decode,
+    text::Message,
+};
 use rayon::prelude::*;
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 /// Turns rows into prompts.
 #[derive(Clone)]
@@ -37,8 +42,11 @@ impl Encoder {
         let images = row
             .images
             .iter()
-            .map(|path| load(path, self.processor.alpha()))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|path| {
+                let name = path.display().to_string();
+                decode(&name, &picture_bytes(path)?, self.processor.alpha())
+            })
+            .collect::<Result<Vec<_>, VlmError>>()?;
         let encoded = self.processor.encode(&messages, &images, true)?;
         let (found, limit) = (encoded.tokens.len(), self.max_prompt_tokens);
         if found > limit {
@@ -65,81 +73,99 @@ impl Encoder {
     }
 }
 
-/// A data set as prompts.
+/// One data set, or several blended, as prompts.
 pub struct PromptSet {
-    dataset: JsonlDataset,
+    parts: Vec<Part>,
+    blend: Blend,
     encoder: Encoder,
+    skipped: Vec<RlError>,
+}
+
+struct Part {
+    dataset: RowDataset,
     order: Order,
 }
 
 impl PromptSet {
-    /// Opens a file. With `on_error = "skip"` every row is encoded once to find those to skip.
+    /// Opens the sets. With `on_error = "skip"` every row is encoded once to find those to skip.
     ///
     /// # Errors
-    /// As [`JsonlDataset::open`].
+    /// As [`RowDataset::open`]; a row without difficulty where the order is by difficulty.
     pub fn open(
-        path: &Path,
+        sets: &[SetConfig],
         encoder: Encoder,
         config: &DataConfig,
         seed: u64,
     ) -> Result<Self, RlError> {
-        let mut dataset = JsonlDataset::open(path, config.on_error)?;
-        if config.on_error == OnError::Skip {
-            let refusal = |row: &DataRow| {
-                let error = encoder.encode(row).err()?;
-                Some(dataset.error(row.line, error.to_string()))
-            };
-            let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
-            let mut found = found.into_iter();
-            dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
-            dataset.check_not_empty()?;
+        let (mut parts, mut skipped) = (vec![], vec![]);
+        for (i, set) in sets.iter().enumerate() {
+            let mut dataset = RowDataset::open(
+                set.path.as_ref(),
+                &set.format(),
+                config.on_error,
+                RowKind::Lesson,
+            )?;
+            if config.on_error == OnError::Skip {
+                skip_unusable(&mut dataset, &encoder)?;
+            }
+            skipped.append(&mut dataset.skipped);
+            let seed = if i == 0 { seed } else { mix(seed, i as u64) };
+            let mut order = Order::new(dataset.len(), config.shuffle, seed);
+            if config.curriculum != Curriculum::None {
+                order = order.ranked(ranks(dataset.rows(), config.curriculum)?);
+            }
+            parts.push(Part { dataset, order });
         }
-        let order = Order::new(dataset.len(), config.shuffle, seed);
+        let weights: Vec<f64> = sets.iter().map(|set| set.weight).collect();
         Ok(Self {
-            dataset,
+            parts,
+            blend: Blend::new(&weights, seed),
             encoder,
-            order,
+            skipped,
         })
     }
 
-    /// The prompts at positions `first..first + n` of the walk over the set, encoded in parallel.
+    /// The prompts at positions `first..first + n` of the walk over the sets, encoded in parallel.
     ///
     /// # Errors
     /// A row that cannot be used, with its line.
     pub fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        let rows = (first..first + n as u64).map(|position| self.order.row(position));
-        let rows: Vec<usize> = rows.collect();
+        let mut rows = Vec::with_capacity(n);
+        for position in first..first + n as u64 {
+            let (part, place) = self.blend.at(position);
+            rows.push((part, self.parts[part].order.row(place)));
+        }
         self.encode(&rows)
     }
 
-    /// The first `n` rows as they stand in the file; all for 0.
+    /// The first `n` rows as they stand, set after set; all for 0.
     ///
     /// # Errors
     /// A row that cannot be used, with its line.
     pub fn first(&self, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        let n = if n == 0 {
-            self.len()
-        } else {
-            n.min(self.len())
-        };
-        self.encode(&(0..n).collect::<Vec<_>>())
+        let n = if n == 0 { self.len() } else { n };
+        let rows = self.parts.iter().enumerate();
+        let rows = rows.flat_map(|(p, part)| (0..part.dataset.len()).map(move |row| (p, row)));
+        self.encode(&rows.take(n).collect::<Vec<_>>())
     }
 
-    fn encode(&self, rows: &[usize]) -> Result<Vec<Arc<Prompt>>, RlError> {
+    fn encode(&self, rows: &[(usize, usize)]) -> Result<Vec<Arc<Prompt>>, RlError> {
         rows.par_iter()
-            .map(|index| {
-                let row = self.dataset.get(*index)?;
+            .map(|(part, index)| {
+                let mut row = self.parts[*part].dataset.get(*index)?;
+                if self.parts.len() > 1 {
+                    // Ids need to be unique only in their file.
+                    row.id = format!("{part}:{}", row.id);
+                }
                 let encoded = self.encoder.encode(&row);
-                encoded
-                    .map(Arc::new)
-                    .map_err(|e| self.dataset.error(row.line, e.to_string()))
+                encoded.map(Arc::new).map_err(|e| row.error(e))
             })
             .collect()
     }
 
     /// Number of usable rows.
     pub fn len(&self) -> usize {
-        self.dataset.len()
+        self.parts.iter().map(|part| part.dataset.len()).sum()
     }
 
     /// Whether there are none, which [`open`](Self::open) refuses.
@@ -149,6 +175,32 @@ impl PromptSet {
 
     /// Rows left out, each with its reason.
     pub fn skipped(&self) -> &[RlError] {
-        &self.dataset.skipped
+        &self.skipped
     }
+}
+
+/// Encodes every row once, and leaves those out that cannot be.
+fn skip_unusable(dataset: &mut RowDataset, encoder: &Encoder) -> Result<(), RlError> {
+    let refusal = |row: &DataRow| Some(row.error(encoder.encode(row).err()?));
+    let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
+    let mut found = found.into_iter();
+    dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
+    dataset.check_not_empty()
+}
+
+/// What an epoch is sorted by.
+fn ranks(rows: &[DataRow], curriculum: Curriculum) -> Result<Vec<f64>, RlError> {
+    let rank = |row: &DataRow| {
+        let difficulty = row.difficulty.ok_or_else(|| {
+            row.error(
+                "the row has no `difficulty` or `pass_rate` (or data.columns.difficulty), \
+                 which data.curriculum needs",
+            )
+        })?;
+        Ok(match curriculum {
+            Curriculum::HardFirst => -difficulty,
+            _ => difficulty,
+        })
+    };
+    rows.iter().map(rank).collect()
 }

@@ -1,9 +1,18 @@
 //! From a data file to prompts, in an order that a resumed run repeats.
 
+mod blend;
+mod columns;
+mod dataset;
 mod encode;
-mod jsonl;
 mod order;
+mod parquet;
+mod picture;
+mod row;
 
+pub use blend::Blend;
+pub use columns::Columns;
+pub use dataset::RowDataset;
 pub use encode::{Encoder, PromptSet};
-pub use jsonl::{DataRow, JsonlDataset, RowKind, image_files};
-pub use order::Order;
+pub use order::{Curriculum, Order};
+pub use picture::picture_bytes;
+pub use row::{DataRow, QUESTION_MARK, RowFormat, RowKind, image_files};

@@ -1,6 +1,20 @@
 //! Which row comes when, as a function of seed and position.
 
 use burn_vlm::generate::rng::mix;
+use serde::{Deserialize, Serialize};
+
+/// Whether rows come by how hard they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Curriculum {
+    /// They do not.
+    #[default]
+    None,
+    /// In every epoch the easy ones first.
+    EasyFirst,
+    /// In every epoch the hard ones first.
+    HardFirst,
+}
 
 /// An endless walk over a data set, epoch after epoch.
 #[derive(Debug, Clone)]
@@ -8,6 +22,8 @@ pub struct Order {
     rows: usize,
     shuffle: bool,
     seed: u64,
+    /// What each epoch is sorted by, the smallest first; rows that are equal keep their order.
+    rank: Option<Vec<f64>>,
     /// The epoch whose permutation is at hand.
     epoch: Option<(u64, Vec<usize>)>,
 }
@@ -19,8 +35,16 @@ impl Order {
             rows,
             shuffle,
             seed,
+            rank: None,
             epoch: None,
         }
+    }
+
+    /// The same walk with every epoch sorted by `rank`, one number a row, the smallest first. Rows
+    /// that are equal stay in the order they had.
+    pub fn ranked(mut self, rank: Vec<f64>) -> Self {
+        self.rank = Some(rank);
+        self
     }
 
     /// The row at a position of the walk.
@@ -30,13 +54,19 @@ impl Order {
     pub fn row(&mut self, position: u64) -> usize {
         let rows = self.rows as u64;
         let (epoch, place) = (position / rows, (position % rows) as usize);
-        if !self.shuffle {
+        if !self.shuffle && self.rank.is_none() {
             return place;
         }
         match &self.epoch {
             Some((current, permutation)) if *current == epoch => permutation[place],
             _ => {
-                let permutation = permutation(self.rows, mix(mix(0x0dde, self.seed), epoch));
+                let mut permutation = match self.shuffle {
+                    true => permutation(self.rows, mix(mix(0x0dde, self.seed), epoch)),
+                    false => (0..self.rows).collect(),
+                };
+                if let Some(rank) = &self.rank {
+                    permutation.sort_by(|a, b| rank[*a].total_cmp(&rank[*b]));
+                }
                 let row = permutation[place];
                 self.epoch = Some((epoch, permutation));
                 row
@@ -87,5 +117,21 @@ mod tests {
                 .map(|i| Order::new(7, true, 4).row(i))
                 .collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn a_ranked_epoch_is_sorted_and_still_shuffled_among_equals() {
+        let rank: Vec<f64> = (0..30).map(|i| f64::from(i % 3)).collect();
+        let mut order = Order::new(30, true, 5).ranked(rank.clone());
+        let epochs: Vec<Vec<usize>> = (0..2)
+            .map(|e| (0..30).map(|i| order.row(e * 30 + i)).collect())
+            .collect();
+        for epoch in &epochs {
+            assert!(epoch.is_sorted_by(|a, b| rank[*a] <= rank[*b]));
+        }
+        assert_ne!(epochs[0], epochs[1]);
+        let mut in_file_order = Order::new(30, false, 5).ranked(rank);
+        let first: Vec<usize> = (0..10).map(|i| in_file_order.row(i)).collect();
+        assert_eq!(first, (0..10).map(|i| 3 * i).collect::<Vec<_>>());
     }
 }

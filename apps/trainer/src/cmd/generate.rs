@@ -4,7 +4,7 @@ use crate::{device, input_error::InputError, model_dir::ModelDir, output::Output
 use anyhow::{Context, Result};
 use burn_rl::{
     config::OnError,
-    data::{DataRow, Encoder, JsonlDataset, RowKind},
+    data::{DataRow, Encoder, RowDataset, RowFormat, RowKind},
     error::RlError,
     types::Prompt,
 };
@@ -119,12 +119,9 @@ pub fn run(args: &Args) -> Result<()> {
         max_prompt_tokens: usize::MAX,
         stop: loaded.stop[0],
     };
-    let source = args.data.as_deref();
     let positions = loaded.model.config().max_positions();
     let encode = |row: &DataRow| -> Result<(Prompt, usize)> {
-        let prompt = encoder
-            .encode(row)
-            .map_err(|error| at(source, row, error))?;
+        let prompt = encoder.encode(row).map_err(|error| at(row, error))?;
         let len = prompt.encoded.tokens.len();
         let room = positions.saturating_sub(len);
         let asked = args.max_new_tokens.map(|n| n as usize);
@@ -135,7 +132,7 @@ pub fn run(args: &Args) -> Result<()> {
                  exceeds the model's {positions} positions",
                 limit.max(1)
             );
-            return Err(at(source, row, RlError::Config(message)).into());
+            return Err(at(row, RlError::Config(message)).into());
         }
         Ok((prompt, limit))
     };
@@ -163,7 +160,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// The prompts of a file, or the one of `--prompt`.
 fn rows(args: &Args) -> Result<Vec<DataRow>> {
     if let Some(path) = &args.data {
-        let set = JsonlDataset::open_as(path, OnError::Error, RowKind::Prompt)?;
+        let set = RowDataset::open(path, &RowFormat::default(), OnError::Error, RowKind::Prompt)?;
         return Ok(set.rows().to_vec());
     }
     let prompt = args.prompt.as_deref().unwrap_or_default();
@@ -184,19 +181,17 @@ fn rows(args: &Args) -> Result<Vec<DataRow>> {
         target: None,
         answer: None,
         images,
+        difficulty: None,
+        file: Path::new("").into(),
         line: 0,
     }])
 }
 
 /// Adds file and line, where the row has them.
-fn at(source: Option<&Path>, row: &DataRow, error: RlError) -> RlError {
-    match source {
-        Some(path) => RlError::Data {
-            path: path.into(),
-            line: row.line,
-            message: error.to_string(),
-        },
-        None => error,
+fn at(row: &DataRow, error: RlError) -> RlError {
+    match row.line {
+        0 => error,
+        _ => row.error(error),
     }
 }
 

@@ -21,6 +21,17 @@ pub fn schema() -> Value {
         }),
         &["rule"],
     );
+    let data = &properties["data"]["properties"];
+    let (columns, template) = (data["columns"].clone(), data["template"].clone());
+    properties["data"]["properties"]["blend"]["items"] = object(
+        json!({
+            "path": { "type": "string" },
+            "weight": { "type": "number", "exclusiveMinimum": 0, "default": 1.0 },
+            "columns": columns,
+            "template": template,
+        }),
+        &["path"],
+    );
     properties["demo"]["properties"]["sft"]["items"] = object(
         json!({
             "rows": { "type": "integer", "minimum": 0 },

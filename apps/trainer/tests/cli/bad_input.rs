@@ -71,7 +71,7 @@ fn a_row_that_is_not_json() {
 fn a_row_of_the_wrong_type() {
     let world = World::new();
     world.set_row(2, r#"{"conversations": "red?", "answer": "red"}"#);
-    let found = r#"invalid type: string "red?", expected a sequence"#;
+    let found = "`conversations` is a text, expected a list of turns";
     refused_at_once(&world, &[], &["data/train.jsonl:2: ", found]);
 }
 

@@ -8,6 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, ImageReader};
 
 use super::text::{base64, escape};
+use crate::data::picture_bytes;
 
 /// All pictures of a page together take at most this many bytes.
 const MAX_PAGE_BYTES: usize = 2_500_000;
@@ -71,7 +72,7 @@ impl Pictures {
 
 /// An `<img>` of the file, or why there is none.
 fn load(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|_| "missing".to_owned())?;
+    let bytes = picture_bytes(path).map_err(|_| "missing".to_owned())?;
     let broken = |_| "not readable".to_owned();
     let reader = || ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
     let opened = reader().map_err(|_| "not readable".to_owned())?;

@@ -1,0 +1,166 @@
+//! All rows of a file, or of a directory of parquet files.
+
+use super::{
+    parquet,
+    row::{DataRow, Record, RowFormat, RowKind},
+};
+use crate::{config::OnError, error::RlError};
+use burn::data::dataset::Dataset;
+use serde_json::{Map, Value};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Rows of JSONL, of a JSON list, or of parquet; pictures stay where they are until a row is used.
+pub struct RowDataset {
+    path: PathBuf,
+    rows: Vec<DataRow>,
+    /// Rows left out, each with its reason.
+    pub skipped: Vec<RlError>,
+}
+
+impl RowDataset {
+    /// Reads a file; pictures stay on disk, but must exist.
+    ///
+    /// A `.parquet` file, or a directory of them, is read as parquet; a file that begins with `[`
+    /// as one JSON list; anything else line by line.
+    ///
+    /// # Errors
+    /// A row that cannot be used, with its line, unless `on_error` skips it; a file without rows.
+    pub fn open(
+        path: &Path,
+        format: &RowFormat,
+        on_error: OnError,
+        kind: RowKind,
+    ) -> Result<Self, RlError> {
+        let mut set = Self {
+            path: path.into(),
+            rows: vec![],
+            skipped: vec![],
+        };
+        for file in files(path)? {
+            let file: Arc<Path> = file.into();
+            for record in records(&file)? {
+                match record.and_then(|record| format.row(record, &file, kind)) {
+                    Ok(row) => set.rows.push(row),
+                    Err(error) if on_error == OnError::Skip => set.skipped.push(error),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        set.check_not_empty()?;
+        Ok(set)
+    }
+
+    /// Refuses a set of which nothing is left.
+    pub(super) fn check_not_empty(&self) -> Result<(), RlError> {
+        let message = match self.skipped.as_slice() {
+            _ if !self.rows.is_empty() => return Ok(()),
+            [] => "no row in this file".into(),
+            [first, ..] => format!("none of {} rows can be used: {first}", self.skipped.len()),
+        };
+        Err(RlError::Data {
+            path: self.path.clone(),
+            line: 1,
+            message,
+        })
+    }
+
+    /// The file or directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> &[DataRow] {
+        &self.rows
+    }
+
+    /// Keeps the rows that `keep` says; the others are counted as skipped, with the reason.
+    pub fn retain(&mut self, mut check: impl FnMut(&DataRow) -> Result<(), RlError>) {
+        let mut skipped = vec![];
+        self.rows.retain(|row| match check(row) {
+            Ok(()) => true,
+            Err(error) => {
+                skipped.push(error);
+                false
+            }
+        });
+        self.skipped.extend(skipped);
+    }
+}
+
+impl Dataset<DataRow, RlError> for RowDataset {
+    fn get(&self, index: usize) -> Result<DataRow, RlError> {
+        Ok(self.rows[index].clone())
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// The files of a data set: the path itself, or the parquet files of a directory in their order.
+fn files(path: &Path) -> Result<Vec<PathBuf>, RlError> {
+    if !path.is_dir() {
+        return Ok(vec![path.into()]);
+    }
+    let mut files = vec![];
+    for entry in std::fs::read_dir(path).map_err(|e| RlError::io(path, e))? {
+        let file = entry.map_err(|e| RlError::io(path, e))?.path();
+        if is_parquet(&file) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(RlError::Config(format!(
+            "{} is a directory without a .parquet file, expected some, or a JSONL file",
+            path.display()
+        ))),
+        false => Ok(files),
+    }
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "parquet")
+}
+
+/// The rows of a file as they stand, in order.
+fn records(path: &Path) -> Result<Vec<Result<Record, RlError>>, RlError> {
+    let refuse = |line, message| RlError::Data {
+        path: path.into(),
+        line,
+        message,
+    };
+    if is_parquet(path) {
+        let rows = parquet::read_rows(path).map_err(|message| refuse(1, message))?;
+        let record = |(i, row): (usize, parquet::ParquetRow)| {
+            Ok(Record {
+                fields: row.fields,
+                pictures: row.pictures,
+                line: i + 1,
+            })
+        };
+        return Ok(rows.into_iter().enumerate().map(record).collect());
+    }
+    let bytes = std::fs::read(path).map_err(|e| RlError::io(path, e))?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let rows: Vec<Map<String, Value>> = serde_json::from_slice(&bytes)
+            .map_err(|e| refuse(e.line(), format!("not a JSON list of data rows: {e}")))?;
+        let record = |(i, fields)| {
+            Ok(Record {
+                fields,
+                pictures: vec![],
+                line: i + 1,
+            })
+        };
+        return Ok(rows.into_iter().enumerate().map(record).collect());
+    }
+    let lines = bytes.split(|b| *b == b'\n').enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    Ok(lines
+        .map(|(i, line)| Record::parse(path, i + 1, line))
+        .collect())
+}

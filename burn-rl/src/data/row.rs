@@ -1,0 +1,350 @@
+//! One row of a data file: a conversation up to the response, the gold answer, and the pictures.
+
+use super::columns::Columns;
+use crate::error::RlError;
+use burn_vlm::text::{Content, Message, place_images};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where the row's own question goes in a template.
+pub const QUESTION_MARK: &str = "{question}";
+
+/// One row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataRow {
+    /// `id`, or `line-<n>` where the row has none.
+    pub id: String,
+    /// The turns the model reads.
+    pub messages: Vec<Message>,
+    /// A last turn of the assistant: what the row demonstrates.
+    pub target: Option<String>,
+    /// The gold answer, if there is one.
+    pub answer: Option<String>,
+    /// Pictures, in the order of their marks: files, or references into a parquet file that
+    /// [`picture_bytes`](super::picture_bytes) reads like files.
+    pub images: Vec<PathBuf>,
+    /// How hard the row is, if it says so: larger is harder.
+    pub difficulty: Option<f64>,
+    /// The file the row is from.
+    pub file: Arc<Path>,
+    /// Line of the file, or row where the file has no lines; from 1.
+    pub line: usize,
+}
+
+/// What a row must have beside a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// A gold answer or a demonstration: something to learn from.
+    Lesson,
+    /// Nothing.
+    Prompt,
+}
+
+/// How the rows of a file are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RowFormat {
+    /// Which field means what.
+    pub columns: Columns,
+    /// What the last question is put into, at `{question}`; `<image>` marks the next picture.
+    /// Empty to leave questions as they are.
+    pub template: String,
+}
+
+/// A row as it stands in its file.
+pub(super) struct Record {
+    pub fields: Map<String, Value>,
+    /// Pictures inside the row, by the name of their field.
+    pub pictures: Vec<(String, Vec<PathBuf>)>,
+    pub line: usize,
+}
+
+impl RowFormat {
+    /// # Errors
+    /// A template without a place for the question.
+    pub(crate) fn check(&self, key: &str) -> Result<(), RlError> {
+        match self.template.is_empty() || self.template.matches(QUESTION_MARK).count() == 1 {
+            true => Ok(()),
+            false => Err(RlError::Config(format!(
+                "{key} is {:?}, expected {QUESTION_MARK} in it exactly once",
+                self.template
+            ))),
+        }
+    }
+
+    pub(super) fn row(
+        &self,
+        record: Record,
+        file: &Arc<Path>,
+        kind: RowKind,
+    ) -> Result<DataRow, RlError> {
+        let line = record.line;
+        read(record, file, kind, self).map_err(|message| RlError::Data {
+            path: file.to_path_buf(),
+            line,
+            message,
+        })
+    }
+}
+
+impl DataRow {
+    /// Parses line `line` of the file `path`; its pictures must exist.
+    ///
+    /// # Errors
+    /// A row that cannot be used, with file and line.
+    pub fn parse(path: &Path, line: usize, json: &[u8], kind: RowKind) -> Result<Self, RlError> {
+        let record = Record::parse(path, line, json)?;
+        RowFormat::default().row(record, &path.into(), kind)
+    }
+
+    /// An error about this row.
+    pub fn error(&self, message: impl ToString) -> RlError {
+        RlError::Data {
+            path: self.file.to_path_buf(),
+            line: self.line,
+            message: message.to_string(),
+        }
+    }
+}
+
+impl Record {
+    /// A line of a JSONL file.
+    pub fn parse(path: &Path, line: usize, json: &[u8]) -> Result<Self, RlError> {
+        let refuse = |message| RlError::Data {
+            path: path.into(),
+            line,
+            message,
+        };
+        match serde_json::from_slice(json) {
+            Ok(Value::Object(fields)) => Ok(Self {
+                fields,
+                pictures: vec![],
+                line,
+            }),
+            Ok(other) => Err(refuse(format!(
+                "not a data row: found {}, expected a JSON object",
+                kind_of(&other)
+            ))),
+            Err(error) => Err(refuse(format!("not a data row: {error}"))),
+        }
+    }
+}
+
+fn read(
+    record: Record,
+    file: &Arc<Path>,
+    kind: RowKind,
+    format: &RowFormat,
+) -> Result<DataRow, String> {
+    let (fields, line) = (&record.fields, record.line);
+    let (name, prompt) = format.columns.prompt(fields)?;
+    let mut addresses = vec![];
+    let mut messages = conversation(name, prompt, &mut addresses)?;
+    let target = match messages.last() {
+        Some(last) if last.role == "assistant" => messages.pop().map(|m| m.plain_text()),
+        _ => None,
+    };
+    if messages.is_empty() {
+        return Err("the conversation has no turn to answer".into());
+    }
+    if let Some((before, after)) = format.template.split_once(QUESTION_MARK) {
+        let last = messages.iter_mut().rev().find(|m| m.role == "user");
+        let last = last.ok_or("the conversation has no user turn for data.template")?;
+        last.content = surrounded(before, std::mem::take(&mut last.content), after);
+    }
+    let images = pictures(&record, &format.columns, file, addresses)?;
+    place_images(&mut messages, images.len()).map_err(|e| e.to_string())?;
+    let answer = match format.columns.answer(fields)? {
+        Some((name, value)) => Some(text(name, value)?),
+        None => None,
+    };
+    let lesson = answer.as_ref().is_some_and(|a| !a.trim().is_empty()) || target.is_some();
+    if kind == RowKind::Lesson && !lesson {
+        return Err("the row has no `answer`".into());
+    }
+    let id = fields.get("id").filter(|v| !v.is_null());
+    let id = id.map_or_else(|| Ok(format!("line-{line}")), |v| text("id", v))?;
+    Ok(DataRow {
+        id,
+        messages,
+        target,
+        answer,
+        images,
+        difficulty: format.columns.difficulty(fields)?,
+        file: file.clone(),
+        line,
+    })
+}
+
+/// The turns of a prompt; addresses of pictures that stand in its parts are collected.
+fn conversation(
+    name: &str,
+    prompt: &Value,
+    addresses: &mut Vec<String>,
+) -> Result<Vec<Message>, String> {
+    let parsed;
+    let turns = match prompt {
+        Value::Array(turns) => turns,
+        Value::String(json) if name == "message" => {
+            parsed = serde_json::from_str::<Vec<Value>>(json)
+                .map_err(|e| format!("message: {e}, expected a JSON list of turns"))?;
+            &parsed
+        }
+        Value::String(question) if !matches!(name, "conversations" | "messages") => {
+            return Ok(vec![Message::with_image_marks("user", question)]);
+        }
+        other => {
+            let found = kind_of(other);
+            return Err(format!(
+                "`{name}` is {found}, expected a list of turns"
+            ));
+        }
+    };
+    turns
+        .iter()
+        .map(|turn| message(turn, name != "message", addresses).map_err(|e| format!("{name}: {e}")))
+        .collect()
+}
+
+/// One turn: `role` and `content`, or `from` and `value`.
+fn message(turn: &Value, marks: bool, addresses: &mut Vec<String>) -> Result<Message, String> {
+    let key = |names: [&str; 2]| {
+        let found = names.iter().find_map(|name| turn.get(name));
+        found.ok_or_else(|| format!("missing field `{}` in a turn", names[0]))
+    };
+    let role = key(["role", "from"])?;
+    let role = role.as_str().ok_or("`role` is not a string")?;
+    let role = match role {
+        "human" => "user",
+        "gpt" => "assistant",
+        role => role,
+    };
+    match key(["content", "value"])? {
+        Value::String(text) if marks => Ok(Message::with_image_marks(role, text)),
+        content => {
+            for part in content.as_array().into_iter().flatten() {
+                addresses.extend(address(part));
+            }
+            let content = normal_parts(content.clone());
+            let turn = serde_json::json!({ "role": role, "content": content });
+            serde_json::from_value(turn).map_err(|e| e.to_string())
+        }
+    }
+}
+
+/// The address of a part that shows a picture, in either of the spellings in use.
+fn address(part: &Value) -> Option<String> {
+    let url = part.get("image").or_else(|| part.get("image_url"))?;
+    let url = url.get("url").unwrap_or(url);
+    url.as_str().map(str::to_owned)
+}
+
+/// Parts of type `image_url` are pictures like any other.
+fn normal_parts(mut content: Value) -> Value {
+    for part in content.as_array_mut().into_iter().flatten() {
+        if part.get("type").is_some_and(|t| t == "image_url") {
+            part["type"] = "image".into();
+        }
+    }
+    content
+}
+
+/// The pictures of a row, from its parts or from a field of their own.
+fn pictures(
+    record: &Record,
+    columns: &Columns,
+    file: &Path,
+    addresses: Vec<String>,
+) -> Result<Vec<PathBuf>, String> {
+    let names = columns.image_names();
+    let inside = record
+        .pictures
+        .iter()
+        .find(|(name, list)| names.contains(&name.as_str()) && !list.is_empty());
+    if let Some((_, list)) = inside {
+        return Ok(list.clone());
+    }
+    let mut urls = vec![];
+    let field = names
+        .iter()
+        .find_map(|name| Some((name, super::columns::lookup(&record.fields, name)?)));
+    match field {
+        None | Some((_, Value::Null)) => {}
+        Some((_, Value::Array(list))) => {
+            for item in list {
+                urls.push(path_of(item).ok_or_else(|| wrong_picture(item))?);
+            }
+        }
+        Some((_, one)) => urls.push(path_of(one).ok_or_else(|| wrong_picture(one))?),
+    }
+    match (urls.is_empty(), addresses.is_empty()) {
+        (_, true) => image_files(&urls, file),
+        (true, false) => image_files(&addresses, file),
+        (false, false) => Err(format!(
+            "pictures are named in the conversation and in `{}`, expected one of them",
+            field.map_or("", |(name, _)| name)
+        )),
+    }
+}
+
+fn path_of(value: &Value) -> Option<String> {
+    let path = value.get("path").unwrap_or(value);
+    path.as_str().map(str::to_owned)
+}
+
+fn wrong_picture(value: &Value) -> String {
+    format!("a picture is {}, expected a path", kind_of(value))
+}
+
+/// The picture files of a row of the data file `path`: each a path relative to that file, or a
+/// `file://` address.
+///
+/// # Errors
+/// A file that does not exist.
+pub fn image_files(urls: &[String], path: &Path) -> Result<Vec<PathBuf>, String> {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let file = |url: &String| {
+        let file = dir.join(url.strip_prefix("file://").unwrap_or(url));
+        match file.is_file() {
+            true => Ok(file),
+            false => Err(format!("image {} does not exist", file.display())),
+        }
+    };
+    urls.iter().map(file).collect()
+}
+
+/// Text before and after parts, adjacent texts joined.
+fn surrounded(before: &str, parts: Vec<Content>, after: &str) -> Vec<Content> {
+    let around = |text| Message::with_image_marks("user", text).content;
+    let mut out: Vec<Content> = vec![];
+    for part in [around(before), parts, around(after)].into_iter().flatten() {
+        match (out.last_mut(), part) {
+            (Some(Content::Text(last)), Content::Text(text)) => last.push_str(&text),
+            (_, part) => out.push(part),
+        }
+    }
+    out
+}
+
+fn text(name: &str, value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(format!("`{name}` is {}, expected a string", kind_of(other))),
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
