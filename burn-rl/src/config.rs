@@ -415,11 +415,12 @@ impl RunConfig {
         self.rollout.sampling.check()?;
         self.optim.check()?;
         let recipe = self.algo.recipe()?;
-        recipe.check(&RunFacts {
+        let fits = recipe.check(&RunFacts {
             samples_per_prompt: self.rollout.samples_per_prompt,
             max_new_tokens: self.rollout.sampling.max_new_tokens,
             reward_parts: vec![],
-        })?;
+        });
+        fits.map_err(|e| RlError::Config(format!("`{}`: {e}", self.algo.name)))?;
         self.reward.build()?;
         Ok(())
     }

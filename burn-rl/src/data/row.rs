@@ -199,9 +199,7 @@ fn conversation(
         }
         other => {
             let found = kind_of(other);
-            return Err(format!(
-                "`{name}` is {found}, expected a list of turns"
-            ));
+            return Err(format!("`{name}` is {found}, expected a list of turns"));
         }
     };
     turns
