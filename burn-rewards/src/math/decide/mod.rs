@@ -53,7 +53,8 @@ impl Decision {
         }
     }
 
-    fn is_equal(self) -> bool {
+    /// Whether the verdict is [`Verdict::Equal`].
+    pub fn is_equal(self) -> bool {
         self.verdict == Verdict::Equal
     }
 
@@ -167,6 +168,15 @@ pub(super) fn answers(gold: &Parsed, pred: &Parsed, options: &Options) -> Decisi
         }
     }
     best
+}
+
+/// The numeric value of an answer, if it is a real constant.
+pub(super) fn number(answer: &Parsed) -> Option<f64> {
+    let value = answer.value()?;
+    let options = Options::default();
+    let mut context = Context::new(&options, value);
+    let id = context.lower(Side::Pred, value).ok()?;
+    zero::real(&mut context.arena, id).filter(|v| v.is_finite())
 }
 
 fn same_text(gold: Option<&str>, pred: Option<&str>) -> bool {

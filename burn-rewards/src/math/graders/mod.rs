@@ -1,6 +1,22 @@
-//! The graders that compare cleaned strings rather than parsed mathematics.
+//! The graders that compare cleaned strings, with or without mathematics behind them.
+//!
+//! Each works on the answer's text. A response is at most [`MAX_RESPONSE`] bytes from its end, an
+//! answer at most [`MAX_ANSWER`].
+
+mod dapo;
+mod gsm8k;
+mod hendrycks;
+mod prm800k;
+mod qwen;
+mod text;
 
 use super::{Outcome, Profile, Reason, Verdict};
+
+/// Bytes of a response that are looked at, from its end.
+const MAX_RESPONSE: usize = 1 << 20;
+
+/// Bytes of an answer that is graded; a longer one is no answer.
+const MAX_ANSWER: usize = 4_096;
 
 /// Whether `profile` works on strings.
 pub(super) fn is_string_grader(profile: Profile) -> bool {
@@ -14,16 +30,43 @@ pub(super) fn is_string_grader(profile: Profile) -> bool {
     )
 }
 
+/// What the grader compares, and `None` where it finds nothing.
+fn answer(profile: Profile, text: &str, is_gold: bool) -> Option<String> {
+    let text = text::tail(text, MAX_RESPONSE);
+    let found = match profile {
+        Profile::Dapo => dapo::answer(text, is_gold),
+        Profile::Gsm8k => gsm8k::answer(text, is_gold),
+        Profile::Hendrycks => hendrycks::answer(text, is_gold),
+        Profile::QwenSimplerl => qwen::answer(text, is_gold),
+        _ => prm800k::answer(text, is_gold),
+    };
+    found.filter(|a| a.len() <= MAX_ANSWER)
+}
+
 /// Grades `response` against the gold answer.
 pub(super) fn grade(profile: Profile, gold: &str, response: &str) -> Outcome {
-    if reading(profile, gold, true) == reading(profile, response, false) {
-        Outcome::new(Verdict::Equal, Reason::SameString)
-    } else {
-        Outcome::new(Verdict::Different, Reason::SameString)
-    }
+    let Some(gold) = answer(profile, gold, true) else {
+        return Outcome::new(Verdict::GoldUnparsed, Reason::GoldUnparsed);
+    };
+    let Some(pred) = answer(profile, response, false) else {
+        return Outcome::new(Verdict::Different, Reason::NoAnswer);
+    };
+    let (equal, reason) = match profile {
+        Profile::Prm800k => prm800k::equal(&gold, &pred),
+        Profile::QwenSimplerl => qwen::equal(&gold, &pred, 0),
+        _ => (gold == pred, Reason::SameString),
+    };
+    Outcome::new(
+        if equal {
+            Verdict::Equal
+        } else {
+            Verdict::Different
+        },
+        reason,
+    )
 }
 
 /// What the grader compares, for people.
-pub(super) fn reading(_profile: Profile, text: &str, _is_gold: bool) -> String {
-    text.trim().to_owned()
+pub(super) fn reading(profile: Profile, text: &str, is_gold: bool) -> String {
+    answer(profile, text, is_gold).unwrap_or_default()
 }
