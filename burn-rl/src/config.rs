@@ -70,8 +70,8 @@ pub struct DataConfig {
     pub train: String,
     /// Which field of a row means what, where the usual names do not say.
     pub columns: Columns,
-    /// What the last question of a row is put into, at `{question}`; `<image>` marks the next
-    /// picture. Empty to leave questions as they are.
+    /// What the last question of a row is put into, at `{question}`. Where it has `<image>` marks
+    /// of its own, those of the question are left out. Empty to leave questions as they are.
     pub template: String,
     /// Several sets in place of `train`.
     pub blend: Vec<SetConfig>,

@@ -28,6 +28,8 @@ pub enum Command {
     Export(cmd::export::Args),
     /// Describe a model directory.
     Inspect(cmd::inspect::Args),
+    /// Make a published data set ready for training.
+    Prepare(cmd::prepare::Args),
     /// List the algorithms, or describe or apply one.
     Algos(cmd::algos::Args),
     /// Print the resolved configuration.

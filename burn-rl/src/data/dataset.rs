@@ -41,7 +41,7 @@ impl RowDataset {
         };
         for file in files(path)? {
             let file: Arc<Path> = file.into();
-            for record in records(&file)? {
+            for record in records_of(&file)? {
                 match record.and_then(|record| format.row(record, &file, kind)) {
                     Ok(row) => set.rows.push(row),
                     Err(error) if on_error == OnError::Skip => set.skipped.push(error),
@@ -127,8 +127,22 @@ fn is_parquet(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "parquet")
 }
 
+/// The rows of a file, or of a directory of parquet files, as they stand.
+///
+/// # Errors
+/// A file that cannot be read; a row that is no object, with its line.
+pub fn read_records(path: &Path) -> Result<Vec<Record>, RlError> {
+    let mut all = vec![];
+    for file in files(path)? {
+        for record in records_of(&file)? {
+            all.push(record?);
+        }
+    }
+    Ok(all)
+}
+
 /// The rows of a file as they stand, in order.
-fn records(path: &Path) -> Result<Vec<Result<Record, RlError>>, RlError> {
+fn records_of(path: &Path) -> Result<Vec<Result<Record, RlError>>, RlError> {
     let refuse = |line, message| RlError::Data {
         path: path.into(),
         line,

@@ -11,8 +11,8 @@ mod row;
 
 pub use blend::Blend;
 pub use columns::Columns;
-pub use dataset::RowDataset;
+pub use dataset::{RowDataset, read_records};
 pub use encode::{Encoder, PromptSet};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
-pub use row::{DataRow, QUESTION_MARK, RowFormat, RowKind, image_files};
+pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};

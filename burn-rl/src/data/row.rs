@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use crate::error::RlError;
-use burn_vlm::text::{Content, Message, place_images};
+use burn_vlm::text::{Content, IMAGE_MARK, Message, place_images};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -50,16 +50,19 @@ pub enum RowKind {
 pub struct RowFormat {
     /// Which field means what.
     pub columns: Columns,
-    /// What the last question is put into, at `{question}`; `<image>` marks the next picture.
-    /// Empty to leave questions as they are.
+    /// What the last question is put into, at `{question}`. Where it has `<image>` marks of its
+    /// own, those of the question are left out. Empty to leave questions as they are.
     pub template: String,
 }
 
 /// A row as it stands in its file.
-pub(super) struct Record {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its fields, without pictures.
     pub fields: Map<String, Value>,
     /// Pictures inside the row, by the name of their field.
     pub pictures: Vec<(String, Vec<PathBuf>)>,
+    /// Line of the file, or row where the file has no lines; from 1.
     pub line: usize,
 }
 
@@ -113,7 +116,7 @@ impl DataRow {
 
 impl Record {
     /// A line of a JSONL file.
-    pub fn parse(path: &Path, line: usize, json: &[u8]) -> Result<Self, RlError> {
+    pub(super) fn parse(path: &Path, line: usize, json: &[u8]) -> Result<Self, RlError> {
         let refuse = |message| RlError::Data {
             path: path.into(),
             line,
@@ -154,7 +157,11 @@ fn read(
     if let Some((before, after)) = format.template.split_once(QUESTION_MARK) {
         let last = messages.iter_mut().rev().find(|m| m.role == "user");
         let last = last.ok_or("the conversation has no user turn for data.template")?;
-        last.content = surrounded(before, std::mem::take(&mut last.content), after);
+        let mut question = std::mem::take(&mut last.content);
+        if format.template.contains(IMAGE_MARK) {
+            question.retain(|part| *part != Content::Image);
+        }
+        last.content = surrounded(before, question, after);
     }
     let images = pictures(&record, &format.columns, file, addresses)?;
     place_images(&mut messages, images.len()).map_err(|e| e.to_string())?;

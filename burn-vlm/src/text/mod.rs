@@ -14,7 +14,7 @@ pub mod tokenizer;
 
 pub use chat::ChatTemplate;
 pub use files::ProcessorFiles;
-pub use message::{Content, Message, place_images};
+pub use message::{Content, IMAGE_MARK, Message, place_images};
 pub use stop::stop_token_ids;
 pub use tokenizer::Tokenizer;
 

@@ -5,6 +5,7 @@ pub mod config;
 pub mod export;
 pub mod generate;
 pub mod inspect;
+pub mod prepare;
 pub mod score;
 pub mod train;
 
@@ -25,6 +26,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Score(args) => score::run(&args)?,
         Command::Export(args) => export::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
+        Command::Prepare(args) => prepare::run(&args)?,
         Command::Algos(args) => algos::run(&args)?,
         Command::Config(args) => config::run(&args)?,
     }
