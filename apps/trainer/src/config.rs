@@ -58,8 +58,9 @@ pub struct Resolved {
     pub table: Table,
 }
 
-/// Merges layers, the later over the earlier: `base`, the files in order, then every
-/// `key.path=value` of `sets`. Tables merge, arrays and scalars replace.
+/// Merges layers, the later over the earlier: `base`, the files in order, each over those that its
+/// `extends` names, then every `key.path=value` of `sets`. Tables merge, arrays and scalars
+/// replace.
 ///
 /// # Errors
 /// A file that is not TOML, an unknown key, a wrong type, an unknown algorithm or reward rule: one
@@ -74,7 +75,7 @@ pub fn resolve(
         layers.push(Layer::builtin(text)?);
     }
     for path in files {
-        layers.push(Layer::file(path)?);
+        layers.extend(Layer::file(path)?);
     }
     for set in sets {
         layers.push(Layer::set(set)?);

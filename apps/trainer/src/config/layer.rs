@@ -9,6 +9,9 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+/// The key by which a file names others that it goes on top of.
+const EXTENDS: &str = "extends";
+
 /// A file, the built-in configuration, or one `--set`. Its keys and types are valid.
 pub struct Layer {
     pub table: Table,
@@ -26,11 +29,11 @@ impl Layer {
         Self::parse(Source::Builtin(text.into()), text)
     }
 
-    pub fn file(path: &Path) -> Result<Self, InputError> {
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            InputError::new(format!("{}: {e}, expected a TOML file", path.display()))
-        })?;
-        Self::parse(Source::File(path.into(), text.clone()), &text)
+    /// A file, after the files that its `extends` names, relative to it.
+    pub fn file(path: &Path) -> Result<Vec<Self>, InputError> {
+        let mut layers = vec![];
+        extend(path, &mut vec![], &mut layers)?;
+        Ok(layers)
     }
 
     /// `key.path=value`
@@ -55,8 +58,9 @@ impl Layer {
     }
 
     fn parse(source: Source, text: &str) -> Result<Self, InputError> {
-        match toml::from_str(text) {
-            Ok(table) => {
+        match toml::from_str::<Table>(text) {
+            Ok(mut table) => {
+                table.remove(EXTENDS);
                 let layer = Self { table, source };
                 layer.check().map(|()| layer)
             }
@@ -106,6 +110,41 @@ impl Layer {
             Source::Set(_) => None,
         }
     }
+}
+
+/// Puts the layers of a file behind those of the files it extends; `inside` are the files that
+/// lead to it.
+fn extend(
+    path: &Path,
+    inside: &mut Vec<PathBuf>,
+    layers: &mut Vec<Layer>,
+) -> Result<(), InputError> {
+    let refuse = |message: String| InputError::new(format!("{}: {message}", path.display()));
+    let text =
+        std::fs::read_to_string(path).map_err(|e| refuse(format!("{e}, expected a TOML file")))?;
+    let own = Layer::parse(Source::File(path.into(), text.clone()), &text)?;
+    if inside.iter().any(|other| other == path) {
+        return Err(refuse("extends itself".into()));
+    }
+    let bases = match text
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut t| t.remove(EXTENDS))
+    {
+        None => vec![],
+        Some(Value::String(one)) => vec![one],
+        Some(other) => other
+            .try_into::<Vec<String>>()
+            .map_err(|_| refuse("`extends` is not what it should be, expected paths".into()))?,
+    };
+    inside.push(path.into());
+    for base in bases {
+        let base = path.with_file_name(base);
+        extend(&base, inside, layers).map_err(|e| refuse(format!("`extends`: {e}")))?;
+    }
+    inside.pop();
+    layers.push(own);
+    Ok(())
 }
 
 impl Source {

@@ -11,6 +11,13 @@ pub fn schema() -> Value {
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Configuration of trainer");
     let properties = &mut schema["properties"];
+    properties["extends"] = json!({
+        "description": "files that this one goes on top of, relative to it",
+        "anyOf": [
+            { "type": "string" },
+            { "type": "array", "items": { "type": "string" } },
+        ],
+    });
     properties["algo"] = algo();
     let rules: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
     properties["reward"]["properties"]["parts"]["items"] = object(

@@ -264,3 +264,49 @@ fn the_schema_knows_types_defaults_and_names() {
     );
     assert_eq!(schema["properties"]["train"]["additionalProperties"], false);
 }
+
+#[test]
+fn a_file_goes_on_top_of_those_it_extends() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("base")).unwrap();
+    file(
+        dir.path(),
+        "base/a.toml",
+        "name = \"a\"\n[train]\nsteps = 1\nepochs = 2",
+    );
+    file(
+        dir.path(),
+        "base/b.toml",
+        "extends = \"a.toml\"\n[train]\nsteps = 2\nmini_batches = 4",
+    );
+    file(dir.path(), "base/c.toml", "[train]\nmini_batches = 8");
+    let top = "extends = [\"base/b.toml\", \"base/c.toml\"]\nname = \"top\"";
+    let top = file(dir.path(), "top.toml", top);
+    let run = resolve(None, std::slice::from_ref(&top), &[]).unwrap().run;
+    assert_eq!(
+        (run.train.steps, run.train.epochs, run.train.mini_batches),
+        (2, 2, 8)
+    );
+    assert_eq!(run.name, "top");
+    let refused = |path: &Path| {
+        let error = resolve(None, &[path.to_owned()], &[]).unwrap_err();
+        error.to_string()
+    };
+    let broken = file(dir.path(), "d.toml", "extends = \"no.toml\"");
+    let message = refused(&broken);
+    assert!(
+        message.contains("d.toml: `extends`: ") && message.contains("no.toml"),
+        "{message}"
+    );
+    let cycle = file(dir.path(), "e.toml", "extends = \"e.toml\"");
+    assert!(refused(&cycle).contains("e.toml: extends itself"));
+    let number = file(dir.path(), "f.toml", "extends = 3");
+    assert!(refused(&number).contains("expected paths"));
+    let unknown = file(dir.path(), "base/a.toml", "[train]\nstep = 1");
+    let message = refused(&top);
+    let place = format!("{}:2: ", unknown.display());
+    assert!(
+        message.contains(&place),
+        "the file that is wrong is named: {message}"
+    );
+}
