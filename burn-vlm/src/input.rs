@@ -47,6 +47,8 @@ pub struct VisionInput {
     pub feature: Tensor<1, Int>,
     /// `[B, T, 1]`, true where a feature replaces the embedding.
     pub is_image: Tensor<3, Bool>,
+    /// The pictures, in the order of their patches and features.
+    pub images: Vec<Arc<ImagePatches>>,
 }
 
 impl VlmInput {
@@ -138,6 +140,7 @@ impl VisionInput {
             plan: vision.plan(&grids, device),
             feature: Tensor::from_data(TensorData::new(feature, [slots]), device),
             is_image: Tensor::from_data(TensorData::new(is_image, [rows.len(), width, 1]), device),
+            images: images.into_iter().map(|(image, _)| image.clone()).collect(),
         })
     }
 }

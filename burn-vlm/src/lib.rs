@@ -10,9 +10,11 @@
 #![warn(missing_docs)]
 
 pub mod error;
+pub mod freeze;
 pub mod generate;
 pub mod image;
 pub mod input;
+pub mod lora;
 pub mod model;
 pub mod models;
 pub mod nn;

@@ -3,6 +3,7 @@
 use crate::{
     error::VlmError,
     input::{VisionInput, VlmInput},
+    lora::{self, BaseModel, Lora},
     models::{ModelConfig, Vision},
     nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
     value_head::{VALUE_HEAD_FILE, ValueHead},
@@ -33,6 +34,12 @@ pub struct Vlm {
     pub value_head: Option<ValueHead>,
     #[module(skip)]
     config: Arc<ModelConfig>,
+    /// Of the adapters, where there are any.
+    #[module(skip)]
+    pub(crate) lora: Option<Arc<Lora>>,
+    /// Where the weights were read.
+    #[module(skip)]
+    pub(crate) source: Option<Arc<BaseModel>>,
 }
 
 impl Vlm {
@@ -45,6 +52,8 @@ impl Vlm {
             lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
             value_head: None,
             config: Arc::new(config),
+            lora: None,
+            source: None,
         }
     }
 
@@ -55,21 +64,31 @@ impl Vlm {
         weights::initialise(Self::new(config, device), std, seed, device)
     }
 
-    /// Loads a Hugging Face model directory as f32, with the value head that
-    /// [`save`](Self::save) left beside the weights, if it did.
+    /// Loads a Hugging Face model directory as f32, or the directory of an adapter and the model it
+    /// names; with the value head that [`save`](Self::save) left there, if it did.
     ///
     /// # Errors
     /// A configuration that is missing, malformed or not supported; weights that are missing,
     /// truncated or do not fit.
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, VlmError> {
+        if lora::is_adapter(dir) {
+            let base = Self::from_dir(&lora::base_dir(dir)?, device)?;
+            return base.with_adapter(dir)?.with_saved_head(dir);
+        }
         let config = ModelConfig::from_file(&dir.join("config.json"))?;
         let files = WeightFiles::open(dir)?;
         let keys = config.keys();
         let mut model = weights::load(Self::new(config, device), &files, &keys, device)?;
+        model.source = Some(Arc::new(BaseModel::of(&files)));
+        model.with_saved_head(dir)
+    }
+
+    /// The same with the value head that was saved in `dir`, if one was.
+    fn with_saved_head(mut self, dir: &Path) -> Result<Self, VlmError> {
         if dir.join(VALUE_HEAD_FILE).exists() {
-            model.value_head = ValueHead::from_dir(dir, model.width(), device)?;
+            self.value_head = ValueHead::from_dir(dir, self.width(), &self.device())?;
         }
-        Ok(model)
+        Ok(self)
     }
 
     /// Loads a critic: the body of a Hugging Face model directory, without the head that predicts
@@ -90,6 +109,7 @@ impl Vlm {
         let mut body = Self::new(config, device);
         body.lm_head = None;
         let mut critic = weights::load(body, &files, &keys, device)?;
+        critic.source = Some(Arc::new(BaseModel::of(&files)));
         let d = critic.width();
         let found = ValueHead::from_dir(dir, d, device)?;
         critic.value_head = Some(found.unwrap_or_else(|| fresh(d)));
@@ -97,18 +117,22 @@ impl Vlm {
     }
 
     /// Writes `config.json` and the weights into an existing directory, as transformers loads
-    /// them, and the value head, if there is one, into a file of its own.
+    /// them, or, of a model with adapters, those alone, in f32, as PEFT loads them. The value head,
+    /// if there is one, goes into a file of its own.
     ///
     /// # Errors
     /// Anything the file system refuses.
     pub fn save(&self, dir: &Path, dtype: ExportDtype) -> Result<(), VlmError> {
+        if let Some(head) = &self.value_head {
+            head.save(dir)?;
+        }
+        if self.lora.is_some() {
+            return self.save_adapter(dir);
+        }
         let path = dir.join("config.json");
         let mut config = self.config.raw.clone();
         weights::name_dtype(&mut config, dtype);
         std::fs::write(&path, format!("{config:#}\n")).map_err(|e| VlmError::io(&path, e))?;
-        if let Some(head) = &self.value_head {
-            head.save(dir)?;
-        }
         let body = Self {
             value_head: None,
             ..self.clone()

@@ -74,6 +74,7 @@ impl ValueHead {
             score: Linear {
                 weight: Param::from_tensor(weight),
                 bias: bias.map(Param::from_tensor),
+                lora: None,
             },
         }
     }

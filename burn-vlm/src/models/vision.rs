@@ -1,7 +1,10 @@
 //! The vision towers behind one face.
 
 use super::qwen2_vl;
-use crate::nn::{VisionBlock, VisionPlan};
+use crate::{
+    freeze::is_trainable,
+    nn::{Linear, VisionBlock, VisionPlan, linear::Linears},
+};
 use burn::{
     module::Module,
     tensor::{Device, Tensor},
@@ -82,6 +85,20 @@ impl Vision {
         }
     }
 
+    /// Whether anything before the blocks is trained.
+    pub(crate) fn stem_is_trainable(&self) -> bool {
+        match self {
+            Self::Qwen(tower) => is_trainable(&tower.patch_embed),
+        }
+    }
+
+    /// Whether anything after the blocks is trained.
+    pub(crate) fn finish_is_trainable(&self) -> bool {
+        match self {
+            Self::Qwen(tower) => is_trainable(&tower.merger),
+        }
+    }
+
     /// Patches to what the first block reads.
     ///
     /// # Shapes
@@ -116,5 +133,13 @@ impl Vision {
             .iter()
             .fold(x, |x, block| block.forward(x, plan));
         self.finish(x, plan)
+    }
+}
+
+impl Linears for Vision {
+    fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        match self {
+            Self::Qwen(tower) => tower.each_linear(path, visit),
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     attention::{grouped_attention, merge_heads, split_heads},
     cache::LayerCache,
     lazy_param,
+    linear::linears,
 };
 use burn::{
     module::{Module, Param},
@@ -99,6 +100,15 @@ pub struct SelfAttention {
     heads: usize,
     kv_heads: usize,
 }
+
+linears!(TextDecoder { layers });
+linears!(DecoderLayer { self_attn, mlp });
+linears!(SelfAttention {
+    q_proj,
+    k_proj,
+    v_proj,
+    o_proj
+});
 
 impl DecoderConfig {
     /// A decoder of this size, not yet loaded.

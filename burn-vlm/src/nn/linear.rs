@@ -1,12 +1,13 @@
 //! A linear layer whose weight keeps the Hugging Face layout.
 
 use super::lazy_param;
+use crate::lora::Adapter;
 use burn::{
     module::{Module, Param},
     tensor::{Device, Tensor, module::linear},
 };
 
-/// `y = x · weightᵀ + bias`.
+/// `y = x · weightᵀ + bias`, plus what an adapter adds to it.
 ///
 /// The weight stays `[out, in]` as in the checkpoint: no transpose while loading, and the fast
 /// layout for decoding one token at a time.
@@ -16,6 +17,8 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// `[out]`
     pub bias: Option<Param<Tensor<1>>>,
+    /// The low-rank adapter, where there is one.
+    pub lora: Option<Adapter>,
 }
 
 impl Linear {
@@ -24,6 +27,7 @@ impl Linear {
         Self {
             weight: lazy_param([d_out, d_in], 0.0, device),
             bias: bias.then(|| lazy_param([d_out], 0.0, device)),
+            lora: None,
         }
     }
 
@@ -33,10 +37,59 @@ impl Linear {
     /// - input: `[..., in]`
     /// - output: `[..., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(
-            x,
-            self.weight.val().transpose(),
-            self.bias.as_ref().map(Param::val),
-        )
+        let bias = self.bias.as_ref().map(Param::val);
+        let weight = self.weight.val().transpose();
+        match &self.lora {
+            Some(adapter) => linear(x.clone(), weight, bias) + adapter.forward(x),
+            None => linear(x, weight, bias),
+        }
     }
 }
+
+/// A part of a model whose linear layers can be named and changed: where adapters are attached.
+pub trait Linears {
+    /// Calls `visit` with every linear layer below, by its path, of which `path` is the beginning.
+    fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear));
+}
+
+impl Linears for Linear {
+    fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        visit(path, self);
+    }
+}
+
+impl<T: Linears> Linears for Option<T> {
+    fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        if let Some(part) = self {
+            part.each_linear(path, visit);
+        }
+    }
+}
+
+impl<T: Linears> Linears for Vec<T> {
+    fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        for (i, part) in self.iter_mut().enumerate() {
+            part.each_linear(&format!("{path}.{i}"), visit);
+        }
+    }
+}
+
+/// `linears!(Type { field, … })`: the fields that hold linear layers. Their names are those of the
+/// paths.
+macro_rules! linears {
+    ($type:ty { $($field:ident),+ $(,)? }) => {
+        impl $crate::nn::linear::Linears for $type {
+            fn each_linear(
+                &mut self,
+                path: &str,
+                visit: &mut dyn FnMut(&str, &mut $crate::nn::Linear),
+            ) {
+                $(
+                    let part = format!("{path}.{}", stringify!($field));
+                    $crate::nn::linear::Linears::each_linear(&mut self.$field, &part, visit);
+                )+
+            }
+        }
+    };
+}
+pub(crate) use linears;

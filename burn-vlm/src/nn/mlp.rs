@@ -1,6 +1,9 @@
 //! Feed-forward layers.
 
-use super::Linear;
+use super::{
+    Linear,
+    linear::{Linears, linears},
+};
 use burn::{
     module::Module,
     tensor::{
@@ -51,11 +54,29 @@ pub enum FeedForwardKind {
 
 /// Either feed-forward layer.
 #[derive(Module, Debug)]
+// A few a model, and never moved about: an indirection would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum FeedForward {
     /// Gated.
     SwiGlu(SwiGlu),
     /// Plain.
     Mlp(Mlp),
+}
+
+linears!(SwiGlu {
+    gate_proj,
+    up_proj,
+    down_proj
+});
+linears!(Mlp { fc1, fc2 });
+
+impl Linears for FeedForward {
+    fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        match self {
+            Self::SwiGlu(layer) => layer.each_linear(path, visit),
+            Self::Mlp(layer) => layer.each_linear(path, visit),
+        }
+    }
 }
 
 impl SwiGlu {

@@ -4,6 +4,7 @@ use super::{
     Linear, RmsNorm, RopeTable,
     attention::{grouped_attention, merge_heads, split_heads},
     lazy_param,
+    linear::linears,
     mlp::{FeedForward, FeedForwardKind},
     norm::{Norm, NormKind},
 };
@@ -109,6 +110,9 @@ pub(crate) struct Angles<'a> {
     /// Frequencies: half of a head's width.
     pub half: usize,
 }
+
+linears!(VisionBlock { attn, mlp });
+linears!(VisionAttention { qkv, proj });
 
 impl VisionBlockConfig {
     /// A block, not yet loaded. A windowed one attends to the windows of the plan.

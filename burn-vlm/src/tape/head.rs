@@ -27,8 +27,15 @@ pub(super) struct FlatScores {
 pub(super) struct HeadGrads {
     /// `[N, D]`
     pub hidden: Tensor<2>,
-    /// `[V, D]`
-    pub weight: Tensor<2>,
+    /// `[V, D]`, if it was asked for
+    pub weight: Option<Tensor<2>>,
+}
+
+pub(super) struct HeadUpstream {
+    /// `[N]`
+    pub logp: Tensor<1>,
+    /// `[N]`
+    pub entropy: Option<Tensor<1>>,
 }
 
 fn chunks(n: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -77,26 +84,26 @@ pub(super) fn forward(
 }
 
 /// # Shapes
-/// - hidden: `[N, D]`; weight: `[V, D]`; ids, d_logp, d_entropy: `[N]`
+/// - hidden: `[N, D]`; weight: `[V, D]`; ids: `[N]`
 pub(super) fn backward(
     hidden: &Tensor<2>,
     weight: Tensor<2>,
     ids: &Tensor<1, Int>,
     temperature: f64,
-    d_logp: Tensor<1>,
-    d_entropy: Option<Tensor<1>>,
+    upstream: HeadUpstream,
+    weight_is_trained: bool,
 ) -> HeadGrads {
     let n = hidden.dims()[0];
-    let mut d_weight = Tensor::zeros(weight.dims(), &weight.device());
+    let mut d_weight = weight_is_trained.then(|| Tensor::zeros(weight.dims(), &weight.device()));
     let mut d_hidden = vec![];
     for (start, len) in chunks(n) {
         let column = |x: &Tensor<1>| x.clone().narrow(0, start, len).reshape([len, 1]);
         let rows = hidden.clone().narrow(0, start, len);
         let logp = log_probs(rows.clone(), &weight, temperature);
         let p = logp.clone().exp();
-        let d = column(&d_logp);
+        let d = column(&upstream.logp);
         let mut d_logits = p.clone() * d.clone().neg();
-        if let Some(d_entropy) = &d_entropy {
+        if let Some(d_entropy) = &upstream.entropy {
             let h = entropy(&logp);
             d_logits = d_logits - p * (logp + h) * column(d_entropy);
         }
@@ -105,7 +112,7 @@ pub(super) fn backward(
             .scatter(1, target, d, IndexingUpdateOp::Add)
             .div_scalar(temperature)
             .cast(weight.dtype());
-        d_weight = d_weight + d_logits.clone().transpose().matmul(rows);
+        d_weight = d_weight.map(|sum| sum + d_logits.clone().transpose().matmul(rows));
         d_hidden.push(d_logits.matmul(weight.clone()));
     }
     let hidden = match d_hidden.is_empty() {

@@ -6,22 +6,28 @@
 //! [`Tape::backward`] turns its gradients into gradients of the parameters: in closed form through
 //! the head, then block by block.
 
+mod blocks;
 mod grads;
+mod graph;
 mod head;
+mod reach;
 mod targets;
 mod vjp;
 
 pub use grads::Grads;
 pub use head::{HEAD_ROWS, TokenScores};
+pub use reach::{Reach, Stage};
 pub use targets::Targets;
 
 use crate::{
+    freeze::{is_trainable, is_trained},
     input::VlmInput,
-    model::{Vlm, place_features},
+    model::Vlm,
 };
-use burn::{module::Module, tensor::Tensor};
+use blocks::Blocks;
+use burn::tensor::Tensor;
+use graph::Graph;
 use serde::{Deserialize, Serialize};
-use vjp::vjp;
 
 /// What is kept between the forward and the backward pass of the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -62,25 +68,6 @@ enum Body {
     Graph(Box<Graph>),
 }
 
-/// The whole forward pass under autodiff.
-struct Graph {
-    model: Vlm,
-    selected: Tensor<2>,
-}
-
-/// Inputs of every part of the model, without autodiff.
-struct Blocks {
-    vision: Option<VisionBlocks>,
-    layers: Vec<Tensor<3>>,
-    norm: Tensor<3>,
-}
-
-struct VisionBlocks {
-    blocks: Vec<Tensor<2>>,
-    merger: Tensor<2>,
-    features: Tensor<2>,
-}
-
 impl<'a> Tape<'a> {
     /// Runs the model on a batch.
     ///
@@ -93,23 +80,16 @@ impl<'a> Tape<'a> {
         temperature: f64,
         recompute: ActivationRecompute,
     ) -> Self {
+        let reach = Reach::new(model, input);
         let (body, selected) = match recompute {
             ActivationRecompute::Block => {
-                let blocks = Blocks::record(model, input);
-                let hidden = model.model.norm.forward(blocks.norm.clone());
+                let (blocks, hidden) = Blocks::record(model, input, reach);
                 (Body::Blocks(Box::new(blocks)), targets.select(hidden))
             }
             ActivationRecompute::None => {
-                let tracked = model.clone().train();
-                let selected = targets.select(tracked.hidden(input));
-                let plain = selected.clone().inner();
-                (
-                    Body::Graph(Box::new(Graph {
-                        model: tracked,
-                        selected,
-                    })),
-                    plain,
-                )
+                let select = |hidden| targets.select(hidden);
+                let (graph, selected) = Graph::record(model, input, &reach, select);
+                (Body::Graph(Box::new(graph)), selected)
             }
         };
         Self {
@@ -155,9 +135,11 @@ impl<'a> Tape<'a> {
         }
         if let (Some(d_values), Some(head)) = (upstream.values, &self.model.value_head) {
             let found = head.backward(&self.selected, self.targets.flatten(d_values));
-            grads.add(head.score.weight.id, found.weight);
-            if let Some(bias) = &head.score.bias {
-                grads.add(bias.id, found.bias);
+            if is_trainable(head) {
+                grads.add(head.score.weight.id, found.weight);
+                if let Some(bias) = &head.score.bias {
+                    grads.add(bias.id, found.bias);
+                }
             }
             parts.push(found.hidden);
         }
@@ -165,10 +147,7 @@ impl<'a> Tape<'a> {
             return grads;
         };
         match self.body {
-            Body::Graph(graph) => {
-                let loss = (graph.selected * hidden.autodiff()).sum();
-                grads.collect(&mut loss.backward(), &graph.model);
-            }
+            Body::Graph(graph) => graph.backward(hidden, &mut grads),
             Body::Blocks(blocks) => {
                 let hidden = self.targets.unselect(hidden, self.input);
                 blocks.backward(self.model, self.input, hidden, &mut grads);
@@ -186,88 +165,25 @@ impl<'a> Tape<'a> {
     ) -> Tensor<2> {
         let flat = |d: Tensor<2>| self.targets.flatten(d);
         let none = || Tensor::zeros([self.selected.dims()[0]], &self.selected.device());
+        let head = match &self.model.lm_head {
+            Some(head) => &head.weight,
+            None => &self.model.model.embed_tokens.weight,
+        };
+        let upstream = head::HeadUpstream {
+            logp: d_logp.map_or_else(none, flat),
+            entropy: d_entropy.map(flat),
+        };
         let found = head::backward(
             &self.selected,
             self.model.head_weight(),
             self.targets.ids(),
             self.temperature,
-            d_logp.map_or_else(none, flat),
-            d_entropy.map(flat),
+            upstream,
+            is_trained(head),
         );
-        let head = match &self.model.lm_head {
-            Some(head) => &head.weight,
-            None => &self.model.model.embed_tokens.weight,
-        };
-        grads.add(head.id, found.weight);
+        if let Some(weight) = found.weight {
+            grads.add(head.id, weight);
+        }
         found.hidden
-    }
-}
-
-impl Blocks {
-    fn record(model: &Vlm, input: &VlmInput) -> Self {
-        let pictures = model.visual.as_ref().zip(input.vision.as_ref());
-        let vision = pictures.map(|(tower, vision)| {
-            let mut x = tower.stem(vision.patches.clone(), &vision.plan);
-            let mut blocks = Vec::with_capacity(tower.blocks().len());
-            for block in tower.blocks() {
-                blocks.push(x.clone());
-                x = block.forward(x, &vision.plan);
-            }
-            let features = tower.finish(x.clone(), &vision.plan);
-            VisionBlocks {
-                blocks,
-                merger: x,
-                features,
-            }
-        });
-        let mut x = model.embed(input, vision.as_ref().map(|v| v.features.clone()));
-        let mut layers = Vec::with_capacity(model.model.layers.len());
-        for layer in &model.model.layers {
-            layers.push(x.clone());
-            x = layer.forward(x, &input.ctx, None);
-        }
-        Self {
-            vision,
-            layers,
-            norm: x,
-        }
-    }
-
-    /// Blocks in reverse: each is run again on its saved input, and the gradient of its input is
-    /// what the block before it is given.
-    fn backward(self, model: &Vlm, input: &VlmInput, hidden: Tensor<3>, grads: &mut Grads) {
-        let text = &model.model;
-        let mut up = vjp(&text.norm, self.norm, hidden, grads, |norm, x| {
-            norm.forward(x)
-        });
-        for (layer, x) in text.layers.iter().zip(self.layers).rev() {
-            up = vjp(layer, x, up, grads, |layer, x| {
-                layer.forward(x, &input.ctx, None)
-            });
-        }
-        let embed = |table: &crate::nn::decoder::Embedding| table.forward(input.tokens.clone());
-        let (Some(saved), Some(vision), Some(tower)) = (self.vision, &input.vision, &model.visual)
-        else {
-            vjp::of_parameters(&text.embed_tokens, up, grads, embed);
-            return;
-        };
-        let up = vjp(
-            &text.embed_tokens,
-            saved.features,
-            up,
-            grads,
-            |table, features| place_features(embed(table), vision, features),
-        );
-        let mut up = vjp(tower, saved.merger, up, grads, |t, x| {
-            t.finish(x, &vision.plan)
-        });
-        for (block, x) in tower.blocks().iter().zip(saved.blocks).rev() {
-            up = vjp(block, x, up, grads, |block, x| {
-                block.forward(x, &vision.plan)
-            });
-        }
-        vjp::of_parameters(tower, up, grads, |t| {
-            t.stem(vision.patches.clone(), &vision.plan)
-        });
     }
 }

@@ -108,6 +108,11 @@ impl WeightFiles {
         &self.dir
     }
 
+    /// The file, or the first of several.
+    pub fn path(&self) -> &Path {
+        self.maps.first().map_or(&self.dir, |(path, _)| path)
+    }
+
     /// Every tensor: name, dtype as the file spells it, and shape.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, String, &[usize])> {
         self.index.iter().map(|(name, (_, dtype, shape))| {
@@ -118,6 +123,23 @@ impl WeightFiles {
     /// The shape of `name` in the file.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.index.get(name).map(|(_, _, shape)| shape.as_slice())
+    }
+
+    /// The bytes of `name` as they stand in the file.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let (file, ..) = self.index.get(name)?;
+        let (_, map) = &self.maps[*file];
+        let parsed = SafeTensors::deserialize(map).ok()?;
+        let data = parsed.tensor(name).ok()?.data();
+        Some(data)
+    }
+
+    /// The text that the files' metadata have under `key`.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        self.maps.iter().find_map(|(_, map)| {
+            let (_, header) = SafeTensors::read_metadata(map).ok()?;
+            header.metadata().as_ref()?.get(key).cloned()
+        })
     }
 
     /// Reads the values of a tensor as f32.

@@ -2,10 +2,12 @@
 
 mod export;
 mod file;
+mod fingerprint;
 mod init;
 mod load;
 mod named;
 mod precision;
+mod prefix;
 
 pub use export::{ExportDtype, save};
 pub use file::WeightFiles;
@@ -14,6 +16,8 @@ pub(crate) use init::normal;
 pub use load::{LoadReport, load};
 pub use named::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes};
 pub(crate) use precision::name_dtype;
+pub(crate) use prefix::nearest;
+pub use prefix::{NamePrefix, select};
 
 /// How the parameters of a module are called in a checkpoint.
 ///
@@ -38,6 +42,23 @@ impl KeyMap {
             }
         }
         path.to_owned()
+    }
+
+    /// Every name of our parameter `path`: ours, the hub's and that of newer files.
+    pub fn spellings(&self, path: &str) -> Vec<String> {
+        let row = self.prefixes.iter().find(|row| path.starts_with(row[0]));
+        match row {
+            Some([ours, others @ ..]) => [path.to_owned()]
+                .into_iter()
+                .chain(others.map(|other| format!("{other}{}", &path[ours.len()..])))
+                .collect(),
+            None => vec![path.to_owned()],
+        }
+    }
+
+    /// The name of our parameter `path` in the newest files, which is that in transformers.
+    pub fn to_newest(&self, path: &str) -> String {
+        self.spellings(path).pop().unwrap_or_default()
     }
 
     /// Our path of the tensor `name` of a file, of either generation.

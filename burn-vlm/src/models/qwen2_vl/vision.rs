@@ -3,6 +3,7 @@
 use super::VisionConfig;
 use crate::nn::{
     Linear, VisionBlock, VisionPlan,
+    linear::linears,
     norm::Norm,
     rope::inverse_frequencies,
     vision::{Angles, Packing, int_tensor},
@@ -43,6 +44,14 @@ pub struct Merger {
     /// `[merge² · E] → [D]`
     pub fc2: Linear,
 }
+
+linears!(VisionTower {
+    patch_embed,
+    blocks,
+    merger
+});
+linears!(PatchEmbed { proj });
+linears!(Merger { fc1, fc2 });
 
 impl VisionTower {
     /// A tower of the configured size, not yet loaded.

@@ -1,0 +1,217 @@
+//! Adapters onto a model and off again.
+
+use super::{ALL_LINEAR, Adapter, Dropout, LoraConfig, PositionKeys};
+use crate::{
+    Vlm, VlmInput,
+    error::VlmError,
+    freeze::set_trainable,
+    generate::rng::{hash_text, mix},
+    nn::{Linear, linear::Linears},
+    weights::{KeyMap, WeightFiles, nearest, select, shapes},
+};
+use burn::module::Param;
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+/// What a model with adapters remembers of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lora {
+    /// How they were made.
+    pub config: LoraConfig,
+    /// Where the frozen weights are from; none where they are from no file.
+    pub base: Option<BaseModel>,
+}
+
+/// A model directory, and what its weights are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseModel {
+    /// The directory.
+    pub path: PathBuf,
+    /// As [`WeightFiles::fingerprint`] gives it.
+    pub fingerprint: String,
+}
+
+impl BaseModel {
+    /// The weights of `files`, under their absolute path.
+    pub fn of(files: &WeightFiles) -> Self {
+        let path = std::path::absolute(files.dir());
+        Self {
+            path: path.unwrap_or_else(|_| files.dir().to_owned()),
+            fingerprint: files.fingerprint(),
+        }
+    }
+}
+
+impl Vlm {
+    /// Freezes the model and attaches fresh adapters, which change nothing yet. A value head stays
+    /// trained.
+    ///
+    /// # Errors
+    /// A configuration that makes no sense, or a name in it that fits no layer: the message names
+    /// the nearest.
+    pub fn with_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, VlmError> {
+        config.check()?;
+        let chosen = choose(&self, config)?;
+        let device = self.device();
+        let mut model = self.frozen_base();
+        model.each_linear(&mut |path, layer| {
+            if chosen.contains(path) {
+                let [d_out, d_in] = layer.weight.lazy_shape().dims();
+                let key = mix(mix(0x10fa, seed), hash_text(path));
+                let adapter = Adapter::new(d_in, d_out, config.rank, config.scale(), key, &device);
+                layer.lora = Some(adapter);
+            }
+        });
+        model.lora = Some(Arc::new(Lora {
+            config: config.clone(),
+            base: model.source.as_deref().cloned(),
+        }));
+        Ok(model)
+    }
+
+    /// How the adapters were made and what they are beside; none without adapters.
+    pub fn lora(&self) -> Option<&Lora> {
+        self.lora.as_deref()
+    }
+
+    /// The model that the adapters are beside, sharing its weights: a policy's own reference.
+    pub fn without_lora(&self) -> Self {
+        let mut model = self.clone();
+        model.each_linear(&mut |_, layer| layer.lora = None);
+        model.lora = None;
+        model
+    }
+
+    /// The same function without adapters: each is added to its weight, and only those weights are
+    /// copied.
+    pub fn merged(&self) -> Self {
+        let mut model = self.clone();
+        model.each_linear(&mut |_, layer| {
+            if let Some(adapter) = layer.lora.take() {
+                let weight = layer.weight.val();
+                let sum = weight.clone() + adapter.delta().cast(weight.dtype());
+                layer.weight = Param::initialized(layer.weight.id, sum);
+            }
+        });
+        model.lora = None;
+        model
+    }
+
+    /// The model as it is to be trained on `input`, whose row `i` is sample `samples[i]` of the
+    /// update `key`: with the dropout of its adapters, if they have any. Weights are shared.
+    ///
+    /// The mask of a token depends on `key`, its sample, its place in it and the layer; that of a
+    /// patch on `key`, its picture, its place in it and the layer.
+    pub fn with_dropout(&self, input: &VlmInput, key: u64, samples: &[usize]) -> Self {
+        let mut model = self.clone();
+        let p = self.lora.as_ref().map_or(0.0, |lora| lora.config.dropout);
+        if p == 0.0 {
+            return model;
+        }
+        let tokens = input.lens.iter().zip(samples).flat_map(|(len, sample)| {
+            let (pad, row) = (input.width - len, mix(key, *sample as u64));
+            (0..input.width).map(move |t| mix(row, t.wrapping_sub(pad) as u64))
+        });
+        let tokens = Arc::new(PositionKeys::Tokens(tokens.collect()));
+        let pictures = input.vision.iter().flat_map(|vision| &vision.images);
+        let pictures = pictures.map(|image| {
+            let values = image.patches.iter();
+            let picture = values.fold(key, |key, value| mix(key, u64::from(value.to_bits())));
+            (picture, image.patches.len())
+        });
+        let pictures = Arc::new(PositionKeys::Pictures(pictures.collect()));
+        let set = |path: &str, layer: &mut Linear, keys: &Arc<PositionKeys>| {
+            if let Some(adapter) = &mut layer.lora {
+                let dropout = Dropout::new(p, hash_text(path), keys.clone());
+                adapter.set_dropout(Some(dropout));
+            }
+        };
+        model
+            .visual
+            .each_linear("visual", &mut |path, layer| set(path, layer, &pictures));
+        model
+            .model
+            .each_linear("model", &mut |path, layer| set(path, layer, &tokens));
+        model
+    }
+
+    /// Every linear layer of vision tower, projector and decoder, by its path.
+    pub fn each_linear(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        self.visual.each_linear("visual", visit);
+        self.model.each_linear("model", visit);
+    }
+
+    /// The same with everything frozen but a value head.
+    pub(super) fn frozen_base(self) -> Self {
+        let head: HashSet<_> = self
+            .value_head
+            .iter()
+            .flat_map(shapes)
+            .map(|p| p.id)
+            .collect();
+        set_trainable(self, |id| (!head.contains(&id)).then_some(false))
+    }
+}
+
+/// Paths of the layers that `config` asks for.
+fn choose(model: &Vlm, config: &LoraConfig) -> Result<BTreeSet<String>, VlmError> {
+    let keys = model.keys();
+    let all = adaptable(model, &keys);
+    let paths: Vec<&str> = all.iter().map(String::as_str).collect();
+    let mut chosen: BTreeSet<&str> = paths.iter().copied().collect();
+    if !config.layers.is_empty() {
+        chosen = select(&paths, &config.layers, &keys, "lora.layers")?;
+    }
+    let spelled: Vec<(&str, Vec<String>)> = chosen
+        .iter()
+        .map(|path| (*path, layer_names(&keys, path)))
+        .collect();
+    let mut found = BTreeSet::new();
+    for target in &config.target_modules {
+        let ends = |name: &String| {
+            let rest = name.strip_suffix(target.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let hits = spelled
+            .iter()
+            .filter(|(_, names)| target == ALL_LINEAR || names.iter().any(ends));
+        let mut any = false;
+        for (path, _) in hits {
+            any = true;
+            found.insert((*path).to_owned());
+        }
+        if !any {
+            let names = spelled.iter().flat_map(|(_, names)| names);
+            let last = names.filter_map(|name| name.rsplit('.').next());
+            let near = nearest(target, last.chain([ALL_LINEAR]));
+            return Err(VlmError::Request(format!(
+                "lora.target_modules has `{target}`, which is the end of no layer's name; \
+                 nearest: {near}"
+            )));
+        }
+    }
+    Ok(found)
+}
+
+/// Paths of all layers that are linear layers in the checkpoint too: a convolution over patches is
+/// not.
+pub(super) fn adaptable(model: &Vlm, keys: &KeyMap) -> Vec<String> {
+    let mut paths = vec![];
+    model.clone().each_linear(&mut |path, layer| {
+        let shape = layer.weight.lazy_shape().to_vec();
+        if keys.file_shape(&format!("{path}.weight"), &shape).len() == 2 {
+            paths.push(path.to_owned());
+        }
+    });
+    paths
+}
+
+/// Every name of a layer.
+fn layer_names(keys: &KeyMap, path: &str) -> Vec<String> {
+    let names = keys.spellings(&format!("{path}.weight"));
+    let layer = |name: String| name.trim_end_matches(".weight").to_owned();
+    names.into_iter().map(layer).collect()
+}

@@ -1,0 +1,371 @@
+//! Adapters as [PEFT](https://github.com/huggingface/peft) writes and reads them.
+//!
+//! `adapter_config.json` says what they are, `adapter_model.safetensors` holds A and B of each layer
+//! under `base_model.model.<layer>.lora_A.weight` and `.lora_B.weight`, where `<layer>` is the
+//! layer's name in transformers. A third file, which PEFT does not look at, says which weights the
+//! adapters are beside.
+
+use super::{Adapter, Lora, LoraConfig, attach::adaptable};
+use crate::{
+    Vlm,
+    error::VlmError,
+    nn::Linear,
+    weights::{KeyMap, WeightFiles, nearest},
+};
+use burn::tensor::{Tensor, TensorData};
+use safetensors::{Dtype, tensor::TensorView};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What the adapters are.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+
+/// A and B of every layer.
+pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+
+/// Which weights they are beside.
+const BASE: &str = "base_model.json";
+
+/// What PEFT puts before the name of every layer.
+const PREFIX: &str = "base_model.model.";
+
+/// Options of PEFT's adapters that change what they compute, with the value that changes nothing.
+/// What is null, false or empty changes nothing either.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("use_dora", "false"),
+    ("use_qalora", "false"),
+    ("use_bdlora", "null"),
+    ("fan_in_fan_out", "false"),
+    ("lora_bias", "false"),
+    ("bias", "none"),
+    ("modules_to_save", "null"),
+    ("layer_replication", "null"),
+    ("trainable_token_indices", "null"),
+    ("target_parameters", "null"),
+    ("alora_invocation_tokens", "null"),
+    ("arrow_config", "null"),
+    ("kasa_config", "null"),
+    ("monteclora_config", "null"),
+    ("velora_config", "null"),
+];
+
+#[derive(Deserialize)]
+struct PeftConfig {
+    peft_type: String,
+    r: usize,
+    lora_alpha: f64,
+    #[serde(default)]
+    lora_dropout: f64,
+    #[serde(default)]
+    use_rslora: bool,
+    #[serde(default)]
+    base_model_name_or_path: Option<String>,
+    #[serde(default)]
+    alpha_pattern: BTreeMap<String, f64>,
+}
+
+/// A and B, flattened, with the rank and the layer's width.
+struct Factors {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    rank: usize,
+}
+
+impl Vlm {
+    /// Writes the adapters into an existing directory.
+    ///
+    /// # Errors
+    /// A model without adapters, and anything the file system refuses.
+    pub fn save_adapter(&self, dir: &Path) -> Result<(), VlmError> {
+        let Some(lora) = &self.lora else {
+            let message = "this model has no adapter to save".to_owned();
+            return Err(VlmError::Request(message));
+        };
+        let keys = self.keys();
+        let mut tensors = vec![];
+        let (mut ranks, mut alphas) = (Map::new(), Map::new());
+        let mut names = vec![];
+        self.clone().each_linear(&mut |path, layer| {
+            let Some(adapter) = &layer.lora else { return };
+            let name = layer_name(&keys, path);
+            let rank = adapter.a.val().dims()[0];
+            if rank != lora.config.rank {
+                ranks.insert(name.clone(), json!(rank));
+            }
+            let alpha = adapter.scale() * lora.config.divisor(rank);
+            if (alpha - lora.config.alpha).abs() > 1e-9 * alpha {
+                alphas.insert(name.clone(), json!(alpha));
+            }
+            for (factor, value) in [("lora_A", &adapter.a), ("lora_B", &adapter.b)] {
+                let value = value.val();
+                let shape = value.dims().to_vec();
+                let bytes: Vec<u8> = value
+                    .into_data()
+                    .iter::<f32>()
+                    .flat_map(f32::to_le_bytes)
+                    .collect();
+                tensors.push((format!("{PREFIX}{name}.{factor}.weight"), shape, bytes));
+            }
+            names.push(name);
+        });
+        write_tensors(&dir.join(ADAPTER_WEIGHTS), &tensors)?;
+        let config = &lora.config;
+        let base = lora.base.as_ref();
+        let peft = json!({
+            "peft_type": "LORA",
+            "task_type": null,
+            "base_model_name_or_path": base.map(|base| base.path.to_string_lossy()),
+            "r": config.rank,
+            "lora_alpha": config.alpha,
+            "lora_dropout": config.dropout,
+            "use_rslora": config.rslora,
+            "target_modules": names,
+            "rank_pattern": ranks,
+            "alpha_pattern": alphas,
+            "bias": "none",
+            "fan_in_fan_out": false,
+            "init_lora_weights": true,
+            "inference_mode": true,
+        });
+        write_json(&dir.join(ADAPTER_CONFIG), &peft)?;
+        match base {
+            Some(base) => write_json(
+                &dir.join(BASE),
+                &json!({ "path": base.path, "fingerprint": base.fingerprint }),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Attaches the adapters of a directory to the model they were trained beside, and freezes it.
+    ///
+    /// # Errors
+    /// Files that are not whole; adapters of another kind, for other layers or beside other
+    /// weights.
+    pub fn with_adapter(self, dir: &Path) -> Result<Self, VlmError> {
+        let path = dir.join(ADAPTER_CONFIG);
+        let read = read_config(&path)?;
+        check_base(dir, &self)?;
+        let files = WeightFiles::open_file(&dir.join(ADAPTER_WEIGHTS))?;
+        let keys = self.keys();
+        let mut found = read_factors(&files, &keys, &adaptable(&self, &keys))?;
+        let config = LoraConfig {
+            rank: read.r,
+            alpha: read.lora_alpha,
+            dropout: read.lora_dropout,
+            rslora: read.use_rslora,
+            target_modules: found.keys().map(|path| layer_name(&keys, path)).collect(),
+            layers: vec![],
+        };
+        config.check()?;
+        let device = self.device();
+        let mut model = self.frozen_base();
+        let mut problem = None;
+        model.each_linear(&mut |path, layer: &mut Linear| {
+            let Some(factors) = found.remove(path) else {
+                return;
+            };
+            let [d_out, d_in] = layer.weight.lazy_shape().dims();
+            let rank = factors.rank;
+            let name = layer_name(&keys, path);
+            if factors.a.len() != rank * d_in || factors.b.len() != d_out * rank {
+                problem = Some(format!(
+                    "{name}: the adapter does not fit a layer of shape [{d_out}, {d_in}]"
+                ));
+                return;
+            }
+            let alpha = pattern(&read.alpha_pattern, &name).unwrap_or(read.lora_alpha);
+            let scale = alpha / config.divisor(rank);
+            let tensor = |values, shape: [usize; 2]| {
+                Tensor::<2>::from_data(TensorData::new(values, shape), &device)
+            };
+            layer.lora = Some(Adapter::from_tensors(
+                tensor(factors.a, [rank, d_in]),
+                tensor(factors.b, [d_out, rank]),
+                scale,
+            ));
+        });
+        if let Some(message) = problem {
+            return Err(VlmError::weights(dir.join(ADAPTER_WEIGHTS), message));
+        }
+        let base = model.source.as_deref().cloned();
+        model.lora = Some(Arc::new(Lora { config, base }));
+        Ok(model)
+    }
+}
+
+/// Whether `dir` holds an adapter rather than a model.
+pub fn is_adapter(dir: &Path) -> bool {
+    dir.join(ADAPTER_CONFIG).is_file() && !dir.join("config.json").exists()
+}
+
+/// The model directory that the adapters of `dir` are beside.
+///
+/// # Errors
+/// A configuration that is missing or malformed, or names no directory.
+pub(crate) fn base_dir(dir: &Path) -> Result<PathBuf, VlmError> {
+    let path = dir.join(ADAPTER_CONFIG);
+    let config = read_config(&path)?;
+    let name = config.base_model_name_or_path.unwrap_or_default();
+    // As PEFT takes it, and relative to the adapter, so that both can be moved together.
+    for base in [PathBuf::from(&name), dir.join(&name)] {
+        if !name.is_empty() && base.join("config.json").is_file() {
+            return Ok(base);
+        }
+    }
+    Err(VlmError::config(
+        path,
+        format!(
+            "base_model_name_or_path is `{name}`, expected the directory of the model that the \
+             adapter was trained beside"
+        ),
+    ))
+}
+
+fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
+    let fail = |message: String| VlmError::config(path, message);
+    let bytes = fs::read(path).map_err(|e| VlmError::io(path, e))?;
+    let raw: Value = serde_json::from_slice(&bytes).map_err(|e| fail(e.to_string()))?;
+    for (key, expected) in UNSUPPORTED {
+        let value = &raw[*key];
+        let nothing = match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::String(text) => text == expected,
+            Value::Array(items) => items.is_empty(),
+            Value::Object(items) => items.is_empty(),
+            _ => false,
+        };
+        if !nothing {
+            return Err(fail(format!(
+                "{key} is {value}, which is not supported, expected {expected}"
+            )));
+        }
+    }
+    let config: PeftConfig = serde_json::from_value(raw).map_err(|e| fail(e.to_string()))?;
+    match config.peft_type.as_str() {
+        "LORA" => Ok(config),
+        other => Err(fail(format!("peft_type is `{other}`, expected `LORA`"))),
+    }
+}
+
+/// Whether the weights beside which the adapters of `dir` were trained are those of `model`.
+fn check_base(dir: &Path, model: &Vlm) -> Result<(), VlmError> {
+    let path = dir.join(BASE);
+    let (true, Some(source)) = (path.exists(), &model.source) else {
+        // PEFT's own adapters do not say what they were trained beside.
+        return Ok(());
+    };
+    let bytes = fs::read(&path).map_err(|e| VlmError::io(&path, e))?;
+    let base: Value =
+        serde_json::from_slice(&bytes).map_err(|e| VlmError::config(&path, e.to_string()))?;
+    match base["fingerprint"].as_str() == Some(&source.fingerprint) {
+        true => Ok(()),
+        false => Err(VlmError::config(
+            &path,
+            format!(
+                "the adapter was trained beside the weights {} of {}, but {} has the weights {}",
+                base["fingerprint"],
+                base["path"],
+                source.path.display(),
+                source.fingerprint
+            ),
+        )),
+    }
+}
+
+/// A and B of every layer in the file, by our path of the layer.
+fn read_factors(
+    files: &WeightFiles,
+    keys: &KeyMap,
+    layers: &[String],
+) -> Result<BTreeMap<String, Factors>, VlmError> {
+    let layers: BTreeSet<&str> = layers.iter().map(String::as_str).collect();
+    let mut halves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+    for (tensor, ..) in files.tensors() {
+        let fail = |message: String| VlmError::weights(files.path(), format!("{tensor} {message}"));
+        let name = tensor.strip_prefix(PREFIX);
+        let parts = name.and_then(|name| {
+            let name = name.replace(".default.weight", ".weight");
+            let a = name
+                .strip_suffix(".lora_A.weight")
+                .map(|n| (0, n.to_owned()));
+            a.or_else(|| {
+                name.strip_suffix(".lora_B.weight")
+                    .map(|n| (1, n.to_owned()))
+            })
+        });
+        let Some((half, layer)) = parts else {
+            let expected = format!("`{PREFIX}<layer>.lora_A.weight` or `.lora_B.weight`");
+            return Err(fail(format!(
+                "is not part of an adapter, expected {expected}"
+            )));
+        };
+        let ours = keys.to_ours(&format!("{layer}.weight"));
+        let ours = ours.trim_end_matches(".weight").to_owned();
+        if !layers.contains(ours.as_str()) {
+            let near = nearest(&ours, layers.iter().copied());
+            return Err(fail(format!(
+                "belongs to no layer of the model; nearest: {near}"
+            )));
+        }
+        halves.entry(ours).or_default()[half] = Some(tensor.to_owned());
+    }
+    let mut found = BTreeMap::new();
+    for (path, [a, b]) in halves {
+        let (Some(a), Some(b)) = (a, b) else {
+            let message = format!("{path}: A or B is missing, expected both");
+            return Err(VlmError::weights(files.path(), message));
+        };
+        let rank = files.shape(&a).and_then(|shape| shape.first().copied());
+        let factors = Factors {
+            a: files.read_f32(&a)?,
+            b: files.read_f32(&b)?,
+            rank: rank.unwrap_or_default(),
+        };
+        found.insert(path, factors);
+    }
+    Ok(found)
+}
+
+/// The name of a layer in transformers.
+fn layer_name(keys: &KeyMap, path: &str) -> String {
+    let name = keys.to_newest(&format!("{path}.weight"));
+    name.trim_end_matches(".weight").to_owned()
+}
+
+/// What PEFT finds for a layer in one of its patterns: by the layer's name or the end of it.
+fn pattern(patterns: &BTreeMap<String, f64>, layer: &str) -> Option<f64> {
+    let fits = |end: &str| {
+        let rest = layer.strip_suffix(end);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let found = patterns.iter().find(|(end, _)| fits(end));
+    found.map(|(_, value)| *value)
+}
+
+fn write_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) -> Result<(), VlmError> {
+    let broken = |e: safetensors::SafeTensorError| match e {
+        safetensors::SafeTensorError::IoError(e) => VlmError::io(path, e),
+        other => VlmError::weights(path, other.to_string()),
+    };
+    let views = tensors
+        .iter()
+        .map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
+            Ok((name, view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(broken)?;
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(views, Some(metadata), path).map_err(broken)
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), VlmError> {
+    fs::write(path, format!("{value:#}\n")).map_err(|e| VlmError::io(path, e))
+}

@@ -1,0 +1,63 @@
+//! The body of the model as one autodiff graph.
+
+use super::{
+    Grads,
+    reach::{Reach, Stage},
+};
+use crate::{input::VlmInput, model::Vlm};
+use burn::{module::Module, tensor::Tensor};
+
+/// The forward pass, under autodiff from the first stage that is trained.
+pub(super) struct Graph {
+    /// None where nothing is trained.
+    live: Option<Live>,
+}
+
+struct Live {
+    model: Vlm,
+    selected: Tensor<2>,
+}
+
+impl Graph {
+    /// Runs the body; also gives the selected hidden states without autodiff, `[N, D]`.
+    pub fn record(
+        plain: &Vlm,
+        input: &VlmInput,
+        reach: &Reach,
+        select: impl FnOnce(Tensor<3>) -> Tensor<2>,
+    ) -> (Self, Tensor<2>) {
+        let tracked = plain.clone().train();
+        let at = |stage: Stage| if stage.live() { &tracked } else { plain };
+        let tower = |stage| at(stage).visual.as_ref();
+        let features = input.vision.as_ref().and_then(|vision| {
+            let mut x = tower(reach.stem)?.stem(vision.patches.clone(), &vision.plan);
+            for (i, stage) in reach.blocks.iter().enumerate() {
+                x = tower(*stage)?.blocks()[i].forward(x, &vision.plan);
+            }
+            Some(tower(reach.finish)?.finish(x, &vision.plan))
+        });
+        let mut x = at(reach.embed).embed(input, features);
+        for (i, stage) in reach.layers.iter().enumerate() {
+            x = at(*stage).model.layers[i].forward(x, &input.ctx, None);
+        }
+        let selected = select(at(reach.norm).model.norm.forward(x));
+        if !reach.norm.live() {
+            return (Self { live: None }, selected);
+        }
+        let values = selected.clone().inner();
+        let live = Some(Live {
+            model: tracked,
+            selected,
+        });
+        (Self { live }, values)
+    }
+
+    /// # Shapes
+    /// - hidden: `[N, D]`
+    pub fn backward(self, hidden: Tensor<2>, grads: &mut Grads) {
+        if let Some(live) = self.live {
+            let loss = (live.selected * hidden.autodiff()).sum();
+            grads.collect(&mut loss.backward(), &live.model);
+        }
+    }
+}

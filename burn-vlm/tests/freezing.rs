@@ -1,0 +1,184 @@
+//! What is frozen has no gradient, costs no backward pass, and changes nothing for the rest.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_vlm::{
+    Vlm, VlmInput,
+    freeze::{freeze, trainable},
+    tape::{ActivationRecompute, Grads, Reach, Stage, Tape, Targets, Upstream},
+    weights::{NamedShape, shapes},
+};
+use common::{Case, assert_close, golden};
+
+const BOTH: [ActivationRecompute; 2] = [ActivationRecompute::Block, ActivationRecompute::None];
+const DIRS: [&str; 2] = ["qwen2_5_vl", "qwen2_5_vl_tied"];
+
+struct Setup {
+    model: Vlm,
+    input: VlmInput,
+    targets: Targets,
+}
+
+fn setup(dir: &str) -> Setup {
+    let device = Device::flex();
+    let model = Vlm::from_dir(&golden(dir), &device).unwrap();
+    let case = Case::load(dir, "batch", model.config());
+    let counts: Vec<usize> = case.tokens.iter().map(|t| t.len() / 2).collect();
+    let input = VlmInput::new(&case.rows(), model.config(), &device);
+    let targets = case.targets(&counts, input.width);
+    Setup {
+        model,
+        input,
+        targets,
+    }
+}
+
+fn frozen(model: &Vlm, names: &[&str]) -> Vlm {
+    let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+    freeze(model.clone(), &names, &model.keys(), "train.freeze").unwrap()
+}
+
+fn gradients(model: &Vlm, s: &Setup, recompute: ActivationRecompute) -> Grads {
+    let tape = Tape::record(model, &s.input, &s.targets, 1.0, recompute);
+    let [b, r] = s.targets.shape();
+    let weights = |from: usize| {
+        let values: Vec<f32> = (0..b * r)
+            .map(|i| ((i + from) * 7919 % 13) as f32 / 6.0 - 1.0)
+            .collect();
+        Some(Tensor::from_data(
+            TensorData::new(values, [b, r]),
+            &Device::flex(),
+        ))
+    };
+    tape.backward(Upstream {
+        logp: weights(0),
+        entropy: weights(5),
+        values: None,
+    })
+}
+
+fn values(grads: &Grads, param: &NamedShape) -> Option<TensorData> {
+    match param.shape.len() {
+        1 => grads.get::<1>(param.id).map(Tensor::into_data),
+        _ => grads.get::<2>(param.id).map(Tensor::into_data),
+    }
+}
+
+#[test]
+fn the_rest_has_the_gradients_it_has_unfrozen() {
+    let cases: [&[&str]; 7] = [
+        &["visual"],
+        &["visual.blocks", "visual.patch_embed"],
+        &["visual", "model.embed_tokens", "model.layers.0"],
+        &["model.layers", "model.norm"],
+        &[
+            "model.layers.0..2.mlp",
+            "visual.blocks.1.attn.qkv",
+            "lm_head",
+        ],
+        &["visual", "model.embed_tokens", "model.layers.*"],
+        &["model.language_model.layers.1", "model.visual.merger.mlp.2"],
+    ];
+    for dir in DIRS {
+        let s = setup(dir);
+        for recompute in BOTH {
+            let all = gradients(&s.model, &s, recompute);
+            for names in cases {
+                let tied = dir.ends_with("tied");
+                let names: Vec<&str> = names
+                    .iter()
+                    .filter(|n| !(tied && **n == "lm_head"))
+                    .copied()
+                    .collect();
+                let model = frozen(&s.model, &names);
+                let trained = trainable(&model);
+                assert!(trained.len() < shapes(&model).len(), "{names:?} freezes");
+                let some = gradients(&model, &s, recompute);
+                for param in shapes(&s.model) {
+                    let at = format!("{dir} {recompute:?} {names:?} {}", param.path);
+                    let found = values(&some, &param);
+                    assert_eq!(found.is_some(), trained.contains(&param.id), "{at}");
+                    let Some(found) = found else { continue };
+                    let expected: Vec<f32> = values(&all, &param).unwrap().iter().collect();
+                    let scale = expected.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+                    assert!(scale > 0.0, "{at}");
+                    assert_close(&found, &expected, 2e-5 * scale, &at);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backward_pass_ends_where_nothing_is_trained_any_more() {
+    let s = setup("qwen2_5_vl");
+    let reach = |names: &[&str]| Reach::new(&frozen(&s.model, names), &s.input);
+    let stage = |own, below| Stage { own, below };
+    let dead = stage(false, false);
+
+    let whole = Reach::new(&s.model, &s.input);
+    assert_eq!(whole.stem, stage(true, false));
+    assert!(
+        whole
+            .blocks
+            .iter()
+            .chain(&whole.layers)
+            .all(|s| s.own && s.below)
+    );
+
+    // No vision backward at all: the walk ends in the embedding table.
+    let vision = reach(&["visual"]);
+    assert_eq!((vision.stem, vision.finish), (dead, dead));
+    assert!(vision.blocks.iter().all(|s| *s == dead));
+    assert_eq!(vision.embed, stage(true, false));
+
+    // The projector alone: no block of the tower is run again.
+    let projector = reach(&["visual.patch_embed", "visual.blocks"]);
+    assert!(projector.blocks.iter().all(|s| !s.live()));
+    assert_eq!(projector.finish, stage(true, false));
+    assert_eq!(projector.embed, stage(true, true));
+
+    // Embeddings and the first block: the walk ends in the second.
+    let first = reach(&["visual", "model.embed_tokens", "model.layers.0"]);
+    assert_eq!(first.embed, dead);
+    assert_eq!(first.layers, [dead, stage(true, false)]);
+
+    // A frozen decoder under which the tower is trained only passes gradients on.
+    let through = reach(&["model"]);
+    assert_eq!(through.layers, [stage(false, true); 2]);
+    assert_eq!(through.norm, stage(false, true));
+
+    // A batch without pictures never reaches the tower.
+    let text: Vec<_> = {
+        let case = Case::load("qwen2_5_vl", "batch", s.model.config());
+        vec![case.tokens[1].clone()]
+    };
+    let row = burn_vlm::Row {
+        tokens: &text[0],
+        images: &[],
+    };
+    let input = VlmInput::new(&[row], s.model.config(), &Device::flex());
+    assert_eq!(Reach::new(&s.model, &input).embed, stage(true, false));
+}
+
+#[test]
+fn a_name_that_fits_nothing_is_refused_with_the_nearest() {
+    let model = setup("qwen2_5_vl").model;
+    let refused = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+        let found = freeze(model.clone(), &names, &model.keys(), "train.freeze");
+        found.unwrap_err().to_string()
+    };
+    let message = refused(&["visual", "model.layer.0"]);
+    assert!(
+        message.contains("train.freeze has `model.layer.0`")
+            && message.contains("`model.layers.0`"),
+        "{message}"
+    );
+    assert!(refused(&["vision"]).contains("`visual`"));
+    assert!(refused(&["model.layers.5"]).contains("no parameter"));
+    assert!(refused(&["visual", "model", "lm_head"]).contains("every parameter"));
+}
