@@ -1,0 +1,134 @@
+//! `\boxed{…}` and `\fbox{…}`: found from the right, by matching braces.
+
+use std::borrow::Cow;
+
+use super::config::BoxedMode;
+use super::formula::MAX_SPAN;
+
+/// Most boxes of one answer.
+const MAX_BOXES: usize = 64;
+
+/// Between boxes that stand this close nothing else is said.
+const NEAR_BYTES: usize = 10;
+
+/// Between boxes that a comma, "and" or "or" joins there is at most this much text.
+const JOINED_BYTES: usize = 70;
+
+/// A box in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BoxSpan {
+    /// Where its command starts.
+    pub(crate) start: usize,
+    /// First byte of the content.
+    pub(crate) from: usize,
+    /// One past the content.
+    pub(crate) to: usize,
+    /// One past the closing brace.
+    pub(crate) end: usize,
+}
+
+/// The last box that starts before `before` and ends before `limit`.
+///
+/// `Err` is a box without a closing brace, or without braces: where its content starts.
+pub(crate) fn last_box(text: &str, before: usize, limit: usize) -> Option<Result<BoxSpan, usize>> {
+    let head = &text[..before];
+    let boxed = head.rfind("\\boxed").map(|at| (at, 6));
+    let framed = if boxed.is_none_or(|(at, _)| at + 6 < before) {
+        let from = boxed.map_or(0, |(at, _)| at + 6);
+        // A frame counts only if it stands after the last box.
+        head[from..].rfind("\\fbox").map(|at| (from + at, 5))
+    } else {
+        None
+    };
+    let (start, len) = framed.or(boxed)?;
+    let mut from = start + len;
+    let bytes = text.as_bytes();
+    while from < limit && bytes[from].is_ascii_whitespace() {
+        from += 1;
+    }
+    if from >= limit {
+        return None;
+    }
+    if bytes[from] != b'{' {
+        return Some(Err(from));
+    }
+    let mut depth = 0_usize;
+    let last = limit.min(from + MAX_SPAN);
+    for (at, byte) in bytes[..last].iter().enumerate().skip(from) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(Ok(BoxSpan {
+                        start,
+                        from: from + 1,
+                        to: at,
+                        end: at + 1,
+                    }));
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(Err(from))
+}
+
+/// The contents of the boxes in `text`, joined by commas; `text` itself if there are none.
+///
+/// [`BoxedMode::Last`] takes the last box and those before it that stand close: with less than ten
+/// bytes between, or less than seventy with a comma, "and" or "or" among them and other content.
+pub(crate) fn contents(text: &str, mode: BoxedMode) -> Cow<'_, str> {
+    if !text.contains("\\boxed") && !text.contains("\\fbox") {
+        return Cow::Borrowed(text);
+    }
+    let mut found: Vec<&str> = Vec::new();
+    let mut previous: Option<BoxSpan> = None;
+    let (mut before, mut limit) = (text.len(), text.len());
+    while found.len() < MAX_BOXES {
+        match last_box(text, before, limit) {
+            None => break,
+            Some(Err(from)) => {
+                if found.is_empty() {
+                    found.push(&text[from..]);
+                }
+                break;
+            }
+            Some(Ok(span)) => {
+                let content = text[span.from..span.to].trim();
+                if mode == BoxedMode::Last
+                    && let Some(next) = previous
+                    && !belongs(&text[span.end..next.start], content, found.last())
+                {
+                    break;
+                }
+                if found.last() != Some(&content) {
+                    found.push(content);
+                }
+                previous = Some(span);
+                (before, limit) = (span.start, span.start);
+            }
+        }
+    }
+    match found.as_slice() {
+        [] => Cow::Borrowed(text),
+        [one] => Cow::Borrowed(one),
+        many => {
+            let ordered: Vec<&str> = many.iter().rev().copied().collect();
+            Cow::Owned(ordered.join(","))
+        }
+    }
+}
+
+/// Whether a box belongs to the answer of the box after it.
+fn belongs(between: &str, content: &str, next: Option<&&str>) -> bool {
+    if between.len() < NEAR_BYTES {
+        return true;
+    }
+    between.len() < JOINED_BYTES
+        && next.is_none_or(|next| *next != content)
+        && (between.contains([',', ';'])
+            || between
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == "and" || word == "or"))
+}

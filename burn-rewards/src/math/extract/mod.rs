@@ -1,0 +1,674 @@
+//! Finding the answer in a response.
+//!
+//! Priorities, best first, as math-verify has them:
+//!
+//! | priority | what |
+//! |---|---|
+//! | 0 | `final answer is X. I hope` |
+//! | box | `\boxed{X}`, at the priority the target gives |
+//! | 50 | `final answer … is X` |
+//! | 100 | `answer: … X` |
+//! | 200 | `answer … X` |
+//! | 250 | a literal at the very start |
+//! | 300 | any environment, number or literal |
+//!
+//! Within one priority the match that ends last is tried first, of those the longest. The search
+//! stops at the first match that parses; a box that does not parse ends it without a value.
+
+mod anchor;
+mod boxed;
+mod env;
+mod number;
+mod prose;
+mod string;
+
+use anchor::{Anchor, anchors, hope_follows, window};
+use env::{Joined, Scanner};
+use number::{Plain, may_bound, plain_text, value_at};
+use string::{Literal, bare_at, literal_at};
+
+use super::config::{
+    ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget, Target,
+};
+use super::formula::{self, Reading};
+use super::parsed::{Parsed, Unparsed};
+use super::tree::Expr;
+
+/// Longest text searched, in bytes.
+pub(crate) const MAX_TEXT: usize = 1 << 20;
+
+/// Most matches parsed before the search is given up.
+const MAX_ATTEMPTS: usize = 48;
+
+/// First window of plain numbers searched, from the end; it doubles until it reaches the start.
+const FIRST_WINDOW: usize = 2048;
+
+/// Finds and parses the answer of `text`.
+pub(crate) fn extract(text: &str, config: &ParseConfig) -> Parsed {
+    if text.len() > MAX_TEXT {
+        return Parsed::none(Unparsed::Limit);
+    }
+    let mut search = Search::new(text, config);
+    search.run();
+    search.into_parsed()
+}
+
+/// One match.
+enum Candidate {
+    Envs(Joined),
+    Box(boxed::BoxMatch),
+    Plain(Plain),
+    Literal(Literal),
+}
+
+struct Found {
+    start: usize,
+    end: usize,
+    candidate: Candidate,
+}
+
+struct Search<'a> {
+    text: &'a str,
+    config: &'a ParseConfig,
+    latex: Option<&'a LatexTarget>,
+    expr: Option<&'a ExprTarget>,
+    string: Option<&'a StringTarget>,
+    scanner: Scanner<'a>,
+    /// Spans of formulas that did not parse: no number is taken from inside them.
+    failed: Vec<(usize, usize)>,
+    attempts: usize,
+    parsed: Parsed,
+    error: Unparsed,
+    done: bool,
+}
+
+impl<'a> Search<'a> {
+    fn new(text: &'a str, config: &'a ParseConfig) -> Self {
+        let mut search = Self {
+            text,
+            config,
+            latex: None,
+            expr: None,
+            string: None,
+            scanner: Scanner::new(text),
+            failed: Vec::new(),
+            attempts: 0,
+            parsed: Parsed::default(),
+            error: Unparsed::NoMatch,
+            done: false,
+        };
+        for target in &config.targets {
+            match target {
+                Target::Latex(latex) => search.latex = search.latex.or(Some(latex)),
+                Target::Expr(expr) => search.expr = search.expr.or(Some(expr)),
+                Target::String(string) => search.string = search.string.or(Some(string)),
+            }
+        }
+        search
+    }
+
+    fn into_parsed(self) -> Parsed {
+        let mut parsed = self.parsed;
+        if parsed.values.is_empty() && parsed.literal.is_none() {
+            parsed.reason = Some(self.error);
+        }
+        if !self.config.keep_fallback {
+            parsed.fallback = None;
+        }
+        parsed
+    }
+
+    fn run(&mut self) {
+        let anchors = anchors(self.text);
+        let box_priority = self
+            .latex
+            .and_then(|latex| latex.boxed_match_priority)
+            .filter(|_| self.text.contains("\\boxed{"));
+        let mut boxed = box_priority;
+        for priority in [0, 50, 100, 200] {
+            // A box of a priority between two levels stands alone.
+            if let Some(at) = boxed
+                && at < priority
+            {
+                boxed = None;
+                self.attempt_all(Vec::new(), true);
+            }
+            let with_box = boxed == Some(priority);
+            if with_box {
+                boxed = None;
+            }
+            let found = if anchors.is_empty() {
+                Vec::new()
+            } else {
+                self.anchored(&anchors, priority)
+            };
+            if with_box || !found.is_empty() {
+                self.attempt_all(found, with_box);
+            }
+            if self.done {
+                return;
+            }
+        }
+        if boxed.is_some() {
+            self.attempt_all(Vec::new(), true);
+        }
+        if !self.done {
+            self.at_start();
+        }
+        if !self.done {
+            self.anywhere();
+        }
+    }
+
+    /// Matches of one anchored priority.
+    fn anchored(&mut self, anchors: &[Anchor], priority: u32) -> Vec<Found> {
+        let mut found = Vec::new();
+        for anchor in anchors {
+            match priority {
+                0 => {
+                    if let Some(at) = anchor.directly_is(self.text) {
+                        self.found_at(at, anchor.start, &mut found, true);
+                    }
+                }
+                50 if anchor.is_final => {
+                    for at in anchor.after_is(self.text) {
+                        let before = found.len();
+                        self.found_at(at, anchor.start, &mut found, false);
+                        if found.len() > before {
+                            break;
+                        }
+                    }
+                }
+                100 => {
+                    if let Some(at) = anchor.colon(self.text) {
+                        self.found_after(at, anchor.start, &mut found);
+                    }
+                }
+                200 => self.found_after(anchor.end, anchor.start, &mut found),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Matches right at `at`, after spaces; with `hope`, only before "I hope".
+    fn found_at(&mut self, at: usize, start: usize, found: &mut Vec<Found>, hope: bool) {
+        let text = self.text;
+        let skipped = text
+            .get(at..)
+            .map_or(at, |rest| text.len() - rest.trim_start().len());
+        let keep = |end: usize| !hope || hope_follows(text, end);
+        if self.latex.is_some() && skipped < text.len() {
+            let joined = self.scanner.joined_at(skipped).or_else(|| {
+                (skipped > at)
+                    .then(|| self.scanner.joined_at(skipped - 1))
+                    .flatten()
+            });
+            if let Some(joined) = joined
+                && keep(joined.end())
+            {
+                found.push(Found {
+                    start,
+                    end: joined.end(),
+                    candidate: Candidate::Envs(joined),
+                });
+            }
+        }
+        if self.expr.is_some() {
+            // The space before a value is its boundary.
+            let from = if skipped > at { skipped - 1 } else { at };
+            let plain = (from < text.len() && text.is_char_boundary(from))
+                .then(|| value_at(text, from, true))
+                .flatten();
+            if let Some(plain) = plain
+                && keep(plain.end)
+            {
+                found.push(Found {
+                    start,
+                    end: plain.end,
+                    candidate: Candidate::Plain(plain),
+                });
+            }
+        }
+        if let Some(target) = self.string
+            && let Some(literal) = bare_at(text, start, skipped, target, false)
+            && keep(literal.end)
+        {
+            found.push(Found {
+                start,
+                end: literal.end,
+                candidate: Candidate::Literal(literal),
+            });
+        }
+    }
+
+    /// The first matches within fifty characters of `from`; a number after the last equals sign
+    /// within a hundred comes before that.
+    fn found_after(&mut self, from: usize, start: usize, found: &mut Vec<Found>) {
+        let text = self.text;
+        let near = window(text, from, 50);
+        if self.latex.is_some() {
+            let bytes = text.as_bytes();
+            let joined = near
+                .clone()
+                .filter(|at| Scanner::may_start(bytes[*at]))
+                .find_map(|at| self.scanner.joined_at(at));
+            if let Some(joined) = joined {
+                found.push(Found {
+                    start,
+                    end: joined.end(),
+                    candidate: Candidate::Envs(joined),
+                });
+            }
+        }
+        // Without LaTeX in the pattern a line ends the search.
+        let line = text[from..].find('\n').map_or(text.len(), |len| from + len);
+        if self.expr.is_some() {
+            let plain = after_equals(text, from, line)
+                .or_else(|| first_value(text, near.start..near.end.min(line + 1)));
+            if let Some(plain) = plain {
+                found.push(Found {
+                    start,
+                    end: plain.end,
+                    candidate: Candidate::Plain(plain),
+                });
+            }
+        }
+        if let Some(target) = self.string {
+            let literal = (near.start..near.end.min(line + 1))
+                .filter(|at| text.as_bytes()[*at].is_ascii_whitespace())
+                .find_map(|at| literal_at(text, at, target));
+            if let Some(literal) = literal {
+                found.push(Found {
+                    start,
+                    end: literal.end,
+                    candidate: Candidate::Literal(literal),
+                });
+            }
+        }
+    }
+
+    /// Tries matches of one priority, the last first; with `with_box`, the box among them.
+    fn attempt_all(&mut self, mut found: Vec<Found>, with_box: bool) {
+        if with_box {
+            for matched in boxed::matches(self.text, &mut self.scanner) {
+                found.push(Found {
+                    start: matched.start,
+                    end: matched.end,
+                    candidate: Candidate::Box(matched),
+                });
+            }
+        }
+        found.sort_by(|a, b| b.end.cmp(&a.end).then(a.start.cmp(&b.start)));
+        for each in found {
+            self.attempt(&each.candidate);
+            if self.done {
+                return;
+            }
+        }
+    }
+
+    /// A literal at the very start.
+    fn at_start(&mut self) {
+        let Some(target) = self.string else {
+            return;
+        };
+        if target.try_extract_without_anchor
+            && let Some(literal) = bare_at(self.text, 0, 0, target, true)
+        {
+            self.attempt(&Candidate::Literal(literal));
+        }
+    }
+
+    /// Any environment, number or literal, the last first.
+    fn anywhere(&mut self) {
+        let text = self.text;
+        if self
+            .expr
+            .is_some_and(|expr| expr.try_extract_without_anchor)
+            && let Some(body) = prose::whole_formula(text)
+        {
+            let reading = formula::read(body, &Normalization::default());
+            self.accept(reading, false, None);
+            if self.done {
+                return;
+            }
+        }
+        let mut envs = self.all_envs();
+        let numbers = self
+            .expr
+            .is_some_and(|expr| expr.try_extract_without_anchor);
+        let literals = self
+            .string
+            .filter(|target| target.try_extract_without_anchor);
+        let mut window_end = text.len() + 1;
+        let mut size = FIRST_WINDOW;
+        while window_end > 0 && !self.done {
+            let window_start = window_start(text, window_end.saturating_sub(size));
+            let mut found = Vec::new();
+            while envs
+                .last()
+                .is_some_and(|joined| joined.end() >= window_start || window_start == 0)
+            {
+                if let Some(joined) = envs.pop() {
+                    found.push(Found {
+                        start: joined.start,
+                        end: joined.end(),
+                        candidate: Candidate::Envs(joined),
+                    });
+                }
+            }
+            let range = window_start..window_end.min(text.len());
+            if numbers {
+                collect_values(text, range.clone(), &mut found);
+            }
+            if let Some(target) = literals {
+                collect_literals(text, range, target, &mut found);
+            }
+            found.sort_by(|a, b| b.end.cmp(&a.end).then(a.start.cmp(&b.start)));
+            for each in found {
+                self.attempt(&each.candidate);
+                if self.done {
+                    return;
+                }
+            }
+            if !numbers && literals.is_none() && envs.is_empty() {
+                return;
+            }
+            window_end = window_start;
+            size *= 2;
+        }
+    }
+
+    fn all_envs(&mut self) -> Vec<Joined> {
+        let mut envs = Vec::new();
+        let Some(latex) = self.latex else {
+            return envs;
+        };
+        if !latex.try_extract_without_anchor {
+            return envs;
+        }
+        let bytes = self.text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            let plausible = match byte {
+                b'$' | b'\\' => true,
+                b'-' => bytes.get(at + 1) == Some(&b'\\'),
+                b' ' | b'\n' | b'\t' => bytes.get(at + 1) == Some(&b'['),
+                _ => false,
+            };
+            match plausible.then(|| self.scanner.joined_at(at)).flatten() {
+                Some(joined) => {
+                    at = joined.end().max(at + 1);
+                    envs.push(joined);
+                }
+                None => at += 1,
+            }
+        }
+        envs
+    }
+
+    /// Parses one match; sets `done` when the search is over.
+    fn attempt(&mut self, candidate: &Candidate) {
+        self.attempts += 1;
+        if self.attempts > MAX_ATTEMPTS {
+            self.error = Unparsed::Limit;
+            self.done = true;
+            return;
+        }
+        match candidate {
+            Candidate::Literal(literal) => self.attempt_literal(literal),
+            Candidate::Plain(plain) => self.attempt_plain(plain),
+            Candidate::Envs(joined) => {
+                let Some(latex) = self.latex else {
+                    return;
+                };
+                let reading = read_envs(self.text, joined, &latex.normalization);
+                let span = (joined.start, joined.end());
+                self.accept(reading, false, Some(span));
+            }
+            Candidate::Box(matched) => {
+                let Some(latex) = self.latex else {
+                    return;
+                };
+                let reading = matched.read(self.text, &latex.normalization);
+                let span = (matched.start, matched.end);
+                self.accept(reading, true, Some(span));
+            }
+        }
+    }
+
+    fn attempt_literal(&mut self, literal: &Literal) {
+        let Some(target) = self.string else {
+            return;
+        };
+        let string = &target.strings[literal.index];
+        if self.parsed.fallback.is_none() {
+            self.parsed.fallback = Some(string.clone());
+        }
+        self.parsed.literal = Some(if target.lowercase {
+            string.to_lowercase()
+        } else {
+            string.clone()
+        });
+        self.done = true;
+    }
+
+    fn attempt_plain(&mut self, plain: &Plain) {
+        let inside = |(from, to): &(usize, usize)| plain.from < *to && plain.to > *from;
+        if !self.config.compat_last_number && self.failed.iter().any(inside) {
+            return;
+        }
+        let normalization = Normalization::default();
+        let reading = match prose::equation(self.text, plain.from, plain.to) {
+            Some(equation) if !plain.expression && !self.config.compat_last_number => {
+                formula::read(equation, &normalization)
+            }
+            _ => {
+                let text = plain_text(self.text, plain);
+                let mut reading = formula::read(&text, &normalization);
+                if plain.percent {
+                    reading.values = reading.values.map(as_percent);
+                }
+                reading
+            }
+        };
+        self.accept(reading, false, None);
+    }
+
+    /// Keeps the values of a reading, or notes that it has none.
+    fn accept(&mut self, reading: Reading, is_box: bool, span: Option<(usize, usize)>) {
+        if self.parsed.fallback.is_none() && !reading.text.is_empty() {
+            self.parsed.fallback = Some(reading.text);
+        }
+        match reading.values {
+            Ok(values) => {
+                self.parsed.values = values;
+                self.done = true;
+            }
+            Err(error) => {
+                self.error = error;
+                self.failed.extend(span);
+                self.done = self.config.mode == ExtractionMode::FirstMatch
+                    || (is_box && !self.config.compat_last_number);
+            }
+        }
+    }
+}
+
+/// Reads one environment, or several as one list.
+fn read_envs(text: &str, joined: &Joined, normalization: &Normalization) -> Reading {
+    if let [env] = joined.envs.as_slice() {
+        let mut reading = formula::read(&text[env.from..env.to], normalization);
+        if env.percent {
+            reading.values = reading.values.map(as_percent);
+        }
+        return reading;
+    }
+    let mut elements = Vec::new();
+    let mut texts = Vec::new();
+    let mut first = None;
+    let mut failed = false;
+    for env in &joined.envs {
+        let reading = formula::read(&text[env.from..env.to], normalization);
+        texts.push(reading.text);
+        let values = reading.values.map(|values| {
+            if env.percent {
+                as_percent(values)
+            } else {
+                values
+            }
+        });
+        if first.is_none() {
+            first = Some(values.clone());
+        }
+        match values.map(|values| values.into_iter().next()) {
+            Ok(Some(Expr::List(items) | Expr::Set(items))) => elements.extend(items),
+            Ok(Some(value)) => elements.push(value),
+            Ok(None) | Err(_) => failed = true,
+        }
+    }
+    if failed {
+        // The first stands for all, as the Python library has it.
+        return Reading {
+            values: first.unwrap_or(Err(Unparsed::Syntax)),
+            text: texts.swap_remove(0),
+        };
+    }
+    Reading {
+        values: Ok(vec![Expr::List(elements)]),
+        text: texts.join(","),
+    }
+}
+
+/// A percent sign after an environment applies to all of it.
+pub(super) fn as_percent(values: Vec<Expr>) -> Vec<Expr> {
+    values
+        .into_iter()
+        .map(|value| match value {
+            Expr::Percent(_) => value,
+            value => Expr::Percent(Box::new(value)),
+        })
+        .collect()
+}
+
+/// The value after the last equals sign within a hundred characters, with a space between.
+fn after_equals(text: &str, from: usize, line: usize) -> Option<Plain> {
+    let near = window(text, from, 100);
+    let bytes = text.as_bytes();
+    (near.start..near.end.min(line))
+        .rev()
+        .filter(|at| bytes[*at] == b'=')
+        .find_map(|at| {
+            let rest = &text[at + 1..];
+            let spaces = rest.len() - rest.trim_start().len();
+            let boundary = if spaces > 0 {
+                text.len() - rest.trim_start().len() - 1
+            } else {
+                return None;
+            };
+            let plain = text
+                .is_char_boundary(boundary)
+                .then(|| value_at(text, boundary, false))
+                .flatten()?;
+            (!equals_follows(text, &plain)).then_some(plain)
+        })
+}
+
+/// The first value in `range`, which no equals sign follows.
+fn first_value(text: &str, range: std::ops::Range<usize>) -> Option<Plain> {
+    let bytes = text.as_bytes();
+    range
+        .filter(|at| *at < bytes.len() && (may_bound(bytes[*at]) || *at == 0))
+        .filter_map(|at| value_at(text, at, true))
+        .find(|plain| !equals_follows(text, plain))
+}
+
+fn equals_follows(text: &str, plain: &Plain) -> bool {
+    text[plain.end..].trim_start().starts_with('=')
+}
+
+/// A position at or before `at` where no number is cut.
+fn window_start(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut start = at;
+    while start > 0 && (at - start) < FIRST_WINDOW {
+        let cut = bytes
+            .get(start)
+            .is_some_and(|b| !b.is_ascii_alphabetic() || !text.is_char_boundary(start));
+        if !cut && text.is_char_boundary(start) {
+            break;
+        }
+        start -= 1;
+    }
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    start
+}
+
+/// All numbers and expressions whose boundary lies in `range`.
+fn collect_values(text: &str, range: std::ops::Range<usize>, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let mut at = range.start;
+    // An expression and a number found inside it are two patterns of the Python library.
+    let mut expression_end = 0;
+    let mut number_end = 0;
+    while at < range.end {
+        if at > 0 && !may_bound(bytes[at]) {
+            at += 1;
+            continue;
+        }
+        if !text.is_char_boundary(at) {
+            at += 1;
+            continue;
+        }
+        if let Some(plain) = value_at(text, at, false) {
+            if plain.expression {
+                if at >= expression_end {
+                    expression_end = plain.end;
+                    push_plain(found, plain);
+                }
+                if at >= number_end
+                    && let Some(number) = number::number_only(text, at)
+                {
+                    number_end = number.end;
+                    push_plain(found, number);
+                }
+            } else if at >= number_end {
+                number_end = plain.end;
+                push_plain(found, plain);
+            }
+        }
+        at += 1;
+    }
+}
+
+fn push_plain(found: &mut Vec<Found>, plain: Plain) {
+    found.push(Found {
+        start: plain.start,
+        end: plain.end,
+        candidate: Candidate::Plain(plain),
+    });
+}
+
+fn collect_literals(
+    text: &str,
+    range: std::ops::Range<usize>,
+    target: &StringTarget,
+    found: &mut Vec<Found>,
+) {
+    let bytes = text.as_bytes();
+    for at in range {
+        if (at == 0 || bytes[at].is_ascii_whitespace())
+            && let Some(literal) = literal_at(text, at, target)
+        {
+            found.push(Found {
+                start: literal.start,
+                end: literal.end,
+                candidate: Candidate::Literal(literal),
+            });
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Literal strings such as choice letters.
+
+use crate::math::config::StringTarget;
+
+/// A literal in a text: where the match starts and ends, and which string it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Literal {
+    /// Where the match starts, with the space before it.
+    pub(super) start: usize,
+    /// One past the match, with the punctuation after it.
+    pub(super) end: usize,
+    /// Index of the string.
+    pub(super) index: usize,
+}
+
+/// The literal after the space at `at`, or at the start of the text: `A`, `**A**`, with
+/// punctuation, a space or the end after it.
+pub(super) fn literal_at(text: &str, at: usize, target: &StringTarget) -> Option<Literal> {
+    let bytes = text.as_bytes();
+    if at < bytes.len() && bytes[at].is_ascii_whitespace() {
+        return bare_at(text, at, at + 1, target, true);
+    }
+    if at == 0 {
+        return bare_at(text, 0, 0, target, true);
+    }
+    None
+}
+
+/// The literal whose text starts at `from`; with `suffixed`, only if it stands alone.
+pub(super) fn bare_at(
+    text: &str,
+    start: usize,
+    from: usize,
+    target: &StringTarget,
+    suffixed: bool,
+) -> Option<Literal> {
+    let rest = text.get(from..)?;
+    let body = if suffixed {
+        rest.strip_prefix("**").unwrap_or(rest)
+    } else {
+        rest
+    };
+    for (index, string) in target.strings.iter().enumerate() {
+        let Some(after) = body.strip_prefix(string.as_str()) else {
+            continue;
+        };
+        if !suffixed {
+            return Some(Literal {
+                start,
+                end: text.len() - after.len(),
+                index,
+            });
+        }
+        for tail in [after.strip_prefix("**").unwrap_or(after), after] {
+            let len = match tail.chars().next() {
+                None => 0,
+                Some(c @ ('.' | ',' | ':')) => c.len_utf8(),
+                Some(c) if c.is_whitespace() => c.len_utf8(),
+                Some(_) => continue,
+            };
+            return Some(Literal {
+                start,
+                end: text.len() - tail.len() + len,
+                index,
+            });
+        }
+    }
+    None
+}

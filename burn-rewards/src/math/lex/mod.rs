@@ -1,0 +1,658 @@
+//! Text to tokens. Linear: every byte is looked at a bounded number of times.
+//!
+//! LaTeX style commands, sizes, spacing and currency signs vanish here; units and boxes are taken
+//! care of before ([`crate::math::normalize`]).
+
+mod commands;
+mod fold;
+mod number;
+mod token;
+
+use std::borrow::Cow;
+
+use commands::{Command, Side};
+use fold::Folded;
+use number::Grouping;
+pub(crate) use number::count_digits;
+pub(crate) use token::{Delim, LogKind, Spanned, Token};
+
+use crate::math::parsed::Unparsed;
+use crate::math::tree::{Constant, RelOp};
+
+/// Most tokens an answer may have.
+pub(crate) const MAX_TOKENS: usize = 2_000;
+
+/// Most nested brackets the lexer keeps track of.
+const MAX_BRACKETS: usize = 256;
+
+/// The tokens of an answer.
+pub(crate) struct Lexed<'a> {
+    /// Its tokens.
+    pub(crate) tokens: Vec<Spanned<'a>>,
+    /// Whether a bare comma was read as a thousands separator, so that the same text could be a
+    /// list.
+    pub(crate) bare_comma: bool,
+}
+
+/// How commas between groups of three digits are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commas {
+    /// As thousands separators, outside round and square brackets and sets.
+    Thousands,
+    /// As separators of elements.
+    Elements,
+}
+
+/// Splits `text` into tokens.
+///
+/// # Errors
+/// [`Unparsed::Limit`] for more than [`MAX_TOKENS`] tokens or literals of more than 10,000 digits.
+pub(crate) fn lex(text: &str, commas: Commas) -> Result<Lexed<'_>, Unparsed> {
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        end: text.len(),
+        out: Vec::with_capacity(text.len().min(64)),
+        brackets: Vec::new(),
+        side: None,
+        not: false,
+        commas,
+        bare_comma: false,
+    };
+    lexer.run()?;
+    Ok(Lexed {
+        tokens: lexer.out,
+        bare_comma: lexer.bare_comma,
+    })
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    end: usize,
+    out: Vec<Spanned<'a>>,
+    brackets: Vec<Delim>,
+    side: Option<Side>,
+    not: bool,
+    commas: Commas,
+    bare_comma: bool,
+}
+
+impl<'a> Lexer<'a> {
+    fn run(&mut self) -> Result<(), Unparsed> {
+        while self.at < self.end {
+            if self.out.len() > MAX_TOKENS {
+                return Err(Unparsed::Limit);
+            }
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, token: Token<'a>, start: usize) {
+        let token = match token {
+            Token::Rel(op) if self.not => {
+                self.not = false;
+                match op {
+                    RelOp::Eq | RelOp::Equiv => Token::Rel(RelOp::Ne),
+                    RelOp::In => Token::Rel(RelOp::NotIn),
+                    _ => Token::Unknown,
+                }
+            }
+            Token::Bar => match self.side.take() {
+                Some(Side::Left) => Token::Open(Delim::Bar),
+                Some(Side::Right) => Token::Close(Delim::Bar),
+                _ => Token::Bar,
+            },
+            other => other,
+        };
+        self.side = None;
+        match &token {
+            Token::Open(delim) if self.brackets.len() < MAX_BRACKETS => self.brackets.push(*delim),
+            Token::Close(_) => {
+                self.brackets.pop();
+            }
+            _ => {}
+        }
+        self.out.push(Spanned {
+            token,
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            end: u32::try_from(self.at).unwrap_or(u32::MAX),
+        });
+    }
+
+    fn peek(&self, offset: usize) -> u8 {
+        let at = self.at + offset;
+        if at < self.end {
+            self.text.as_bytes()[at]
+        } else {
+            0
+        }
+    }
+
+    /// One token of `len` bytes.
+    fn take(&mut self, token: Token<'a>, len: usize) {
+        let start = self.at;
+        self.at += len;
+        self.push(token, start);
+    }
+
+    #[allow(clippy::too_many_lines)] // one table
+    fn step(&mut self) -> Result<(), Unparsed> {
+        let (next, after) = (self.peek(1), self.peek(2));
+        match self.peek(0) {
+            b'0'..=b'9' => return self.number(),
+            b'.' if next.is_ascii_digit() => return self.number(),
+            b'.' if next == b'.' && after == b'.' => self.take(Token::Dots, 3),
+            b'.' => self.take(Token::Period, 1),
+            b'A'..=b'Z' | b'a'..=b'z' => self.letters(),
+            b'\\' => return self.backslash(),
+            b'+' => self.take(Token::Plus, 1),
+            b'-' if next == b'>' => self.take(Token::Rel(RelOp::Arrow), 2),
+            b'-' => self.take(Token::Minus, 1),
+            b'*' if next == b'*' => self.take(Token::Caret, 2),
+            b'*' => self.take(Token::Times, 1),
+            b'/' => self.take(Token::Slash, 1),
+            b':' if next == b'=' => self.take(Token::Rel(RelOp::Eq), 2),
+            b':' => self.take(Token::Colon, 1),
+            b'^' => self.take(Token::Caret, 1),
+            b'_' => self.take(Token::Underscore, 1),
+            b'!' if next == b'=' => self.take(Token::Rel(RelOp::Ne), 2),
+            b'!' => self.take(Token::Bang, 1),
+            b'%' => self.take(Token::Percent, 1),
+            b'\'' => self.take(Token::Prime, 1),
+            b'(' => self.take(Token::Open(Delim::Paren), 1),
+            b')' => self.take(Token::Close(Delim::Paren), 1),
+            b'[' => self.take(Token::Open(Delim::Bracket), 1),
+            b']' => self.take(Token::Close(Delim::Bracket), 1),
+            b'{' => self.take(Token::Open(Delim::Brace), 1),
+            b'}' => self.take(Token::Close(Delim::Brace), 1),
+            b'|' => {
+                let len = if next == b'|' && self.side.is_some() {
+                    2
+                } else {
+                    1
+                };
+                self.take(Token::Bar, len);
+            }
+            b',' => self.take(Token::Comma, 1),
+            b';' => self.take(Token::Semicolon, 1),
+            b'=' if next == b'=' => self.take(Token::Rel(RelOp::Eq), 2),
+            b'=' if next == b'>' => self.take(Token::Therefore, 2),
+            b'=' => self.take(Token::Rel(RelOp::Eq), 1),
+            b'<' if next == b'=' => self.take(Token::Rel(RelOp::Le), 2),
+            b'<' => self.take(Token::Rel(RelOp::Lt), 1),
+            b'>' if next == b'=' => self.take(Token::Rel(RelOp::Ge), 2),
+            b'>' => self.take(Token::Rel(RelOp::Gt), 1),
+            b'~' if next == b'=' => self.take(Token::Rel(RelOp::Approx), 2),
+            b'&' => self.take(Token::Ampersand, 1),
+            // Space, currency and quotation marks.
+            b'$' | b'"' | b'`' | b'~' | b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c => self.at += 1,
+            0..=0x7f => self.take(Token::Unknown, 1),
+            _ => self.unicode()?,
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Unparsed> {
+        let bracketed = matches!(
+            self.brackets.last(),
+            Some(Delim::Paren | Delim::Bracket | Delim::Set | Delim::Angle)
+        );
+        let grouping = Grouping {
+            comma: self.commas == Commas::Thousands && !bracketed,
+            space: true,
+        };
+        let start = self.at;
+        let literal =
+            number::literal(&self.text[self.at..self.end], grouping).ok_or(Unparsed::Limit)?;
+        self.bare_comma |= literal.bare_comma;
+        self.at += literal.len;
+        self.push(Token::Number(literal.number), start);
+        Ok(())
+    }
+
+    fn letters(&mut self) {
+        let rest = &self.text[self.at..self.end];
+        let len = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let run = &rest[..len];
+        if let Some(token) = commands::word(run) {
+            self.take(token, len);
+            return;
+        }
+        for at in 0..len.min(MAX_TOKENS) {
+            let letter = &run[at..=at];
+            let token = match letter {
+                "e" => Token::Constant(Constant::E),
+                "I" if len == 1 => Token::Constant(Constant::I),
+                _ => Token::Name(Cow::Borrowed(letter)),
+            };
+            self.take(token, 1);
+        }
+        if len > MAX_TOKENS {
+            self.at += len - MAX_TOKENS;
+        }
+    }
+
+    fn unicode(&mut self) -> Result<(), Unparsed> {
+        let start = self.at;
+        let Some(c) = self.text[start..self.end].chars().next() else {
+            self.at = self.end;
+            return Ok(());
+        };
+        match fold::fold(c) {
+            Some(Folded::Ignore) => self.at += c.len_utf8(),
+            Some(Folded::Token(token)) => self.take(token, c.len_utf8()),
+            Some(Folded::Ascii(byte)) => {
+                let folded = fold_run(&self.text[start..self.end]);
+                if byte.is_ascii_digit()
+                    && let Some(literal) = number::literal(
+                        &folded.0,
+                        Grouping {
+                            comma: false,
+                            space: false,
+                        },
+                    )
+                {
+                    let bytes = fold_prefix(&self.text[start..self.end], literal.len);
+                    self.take(Token::Number(literal.number), bytes);
+                } else {
+                    // Punctuation and letters mean what their ASCII forms mean.
+                    let sub = lex_one(byte);
+                    self.take(sub, c.len_utf8());
+                }
+            }
+            Some(Folded::Superscript(_)) => {
+                let text = &self.text[start..self.end];
+                let (digits, len) = script_run(text, |f| match f {
+                    Folded::Superscript(c) => Some(c),
+                    _ => None,
+                });
+                self.script(Token::Caret, &digits, len);
+            }
+            Some(Folded::Subscript(_)) => {
+                let text = &self.text[start..self.end];
+                let (digits, len) = script_run(text, |f| match f {
+                    Folded::Subscript(c) => Some(c),
+                    _ => None,
+                });
+                self.script(Token::Underscore, &digits, len);
+            }
+            Some(Folded::Fraction(over, under)) => {
+                self.take(Token::Frac, c.len_utf8());
+                for value in [over, under] {
+                    self.push(Token::Digit(value), start);
+                }
+            }
+            None => self.take(Token::Unknown, c.len_utf8()),
+        }
+        Ok(())
+    }
+
+    /// `²` and its kin: an operator and a braced run.
+    fn script(&mut self, operator: Token<'a>, chars: &str, len: usize) {
+        let start = self.at;
+        self.take(operator, len);
+        self.push(Token::Open(Delim::Brace), start);
+        let mut rest = chars;
+        while let Some(c) = rest.chars().next() {
+            let digits = count_digits(rest.as_bytes());
+            if digits > 0
+                && let Some(literal) = number::literal(
+                    &rest[..digits],
+                    Grouping {
+                        comma: false,
+                        space: false,
+                    },
+                )
+            {
+                self.push(Token::Number(literal.number), start);
+                rest = &rest[digits..];
+                continue;
+            }
+            self.push(
+                match c {
+                    '+' => Token::Plus,
+                    '-' => Token::Minus,
+                    c => Token::Name(Cow::Owned(c.to_string())),
+                },
+                start,
+            );
+            rest = &rest[c.len_utf8()..];
+        }
+        self.push(Token::Close(Delim::Brace), start);
+    }
+
+    fn backslash(&mut self) -> Result<(), Unparsed> {
+        let next = self.peek(1);
+        if next == b'\\' {
+            // A doubled backslash before a letter is an escaped command, but for matrix rows.
+            if self.peek(2).is_ascii_alphabetic() && !self.in_rows() {
+                self.at += 1;
+            } else {
+                self.take(Token::RowEnd, 2);
+            }
+            return Ok(());
+        }
+        if !next.is_ascii_alphabetic() {
+            match next {
+                b'{' => self.take(Token::Open(Delim::Set), 2),
+                b'}' => self.take(Token::Close(Delim::Set), 2),
+                b'|' => self.take(Token::Bar, 2),
+                b'%' => self.take(Token::Percent, 2),
+                b'(' | b')' | b'[' | b']' | b'$' | b',' | b';' | b':' | b'!' | b' ' | b'\n'
+                | b'\t' | b'>' | b'/' | b'\r' => self.at += 2,
+                b'_' | b'&' | b'#' => self.take(Token::Unknown, 2),
+                _ => self.take(Token::Unknown, 1),
+            }
+            return Ok(());
+        }
+        let rest = &self.text[self.at + 1..self.end];
+        let len = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let mut name = &rest[..len];
+        let mut meaning = commands::command(name);
+        if meaning.is_none() {
+            // `\pir` or `\cdotx`: the longest known command that the letters begin with.
+            for shorter in (2..len.min(12)).rev() {
+                if let Some(known @ Command::Token(_)) = commands::command(&rest[..shorter]) {
+                    name = &rest[..shorter];
+                    meaning = Some(known);
+                    break;
+                }
+            }
+        }
+        let start = self.at;
+        self.at += 1 + name.len();
+        match meaning {
+            None => self.push(Token::Unknown, start),
+            Some(Command::Ignore) => {}
+            Some(Command::IgnoreArgument) => {
+                self.braced();
+            }
+            Some(Command::Size(side)) => {
+                self.side = Some(side);
+                self.skip_spaces();
+                if self.peek(0) == b'.' {
+                    // `\left.`: no bracket on this side.
+                    self.side = None;
+                    self.at += 1;
+                }
+            }
+            Some(Command::Token(token)) => self.command(token, start),
+            Some(Command::Text) => {
+                if let Some(words) = self.braced() {
+                    self.words(words, start)?;
+                } else {
+                    self.push(Token::Unknown, start);
+                }
+            }
+            Some(Command::Roman { bold }) => self.roman(start, bold)?,
+            Some(Command::Blackboard) => {
+                let letter = self.argument();
+                match commands::blackboard(letter) {
+                    Some(set) => self.push(Token::NumberSet(set), start),
+                    None => self.push(Token::Unknown, start),
+                }
+            }
+            Some(Command::Begin) => {
+                let name = self.braced().unwrap_or("").trim();
+                if name == "array" {
+                    self.braced();
+                }
+                self.brackets.push(Delim::Set);
+                self.push(Token::Begin(name), start);
+            }
+            Some(Command::End) => {
+                let name = self.braced().unwrap_or("").trim();
+                self.brackets.pop();
+                self.push(Token::End(name), start);
+            }
+            Some(Command::Not) => self.not = true,
+            Some(Command::Dot) => self.push(Token::Decoration("dot"), start),
+        }
+        Ok(())
+    }
+
+    /// Whether the position is inside an environment with rows.
+    fn in_rows(&self) -> bool {
+        let open = self
+            .out
+            .iter()
+            .rev()
+            .take(MAX_TOKENS)
+            .find_map(|t| match t.token {
+                Token::Begin(_) => Some(true),
+                Token::End(_) => Some(false),
+                _ => None,
+            });
+        open.unwrap_or(false)
+    }
+
+    fn command(&mut self, token: Token<'a>, start: usize) {
+        let digits = matches!(token, Token::Frac | Token::Sqrt);
+        self.push(token, start);
+        if digits {
+            // TeX takes one digit where there are no braces: `\frac12`, `\sqrt2`.
+            self.skip_spaces();
+            if self.peek(0).is_ascii_digit() {
+                let digit = self.peek(0) - b'0';
+                self.take(Token::Digit(digit), 1);
+            }
+        }
+    }
+
+    /// The words of `\text{…}`.
+    fn words(&mut self, words: &'a str, start: usize) -> Result<(), Unparsed> {
+        let trimmed = words.trim_matches(|c: char| c.is_whitespace() || c == '~');
+        let bare = trimmed.trim_matches([',', ';']).trim();
+        let token = match bare {
+            "" if trimmed.is_empty() => return Ok(()),
+            "" | "and" | "or" | "And" | "Or" | "AND" | "OR" | "and/or" => Token::Comma,
+            "percent" | "pct" | "percentage" => Token::Percent,
+            _ => {
+                let inner = bare
+                    .strip_prefix('(')
+                    .and_then(|b| b.strip_suffix(')'))
+                    .unwrap_or(bare)
+                    .trim();
+                return self.roman_words(inner, bare, start, false);
+            }
+        };
+        self.push(token, start);
+        Ok(())
+    }
+
+    fn roman(&mut self, start: usize, bold: bool) -> Result<(), Unparsed> {
+        self.skip_spaces();
+        let inner = if self.peek(0) == b'{' || self.peek(0) == b'*' {
+            if self.peek(0) == b'*' {
+                self.at += 1;
+            }
+            match self.braced() {
+                Some(inner) => inner,
+                None => {
+                    self.push(Token::Unknown, start);
+                    return Ok(());
+                }
+            }
+        } else if self.text[..self.at].ends_with(char::is_whitespace)
+            && (self.text[start..].starts_with("\\rm") || self.text[start..].starts_with("\\bf"))
+        {
+            // `{\rm d}`: the switch applies to the letters that follow.
+            let len = self.text[self.at..self.end]
+                .bytes()
+                .take_while(u8::is_ascii_alphabetic)
+                .count();
+            let inner = &self.text[self.at..self.at + len];
+            self.at += len;
+            inner
+        } else {
+            self.argument()
+        };
+        let inner = inner.trim();
+        self.roman_words(inner, inner, start, bold)
+    }
+
+    /// Upright or bold letters: a function, a symbol, a number or words.
+    fn roman_words(
+        &mut self,
+        inner: &'a str,
+        whole: &'a str,
+        start: usize,
+        bold: bool,
+    ) -> Result<(), Unparsed> {
+        if inner.is_empty() {
+            return Ok(());
+        }
+        let letters = inner.bytes().all(|b| b.is_ascii_alphabetic());
+        if letters && inner.len() == 1 {
+            let token = match inner {
+                "i" | "e" if bold => Token::Name(Cow::Owned(format!("mathbf{{{inner}}}"))),
+                "e" => Token::Constant(Constant::E),
+                "i" => Token::Constant(Constant::I),
+                _ => Token::Name(Cow::Borrowed(inner)),
+            };
+            self.push(token, start);
+            return Ok(());
+        }
+        if letters {
+            if let Some(f) = commands::function(inner) {
+                self.push(Token::Function(f), start);
+                return Ok(());
+            }
+            match commands::word(inner) {
+                Some(token) => self.push(token, start),
+                None => self.push(Token::Text(whole), start),
+            }
+            return Ok(());
+        }
+        let mathematics = inner
+            .bytes()
+            .all(|b| !b.is_ascii_alphabetic() || b == b'\\')
+            || inner.starts_with('\\');
+        if mathematics && inner.len() < 200 && self.end == self.text.len() {
+            // `\mathbf{733}`, `\mathbf{-\frac12}`: mathematics in another font, one level deep.
+            let offset = inner.as_ptr() as usize - self.text.as_ptr() as usize;
+            let (at, end) = (self.at, self.end);
+            (self.at, self.end) = (offset, offset + inner.len());
+            let open = self.out.len();
+            self.push(Token::Open(Delim::Brace), start);
+            self.run()?;
+            (self.at, self.end) = (at, end);
+            if self.out.len() == open + 2 {
+                let inner = self.out.pop();
+                self.out.pop();
+                self.out.extend(inner);
+                self.brackets.pop();
+            } else {
+                self.push(Token::Close(Delim::Brace), start);
+            }
+            return Ok(());
+        }
+        self.push(Token::Text(whole), start);
+        Ok(())
+    }
+
+    fn skip_spaces(&mut self) {
+        while matches!(self.peek(0), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    /// The content of the braces at the position, which moves past them.
+    fn braced(&mut self) -> Option<&'a str> {
+        self.skip_spaces();
+        if self.peek(0) != b'{' {
+            return None;
+        }
+        let mut depth = 0_usize;
+        for (offset, byte) in self.text.as_bytes()[self.at..self.end].iter().enumerate() {
+            match byte {
+                b'{' => depth += 1,
+                b'}' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        let inner = &self.text[self.at + 1..self.at + offset];
+                        self.at += offset + 1;
+                        return Some(inner);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// A braced argument, or one letter.
+    fn argument(&mut self) -> &'a str {
+        if let Some(inner) = self.braced() {
+            return inner.trim();
+        }
+        if self.peek(0).is_ascii_alphanumeric() {
+            self.at += 1;
+            return &self.text[self.at - 1..self.at];
+        }
+        ""
+    }
+}
+
+/// A run of full-width characters as ASCII.
+fn fold_run(text: &str) -> (String, usize) {
+    let mut out = String::new();
+    for c in text.chars().take(64) {
+        match fold::fold(c) {
+            Some(Folded::Ascii(byte)) => out.push(char::from(byte)),
+            _ if c.is_ascii_digit() || c == '.' => out.push(c),
+            _ => break,
+        }
+    }
+    let len = out.len();
+    (out, len)
+}
+
+/// Bytes of the first `chars` characters.
+fn fold_prefix(text: &str, chars: usize) -> usize {
+    text.chars().take(chars).map(char::len_utf8).sum()
+}
+
+/// The token of one ASCII character.
+fn lex_one(byte: u8) -> Token<'static> {
+    let text = char::from(byte).to_string();
+    match lex(&text, Commas::Elements) {
+        Ok(lexed) => match lexed.tokens.into_iter().next().map(|t| t.token) {
+            Some(Token::Name(name)) => Token::Name(Cow::Owned(name.into_owned())),
+            Some(Token::Plus) => Token::Plus,
+            Some(Token::Minus) => Token::Minus,
+            Some(Token::Times) => Token::Times,
+            Some(Token::Slash) => Token::Slash,
+            Some(Token::Colon) => Token::Colon,
+            Some(Token::Caret) => Token::Caret,
+            Some(Token::Bang) => Token::Bang,
+            Some(Token::Percent) => Token::Percent,
+            Some(Token::Open(d)) => Token::Open(d),
+            Some(Token::Close(d)) => Token::Close(d),
+            Some(Token::Bar) => Token::Bar,
+            Some(Token::Comma) => Token::Comma,
+            Some(Token::Semicolon) => Token::Semicolon,
+            Some(Token::Rel(op)) => Token::Rel(op),
+            Some(Token::Constant(c)) => Token::Constant(c),
+            _ => Token::Unknown,
+        },
+        Err(_) => Token::Unknown,
+    }
+}
+
+fn script_run(text: &str, pick: impl Fn(Folded) -> Option<char>) -> (String, usize) {
+    let mut out = String::new();
+    let mut len = 0;
+    for c in text.chars().take(MAX_TOKENS) {
+        match fold::fold(c).and_then(&pick) {
+            Some(folded) => {
+                out.push(folded);
+                len += c.len_utf8();
+            }
+            None => break,
+        }
+    }
+    (out, len)
+}
