@@ -140,6 +140,9 @@ const WORDS: [&str; 132] = [
 /// One-letter units dropped where they are glued to a number: `22m`.
 const GLUED: [&str; 4] = ["m", "g", "s", "h"];
 
+/// Units that read as a product of two variables where they are glued to a number: `7nm`.
+const PRODUCTS: [&str; 8] = ["ha", "in", "mi", "mt", "nm", "pc", "rs", "sq"];
+
 /// One-letter units dropped after a space or a command for a space: `84.14 J`.
 const SPACED: [&str; 14] = [
     "m", "g", "s", "h", "l", "L", "J", "N", "W", "V", "A", "K", "C", "F",
@@ -330,7 +333,8 @@ fn without_word(text: &str) -> Option<&str> {
             break;
         }
         let spaced = before.len() != trim_spacing(before).len();
-        let known = is_unit_word(word)
+        let product = !spaced && words == 0 && PRODUCTS.contains(&word);
+        let known = (is_unit_word(word) && !product)
             || (words > 0 && JOINERS.contains(&word))
             || (spaced && SPACED.contains(&word))
             || (words == 0 && !spaced && GLUED.contains(&word))
@@ -462,6 +466,8 @@ mod tests {
             ("3+5m", "3+5m"),
             ("3x", "3x"),
             ("2mn", "2mn"),
+            ("7nm", "7nm"),
+            ("7 nm", "7"),
             (r"-4-\mathrm{i}", r"-4-\mathrm{i}"),
             (r"\sin^2 t", r"\sin^2 t"),
             // Values made of words.

@@ -138,7 +138,7 @@ pub struct GoldError {
 /// A grader. Cheap to build, immutable, usable from any thread; the same input gives the same
 /// outcome everywhere.
 ///
-/// ```ignore
+/// ```
 /// use burn_rewards::math::{Profile, Verifier};
 ///
 /// let verifier = Verifier::new(Profile::MathVerify);
@@ -243,7 +243,7 @@ impl Verifier {
                 return vec![graders::reading(self.profile, text, is_gold)];
             }
             let parsed = self.parse_side(text, is_gold);
-            let values = parsed.values.iter().map(|v| format!("{v:?}"));
+            let values = parsed.values.iter().map(|v| v.to_string());
             values
                 .chain(parsed.literal.clone())
                 .chain(parsed.fallback.clone())

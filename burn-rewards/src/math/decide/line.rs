@@ -2,8 +2,8 @@
 
 use super::zero::{real, same_value};
 use super::{Context, Decision, Side, names};
-use crate::math::canon::{Id, NameId};
-use crate::math::tree::{Expr, NumberSet, RelOp};
+use crate::math::canon::{Id, NameId, Node};
+use crate::math::tree::{Expr, Function, NumberSet, RelOp};
 use crate::math::{Reason, Verdict};
 
 /// Pieces of a set.
@@ -41,7 +41,8 @@ const ABOVE: End = End {
 };
 
 fn same_place(a: f64, b: f64) -> bool {
-    a == b || (a - b).abs() <= TOUCHING * (1.0 + a.abs().max(b.abs()))
+    let close = (a - b).abs() <= TOUCHING * (1.0 + a.abs().max(b.abs()));
+    a == b || (a.is_finite() && b.is_finite() && close)
 }
 
 fn before(a: f64, b: f64) -> bool {
@@ -253,6 +254,15 @@ impl Context<'_> {
             let set = self.pieces(side, set)?;
             return Some(if *op == RelOp::In { set } else { outside(&set) });
         }
+        // `0 < f(x) < 1` bounds `f(x)`.
+        let plain = |e: &Expr| {
+            names::replaced(e, &|e| match e {
+                Expr::Apply(f, _) => Some(Expr::Symbol(f.clone())),
+                _ => None,
+            })
+        };
+        let lhs = &plain(lhs);
+        let rest: &Vec<(RelOp, Expr)> = &rest.iter().map(|(op, e)| (*op, plain(e))).collect();
         let mut variables = names::variables(lhs);
         for (_, e) in rest {
             variables.extend(names::variables(e));
@@ -285,7 +295,10 @@ impl Context<'_> {
                     hi: ABOVE,
                 }],
                 (None, None) => {
-                    let difference = self.arena.sub(l, r).ok()?;
+                    let difference = match self.without_abs(l, r) {
+                        Some(squares) => squares,
+                        None => self.arena.sub(l, r).ok()?,
+                    };
                     self.where_signed(difference, variable, signs)?
                 }
                 _ => return None,
@@ -294,6 +307,29 @@ impl Context<'_> {
             left = right;
         }
         Some(out)
+    }
+
+    /// `|u| - c` and `c - |u|` with a positive constant `c` have the sign of `u² - c²` and its
+    /// negation.
+    fn without_abs(&mut self, l: Id, r: Id) -> Option<Id> {
+        let inner = |arena: &crate::math::canon::Arena, id| match arena.node(id) {
+            Node::Call(Function::Abs, args) => Some(args[0]),
+            _ => None,
+        };
+        let (u, c, negated) = match (inner(&self.arena, l), inner(&self.arena, r)) {
+            (Some(u), None) => (u, r, false),
+            (None, Some(u)) => (u, l, true),
+            _ => return None,
+        };
+        if real(&mut self.arena, c)? <= 0.0 {
+            return None;
+        }
+        let (u2, c2) = (self.arena.mul(&[u, u]).ok()?, self.arena.mul(&[c, c]).ok()?);
+        if negated {
+            self.arena.sub(c2, u2).ok()
+        } else {
+            self.arena.sub(u2, c2).ok()
+        }
     }
 
     /// Where a linear or quadratic form has one of the wanted signs.

@@ -61,6 +61,43 @@ pub(super) fn parts<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     }
 }
 
+/// `expr` with every part for which `by` has a replacement replaced; what has a bound variable,
+/// set-builders and cases stay as they are.
+pub(super) fn replaced(expr: &Expr, by: &dyn Fn(&Expr) -> Option<Expr>) -> Expr {
+    if let Some(other) = by(expr) {
+        return other;
+    }
+    let one = |e: &Expr| replaced(e, by);
+    let boxed = |e: &Expr| Box::new(replaced(e, by));
+    let many = |p: &[Expr]| p.iter().map(one).collect::<Vec<_>>();
+    match expr {
+        Expr::Percent(x) => Expr::Percent(boxed(x)),
+        Expr::Neg(x) => Expr::Neg(boxed(x)),
+        Expr::Add(p) => Expr::Add(many(p)),
+        Expr::Mul(p) => Expr::Mul(many(p)),
+        Expr::Div(a, b) => Expr::Div(boxed(a), boxed(b)),
+        Expr::Pow(a, b) => Expr::Pow(boxed(a), boxed(b)),
+        Expr::Root(a, b) => Expr::Root(boxed(a), boxed(b)),
+        Expr::Call(f, p) => Expr::Call(*f, many(p)),
+        Expr::Apply(f, p) => Expr::Apply(f.clone(), many(p)),
+        Expr::Set(p) => Expr::Set(many(p)),
+        Expr::List(p) => Expr::List(many(p)),
+        Expr::Tuple(p) => Expr::Tuple(many(p)),
+        Expr::Interval(i) => {
+            let mut i = i.clone();
+            (i.lo, i.hi) = (one(&i.lo), one(&i.hi));
+            Expr::Interval(i)
+        }
+        Expr::Relation(lhs, rest) => {
+            let rest = rest.iter().map(|(op, e)| (*op, one(e))).collect();
+            Expr::Relation(boxed(lhs), rest)
+        }
+        Expr::Where(e, c) => Expr::Where(boxed(e), many(c)),
+        Expr::Matrix(rows) => Expr::Matrix(rows.iter().map(|r| many(r)).collect()),
+        _ => expr.clone(),
+    }
+}
+
 /// Whether some part of `expr` satisfies `test`.
 pub(super) fn any(expr: &Expr, test: &dyn Fn(&Expr) -> bool) -> bool {
     if test(expr) {

@@ -1,5 +1,6 @@
 //! Equations, inequalities and chains of them.
 
+use super::names::variables;
 use super::shape::last_side;
 use super::zero::{Contents, doubles, same_value, sample};
 use super::{Context, Decision, Side};
@@ -50,7 +51,7 @@ impl Context<'_> {
         };
         let (g, p) = (links(gl, gr), links(pl, pr));
         if g.len() != p.len() {
-            return self.line_sets(gold, pred);
+            return self.same_solutions(gold, pred);
         }
         let mut forward = Vec::with_capacity(g.len());
         for (a, b) in g.iter().zip(&p) {
@@ -58,7 +59,7 @@ impl Context<'_> {
         }
         let forward = Decision::all(forward);
         if g.len() == 1 || forward.is_equal() {
-            return forward.or(|| self.line_sets(gold, pred));
+            return forward.or(|| self.same_solutions(gold, pred));
         }
         let mut backward = Vec::with_capacity(g.len());
         for (a, b) in g.iter().zip(p.iter().rev()) {
@@ -66,7 +67,22 @@ impl Context<'_> {
         }
         forward
             .or(|| Decision::all(backward))
-            .or(|| self.line_sets(gold, pred))
+            .or(|| self.same_solutions(gold, pred))
+    }
+
+    /// Relations in the same one variable with the same solutions.
+    fn same_solutions(&mut self, gold: &Expr, pred: &Expr) -> Decision {
+        let named = |context: &Self, side, e| {
+            let lowering = context.lowering(side);
+            let mut names: Vec<_> = variables(e).iter().map(|n| lowering.name(n)).collect();
+            names.sort();
+            names.dedup();
+            names
+        };
+        if named(self, Side::Gold, gold) != named(self, Side::Pred, pred) {
+            return Decision::different(Reason::Parts);
+        }
+        self.line_sets(gold, pred)
     }
 
     fn link(&mut self, gold: Link<'_>, pred: Link<'_>) -> Decision {

@@ -1,5 +1,6 @@
 //! Lists, sets, points and intervals.
 
+use super::shape::is_assignment;
 use super::zero::real;
 use super::{Context, Decision, Side};
 use crate::math::tree::{Expr, Interval};
@@ -117,7 +118,57 @@ impl Context<'_> {
             let pairs: Vec<_> = gold.items.into_iter().zip(pred.items).collect();
             return self.pairwise(&pairs);
         }
+        if let Some(decided) = self.solution_points(&gold.items, &pred.items) {
+            return decided;
+        }
         self.unordered(gold.items, pred.items)
+    }
+
+    /// `p=5, q=2; p=7, q=2` against the points `(5, 2), (7, 2)`: the names repeat in one order.
+    fn solution_points(&mut self, gold: &[&Expr], pred: &[&Expr]) -> Option<Decision> {
+        let names: Vec<&Expr> = gold
+            .iter()
+            .map(|e| match e {
+                Expr::Relation(lhs, _) if is_assignment(e) => Some(&**lhs),
+                _ => None,
+            })
+            .collect::<Option<_>>()?;
+        let points: Vec<Elements<'_>> = pred
+            .iter()
+            .map(|e| match e {
+                Expr::Interval(i) => self.point(Side::Pred, i),
+                Expr::Tuple(_) => elements(e),
+                _ => None,
+            })
+            .collect::<Option<_>>()?;
+        let width = points.first()?.items.len();
+        let repeats = names
+            .iter()
+            .enumerate()
+            .all(|(i, n)| *n == names[i % width]);
+        if width < 2 || width * points.len() != gold.len() || !repeats {
+            return None;
+        }
+        // Each point of the prediction among those of the gold answer, in any order.
+        let rows: Vec<&[&Expr]> = gold.chunks(width).collect();
+        let mut decisions = Vec::with_capacity(points.len());
+        for p in &points {
+            let mut best = Decision::different(Reason::Parts);
+            for row in &rows {
+                let pairs: Vec<_> = row.iter().copied().zip(p.items.iter().copied()).collect();
+                best = best.or(|| self.pairwise(&pairs));
+            }
+            decisions.push(best);
+        }
+        for row in &rows {
+            let mut best = Decision::different(Reason::Parts);
+            for p in &points {
+                let pairs: Vec<_> = row.iter().copied().zip(p.items.iter().copied()).collect();
+                best = best.or(|| self.pairwise(&pairs));
+            }
+            decisions.push(best);
+        }
+        Some(Decision::all(decisions))
     }
 
     /// Every element has an equal on the other side.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::names::{any, only_symbols};
+use super::names::{any, only_symbols, replaced};
 use crate::math::tree::{Expr, RelOp};
 
 /// The answer with `±` written out, memberships as equations and conjunctions as lists.
@@ -71,50 +71,13 @@ fn has_list(rest: &[(RelOp, Expr)]) -> bool {
 
 /// `expr` with the upper or the lower sign of every `±`.
 fn signed(expr: &Expr, upper: bool) -> Expr {
-    let one = |e: &Expr| signed(e, upper);
-    let boxed = |e: &Expr| Box::new(signed(e, upper));
-    let many = |p: &[Expr]| p.iter().map(one).collect::<Vec<_>>();
-    match expr {
-        Expr::PlusMinus(x) => {
-            if upper {
-                one(x)
-            } else {
-                one(x).negated()
-            }
-        }
-        Expr::MinusPlus(x) => {
-            if upper {
-                one(x).negated()
-            } else {
-                one(x)
-            }
-        }
-        Expr::Percent(x) => Expr::Percent(boxed(x)),
-        Expr::Neg(x) => Expr::Neg(boxed(x)),
-        Expr::Add(p) => Expr::Add(many(p)),
-        Expr::Mul(p) => Expr::Mul(many(p)),
-        Expr::Div(a, b) => Expr::Div(boxed(a), boxed(b)),
-        Expr::Pow(a, b) => Expr::Pow(boxed(a), boxed(b)),
-        Expr::Root(a, b) => Expr::Root(boxed(a), boxed(b)),
-        Expr::Call(f, p) => Expr::Call(*f, many(p)),
-        Expr::Apply(f, p) => Expr::Apply(f.clone(), many(p)),
-        Expr::Set(p) => Expr::Set(many(p)),
-        Expr::List(p) => Expr::List(many(p)),
-        Expr::Tuple(p) => Expr::Tuple(many(p)),
-        Expr::Interval(i) => {
-            let mut i = i.clone();
-            i.lo = one(&i.lo);
-            i.hi = one(&i.hi);
-            Expr::Interval(i)
-        }
-        Expr::Relation(lhs, rest) => {
-            let rest = rest.iter().map(|(op, e)| (*op, one(e))).collect();
-            Expr::Relation(boxed(lhs), rest)
-        }
-        Expr::Where(e, c) => Expr::Where(boxed(e), many(c)),
-        Expr::Matrix(rows) => Expr::Matrix(rows.iter().map(|r| many(r)).collect()),
-        _ => expr.clone(),
-    }
+    replaced(expr, &|e| match e {
+        Expr::PlusMinus(x) if upper => Some(signed(x, upper)),
+        Expr::PlusMinus(x) => Some(signed(x, upper).negated()),
+        Expr::MinusPlus(x) if upper => Some(signed(x, upper).negated()),
+        Expr::MinusPlus(x) => Some(signed(x, upper)),
+        _ => None,
+    })
 }
 
 /// An equation or a chain of equations.

@@ -25,7 +25,7 @@ const NEEDED: usize = 3;
 const BIG_FUEL: u64 = 400_000;
 
 /// Agreement to this many bits, relative to the larger side or to one, is equality.
-const CONFIRMED_BITS: f64 = 100.0;
+const CONFIRMED_BITS: f64 = 60.0;
 
 /// What occurs in an expression.
 #[derive(Debug, Default, Clone)]

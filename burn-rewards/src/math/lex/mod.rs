@@ -352,11 +352,14 @@ impl<'a> Lexer<'a> {
         let mut name = &rest[..len];
         let mut meaning = commands::command(name);
         if meaning.is_none() {
-            // `\pir` or `\cdotx`: the longest known command that the letters begin with.
+            // `\pir`, `\cdotx`, `\quadx`: the longest known command that the letters begin with.
             for shorter in (2..len.min(12)).rev() {
-                if let Some(known @ Command::Token(_)) = commands::command(&rest[..shorter]) {
+                let known = commands::command(&rest[..shorter]);
+                if matches!(known, Some(Command::Token(_)))
+                    || (shorter >= 4 && matches!(known, Some(Command::Ignore)))
+                {
                     name = &rest[..shorter];
-                    meaning = Some(known);
+                    meaning = known;
                     break;
                 }
             }
