@@ -6,7 +6,7 @@ use crate::{
     error::RlError,
     recipe::{Recipe, RunFacts},
 };
-use burn_rewards::RewardConfig;
+use burn_rewards::{RewardConfig, RewardFn};
 use burn_vlm::{generate::Sampling, tape::ActivationRecompute};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -242,10 +242,11 @@ impl AlgoConfig {
     /// # Errors
     /// An unknown algorithm.
     pub fn resolved(&self) -> Result<Self, RlError> {
-        let mut options = (algo::find(&self.name)?.defaults)();
+        let entry = algo::find(&self.name)?;
+        let mut options = (entry.defaults)();
         options.extend(self.options.clone());
         Ok(Self {
-            name: self.name.clone(),
+            name: entry.name.into(),
             options,
         })
     }
@@ -418,10 +419,9 @@ impl RunConfig {
         let fits = recipe.check(&RunFacts {
             samples_per_prompt: self.rollout.samples_per_prompt,
             max_new_tokens: self.rollout.sampling.max_new_tokens,
-            reward_parts: vec![],
+            reward_parts: self.reward.build()?.part_names(),
         });
         fits.map_err(|e| RlError::Config(format!("`{}`: {e}", self.algo.name)))?;
-        self.reward.build()?;
         Ok(())
     }
 }

@@ -7,11 +7,12 @@ use crate::{
     filter::{Filter, Verdict},
     loss::{PolicyLoss, RatioLevel},
     reduce::LossReduction,
-    regularize::Regularizer,
+    regularize::{KlControl, Regularizer},
     select::{StepScores, TokenSelector},
     shape::{RewardShaper, Rewards},
     types::{Credit, Needs, Sample, ScoredBatch},
 };
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Where completions come from.
@@ -23,8 +24,20 @@ pub enum Source {
     Data,
 }
 
+/// Which policy ratios are to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anchor {
+    /// The policy before the update, by the trainer.
+    #[default]
+    Old,
+    /// The policy that sampled, by the sampler.
+    Sampler,
+}
+
 /// What becomes of groups that a refilled step has too many of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Leftovers {
     /// They are thrown away.
     #[default]
@@ -67,6 +80,8 @@ pub struct Recipe {
     pub source: Source,
     /// Which groups are learned from.
     pub filters: Vec<Box<dyn Filter>>,
+    /// Filters act from the step after this one on.
+    pub filter_after: u64,
     /// Whether sampling goes on until enough groups are kept.
     pub refill: Option<Refill>,
     /// What is done to rewards before they are compared, in order.
@@ -77,6 +92,8 @@ pub struct Recipe {
     pub loss: Box<dyn PolicyLoss>,
     /// Over what the loss takes its ratios.
     pub ratio: RatioLevel,
+    /// Which policy these ratios are to.
+    pub anchor: Anchor,
     /// Which tokens the loss treats in a way of its own.
     pub marks: Option<Box<dyn TokenSelector>>,
     /// Which tokens have a policy loss at all; the others still count in means.
@@ -85,6 +102,8 @@ pub struct Recipe {
     pub correction: Option<RolloutCorrection>,
     /// What is added to it.
     pub regularizers: Vec<Box<dyn Regularizer>>,
+    /// The weight of the KL at the start and how it follows the measured KL, unless it is fixed.
+    pub kl_control: Option<(f64, KlControl)>,
     /// How tokens become one number.
     pub reduction: LossReduction,
     /// What a sum over a response is divided by, where `reduction` has one.
@@ -103,15 +122,18 @@ impl Recipe {
         Self {
             source: Source::Policy,
             filters: vec![],
+            filter_after: 0,
             refill: None,
             shapers: vec![],
             advantage: Box::new(advantage),
             loss: Box::new(loss),
             ratio: RatioLevel::Token,
+            anchor: Anchor::Old,
             marks: None,
             focus: None,
             correction: None,
             regularizers: vec![],
+            kl_control: None,
             reduction,
             horizon: 1.0,
             critic: None,
@@ -146,12 +168,14 @@ impl Recipe {
     pub fn needs(&self) -> Needs {
         let parts = self.regularizers.iter().map(|r| r.needs());
         let parts = parts.chain(self.shapers.iter().map(|s| s.needs()));
+        let selectors = [&self.marks, &self.focus].into_iter().flatten();
+        let parts = parts.chain(selectors.map(|s| s.needs()));
         let own = Needs {
             step_scores: self.marks.is_some() || self.focus.is_some(),
             values: self.critic.is_some(),
             old_logp: self.correction.is_some(),
-            sample_logp: self.correction.is_some(),
-            ..self.loss.needs()
+            sample_logp: self.correction.is_some() || self.anchor == Anchor::Sampler,
+            ..Needs::default()
         };
         let own = own.union(self.loss.needs()).union(self.advantage.needs());
         parts.fold(own, Needs::union)

@@ -4,14 +4,14 @@
 
 use burn::tensor::Device;
 use burn_rl::{
-    advantage::{Constant, GroupNorm, Scale},
+    advantage::Constant,
+    algo::find,
     config::{OptimConfig, TrainConfig},
     learner::{Learner, PolicyGradient, TrainBatch, TrainRow},
-    loss::{Nll, PpoClip},
+    loss::Nll,
     metrics::Metrics,
     recipe::Recipe,
     reduce::LossReduction,
-    regularize::{Kl, KlEstimator},
     types::{Sample, ScoredBatch},
 };
 use burn_vlm::{
@@ -66,19 +66,8 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
 }
 
 fn grpo(beta: f64) -> Recipe {
-    let advantage = GroupNorm {
-        scale: Scale::GroupStd,
-        epsilon: 1e-6,
-    };
-    let loss = PpoClip {
-        low: 0.2,
-        high: 0.2,
-    };
-    let recipe = Recipe::new(advantage, loss, LossReduction::SequenceMean);
-    recipe.regularize(Kl {
-        estimator: KlEstimator::K3,
-        beta,
-    })
+    let options = toml::Table::from_iter([("beta".to_owned(), beta.into())]);
+    (find("grpo").unwrap().build)(&options).unwrap()
 }
 
 const REWARDS: [f64; 6] = [0.0, 1.0, 0.5, 2.0, 2.0, 1.0];

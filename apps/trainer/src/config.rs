@@ -9,7 +9,7 @@ pub use schema::schema;
 
 use crate::input_error::InputError;
 use burn_rl::{
-    algo::{self, ALGORITHMS},
+    algo,
     config::{AlgoConfig, RunConfig},
 };
 use explain::{explain, nearest, without_prefix};
@@ -153,7 +153,7 @@ fn section_of<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Problem
 /// The algorithm with all its options.
 fn resolve_algo(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, InputError> {
     let Ok(entry) = algo::find(&given.name) else {
-        let names = ALGORITHMS.iter().map(|a| a.name);
+        let names = algo::all().into_iter().map(|a| a.name);
         let hint = nearest(&given.name, names);
         let message = format!("`algo.name` is `{}`, which is unknown{hint}", given.name);
         return Err(at(layers, &["algo", "name"], message));
@@ -178,7 +178,7 @@ fn resolve_algo(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, Inpu
         options.insert(key.clone(), value);
     }
     Ok(AlgoConfig {
-        name: given.name.clone(),
+        name: entry.name.into(),
         options,
     })
 }

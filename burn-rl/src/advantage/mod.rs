@@ -1,14 +1,22 @@
 //! What each token is worth, on the host.
 
+mod composed;
 mod constant;
-mod group_norm;
+mod returns;
+mod score;
+mod weight;
+mod whiten;
 
+pub use composed::Composed;
 pub use constant::Constant;
-pub use group_norm::{GroupNorm, Scale};
+pub use returns::{gae, to_go};
+pub use score::{Baseline, Scale, Score};
+pub use weight::{Adora, ClipFilter, GroupWeight};
+pub use whiten::{Whiten, whiten};
 
 use crate::{
     shape::Rewards,
-    types::{Credit, Needs, ScoredBatch},
+    types::{Credit, Needs, Sample, ScoredBatch},
 };
 
 /// Turns the rewards of a batch into advantages.
@@ -23,8 +31,7 @@ pub trait AdvantageEstimator: Send + Sync {
 impl Credit {
     /// The same value for every token of a sample.
     pub fn per_sample(batch: &ScoredBatch, values: impl IntoIterator<Item = f64>) -> Self {
-        let spread =
-            |(sample, value): (&crate::types::Sample, f64)| vec![value as f32; sample.len()];
+        let spread = |(sample, value): (&Sample, f64)| vec![value as f32; sample.len()];
         Self {
             advantages: batch.samples.iter().zip(values).map(spread).collect(),
             ..Self::default()

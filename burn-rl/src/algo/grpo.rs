@@ -6,18 +6,11 @@
 //! ```
 //!
 //! DeepSeekMath, [arXiv:2402.03300](https://arxiv.org/abs/2402.03300), equations 3 and 4;
-//! β = 0.04 and one update a rollout from section 4.2. ε is not given there: 0.2 is PPO's.
+//! β = 0.04 and one update a rollout from section 4.2. ε is not given there: 0.2 is PPO's. Nor is the
+//! divisor of the standard deviation: n − 1, as all implementations have it.
 
-use super::{Algorithm, non_negative};
-use crate::{
-    advantage::{GroupNorm, Scale},
-    error::RlError,
-    filter::ZeroVariance,
-    loss::PpoClip,
-    recipe::Recipe,
-    reduce::LossReduction,
-    regularize::{Kl, KlEstimator},
-};
+use super::{Algorithm, Composition, check::non_negative, composition::positive};
+use crate::{error::RlError, loss::PpoClip, recipe::Recipe};
 use serde::{Deserialize, Serialize};
 
 /// Options of GRPO.
@@ -28,18 +21,8 @@ pub struct Grpo {
     pub clip_low: f64,
     /// How far the ratio may rise above 1.
     pub clip_high: f64,
-    /// Weight of the KL to the reference model; at 0 no reference model is built.
-    pub beta: f64,
-    /// Estimator of the KL.
-    pub kl: KlEstimator,
-    /// Divisor of the advantage.
-    pub scale: Scale,
-    /// Added to the standard deviation.
-    pub std_epsilon: f64,
-    /// How tokens become one number.
-    pub reduction: LossReduction,
-    /// Whether groups of equal rewards are left out of the update.
-    pub drop_zero_variance: bool,
+    /// Where the advantage is negative, the loss ends at this times the advantage; 0 for no end.
+    pub dual_clip: f64,
 }
 
 impl Default for Grpo {
@@ -47,12 +30,7 @@ impl Default for Grpo {
         Self {
             clip_low: 0.2,
             clip_high: 0.2,
-            beta: 0.04,
-            kl: KlEstimator::K3,
-            scale: Scale::GroupStd,
-            std_epsilon: 1e-6,
-            reduction: LossReduction::SequenceMean,
-            drop_zero_variance: false,
+            dual_clip: 0.0,
         }
     }
 }
@@ -60,28 +38,23 @@ impl Default for Grpo {
 impl Algorithm for Grpo {
     const NAME: &'static str = "grpo";
     const ABOUT: &'static str = "clipped surrogate, advantages relative to the group";
+    const EQUATION: &'static str =
+        "A = (r − mean)/std; L = −min(ρA, clip(ρ)A) + β·k3, mean over sequences of token means";
     const PAPER: &'static str = "arXiv:2402.03300";
 
-    fn recipe(&self) -> Result<Recipe, RlError> {
-        let advantage = GroupNorm {
-            scale: self.scale,
-            epsilon: non_negative("std_epsilon", self.std_epsilon)?,
-        };
-        let loss = PpoClip {
+    fn composition() -> Composition {
+        Composition {
+            beta: 0.04,
+            ..Composition::default()
+        }
+    }
+
+    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
+        axes.recipe(PpoClip {
             low: non_negative("clip_low", self.clip_low)?,
             high: non_negative("clip_high", self.clip_high)?,
-        };
-        let mut recipe = Recipe::new(advantage, loss, self.reduction);
-        if non_negative("beta", self.beta)? > 0.0 {
-            recipe = recipe.regularize(Kl {
-                estimator: self.kl,
-                beta: self.beta,
-            });
-        }
-        Ok(if self.drop_zero_variance {
-            recipe.filter(ZeroVariance)
-        } else {
-            recipe
+            dual: positive(non_negative("dual_clip", self.dual_clip)?),
+            ratio_cap: None,
         })
     }
 }

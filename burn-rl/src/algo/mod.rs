@@ -1,82 +1,128 @@
 //! One algorithm a file: its equation, its source, a config whose defaults are the paper's, and the
 //! recipe of parts.
+//!
+//! An algorithm has options of its own and a setting of the axes that all share, a
+//! [`Composition`]; in a configuration both stand side by side under `[algo]`. One from outside
+//! implements [`Algorithm`] and is made known by [`register`].
 
+mod adora;
+mod check;
+mod cispo;
+mod clip_cov;
+mod composition;
+mod cpgd;
+mod dapo;
+mod dppo;
+mod dr_grpo;
+mod entry;
+mod gmpo;
+mod gpg;
 mod grpo;
+mod gspo;
+mod kl_cov;
+mod lite_ppo;
+mod luspo;
+mod max_rl;
+mod mm_eureka;
+mod mm_eureka_rloo;
+mod on_policy_distillation;
+mod opo;
+mod ppo;
+mod reinforce;
+mod reinforce_pp;
+mod reinforce_pp_baseline;
+mod remax;
+mod rloo;
+mod sapo;
 mod sft;
 
+pub use adora::Adora;
+pub use cispo::Cispo;
+pub use clip_cov::ClipCov;
+pub use composition::{Composition, Correction, KlPlace};
+pub use cpgd::Cpgd;
+pub use dapo::Dapo;
+pub use dppo::Dppo;
+pub use dr_grpo::DrGrpo;
+pub use entry::{Entry, all, entry, find, register};
+pub use gmpo::Gmpo;
+pub use gpg::Gpg;
 pub use grpo::Grpo;
+pub use gspo::Gspo;
+pub use kl_cov::KlCov;
+pub use lite_ppo::LitePpo;
+pub use luspo::Luspo;
+pub use max_rl::MaxRl;
+pub use mm_eureka::MmEureka;
+pub use mm_eureka_rloo::MmEurekaRloo;
+pub use on_policy_distillation::OnPolicyDistillation;
+pub use opo::Opo;
+pub use ppo::Ppo;
+pub use reinforce::Reinforce;
+pub use reinforce_pp::ReinforcePp;
+pub use reinforce_pp_baseline::ReinforcePpBaseline;
+pub use remax::ReMax;
+pub use rloo::Rloo;
+pub use sapo::Sapo;
 pub use sft::Sft;
 
 use crate::{error::RlError, recipe::Recipe};
 use serde::{Serialize, de::DeserializeOwned};
-use toml::Table;
 
-/// A named algorithm.
+/// A named algorithm: the options of its own, and what it makes of the axes that all share.
 pub trait Algorithm: Serialize + DeserializeOwned + Default {
     /// Name in the configuration.
     const NAME: &'static str;
-    /// One sentence.
+    /// Other spellings of the name; case, `-`, `_` and blanks never matter.
+    const ALIASES: &'static [&'static str] = &[];
+    /// One sentence: what differs from its neighbours.
     const ABOUT: &'static str;
+    /// What is minimised, on one line.
+    const EQUATION: &'static str;
     /// Where it is from.
     const PAPER: &'static str;
+    /// Axes that do nothing in this algorithm and are therefore refused.
+    const WITHOUT: &'static [&'static str] = &[];
 
-    /// Its parts.
+    /// The paper's setting of the axes.
+    fn composition() -> Composition {
+        Composition::default()
+    }
+
+    /// Its parts, on a setting of the axes that a configuration may have changed.
     ///
     /// # Errors
     /// A value that makes no sense, by name.
-    fn recipe(&self) -> Result<Recipe, RlError>;
-}
-
-/// An algorithm as it is listed.
-pub struct Entry {
-    /// Name in the configuration.
-    pub name: &'static str,
-    /// One sentence.
-    pub about: &'static str,
-    /// Where it is from.
-    pub paper: &'static str,
-    /// Its options and their defaults.
-    pub defaults: fn() -> Table,
-    /// The recipe of the given options.
-    pub build: fn(&Table) -> Result<Recipe, RlError>,
+    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError>;
 }
 
 /// Every algorithm there is. A new one is one file and one line here.
-pub const ALGORITHMS: &[Entry] = &[entry::<Grpo>(), entry::<Sft>()];
-
-const fn entry<A: Algorithm>() -> Entry {
-    Entry {
-        name: A::NAME,
-        about: A::ABOUT,
-        paper: A::PAPER,
-        defaults: || Table::try_from(A::default()).unwrap_or_default(),
-        build: |options| {
-            let algorithm: A = options.clone().try_into().map_err(|e: toml::de::Error| {
-                RlError::Config(format!("algo (`{}`): {}", A::NAME, e.message()))
-            })?;
-            algorithm.recipe()
-        },
-    }
-}
-
-/// Looks an algorithm up.
-///
-/// # Errors
-/// An unknown name; the message lists those that exist.
-pub fn find(name: &str) -> Result<&'static Entry, RlError> {
-    ALGORITHMS.iter().find(|a| a.name == name).ok_or_else(|| {
-        let known: Vec<&str> = ALGORITHMS.iter().map(|a| a.name).collect();
-        let known = known.join(", ");
-        RlError::Config(format!("algo.name is `{name}`, expected one of: {known}"))
-    })
-}
-
-/// Refuses a number that must not be negative or is not finite.
-fn non_negative(name: &str, value: f64) -> Result<f64, RlError> {
-    match value >= 0.0 && value.is_finite() {
-        true => Ok(value),
-        false => Err(RlError::Config(format!(
-            "algo.{name} is {value}, expected 0 or more"
-        ))),
-    }
-}
+pub const ALGORITHMS: &[Entry] = &[
+    entry::<Grpo>(),
+    entry::<DrGrpo>(),
+    entry::<Dapo>(),
+    entry::<Gspo>(),
+    entry::<Gmpo>(),
+    entry::<Luspo>(),
+    entry::<Cispo>(),
+    entry::<Sapo>(),
+    entry::<Dppo>(),
+    entry::<ClipCov>(),
+    entry::<KlCov>(),
+    entry::<LitePpo>(),
+    entry::<MaxRl>(),
+    entry::<Gpg>(),
+    entry::<Opo>(),
+    entry::<Cpgd>(),
+    entry::<Adora>(),
+    entry::<MmEureka>(),
+    entry::<MmEurekaRloo>(),
+    entry::<Ppo>(),
+    entry::<Reinforce>(),
+    entry::<ReinforcePp>(),
+    entry::<ReinforcePpBaseline>(),
+    entry::<Rloo>(),
+    entry::<ReMax>(),
+    entry::<OnPolicyDistillation>(),
+    entry::<Sft>(),
+];

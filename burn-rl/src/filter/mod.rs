@@ -1,7 +1,11 @@
 //! Which groups are learned from.
 
+mod accuracy;
+mod truncated;
 mod zero_variance;
 
+pub use accuracy::AccuracyBand;
+pub use truncated::Truncated;
 pub use zero_variance::{ZeroVariance, is_zero_variance};
 
 use crate::{error::RlError, recipe::RunFacts, types::Sample};

@@ -2,7 +2,7 @@
 
 use crate::{
     loss::{LossInput, TokenLoss, value_loss},
-    recipe::{CriticSpec, Recipe},
+    recipe::{Anchor, CriticSpec, Recipe},
 };
 use burn::tensor::{Bool, Tensor};
 
@@ -53,10 +53,14 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
     let logp = x.logp.clone().autodiff().require_grad();
     let entropy = x.entropy.autodiff().require_grad();
     let masked_out = x.mask.clone().bool_not();
+    let anchor = match recipe.anchor {
+        Anchor::Old => x.old_logp,
+        Anchor::Sampler => x.sample_logp.clone(),
+    };
     let input = LossInput {
         logp: logp.clone(),
         entropy: entropy.clone(),
-        old_logp: x.old_logp.unwrap_or(x.logp).autodiff(),
+        old_logp: anchor.unwrap_or(x.logp).autodiff(),
         sample_logp: x.sample_logp.map(Tensor::autodiff),
         ref_logp: x.ref_logp.map(Tensor::autodiff),
         advantages: x.advantages.autodiff(),

@@ -1,13 +1,25 @@
 //! Per-token losses on `[B, R]` tensors: ordinary Burn code, differentiated by Burn.
 
+mod cispo;
+mod covariance;
+mod cpg;
+mod dppo;
+mod importance;
 mod nll;
 mod ppo_clip;
 mod ratio;
+mod sapo;
 mod value;
 
+pub use cispo::Cispo;
+pub use covariance::{ClipCov, KlCov};
+pub use cpg::Cpg;
+pub use dppo::{Divergence, Dppo};
+pub use importance::Importance;
 pub use nll::Nll;
 pub use ppo_clip::PpoClip;
 pub use ratio::RatioLevel;
+pub use sapo::Sapo;
 pub use value::value_loss;
 
 use crate::types::Needs;
@@ -64,6 +76,16 @@ pub struct TokenLoss {
 pub trait PolicyLoss: Send + Sync {
     /// What the loss reads beside log-probabilities and advantages.
     fn needs(&self) -> Needs;
+
+    /// How far the ratio may move below and above 1, where the loss clips one.
+    fn bounds(&self) -> Option<(f64, f64)> {
+        None
+    }
+
+    /// Whether the loss can clip the ratios of tokens before it takes their mean over a response.
+    fn clips_before_mean(&self) -> bool {
+        false
+    }
 
     /// The loss of every token.
     fn token_loss(&self, x: &LossInput) -> TokenLoss;

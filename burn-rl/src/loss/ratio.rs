@@ -22,17 +22,19 @@ pub enum RatioLevel {
     Product,
 }
 
-impl RatioLevel {
-    /// Whether all tokens of a response share one ratio.
-    pub fn is_shared(self) -> bool {
-        self != Self::Token
-    }
-}
+/// Where the policy has moved further than this, in nats, only rounding is left
+/// (<https://github.com/OpenRLHF/OpenRLHF>, `openrlhf/models/loss.py`).
+const LOG_RATIO_LIMIT: f64 = 20.0;
 
 impl LossInput {
     /// `log π − log π_old` of every token, whatever the level: `[B, R]`.
     pub fn token_log_ratio(&self) -> Tensor<2> {
-        self.logp.clone() - self.old_logp.clone()
+        (self.logp.clone() - self.old_logp.clone()).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+    }
+
+    /// The ratio at the recipe's level: `[B, R]`.
+    pub fn ratio(&self) -> Tensor<2> {
+        self.log_ratio().exp()
     }
 
     /// The log of the ratio at the recipe's level: `[B, R]`.
@@ -47,7 +49,10 @@ impl LossInput {
         let shared = match self.ratio {
             RatioLevel::Token => return token,
             RatioLevel::Sequence | RatioLevel::Geometric => self.row_mean(value),
-            RatioLevel::Product => self.row_sum(value),
+            RatioLevel::Product => {
+                let sum = self.row_sum(value);
+                sum.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+            }
         };
         shared.expand(shape) + self.logp.clone() - self.logp.clone().detach()
     }

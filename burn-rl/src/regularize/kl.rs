@@ -47,6 +47,24 @@ impl KlEstimator {
     }
 }
 
+/// How β follows the measured KL
+/// ([arXiv:1909.08593](https://arxiv.org/abs/1909.08593), section 2.2).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KlControl {
+    /// The KL a token that is aimed at, in nats.
+    pub target: f64,
+    /// Over how many completions β may change by a fifth.
+    pub horizon: f64,
+}
+
+impl KlControl {
+    /// β after `completions` with a mean KL of `kl` a token.
+    pub fn next(&self, beta: f64, kl: f64, completions: usize) -> f64 {
+        let error = (kl / self.target - 1.0).clamp(-0.2, 0.2);
+        beta * (1.0 + error * completions as f64 / self.horizon)
+    }
+}
+
 /// `β · KL(π‖ref)` in the loss.
 #[derive(Debug, Clone, Copy)]
 pub struct Kl {

@@ -1,8 +1,12 @@
 //! What is added to the policy loss.
 
+mod drift;
+mod entropy;
 mod kl;
 
-pub use kl::{Kl, KlEstimator};
+pub use drift::PolicyDrift;
+pub use entropy::EntropyBonus;
+pub use kl::{Kl, KlControl, KlEstimator};
 
 use crate::{
     loss::{LossInput, TokenLoss},

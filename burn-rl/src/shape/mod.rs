@@ -1,5 +1,13 @@
 //! What is done to rewards before they are compared.
 
+mod kl;
+mod outcome;
+mod overlong;
+
+pub use kl::KlReward;
+pub use outcome::{LengthReward, OutcomeWeight, RewardClip};
+pub use overlong::Overlong;
+
 use crate::{
     error::RlError,
     recipe::RunFacts,

@@ -6,9 +6,14 @@ mod batch;
 pub use apply::{Applied, apply};
 pub use batch::BatchFile;
 
-use crate::{config::resolve, config::set_option, device, output::Output};
+use crate::{
+    config::{resolve, set_option},
+    device,
+    input_error::InputError,
+    output::Output,
+};
 use anyhow::Result;
-use burn_rl::algo::{ALGORITHMS, Entry};
+use burn_rl::algo::{Entry, all};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -24,6 +29,10 @@ pub struct Args {
     /// losses and derivatives as JSON.
     #[arg(long, value_name = "BATCH.json", requires = "name")]
     pub apply: Option<PathBuf>,
+    /// With --apply: filters judge the groups first. What they leave out has no loss and does not
+    /// count.
+    #[arg(long, requires = "apply")]
+    pub filter: bool,
     /// Changes an option of the algorithm, as `clip_high=0.28`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "name")]
     pub sets: Vec<String>,
@@ -56,23 +65,36 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.apply {
         let batch = BatchFile::read(path)?;
         let recipe = config.recipe()?;
-        if !recipe.filters.is_empty() {
-            say!("note: filters are not applied to a batch given as numbers");
+        if !recipe.filters.is_empty() && !args.filter {
+            say!(
+                "note: the batch is taken as one optimiser step; --filter has filters judge it first"
+            );
         }
-        let applied = apply(&recipe, &batch, &device::parse(&args.device)?)?;
+        let device = device::parse(&args.device)?;
+        let applied = apply(&recipe, &batch, args.filter, &device)
+            .map_err(|e| InputError::new(format!("{}: {e}", path.display())))?;
         out.json(&applied)?;
         return out.finish();
     }
     let entry = burn_rl::algo::find(name)?;
     let options = &config.options;
-    match args.json {
-        true => out.json(&describe(entry, options))?,
-        false => {
-            out.line(format_args!(
-                "{} — {}\n{}\n",
-                entry.name, entry.about, entry.paper
-            ))?;
-            out.line(toml::to_string(options).unwrap_or_default().trim_end())?;
+    if args.json {
+        out.json(&describe(entry, options))?;
+        return out.finish();
+    }
+    out.line(format_args!(
+        "{} — {}\n{}\n{}\n",
+        entry.name, entry.about, entry.equation, entry.paper
+    ))?;
+    let own = (entry.own)();
+    let (own, axes): (toml::Table, toml::Table) = options
+        .clone()
+        .into_iter()
+        .partition(|(name, _)| own.contains_key(name));
+    for (title, table) in [("its own options", own), ("the axes that all share", axes)] {
+        if !table.is_empty() {
+            let text = toml::to_string(&table).unwrap_or_default();
+            out.line(format_args!("# {title}\n{text}"))?;
         }
     }
     out.finish()
@@ -80,19 +102,19 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn list(json: bool, out: &mut Output) -> std::io::Result<()> {
     if json {
-        let all: Vec<Value> = ALGORITHMS
-            .iter()
+        let all: Vec<Value> = all()
+            .into_iter()
             .map(|a| describe(a, &(a.defaults)()))
             .collect();
         return out.json(&all);
     }
     let width =
-        |column: fn(&Entry) -> &str| ALGORITHMS.iter().map(|a| column(a).chars().count()).max();
+        |column: fn(&Entry) -> &str| all().into_iter().map(|a| column(a).chars().count()).max();
     let (name, about) = (
         width(|a| a.name).unwrap_or(0),
         width(|a| a.about).unwrap_or(0),
     );
-    for a in ALGORITHMS {
+    for a in all() {
         out.line(format_args!(
             "{:<name$}  {:<about$}  {}",
             a.name, a.about, a.paper
@@ -104,7 +126,9 @@ fn list(json: bool, out: &mut Output) -> std::io::Result<()> {
 fn describe(entry: &Entry, options: &toml::Table) -> Value {
     json!({
         "name": entry.name,
+        "aliases": entry.aliases,
         "about": entry.about,
+        "equation": entry.equation,
         "paper": entry.paper,
         "defaults": options,
     })

@@ -1,7 +1,7 @@
 //! Messages of serde in the words of someone who writes a configuration.
 
 use super::DemoConfig;
-use burn_rl::{algo::ALGORITHMS, config::RunConfig};
+use burn_rl::{algo, config::RunConfig};
 use serde_json::Value;
 
 /// Names are suggested down to this similarity (Jaro and Winkler's, from 0 to 1).
@@ -124,8 +124,8 @@ fn known_keys() -> Vec<String> {
     }
     let mut keys = vec![];
     walk("", &default_tree(), &mut keys);
-    let options = ALGORITHMS
-        .iter()
+    let options = algo::all()
+        .into_iter()
         .flat_map(|a| (a.defaults)().into_iter().map(|(name, _)| name));
     keys.extend(options.map(|name| format!("algo.{name}")));
     keys

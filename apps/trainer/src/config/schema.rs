@@ -2,7 +2,7 @@
 
 use super::explain::{default_tree, names_in};
 use burn_rewards::RULES;
-use burn_rl::{algo::ALGORITHMS, config::RunConfig};
+use burn_rl::{algo::all, config::RunConfig};
 use serde_json::{Map, Value, json};
 
 /// The schema of a configuration file (JSON Schema, draft 2020-12).
@@ -61,7 +61,7 @@ fn object(properties: Value, required: &[&str]) -> Value {
 
 /// The name decides which options there are.
 fn algo() -> Value {
-    let names: Vec<&str> = ALGORITHMS.iter().map(|a| a.name).collect();
+    let names: Vec<&str> = all().into_iter().map(|a| a.name).collect();
     let one = |entry: &burn_rl::algo::Entry| {
         let mut properties = Map::new();
         properties.insert("name".into(), json!({ "const": entry.name }));
@@ -79,7 +79,7 @@ fn algo() -> Value {
         schema
     };
     let default = RunConfig::default().algo.name;
-    let entries: Vec<Value> = ALGORITHMS.iter().map(one).collect();
+    let entries: Vec<Value> = all().into_iter().map(one).collect();
     // A section without a name has the default one: that branch does not require it.
     let relaxed = entries.into_iter().map(|mut entry| {
         if entry["properties"]["name"]["const"] == json!(default) {

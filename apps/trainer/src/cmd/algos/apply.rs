@@ -4,9 +4,11 @@ use super::BatchFile;
 use crate::input_error::InputError;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use burn_rl::{
-    learner::tape::{TapeInput, differentiate},
+    filter::Verdict,
+    learner::tape::{TapeInput, ValueInput, differentiate, differentiate_values},
     recipe::Recipe,
-    types::Sample,
+    select::StepScores,
+    types::{Credit, Sample, ScoredBatch},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -19,28 +21,43 @@ pub type Ragged = Vec<Vec<Vec<f32>>>;
 pub struct Applied {
     /// What each token is worth.
     pub advantages: Ragged,
+    /// What the critic's values should have been; none without a critic.
+    pub returns: Option<Ragged>,
     /// The loss of each token, neither weighted nor reduced, zero where masked.
     pub token_loss: Ragged,
-    /// The reduced loss.
+    /// The reduced loss of the policy.
     pub loss: f32,
+    /// The reduced loss of the critic; none without one.
+    pub value_loss: Option<f32>,
     /// Derivative of the loss by the log-probability of each token.
     pub d_logp: Ragged,
     /// Derivative of the loss by the entropy at each token.
     pub d_entropy: Ragged,
-    /// Derivative of the loss by the value at each token; none without a critic.
+    /// Derivative of the critic's loss by the value at each token; none without a critic.
     pub d_values: Option<Ragged>,
     /// Means over the tokens that take part.
     pub stats: BTreeMap<&'static str, f64>,
 }
 
-/// Runs advantages and loss of a recipe, forward and backward.
+/// Runs advantages and loss of a recipe, forward and backward, on a batch that is one optimiser
+/// step. With `filter`, the recipe's filters judge its groups first.
 ///
 /// # Errors
 /// A list that the algorithm needs and the batch does not have.
-pub fn apply(recipe: &Recipe, batch: &BatchFile, device: &Device) -> Result<Applied, InputError> {
+pub fn apply(
+    recipe: &Recipe,
+    batch: &BatchFile,
+    filter: bool,
+    device: &Device,
+) -> Result<Applied, InputError> {
     let needs = recipe.needs();
-    let scored = batch.scored(needs)?;
-    let credit = recipe.credit(&scored);
+    let mut scored = batch.scored(needs)?;
+    let everything = scored.clone();
+    if filter {
+        leave_out(recipe, &mut scored);
+    }
+    let kept: Vec<usize> = scored.groups.iter().cloned().flatten().collect();
+    let credit = credit(recipe, &scored);
     let mut weights = vec![vec![]; scored.samples.len()];
     for (i, weight) in recipe.weights(&scored, &scored.groups) {
         weights[i] = vec![weight as f32; scored.samples[i].len()];
@@ -51,39 +68,77 @@ pub fn apply(recipe: &Recipe, batch: &BatchFile, device: &Device) -> Result<Appl
         device,
     };
     let samples = |list: fn(&Sample) -> &[f32]| padding.floats(scored.samples.iter().map(list));
-    let entropies = batch
+    let entropies: Vec<&[f32]> = batch
         .rollouts()
-        .map(|(_, r)| r.entropy.as_deref().unwrap_or(&[]));
+        .map(|(_, r)| r.entropy.as_deref().unwrap_or(&[]))
+        .collect();
+    let logp = || batch.rollouts().map(|(_, r)| r.logp.as_slice());
+    let without_entropy = batch.rollouts().find(|(_, r)| r.entropy.is_none());
+    let no_entropy = |place: &str| {
+        let message = format!("{place} has no `entropy`, which this algorithm needs");
+        InputError::new(message)
+    };
+    if let (Some(_), Some((place, _))) = (&recipe.focus, &without_entropy) {
+        return Err(no_entropy(place));
+    }
+    let scores = StepScores {
+        samples: kept.clone(),
+        logp: logp()
+            .enumerate()
+            .filter(|(i, _)| kept.contains(i))
+            .map(|(_, l)| l.to_vec())
+            .collect(),
+        entropy: kept.iter().map(|i| entropies[*i].to_vec()).collect(),
+    };
+    let selected = recipe.select(&scored, &credit, &scores);
+    let flags = |lists: Vec<Vec<bool>>| {
+        let mut all = vec![vec![]; scored.samples.len()];
+        for (i, list) in kept.iter().zip(lists) {
+            all[*i] = list;
+        }
+        padding.flags(all.iter().map(Vec::as_slice))
+    };
     let out = differentiate(
         recipe,
         TapeInput {
-            logp: padding.floats(batch.rollouts().map(|(_, r)| r.logp.as_slice())),
-            entropy: padding.floats(entropies),
+            logp: padding.floats(logp()),
+            entropy: padding.floats(entropies.iter().copied()),
             old_logp: needs.old_logp.then(|| samples(|s| &s.old_logp)),
             sample_logp: needs.sample_logp.then(|| samples(|s| &s.sample_logp)),
             ref_logp: needs.ref_logp.then(|| samples(|s| &s.ref_logp)),
             advantages: padding.floats(credit.advantages.iter().map(Vec::as_slice)),
             mask: padding.flags(scored.samples.iter().map(|s| s.mask.as_slice())),
             weights: padding.floats(weights.iter().map(Vec::as_slice)),
-            marks: None,
-            focus: None,
+            marks: selected.marks.map(flags),
+            focus: selected.focus.map(flags),
             kl_coef: None,
         },
     );
-    let without_entropy = batch.rollouts().find(|(_, r)| r.entropy.is_none());
     if let (Some(_), Some((place, _))) = (&out.d_entropy, without_entropy) {
-        let message = format!("{place} has no `entropy`, which this algorithm needs");
-        return Err(InputError::new(message));
+        return Err(no_entropy(&place));
     }
+    let values = recipe.critic.map(|critic| {
+        let returns = padding.floats(credit.returns.iter().map(Vec::as_slice));
+        differentiate_values(
+            &critic,
+            ValueInput {
+                values: samples(|s| &s.values),
+                old_values: samples(|s| &s.values),
+                returns,
+                mask: padding.flags(scored.samples.iter().map(|s| s.mask.as_slice())),
+                weights: padding.floats(weights.iter().map(Vec::as_slice)),
+            },
+        )
+    });
     let tokens: usize = scored.samples.iter().map(Sample::active).sum();
     let mean = |stat: Tensor<2>| f64::from(scalar(stat.sum())) / tokens.max(1) as f64;
     let ragged = |lists: Vec<Vec<f32>>| {
         let lists = lists.into_iter().zip(&scored.samples);
         let mut lists = lists.map(|(mut list, sample)| {
-            list.truncate(sample.len());
+            list.resize(sample.len(), 0.0);
             list
         });
-        scored
+        everything
             .groups
             .iter()
             .map(|g| lists.by_ref().take(g.len()).collect())
@@ -94,19 +149,59 @@ pub fn apply(recipe: &Recipe, batch: &BatchFile, device: &Device) -> Result<Appl
         ragged(values.chunks(padding.width).map(<[f32]>::to_vec).collect())
     };
     let d_entropy = out.d_entropy.unwrap_or_else(|| out.d_logp.zeros_like());
+    let (value_loss, d_values) = values.unzip();
     Ok(Applied {
         advantages: ragged(credit.advantages.clone()),
+        returns: recipe.critic.map(|_| ragged(credit.returns.clone())),
         token_loss: rows(out.token_loss),
         loss: scalar(out.loss),
+        value_loss: value_loss.map(scalar),
         d_logp: rows(out.d_logp),
         d_entropy: rows(d_entropy),
-        d_values: None,
+        d_values: d_values.map(rows),
         stats: out
             .stats
             .into_iter()
             .map(|(name, stat)| (name, mean(stat)))
             .collect(),
     })
+}
+
+/// Takes groups and completions that filters leave out out of the loss and out of all counts.
+fn leave_out(recipe: &Recipe, batch: &mut ScoredBatch) {
+    for group in std::mem::take(&mut batch.groups) {
+        match recipe.judge(&batch.samples[group.clone()]) {
+            Verdict::Keep => batch.groups.push(group),
+            Verdict::Drop(_) => batch.mask_out(group),
+            Verdict::Mask(_, places) => {
+                batch.mask_out(places.iter().map(|place| group.start + place));
+                batch.groups.push(group);
+            }
+        }
+    }
+}
+
+/// The credit of the groups that are left; other samples have none.
+fn credit(recipe: &Recipe, batch: &ScoredBatch) -> Credit {
+    let kept = batch
+        .groups
+        .iter()
+        .map(|g| batch.samples[g.clone()].to_vec());
+    let mut alone = ScoredBatch::from_groups(kept);
+    alone.memory = batch.memory;
+    let found = recipe.credit(&alone);
+    let mut all = Credit {
+        advantages: batch.samples.iter().map(|s| vec![0.0; s.len()]).collect(),
+        returns: vec![vec![]; batch.samples.len()],
+        ..Credit::default()
+    };
+    for (place, i) in batch.groups.iter().cloned().flatten().enumerate() {
+        all.advantages[i].clone_from(&found.advantages[place]);
+        if let Some(returns) = found.returns.get(place) {
+            all.returns[i].clone_from(returns);
+        }
+    }
+    all
 }
 
 fn scalar(x: Tensor<1>) -> f32 {
@@ -199,6 +294,7 @@ mod tests {
         let out = apply(
             &grpo("beta = 0.0\nstd_epsilon = 0.0"),
             &batch(TWO),
+            false,
             &Device::flex(),
         );
         let out = out.unwrap();
@@ -228,7 +324,7 @@ mod tests {
         let text = r#"{"groups":[{"rollouts":[
             {"reward":1.0,"logp":[-1.0],"sample_logp":[-1.0],"ref_logp":[-1.5]}]}]}"#;
         let recipe = grpo("beta = 0.1\nreduction = \"token_mean\"");
-        let out = apply(&recipe, &batch(text), &Device::flex()).unwrap();
+        let out = apply(&recipe, &batch(text), false, &Device::flex()).unwrap();
         close(&out.token_loss, &[&[&[0.010_653_07]]]);
         close(&out.d_logp, &[&[&[0.039_346_93]]]);
         assert!((out.stats["policy/kl_ref"] - 0.106_530_7).abs() < 1e-6);
@@ -237,7 +333,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_ragged_is_named() {
         let missing = |text: &str| {
-            apply(&grpo(""), &batch(text), &Device::flex())
+            apply(&grpo(""), &batch(text), false, &Device::flex())
                 .unwrap_err()
                 .to_string()
         };

@@ -11,6 +11,9 @@ use std::{collections::BTreeMap, path::Path};
 pub struct BatchFile {
     /// The completions of one prompt each.
     pub groups: Vec<GroupFile>,
+    /// The moving average of the rewards of earlier steps.
+    #[serde(default)]
+    pub reward_average: Option<f64>,
 }
 
 /// The completions of one prompt.
@@ -19,6 +22,9 @@ pub struct BatchFile {
 pub struct GroupFile {
     /// One or more.
     pub rollouts: Vec<RolloutFile>,
+    /// The reward of the greedy completion of the same prompt.
+    #[serde(default, alias = "greedy", alias = "baseline")]
+    pub greedy_reward: Option<f64>,
 }
 
 /// One completion. Lists have one number a response token; what an algorithm does not need may be
@@ -31,6 +37,12 @@ pub struct RolloutFile {
     /// Its parts by name.
     #[serde(default)]
     pub parts: BTreeMap<String, f64>,
+    /// Rewards of single tokens beside that of the response.
+    #[serde(default)]
+    pub token_rewards: Option<Vec<f64>>,
+    /// The reward of the greedy completion of the same prompt, where the group has none.
+    #[serde(default)]
+    pub greedy_reward: Option<f64>,
     /// Whether the response was cut at the length limit.
     #[serde(default)]
     pub truncated: bool,
@@ -150,16 +162,37 @@ impl BatchFile {
     /// A list that the algorithm needs and a rollout does not have.
     pub fn scored(&self, needs: Needs) -> Result<ScoredBatch, InputError> {
         let mut samples = vec![];
-        for (place, rollout) in self.rollouts() {
+        let greedy = self
+            .groups
+            .iter()
+            .flat_map(|g| g.rollouts.iter().map(|_| g.greedy_reward));
+        for ((place, rollout), greedy) in self.rollouts().zip(greedy) {
             let missing = |what: &str| {
                 InputError::new(format!("{place} has no {what}, which this algorithm needs"))
             };
             let old = rollout.old_logp.as_ref().or(rollout.sample_logp.as_ref());
-            if needs.old_logp && old.is_none() {
-                return Err(missing("`old_logp` (nor `sample_logp`)"));
-            }
-            if needs.ref_logp && rollout.ref_logp.is_none() {
-                return Err(missing("`ref_logp`"));
+            let greedy_reward = rollout.greedy_reward.or(greedy);
+            let needed = [
+                (
+                    needs.old_logp || needs.old_logp_on_host,
+                    old.is_some(),
+                    "`old_logp` (nor `sample_logp`)",
+                ),
+                (
+                    needs.sample_logp,
+                    rollout.sample_logp.is_some(),
+                    "`sample_logp`",
+                ),
+                (needs.ref_logp, rollout.ref_logp.is_some(), "`ref_logp`"),
+                (needs.values, rollout.values.is_some(), "`values`"),
+                (
+                    needs.greedy_reward,
+                    greedy_reward.is_some(),
+                    "`greedy_reward` (nor has its group)",
+                ),
+            ];
+            if let Some((.., what)) = needed.iter().find(|(needed, has, _)| *needed && !has) {
+                return Err(missing(what));
             }
             let mask = rollout
                 .mask
@@ -167,21 +200,24 @@ impl BatchFile {
                 .map(|mask| mask.iter().map(|flag| flag.0).collect());
             samples.push(Sample {
                 reward: rollout.reward,
+                parts: rollout.parts.clone(),
+                token_rewards: rollout.token_rewards.clone().unwrap_or_default(),
+                greedy_reward,
                 truncated: rollout.truncated,
                 mask: mask.unwrap_or_else(|| vec![true; rollout.logp.len()]),
                 sample_logp: rollout.sample_logp.clone().unwrap_or_default(),
                 old_logp: old.cloned().unwrap_or_default(),
                 ref_logp: rollout.ref_logp.clone().unwrap_or_default(),
                 values: rollout.values.clone().unwrap_or_default(),
-                parts: rollout.parts.clone(),
-                ..Sample::default()
             });
         }
         let mut samples = samples.into_iter();
         let groups = self.groups.iter();
-        Ok(ScoredBatch::from_groups(groups.map(|group| {
-            samples.by_ref().take(group.rollouts.len()).collect()
-        })))
+        let mut batch = ScoredBatch::from_groups(
+            groups.map(|group| samples.by_ref().take(group.rollouts.len()).collect()),
+        );
+        batch.memory.reward_average = self.reward_average;
+        Ok(batch)
     }
 }
 
@@ -199,6 +235,7 @@ impl RolloutFile {
             ("ref_logp", length(&self.ref_logp)),
             ("entropy", length(&self.entropy)),
             ("values", length(&self.values)),
+            ("token_rewards", self.token_rewards.as_ref().map(Vec::len)),
         ];
         let expected = self.logp.len();
         match lists

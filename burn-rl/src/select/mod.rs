@@ -1,6 +1,12 @@
 //! Tokens that are treated differently from the others of their optimiser step.
 
-use crate::types::{Credit, ScoredBatch};
+mod covariance;
+mod entropy;
+
+pub use covariance::Covariance;
+pub use entropy::TopEntropy;
+
+use crate::types::{Credit, Needs, ScoredBatch};
 
 /// All tokens of an optimiser step under the policy as it is now, on the host.
 ///
@@ -18,6 +24,11 @@ pub struct StepScores {
 
 /// Chooses tokens of an optimiser step.
 pub trait TokenSelector: Send + Sync {
+    /// What the selector reads beside the scores of the step.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
     /// One list for each of `scores.samples`, one flag a response token; masked tokens are never
     /// chosen.
     fn select(&self, batch: &ScoredBatch, credit: &Credit, scores: &StepScores) -> Vec<Vec<bool>>;

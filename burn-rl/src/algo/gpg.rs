@@ -1,0 +1,39 @@
+//! GPG: the plain policy gradient on groups, made up for groups that teach nothing.
+//!
+//! ```text
+//! A_i = α (r_i − mean(r)),  α = B / (B − M) with M of B samples in groups of equal rewards
+//! L = −1/Σ|o_i| Σ_i Σ_t A_i log π(o_it)
+//! ```
+//!
+//! [arXiv:2504.02546](https://arxiv.org/abs/2504.02546), equations 5 to 7, F_norm = 1. The authors sample
+//! on where α would exceed 2 (`min_inverse_alpha` of <https://github.com/AMAP-ML/GPG>); here
+//! `clip_filter_cap` bounds it, by default far beyond any batch.
+
+use super::{Algorithm, Composition};
+use crate::{advantage::Scale, error::RlError, loss::Nll, recipe::Recipe, reduce::LossReduction};
+use serde::{Deserialize, Serialize};
+
+/// GPG has no options of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gpg {}
+
+impl Algorithm for Gpg {
+    const NAME: &'static str = "gpg";
+    const ABOUT: &'static str = "the policy gradient, made up for groups of equal rewards";
+    const EQUATION: &'static str = "A = B/(B − M)·(r − mean); L = −A·log π, mean over tokens";
+    const PAPER: &'static str = "arXiv:2504.02546";
+
+    fn composition() -> Composition {
+        Composition {
+            scale: Scale::None,
+            clip_filter_cap: 1e9,
+            reduction: LossReduction::TokenMean,
+            ..Composition::default()
+        }
+    }
+
+    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
+        axes.recipe(Nll)
+    }
+}

@@ -1,0 +1,42 @@
+//! Clipped weights instead of clipped tokens.
+
+use super::{LossInput, PolicyLoss, TokenLoss};
+use crate::types::Needs;
+
+/// `−sg(clip(ρ, 1 − low, 1 + high)) · A · log p`: every token keeps its gradient
+/// ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585), equations 4 and 5).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cispo {
+    /// How far the weight may fall below 1; 1 for no lower bound.
+    pub low: f64,
+    /// How far the weight may rise above 1.
+    pub high: f64,
+}
+
+impl PolicyLoss for Cispo {
+    fn needs(&self) -> Needs {
+        Needs {
+            old_logp: true,
+            ..Needs::default()
+        }
+    }
+
+    fn bounds(&self) -> Option<(f64, f64)> {
+        Some((self.low, self.high))
+    }
+
+    fn token_loss(&self, x: &LossInput) -> TokenLoss {
+        let ratio = x.ratio().detach();
+        let weight = ratio.clone().clamp(1.0 - self.low, 1.0 + self.high);
+        let high = ratio.clone().greater_elem(1.0 + self.high);
+        let low = ratio.clone().lower_elem(1.0 - self.low);
+        TokenLoss {
+            loss: (weight * x.advantages.clone() * x.logp.clone()).neg(),
+            stats: vec![
+                ("policy/ratio_mean", ratio.inner()),
+                ("policy/clip_high", high.float().inner()),
+                ("policy/clip_low", low.float().inner()),
+            ],
+        }
+    }
+}

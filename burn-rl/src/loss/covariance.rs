@@ -1,0 +1,59 @@
+//! Losses that treat tokens of high covariance in a way of their own; which tokens these are is the
+//! choice of [`Covariance`](crate::select::Covariance).
+
+use super::{Importance, LossInput, PolicyLoss, PpoClip, TokenLoss};
+use crate::types::Needs;
+
+/// PPO's clipped surrogate without the chosen tokens
+/// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), equation 13).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClipCov(pub PpoClip);
+
+impl PolicyLoss for ClipCov {
+    fn needs(&self) -> Needs {
+        self.0.needs()
+    }
+
+    fn bounds(&self) -> Option<(f64, f64)> {
+        self.0.bounds()
+    }
+
+    fn clips_before_mean(&self) -> bool {
+        self.0.clips_before_mean()
+    }
+
+    fn token_loss(&self, x: &LossInput) -> TokenLoss {
+        let mut out = self.0.token_loss(x);
+        if let Some(marks) = x.marks.clone() {
+            out.stats
+                .push(("policy/cov_clipped", marks.clone().float().inner()));
+            out.loss = out.loss.mask_fill(marks, 0.0);
+        }
+        out
+    }
+}
+
+/// The plain surrogate, and `coef · |log p − log p_old|` on top for the chosen tokens
+/// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), equation 15).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KlCov {
+    /// Weight of the penalty.
+    pub coef: f64,
+}
+
+impl PolicyLoss for KlCov {
+    fn needs(&self) -> Needs {
+        Importance.needs()
+    }
+
+    fn token_loss(&self, x: &LossInput) -> TokenLoss {
+        let mut out = Importance.token_loss(x);
+        if let Some(marks) = x.marks.clone() {
+            out.stats
+                .push(("policy/cov_penalised", marks.clone().float().inner()));
+            let penalty = x.token_log_ratio().abs().mul_scalar(self.coef);
+            out.loss = out.loss + penalty.mask_fill(marks.bool_not(), 0.0);
+        }
+        out
+    }
+}
