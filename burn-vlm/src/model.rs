@@ -2,18 +2,19 @@
 
 use crate::{
     error::VlmError,
+    freeze::{set_trainable, trainable},
     input::{VisionInput, VlmInput},
     lora::{self, BaseModel, Lora},
     models::{ModelConfig, Vision},
     nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
     value_head::{VALUE_HEAD_FILE, ValueHead},
-    weights::{self, ExportDtype, KeyMap, WeightFiles},
+    weights::{self, ExportDtype, KeyMap, NamedShape, WeightFiles, shapes},
 };
 use burn::{
-    module::Module,
+    module::{Module, ParamId},
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 /// Largest shard that [`Vlm::save`] writes, in bytes, as transformers does.
 const MAX_SHARD_BYTES: usize = 5_000_000_000;
@@ -126,18 +127,57 @@ impl Vlm {
         if let Some(head) = &self.value_head {
             head.save(dir)?;
         }
+        let path = dir.join("config.json");
+        let mut config = self.config.raw.clone();
+        if self.lora.is_none() {
+            weights::name_dtype(&mut config, dtype);
+        }
+        std::fs::write(&path, format!("{config:#}\n")).map_err(|e| VlmError::io(&path, e))?;
         if self.lora.is_some() {
             return self.save_adapter(dir);
         }
-        let path = dir.join("config.json");
-        let mut config = self.config.raw.clone();
-        weights::name_dtype(&mut config, dtype);
-        std::fs::write(&path, format!("{config:#}\n")).map_err(|e| VlmError::io(&path, e))?;
         let body = Self {
             value_head: None,
             ..self.clone()
         };
         weights::save(&body, &self.keys(), dtype, MAX_SHARD_BYTES, dir)
+    }
+
+    /// The model that [`save`](Self::save) wrote in `dir` at another time of the same training: of
+    /// adapters those alone are read and put beside the weights that are here. What is frozen here
+    /// is frozen there.
+    ///
+    /// # Errors
+    /// As [`from_dir`](Self::from_dir), and a model of other parts than this one.
+    pub fn reload(&self, dir: &Path) -> Result<Self, VlmError> {
+        let found = match &self.lora {
+            Some(_) => self
+                .without_lora()
+                .with_adapter(dir)?
+                .with_saved_head(dir)?,
+            None => Self::from_dir(dir, &self.device())?,
+        };
+        let (ours, theirs) = (shapes(self), shapes(&found));
+        let differs = |a: &NamedShape, b: &NamedShape| (&a.path, &a.shape) != (&b.path, &b.shape);
+        let other = ours.iter().zip(&theirs).find(|(a, b)| differs(a, b));
+        if let (Some(_), _) | (_, true) = (other, ours.len() != theirs.len()) {
+            let name = other.map_or("the number of parameters", |(_, b)| b.path.as_str());
+            let message = format!("{name} differs from that of the model in training");
+            return Err(VlmError::weights(dir, message));
+        }
+        let scale = |model: &Self| model.lora().map(|lora| lora.config.scale());
+        if scale(self) != scale(&found) {
+            let message = "lora.alpha or lora.rslora differs from that of the model in training";
+            return Err(VlmError::weights(dir, message));
+        }
+        let trained = trainable(self);
+        let trained: HashSet<ParamId> = ours
+            .iter()
+            .zip(&theirs)
+            .filter(|(a, _)| trained.contains(&a.id))
+            .map(|(_, b)| b.id)
+            .collect();
+        Ok(set_trainable(found, |id| Some(trained.contains(&id))))
     }
 
     /// The configuration.

@@ -182,3 +182,26 @@ fn a_name_that_fits_nothing_is_refused_with_the_nearest() {
     assert!(refused(&["model.layers.5"]).contains("no parameter"));
     assert!(refused(&["visual", "model", "lm_head"]).contains("every parameter"));
 }
+
+#[test]
+fn a_model_is_reloaded_with_what_is_frozen() {
+    let s = setup("qwen2_5_vl");
+    let model = frozen(&s.model, &["visual"]);
+    let dir = tempfile::tempdir().unwrap();
+    model.save(dir.path(), Default::default()).unwrap();
+    let again = model.reload(dir.path()).unwrap();
+    let names = |model: &Vlm| -> Vec<String> {
+        let trained = trainable(model);
+        let all = shapes(model).into_iter();
+        all.filter(|p| trained.contains(&p.id))
+            .map(|p| p.path)
+            .collect()
+    };
+    assert_eq!(names(&again), names(&model));
+    let other = setup("qwen2_5_vl_tied").model;
+    let message = other.reload(dir.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("differs from that of the model in training"),
+        "{message}"
+    );
+}

@@ -50,10 +50,20 @@ impl Vlm {
     /// trained.
     ///
     /// # Errors
-    /// A configuration that makes no sense, or a name in it that fits no layer: the message names
-    /// the nearest.
+    /// A configuration that makes no sense, a name in it that fits no layer (the message names the
+    /// nearest), or a model that has adapters.
     pub fn with_lora(self, config: &LoraConfig, seed: u64) -> Result<Self, VlmError> {
         config.check()?;
+        if self.lora.is_some() || !config.is_on() {
+            let found = config.rank;
+            return Err(VlmError::Request(match self.lora {
+                Some(_) => format!(
+                    "lora.rank is {found}, expected 0: the model is an adapter already, which is \
+                     trained on as it is"
+                ),
+                None => format!("lora.rank is {found}, expected at least 1"),
+            }));
+        }
         let chosen = choose(&self, config)?;
         let device = self.device();
         let mut model = self.frozen_base();

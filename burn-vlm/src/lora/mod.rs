@@ -14,5 +14,4 @@ pub use adapter::Adapter;
 pub use attach::{BaseModel, Lora};
 pub use config::{ALL_LINEAR, LoraConfig};
 pub use dropout::{Dropout, PositionKeys};
-pub(crate) use peft::base_dir;
-pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter};
+pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, base_dir, is_adapter};

@@ -202,14 +202,14 @@ impl Vlm {
 
 /// Whether `dir` holds an adapter rather than a model.
 pub fn is_adapter(dir: &Path) -> bool {
-    dir.join(ADAPTER_CONFIG).is_file() && !dir.join("config.json").exists()
+    dir.join(ADAPTER_CONFIG).is_file() && !WeightFiles::are_in(dir)
 }
 
 /// The model directory that the adapters of `dir` are beside.
 ///
 /// # Errors
 /// A configuration that is missing or malformed, or names no directory.
-pub(crate) fn base_dir(dir: &Path) -> Result<PathBuf, VlmError> {
+pub fn base_dir(dir: &Path) -> Result<PathBuf, VlmError> {
     let path = dir.join(ADAPTER_CONFIG);
     let config = read_config(&path)?;
     let name = config.base_model_name_or_path.unwrap_or_default();

@@ -28,6 +28,11 @@ struct ShardIndex {
 }
 
 impl WeightFiles {
+    /// Whether a directory has weights.
+    pub fn are_in(dir: &Path) -> bool {
+        [SINGLE, INDEX].iter().any(|file| dir.join(file).exists())
+    }
+
     /// Opens `model.safetensors` or the shards that `model.safetensors.index.json` lists.
     ///
     /// # Errors
