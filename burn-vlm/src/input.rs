@@ -49,6 +49,9 @@ pub struct VisionInput {
     pub is_image: Tensor<3, Bool>,
     /// The pictures, in the order of their patches and features.
     pub images: Vec<Arc<ImagePatches>>,
+    /// `[N, D]`, their features, where they are known already: a tower that is not trained is then
+    /// not run.
+    pub features: Option<Tensor<2>>,
 }
 
 impl VlmInput {
@@ -140,6 +143,7 @@ impl VisionInput {
             plan: vision.plan(&grids, device),
             feature: Tensor::from_data(TensorData::new(feature, [slots]), device),
             is_image: Tensor::from_data(TensorData::new(is_image, [rows.len(), width, 1]), device),
+            features: None,
             images: images.into_iter().map(|(image, _)| image.clone()).collect(),
         })
     }

@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod error;
+pub mod features;
 pub mod freeze;
 pub mod generate;
 pub mod image;
@@ -25,6 +26,7 @@ pub mod value_head;
 pub mod weights;
 
 pub use error::VlmError;
+pub use features::ImageFeatures;
 pub use input::{Row, VlmInput};
 pub use model::Vlm;
 pub use models::ModelConfig;

@@ -211,12 +211,16 @@ impl Vlm {
         }
     }
 
-    /// Image features of a batch, in the order of its pictures; none without pictures.
+    /// Image features of a batch, in the order of its pictures, as known or else as encoded now; none
+    /// without pictures.
     ///
     /// # Shapes
     /// - output: `[N / merge², D]`
     pub fn image_features(&self, input: &VlmInput) -> Option<Tensor<2>> {
         let (tower, vision) = self.visual.as_ref().zip(input.vision.as_ref())?;
+        if let Some(known) = &vision.features {
+            return Some(known.clone());
+        }
         Some(tower.forward(vision.patches.clone(), &vision.plan))
     }
 

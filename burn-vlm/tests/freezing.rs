@@ -6,7 +6,7 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_vlm::{
-    Vlm, VlmInput,
+    ImageFeatures, Vlm, VlmInput,
     freeze::{freeze, trainable},
     tape::{ActivationRecompute, Grads, Reach, Stage, Tape, Targets, Upstream},
     weights::{NamedShape, shapes},
@@ -204,4 +204,72 @@ fn a_model_is_reloaded_with_what_is_frozen() {
         message.contains("differs from that of the model in training"),
         "{message}"
     );
+}
+
+#[test]
+fn pictures_of_a_frozen_tower_are_encoded_once() {
+    let s = setup("qwen2_5_vl");
+    let case = Case::load("qwen2_5_vl", "batch", s.model.config());
+    let images = || case.images.iter().flatten();
+    let rows = case.rows();
+    let input = || VlmInput::new(&rows, s.model.config(), &Device::flex());
+    assert!(
+        ImageFeatures::of(&s.model, images()).is_none(),
+        "they will change"
+    );
+
+    let model = frozen(&s.model, &["visual"]);
+    let twice = images().chain(images());
+    let known = ImageFeatures::of(&model, twice).unwrap();
+    let mut given = input();
+    known.give(&model, &mut given);
+    let expected = model.image_features(&input()).unwrap();
+    let expected: Vec<f32> = expected.into_data().iter().collect();
+    let found = given.vision.as_ref().unwrap().features.clone().unwrap();
+    assert_close(&found.into_data(), &expected, 1e-5, "features");
+
+    // Nothing but what was given is looked at any more: other features, other numbers.
+    for recompute in BOTH {
+        let targets = case.targets(&[4; 3], given.width);
+        let score = |input: &VlmInput| -> Vec<f32> {
+            let tape = Tape::record(&model, input, &targets, 1.0, recompute);
+            let logp: Vec<f32> = tape.scores().logp.into_data().iter().collect();
+            let upstream = Some(Tensor::ones([3, 4], &Device::flex()));
+            let grads = tape.backward(Upstream {
+                logp: upstream,
+                ..Upstream::default()
+            });
+            assert!(grads.get::<2>(model.model.embed_tokens.weight.id).is_some());
+            logp
+        };
+        let (plain, cached) = (score(&input()), score(&given));
+        assert_close(
+            &TensorData::new(cached, [12]),
+            &plain,
+            1e-5,
+            "log-probabilities",
+        );
+        let mut other = given.clone();
+        let vision = other.vision.as_mut().unwrap();
+        vision.features = vision.features.take().map(|x| x.add_scalar(1.0));
+        let worst = plain.iter().zip(score(&other)).map(|(a, b)| (a - b).abs());
+        assert!(worst.fold(0.0, f32::max) > 1e-3);
+    }
+
+    // A tower of other weights gets no such features, and one that is trained ignores them.
+    let stranger = frozen(&setup("qwen2_5_vl").model, &["visual"]);
+    let mut unknown = input();
+    known.give(&stranger, &mut unknown);
+    assert!(unknown.vision.unwrap().features.is_none());
+    let mut wrong = given.clone();
+    let vision = wrong.vision.as_mut().unwrap();
+    vision.features = vision.features.take().map(|x| x.add_scalar(1.0));
+    let targets = case.targets(&[4; 3], given.width);
+    for recompute in BOTH {
+        let [a, b] = [&input(), &wrong].map(|input| {
+            let tape = Tape::record(&s.model, input, &targets, 1.0, recompute);
+            tape.scores().logp.into_data().iter().collect::<Vec<f32>>()
+        });
+        assert_eq!(a, b);
+    }
 }

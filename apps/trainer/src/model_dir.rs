@@ -3,10 +3,13 @@
 use crate::input_error::InputError;
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_vlm::{ModelConfig, Processor, Vlm, text::stop_token_ids};
-use std::{path::Path, sync::Arc};
+use burn_vlm::{ModelConfig, Processor, Vlm, lora, text::stop_token_ids};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-/// What a Hugging Face model directory holds.
+/// What a Hugging Face model directory holds, or that of an adapter and the model it is beside.
 pub struct ModelDir {
     /// The model.
     pub model: Vlm,
@@ -22,10 +25,10 @@ impl ModelDir {
     /// # Errors
     /// A directory or a file in it that is missing, malformed or does not fit the others.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
-        require_config(dir)?;
-        let processor = Processor::from_dir(dir)?;
-        let stop = stop_token_ids(dir, processor.tokenizer())?;
-        let config = ModelConfig::from_file(&dir.join("config.json"))?;
+        let described = described_in(dir)?;
+        let processor = Processor::from_dir(&described)?;
+        let stop = stop_token_ids(&described, processor.tokenizer())?;
+        let config = ModelConfig::from_file(&described.join("config.json"))?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         let model = Vlm::from_dir(dir, device)?;
@@ -35,6 +38,19 @@ impl ModelDir {
             stop,
         })
     }
+}
+
+/// Where `config.json`, tokenizer and processor of a model are: in its directory, but for an
+/// adapter that is nothing else, which has the model it names beside it.
+///
+/// # Errors
+/// Neither a model directory nor an adapter.
+pub fn described_in(dir: &Path) -> Result<PathBuf> {
+    if lora::is_adapter(dir) && !dir.join("config.json").exists() {
+        return Ok(lora::base_dir(dir)?);
+    }
+    require_config(dir)?;
+    Ok(dir.to_owned())
 }
 
 /// Refuses a path that is no model directory, before anything in it is read.

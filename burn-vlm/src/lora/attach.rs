@@ -47,7 +47,8 @@ impl BaseModel {
 
 impl Vlm {
     /// Freezes the model and attaches fresh adapters, which change nothing yet. A value head stays
-    /// trained.
+    /// trained. The weights count as those of the directory they were read from: save and load
+    /// them first if they were changed since.
     ///
     /// # Errors
     /// A configuration that makes no sense, a name in it that fits no layer (the message names the
@@ -107,6 +108,7 @@ impl Vlm {
             }
         });
         model.lora = None;
+        model.source = None;
         model
     }
 

@@ -36,6 +36,13 @@ impl Blocks {
     pub fn record(model: &Vlm, input: &VlmInput, reach: Reach) -> (Self, Tensor<3>) {
         let pictures = model.visual.as_ref().zip(input.vision.as_ref());
         let vision = pictures.map(|(tower, vision)| {
+            if let (false, Some(known)) = (reach.finish.live(), &vision.features) {
+                return VisionBlocks {
+                    blocks: vec![],
+                    finish: None,
+                    features: known.clone(),
+                };
+            }
             let mut x = tower.stem(vision.patches.clone(), &vision.plan);
             let mut blocks = Vec::with_capacity(tower.blocks().len());
             for (block, stage) in tower.blocks().iter().zip(&reach.blocks) {

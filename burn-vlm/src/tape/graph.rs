@@ -30,6 +30,9 @@ impl Graph {
         let at = |stage: Stage| if stage.live() { &tracked } else { plain };
         let tower = |stage| at(stage).visual.as_ref();
         let features = input.vision.as_ref().and_then(|vision| {
+            if let (false, Some(known)) = (reach.finish.live(), &vision.features) {
+                return Some(known.clone());
+            }
             let mut x = tower(reach.stem)?.stem(vision.patches.clone(), &vision.plan);
             for (i, stage) in reach.blocks.iter().enumerate() {
                 x = tower(*stage)?.blocks()[i].forward(x, &vision.plan);

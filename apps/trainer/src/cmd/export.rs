@@ -17,9 +17,13 @@ pub struct Args {
     /// The directory to make; it must not exist yet, or be empty.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Precision of the weights.
+    /// Precision of the weights; an adapter stays in f32.
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: Dtype,
+    /// Adds the adapter of a LoRA run to the weights it is beside, and writes those; else the
+    /// adapter is written, as PEFT loads it.
+    #[arg(long)]
+    pub merge: bool,
     /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
     #[arg(long, default_value = "flex")]
     pub device: String,
@@ -55,7 +59,15 @@ pub fn run(args: &Args) -> Result<()> {
         let message = "exists, expected a new or an empty directory";
         return Err(InputError::new(format!("--out {}: {message}", out.display())).into());
     }
-    let loaded = ModelDir::load(&args.checkpoint, &device::parse(&args.device)?)?;
+    let mut loaded = ModelDir::load(&args.checkpoint, &device::parse(&args.device)?)?;
+    if args.merge {
+        if loaded.model.lora().is_none() {
+            let dir = args.checkpoint.display();
+            let message = format!("--merge: {dir} has no adapter, expected that of a LoRA run");
+            return Err(InputError::new(message).into());
+        }
+        loaded.model = loaded.model.merged();
+    }
     let name = out
         .file_name()
         .unwrap_or_default()

@@ -1,0 +1,105 @@
+//! Features of pictures that a frozen tower sees again and again.
+
+use crate::{Vlm, VlmInput, freeze::is_trainable, image::ImagePatches, weights::shapes};
+use burn::{module::ParamId, tensor::Tensor};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Most patches that are encoded together; a picture of more is encoded alone.
+const PATCHES: usize = 16_384;
+
+/// The features of some pictures under one vision tower, each picture encoded once.
+///
+/// A group of completions shares its picture, and every pass over them would encode it again. While
+/// the tower is frozen its features do not change.
+#[derive(Debug, Clone)]
+pub struct ImageFeatures {
+    /// Parameters of the tower that encoded them.
+    tower: Vec<ParamId>,
+    /// By the address of the picture, which is kept so that the address stays its own. `[N, D]`
+    known: HashMap<usize, (Arc<ImagePatches>, Tensor<2>)>,
+}
+
+impl ImageFeatures {
+    /// Encodes each of `images` once; none where the model has no tower or trains it.
+    pub fn of<'a>(
+        model: &Vlm,
+        images: impl IntoIterator<Item = &'a Arc<ImagePatches>>,
+    ) -> Option<Self> {
+        let tower = model
+            .visual
+            .as_ref()
+            .filter(|tower| !is_trainable(*tower))?;
+        let mut found = Self {
+            tower: shapes(tower).into_iter().map(|p| p.id).collect(),
+            known: HashMap::new(),
+        };
+        let mut batch: Vec<&Arc<ImagePatches>> = vec![];
+        let mut seen = HashSet::new();
+        let mut patches = 0;
+        for image in images {
+            if !seen.insert(address(image)) {
+                continue;
+            }
+            let n = image.grid.iter().product::<usize>();
+            if !batch.is_empty() && patches + n > PATCHES {
+                found.encode(model, &batch);
+                batch.clear();
+                patches = 0;
+            }
+            batch.push(image);
+            patches += n;
+        }
+        found.encode(model, &batch);
+        Some(found)
+    }
+
+    fn encode(&mut self, model: &Vlm, images: &[&Arc<ImagePatches>]) {
+        let config = model.config();
+        let (Some(tower), Some(sizes)) = (&model.visual, &config.vision) else {
+            return;
+        };
+        let Some(first) = images.first() else { return };
+        let mut values = Vec::new();
+        images
+            .iter()
+            .for_each(|image| values.extend_from_slice(&image.patches));
+        let shape = [values.len() / first.patch_len(), first.patch_len()];
+        let device = model.device();
+        let patches = Tensor::from_data(burn::tensor::TensorData::new(values, shape), &device);
+        let grids: Vec<[usize; 3]> = images.iter().map(|image| image.grid).collect();
+        let features = tower.forward(patches, &sizes.plan(&grids, &device));
+        let mut start = 0;
+        for image in images {
+            let n = config.image_tokens(image.grid);
+            let own = features.clone().narrow(0, start, n);
+            let entry = (Arc::clone(image), own);
+            self.known.insert(address(image), entry);
+            start += n;
+        }
+    }
+
+    /// Gives `input`, which `model` will run, the features of its pictures, if they are all known
+    /// and of this model's tower.
+    pub fn give(&self, model: &Vlm, input: &mut VlmInput) {
+        let (Some(vision), Some(tower)) = (&mut input.vision, &model.visual) else {
+            return;
+        };
+        let same = shapes(tower)
+            .iter()
+            .map(|p| p.id)
+            .eq(self.tower.iter().copied());
+        if !same || is_trainable(tower) {
+            return;
+        }
+        let known = |image| self.known.get(&address(image)).map(|(_, own)| own.clone());
+        let found: Option<Vec<Tensor<2>>> = vision.images.iter().map(known).collect();
+        vision.features = found.map(|found| Tensor::cat(found, 0));
+    }
+}
+
+fn address(image: &Arc<ImagePatches>) -> usize {
+    Arc::as_ptr(image) as usize
+}
