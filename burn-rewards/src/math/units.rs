@@ -137,11 +137,13 @@ const WORDS: [&str; 132] = [
     "children ticket",
 ];
 
+/// Two-letter units dropped where they are glued to a number; others are products: `7mn`, `3st`.
+const GLUED_PAIRS: [&str; 14] = [
+    "cm", "mm", "km", "kg", "ft", "lb", "hr", "yr", "oz", "yd", "ml", "mg", "dm", "th",
+];
+
 /// One-letter units dropped where they are glued to a number: `22m`.
 const GLUED: [&str; 4] = ["m", "g", "s", "h"];
-
-/// Units that read as a product of two variables where they are glued to a number: `7nm`.
-const PRODUCTS: [&str; 8] = ["ha", "in", "mi", "mt", "nm", "pc", "rs", "sq"];
 
 /// One-letter units dropped after a space or a command for a space: `84.14 J`.
 const SPACED: [&str; 14] = [
@@ -201,7 +203,7 @@ fn without_text(text: &str) -> Option<&str> {
     let body = without_power(text);
     let inner = body.strip_suffix('}')?;
     let open = inner.rfind('{')?;
-    let words = inner[open + 1..].trim();
+    let words = inner[open + 1..].trim_matches(|c: char| c.is_whitespace() || c == '~');
     let head = inner[..open].trim_end();
     let command = [
         "\\text",
@@ -333,8 +335,8 @@ fn without_word(text: &str) -> Option<&str> {
             break;
         }
         let spaced = before.len() != trim_spacing(before).len();
-        let product = !spaced && words == 0 && PRODUCTS.contains(&word);
-        let known = (is_unit_word(word) && !product)
+        let glued_pair = !spaced && word.len() == 2 && words == 0;
+        let known = (is_unit_word(word) && (!glued_pair || GLUED_PAIRS.contains(&word)))
             || (words > 0 && JOINERS.contains(&word))
             || (spaced && SPACED.contains(&word))
             || (words == 0 && !spaced && GLUED.contains(&word))
@@ -468,6 +470,8 @@ mod tests {
             ("2mn", "2mn"),
             ("7nm", "7nm"),
             ("7 nm", "7"),
+            ("3st", "3st"),
+            ("5cm", "5"),
             (r"-4-\mathrm{i}", r"-4-\mathrm{i}"),
             (r"\sin^2 t", r"\sin^2 t"),
             // Values made of words.

@@ -23,14 +23,16 @@ pub(super) struct Env {
 pub(super) struct Joined {
     /// Where the first starts.
     pub(super) start: usize,
-    /// All of them, in order.
-    pub(super) envs: Vec<Env>,
+    /// The first.
+    pub(super) first: Env,
+    /// The others, in order.
+    pub(super) rest: Vec<Env>,
 }
 
 impl Joined {
     /// One past the last environment.
     pub(super) fn end(&self) -> usize {
-        self.envs.last().map_or(self.start, |e| e.end)
+        self.rest.last().unwrap_or(&self.first).end
     }
 }
 
@@ -92,7 +94,8 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         let mut search = at + 2;
         loop {
-            let Some(found) = self.text[search..].find("$$") else {
+            let found = bytes[search..].windows(2).position(|pair| pair == b"$$");
+            let Some(found) = found else {
                 self.no_dollars_after = self.no_dollars_after.min(at);
                 return None;
             };
@@ -189,16 +192,20 @@ impl<'a> Scanner<'a> {
     /// The environment at `at` and those joined to it.
     pub(super) fn joined_at(&mut self, at: usize) -> Option<Joined> {
         let first = self.env_at(at)?;
-        let mut envs = vec![first];
-        while envs.len() < MAX_JOINED {
-            let end = envs[envs.len() - 1].end;
+        let mut joined = Joined {
+            start: at,
+            first,
+            rest: Vec::new(),
+        };
+        while joined.rest.len() + 1 < MAX_JOINED {
+            let end = joined.end();
             let Some(next) = joint(self.text, end).and_then(|next| self.after_joint(end, next))
             else {
                 break;
             };
-            envs.push(next);
+            joined.rest.push(next);
         }
-        Some(Joined { start: at, envs })
+        Some(joined)
     }
 
     fn after_joint(&mut self, end: usize, at: usize) -> Option<Env> {
@@ -217,6 +224,9 @@ impl<'a> Scanner<'a> {
 fn joint(text: &str, at: usize) -> Option<usize> {
     let rest = &text[at..];
     let body = rest.trim_start();
+    if !matches!(body.as_bytes().first(), Some(b',' | b'a' | b'o')) {
+        return None;
+    }
     let after = body
         .strip_prefix(",and")
         .or_else(|| body.strip_prefix(",or"))

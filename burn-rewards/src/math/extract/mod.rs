@@ -24,7 +24,7 @@ mod string;
 
 use anchor::{Anchor, anchors, hope_follows, window};
 use env::{Joined, Scanner};
-use number::{Plain, may_bound, plain_text, value_at};
+use number::{Plain, Runs, may_bound, number_at, plain_text, value_at, value_start};
 use string::{Literal, bare_at, literal_at};
 
 use super::config::{
@@ -401,6 +401,10 @@ impl<'a> Search<'a> {
             match plausible.then(|| self.scanner.joined_at(at)).flatten() {
                 Some(joined) => {
                     at = joined.end().max(at + 1);
+                    if envs.len() == 2 * MAX_ATTEMPTS {
+                        // Only the last can be tried.
+                        envs.drain(..MAX_ATTEMPTS);
+                    }
                     envs.push(joined);
                 }
                 None => at += 1,
@@ -465,6 +469,10 @@ impl<'a> Search<'a> {
             Some(equation) if !plain.expression && !self.config.compat_last_number => {
                 formula::read(equation, &normalization)
             }
+            _ if plain.to - plain.from > formula::MAX_SPAN => {
+                self.error = Unparsed::Limit;
+                return;
+            }
             _ => {
                 let text = plain_text(self.text, plain);
                 let mut reading = formula::read(&text, &normalization);
@@ -499,7 +507,8 @@ impl<'a> Search<'a> {
 
 /// Reads one environment, or several as one list.
 fn read_envs(text: &str, joined: &Joined, normalization: &Normalization) -> Reading {
-    if let [env] = joined.envs.as_slice() {
+    if joined.rest.is_empty() {
+        let env = &joined.first;
         let mut reading = formula::read(&text[env.from..env.to], normalization);
         if env.percent {
             reading.values = reading.values.map(as_percent);
@@ -510,7 +519,7 @@ fn read_envs(text: &str, joined: &Joined, normalization: &Normalization) -> Read
     let mut texts = Vec::new();
     let mut first = None;
     let mut failed = false;
-    for env in &joined.envs {
+    for env in std::iter::once(&joined.first).chain(&joined.rest) {
         let reading = formula::read(&text[env.from..env.to], normalization);
         texts.push(reading.text);
         let values = reading.values.map(|values| {
@@ -613,32 +622,22 @@ fn collect_values(text: &str, range: std::ops::Range<usize>, found: &mut Vec<Fou
     let bytes = text.as_bytes();
     let mut at = range.start;
     // An expression and a number found inside it are two patterns of the Python library.
-    let mut expression_end = 0;
     let mut number_end = 0;
+    let mut runs = Runs::default();
     while at < range.end {
-        if at > 0 && !may_bound(bytes[at]) {
+        if (at > 0 && !may_bound(bytes[at])) || !text.is_char_boundary(at) {
             at += 1;
             continue;
         }
-        if !text.is_char_boundary(at) {
-            at += 1;
-            continue;
-        }
-        if let Some(plain) = value_at(text, at, false) {
-            if plain.expression {
-                if at >= expression_end {
-                    expression_end = plain.end;
-                    push_plain(found, plain);
-                }
-                if at >= number_end
-                    && let Some(number) = number::number_only(text, at)
-                {
-                    number_end = number.end;
-                    push_plain(found, number);
-                }
-            } else if at >= number_end {
-                number_end = plain.end;
-                push_plain(found, plain);
+        if let Some(body) = value_start(text, at, false) {
+            if let Some(expression) = runs.expression(text, at, body) {
+                push_plain(found, expression);
+            }
+            if at >= number_end
+                && let Some(number) = number_at(text, at, body)
+            {
+                number_end = number.end;
+                push_plain(found, number);
             }
         }
         at += 1;

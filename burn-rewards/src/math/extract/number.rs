@@ -24,16 +24,24 @@ const CURRENCY: &str = "$€£¥₹₽₪₩₫฿₡₢₣₤₥₦₧₨₭₮
 /// The value after the boundary at `at`: a space, an equals sign, or the start of the text.
 /// `loose` also takes a quotation mark for a boundary.
 pub(super) fn value_at(text: &str, at: usize, loose: bool) -> Option<Plain> {
-    let body = boundary(text, at, loose)?;
-    let from = text[body..].strip_prefix("**").map_or(body, |_| body + 2);
-    expression_at(text, at, from).or_else(|| number_at(text, at, from))
+    let from = value_start(text, at, loose)?;
+    Runs::default()
+        .expression(text, at, from)
+        .or_else(|| number_at(text, at, from))
 }
 
-/// The number after the boundary at `at`, also where an expression starts.
-pub(super) fn number_only(text: &str, at: usize) -> Option<Plain> {
-    let body = boundary(text, at, false)?;
-    let from = text[body..].strip_prefix("**").map_or(body, |_| body + 2);
-    number_at(text, at, from)
+/// Where the value after the boundary at `at` starts, if what stands there can start one.
+pub(super) fn value_start(text: &str, at: usize, loose: bool) -> Option<usize> {
+    let body = boundary(text, at, loose)?;
+    let bytes = text.as_bytes();
+    let from = if bytes.get(body..body + 2) == Some(b"**") {
+        body + 2
+    } else {
+        body
+    };
+    let first = *bytes.get(from)?;
+    (first.is_ascii_digit() || matches!(first, b'-' | b'(' | b'.' | b'$') || first >= 0x80)
+        .then_some(from)
 }
 
 /// One past the boundary at `at`.
@@ -57,19 +65,58 @@ pub(super) fn may_bound(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'=' | b'>' | b'"' | 0xc2)
 }
 
-/// An arithmetic run with at least one operator, and what must follow it.
-fn expression_at(text: &str, start: usize, from: usize) -> Option<Plain> {
-    let bytes = text.as_bytes();
-    let mut first = from;
-    for optional in [b'-', b'(', b'-'] {
-        if bytes.get(first) == Some(&optional) {
-            first += 1;
+/// Longest arithmetic run.
+const MAX_RUN: usize = 4096;
+
+/// Arithmetic runs of a text, each walked once from the left.
+#[derive(Default)]
+pub(super) struct Runs {
+    /// No expression starts before this.
+    free_from: usize,
+}
+
+impl Runs {
+    /// The arithmetic run at `from` with at least one operator, and what must follow it.
+    pub(super) fn expression(&mut self, text: &str, start: usize, from: usize) -> Option<Plain> {
+        if start < self.free_from {
+            return None;
         }
+        let bytes = text.as_bytes();
+        let mut first = from;
+        for optional in [b'-', b'(', b'-'] {
+            if bytes.get(first) == Some(&optional) {
+                first += 1;
+            }
+        }
+        if !bytes.get(first)?.is_ascii_digit() {
+            return None;
+        }
+        let (end, operator) = run_end(bytes, first);
+        self.free_from = end;
+        let operator = operator?;
+        let mut last = end;
+        // What follows must be punctuation, a space or the end; those of the run itself count too.
+        if end < bytes.len() && !matches!(bytes[end], b'.' | b',' | b':' | b'$' | b')') {
+            last = text[from..end]
+                .rfind(|c: char| c.is_whitespace() || matches!(c, '.' | ')'))
+                .map(|at| from + at)?;
+        }
+        let value =
+            text[from..last].trim_end_matches(|c: char| c.is_whitespace() || c == '.' || c == '*');
+        let to = from + value.len();
+        (to > operator + 1).then_some(Plain {
+            start,
+            from,
+            to,
+            end: last,
+            expression: true,
+            percent: false,
+        })
     }
-    if !bytes.get(first)?.is_ascii_digit() {
-        return None;
-    }
-    // Most numbers are no expressions: look before walking the run.
+}
+
+/// Where the run of digits, spaces and operators at `first` ends, and its first operator.
+fn run_end(bytes: &[u8], first: usize) -> (usize, Option<usize>) {
     let mut end = first;
     let mut operator = None;
     while end < bytes.len() {
@@ -89,30 +136,14 @@ fn expression_at(text: &str, start: usize, from: usize) -> Option<Plain> {
         };
         end += len;
     }
-    let operator = operator?;
-    let mut last = end;
-    // What follows must be punctuation, a space or the end; those of the run itself count too.
-    if end < bytes.len() && !matches!(bytes[end], b'.' | b',' | b':' | b'$' | b')') {
-        last = text[..end].rfind(|c: char| c.is_whitespace() || matches!(c, '.' | ')'))?;
+    if end - first > MAX_RUN {
+        operator = None;
     }
-    if last <= from {
-        return None;
-    }
-    let value =
-        text[from..last].trim_end_matches(|c: char| c.is_whitespace() || c == '.' || c == '*');
-    let to = from + value.len();
-    (to > operator + 1).then_some(Plain {
-        start,
-        from,
-        to,
-        end: last,
-        expression: true,
-        percent: false,
-    })
+    (end, operator)
 }
 
 /// A number with an optional currency sign before it.
-fn number_at(text: &str, start: usize, from: usize) -> Option<Plain> {
+pub(super) fn number_at(text: &str, start: usize, from: usize) -> Option<Plain> {
     let rest = &text[from..];
     let sign = rest.chars().next()?;
     let from = if CURRENCY.contains(sign) {

@@ -58,6 +58,7 @@ pub(crate) fn lex(text: &str, commas: Commas) -> Result<Lexed<'_>, Unparsed> {
         not: false,
         commas,
         bare_comma: false,
+        brace_budget: 4 * text.len() + 64,
     };
     lexer.run()?;
     Ok(Lexed {
@@ -76,6 +77,8 @@ struct Lexer<'a> {
     not: bool,
     commas: Commas,
     bare_comma: bool,
+    /// Bytes that may still be looked at in vain for a closing brace.
+    brace_budget: usize,
 }
 
 impl<'a> Lexer<'a> {
@@ -341,7 +344,7 @@ impl<'a> Lexer<'a> {
                 b'|' => self.take(Token::Bar, 2),
                 b'%' => self.take(Token::Percent, 2),
                 b'(' | b')' | b'[' | b']' | b'$' | b',' | b';' | b':' | b'!' | b' ' | b'\n'
-                | b'\t' | b'>' | b'/' | b'\r' => self.at += 2,
+                | b'\t' | b'>' | b'/' | b'\r' | 0x0b | 0x0c => self.at += 2,
                 b'_' | b'&' | b'#' => self.take(Token::Unknown, 2),
                 _ => self.take(Token::Unknown, 1),
             }
@@ -504,6 +507,7 @@ impl<'a> Lexer<'a> {
         start: usize,
         bold: bool,
     ) -> Result<(), Unparsed> {
+        let inner = inner.trim_matches(|c: char| c.is_whitespace() || c == '~');
         if inner.is_empty() {
             return Ok(());
         }
@@ -569,7 +573,10 @@ impl<'a> Lexer<'a> {
             return None;
         }
         let mut depth = 0_usize;
-        for (offset, byte) in self.text.as_bytes()[self.at..self.end].iter().enumerate() {
+        // Unclosed braces must not be looked for again and again.
+        let budget = self.brace_budget.min(self.end - self.at);
+        let span = &self.text.as_bytes()[self.at..self.at + budget];
+        for (offset, byte) in span.iter().enumerate() {
             match byte {
                 b'{' => depth += 1,
                 b'}' => {
@@ -583,6 +590,7 @@ impl<'a> Lexer<'a> {
                 _ => {}
             }
         }
+        self.brace_budget -= budget;
         None
     }
 

@@ -86,8 +86,11 @@ impl Parser<'_, '_> {
     /// `{…}`: a group; with commas a set, as the Python library reads it.
     fn braces(&mut self) -> Parse<Expr> {
         if self.eat(&Token::Close(Delim::Brace)) {
-            // `{}` before an index: `{}_5C_2`, `{}^5C_2`.
-            return self.prescripted();
+            // `{}` before an index: `{}_5C_2`, `{}^5C_2`; elsewhere it is nothing.
+            if matches!(self.peek(), Some(Token::Underscore | Token::Caret)) {
+                return self.prescripted();
+            }
+            return self.deeper(Self::atom);
         }
         let (mut elements, _) = self.inside(
             |_| {},
@@ -145,6 +148,9 @@ impl Parser<'_, '_> {
         if self.eat(&Token::Close(Delim::Set)) {
             return Ok(Expr::EmptySet);
         }
+        if let Some(system) = self.braced_system() {
+            return Ok(system);
+        }
         self.inside(
             |c| c.builder = true,
             |p| {
@@ -167,6 +173,27 @@ impl Parser<'_, '_> {
                 Ok(Expr::Set(elements))
             },
         )
+    }
+
+    /// `\left\{\begin{array}{l} … \end{array}\right.`: a system of equations with a brace on its
+    /// left only.
+    fn braced_system(&mut self) -> Option<Expr> {
+        if !matches!(
+            self.peek(),
+            Some(Token::Begin("array" | "aligned" | "matrix"))
+        ) {
+            return None;
+        }
+        let start = self.at;
+        self.at += 1;
+        let system = self.deeper(Self::cases);
+        match system {
+            Ok(system) if self.peek() != Some(&Token::Close(Delim::Set)) => Some(system),
+            _ => {
+                self.at = start;
+                None
+            }
+        }
     }
 
     fn conditions(&mut self) -> Parse<Vec<Expr>> {

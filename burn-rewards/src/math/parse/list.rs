@@ -4,7 +4,7 @@ use super::product::is_condition_word;
 use super::{Parse, Parser};
 use crate::math::lex::{Delim, Token};
 use crate::math::parsed::Unparsed;
-use crate::math::tree::{Constant, Expr, NumberSet, RelOp};
+use crate::math::tree::{Constant, Expr, Function, NumberSet, RelOp};
 
 impl Parser<'_, '_> {
     /// Everything up to the end of the tokens.
@@ -174,12 +174,44 @@ fn arrange(mut elements: Vec<Expr>, mut conditions: Vec<Expr>) -> Expr {
         });
         debug_assert!(elements.len() <= kept);
     }
-    let value = assignment_of_several(elements);
+    let value = match congruences(&elements) {
+        Some(list) => list,
+        None => assignment_of_several(elements),
+    };
     if conditions.is_empty() {
         value
     } else {
         Expr::Where(Box::new(value), conditions)
     }
+}
+
+/// `n \equiv 0, 1 \pmod 4`: one modulus for all residues.
+fn congruences(elements: &[Expr]) -> Option<Expr> {
+    let [
+        Expr::Relation(lhs, rest),
+        middle @ ..,
+        Expr::Call(Function::Mod, last),
+    ] = elements
+    else {
+        return None;
+    };
+    let ([(RelOp::Equiv | RelOp::Eq, first)], [residue, modulus]) =
+        (rest.as_slice(), last.as_slice())
+    else {
+        return None;
+    };
+    if middle.iter().any(|e| matches!(e, Expr::Relation(..))) {
+        return None;
+    }
+    let residues = std::iter::once(first).chain(middle).chain([residue]);
+    Some(Expr::List(
+        residues
+            .map(|residue| {
+                let parts = [(**lhs).clone(), residue.clone(), modulus.clone()];
+                Expr::Congruence(Box::new(parts))
+            })
+            .collect(),
+    ))
 }
 
 /// `k \in \mathbb{Z}`.

@@ -61,14 +61,16 @@ impl Parser<'_, '_> {
     }
 
     /// Values with conditions, or a system of equations.
-    fn cases(&mut self) -> Parse<Expr> {
+    pub(super) fn cases(&mut self) -> Parse<Expr> {
         let mut rows = Vec::new();
         loop {
             while matches!(self.peek(), Some(Token::RowEnd)) {
                 self.at += 1;
             }
-            if matches!(self.peek(), Some(Token::End(_))) {
-                break;
+            match self.peek() {
+                Some(Token::End(_)) => break,
+                None => return Err(Unparsed::Syntax),
+                Some(_) => {}
             }
             let value = self.row_element()?;
             let condition = if self.eat(&Token::Ampersand) || self.at_condition() {

@@ -64,7 +64,8 @@ impl Parser<'_, '_> {
                     _ => break,
                 }
             }
-            if ratio && under.len() > 1 {
+            // `11:00` is a time; as a quotient it has no value.
+            if ratio && (under.len() > 1 || under.first() == Some(&Expr::int(0))) {
                 over.extend(under);
                 return Ok(Expr::Ratio(over));
             }
