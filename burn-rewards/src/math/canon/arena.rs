@@ -41,6 +41,18 @@ pub enum Node {
     Choose(Box<[(Option<Condition>, Id)]>),
 }
 
+impl Node {
+    /// How many direct parts there are.
+    fn width(&self) -> usize {
+        match self {
+            Self::Add(p) | Self::Mul(p) | Self::Call(_, p) | Self::Apply(_, p) => p.len(),
+            Self::Choose(cases) => cases.len(),
+            Self::Rat(_) | Self::Const(_) | Self::Sym(_) => 0,
+            Self::Pow(..) | Self::Bound(..) => 2,
+        }
+    }
+}
+
 /// A comparison of two nodes, the condition of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Condition {
@@ -55,7 +67,8 @@ struct Fx(u64);
 
 impl Hasher for Fx {
     fn finish(&self) -> u64 {
-        self.0
+        // The product's high bits are the good ones, and tables use both ends.
+        self.0 ^ (self.0 >> 32)
     }
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
@@ -85,16 +98,19 @@ pub struct Arena {
     names: Vec<String>,
     /// What is left of the work limit.
     pub fuel: Fuel,
+    /// What is left of the work limit of 192-bit functions.
+    pub deep_fuel: Fuel,
 }
 
 impl Arena {
-    /// An empty arena with a work limit.
-    pub fn new(fuel: Fuel) -> Self {
+    /// An empty arena with its work limits.
+    pub fn new(fuel: Fuel, deep_fuel: Fuel) -> Self {
         Self {
             nodes: Vec::with_capacity(32),
             index: HashMap::default(),
             names: Vec::new(),
             fuel,
+            deep_fuel,
         }
     }
 
@@ -124,7 +140,7 @@ impl Arena {
 
     /// Stores a node as it is.
     pub fn intern(&mut self, node: Node) -> Eval<Id> {
-        self.fuel.spend(8)?;
+        self.fuel.spend(8 + node.width() as u64)?;
         if let Some(id) = self.index.get(&node) {
             return Ok(*id);
         }

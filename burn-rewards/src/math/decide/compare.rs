@@ -17,7 +17,9 @@ impl Context<'_> {
         if self.depth >= MAX_DEPTH {
             return Decision::unknown(Reason::Limit);
         }
-        if self.arena.fuel.spend(10).is_err() {
+        // Rewriting and comparing the trees walks them a few times.
+        let work = 10 + 8 * (names::size(gold) + names::size(pred));
+        if self.arena.fuel.spend(work).is_err() {
             return Decision::unknown(Reason::Fuel);
         }
         self.depth += 1;

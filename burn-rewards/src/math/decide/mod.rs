@@ -18,9 +18,11 @@ use super::eval::{Eval, Fuel};
 use super::tree::Expr;
 use super::{Options, Parsed, Reason, Unparsed, Verdict};
 
-/// Work limit of one verdict, in steps of about ten nanoseconds; functions at 192 bits have a
-/// limit of their own.
+/// Work limit of one verdict, in steps of about ten nanoseconds.
 const FUEL: u64 = 200_000;
+
+/// Work limit of one verdict at 192 bits, in the same steps.
+const DEEP_FUEL: u64 = 300_000;
 
 /// A verdict and what it rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +106,9 @@ struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    fn new(options: &'a Options, gold: &Expr) -> Self {
+    fn new(options: &'a Options, gold: &Expr, budget: &Budget) -> Self {
         Self {
-            arena: Arena::new(Fuel::new(FUEL)),
+            arena: Arena::new(budget.fuel.clone(), budget.deep.clone()),
             options,
             fold_case: !names::mixes_case(gold),
             renamed: Vec::new(),
@@ -152,10 +154,11 @@ pub(super) fn answers(gold: &Parsed, pred: &Parsed, options: &Options) -> Decisi
             return Decision::equal(Reason::SameString);
         }
     }
+    let mut budget = Budget::new();
     let mut first = true;
     for g in &gold.values {
         for p in &pred.values {
-            let decision = compare_values(g, p, options);
+            let decision = compare_values(g, p, options, &mut budget);
             best = if first {
                 decision
             } else {
@@ -174,7 +177,7 @@ pub(super) fn answers(gold: &Parsed, pred: &Parsed, options: &Options) -> Decisi
 pub(super) fn number(answer: &Parsed) -> Option<f64> {
     let value = answer.value()?;
     let options = Options::default();
-    let mut context = Context::new(&options, value);
+    let mut context = Context::new(&options, value, &Budget::new());
     let id = context.lower(Side::Pred, value).ok()?;
     zero::real(&mut context.arena, id).filter(|v| v.is_finite())
 }
@@ -183,19 +186,45 @@ fn same_text(gold: Option<&str>, pred: Option<&str>) -> bool {
     matches!((gold, pred), (Some(g), Some(p)) if !g.trim().is_empty() && g.trim() == p.trim())
 }
 
-fn compare_values(gold: &Expr, pred: &Expr, options: &Options) -> Decision {
-    let mut context = Context::new(options, gold);
-    let strict = context.compare(gold, pred);
+/// What may still be spent on a verdict.
+struct Budget {
+    fuel: Fuel,
+    deep: Fuel,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self {
+            fuel: Fuel::new(FUEL),
+            deep: Fuel::new(DEEP_FUEL),
+        }
+    }
+
+    /// Compares in a fresh context and keeps what it leaves.
+    fn compare(
+        &mut self,
+        gold: &Expr,
+        pred: &Expr,
+        options: &Options,
+        renamed: Vec<(String, String)>,
+    ) -> Decision {
+        let mut context = Context::new(options, gold, self);
+        context.renamed = renamed;
+        let decision = context.compare(gold, pred);
+        self.fuel = context.arena.fuel;
+        self.deep = context.arena.deep_fuel;
+        decision
+    }
+}
+
+fn compare_values(gold: &Expr, pred: &Expr, options: &Options, budget: &mut Budget) -> Decision {
+    let strict = budget.compare(gold, pred, options, Vec::new());
     if options.strict || strict.is_equal() {
         return strict;
     }
     names::renamings(gold, pred)
         .into_iter()
         .fold(strict, |best, renamed| {
-            best.or(|| {
-                let mut context = Context::new(options, gold);
-                context.renamed = renamed;
-                context.compare(gold, pred)
-            })
+            best.or(|| budget.compare(gold, pred, options, renamed))
         })
 }

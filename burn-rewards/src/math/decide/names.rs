@@ -61,8 +61,7 @@ pub(super) fn parts<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     }
 }
 
-/// `expr` with every part for which `by` has a replacement replaced; what has a bound variable,
-/// set-builders and cases stay as they are.
+/// `expr` with every part for which `by` has a replacement replaced.
 pub(super) fn replaced(expr: &Expr, by: &dyn Fn(&Expr) -> Option<Expr>) -> Expr {
     if let Some(other) = by(expr) {
         return other;
@@ -94,7 +93,36 @@ pub(super) fn replaced(expr: &Expr, by: &dyn Fn(&Expr) -> Option<Expr>) -> Expr 
         }
         Expr::Where(e, c) => Expr::Where(boxed(e), many(c)),
         Expr::Matrix(rows) => Expr::Matrix(rows.iter().map(|r| many(r)).collect()),
-        _ => expr.clone(),
+        Expr::Bound(b) => {
+            let mut b = b.clone();
+            b.lo = b.lo.as_ref().map(one);
+            b.hi = b.hi.as_ref().map(one);
+            b.body = one(&b.body);
+            Expr::Bound(b)
+        }
+        Expr::Ratio(p) => Expr::Ratio(many(p)),
+        Expr::Union(p) => Expr::Union(many(p)),
+        Expr::Intersection(p) => Expr::Intersection(many(p)),
+        Expr::Cartesian(p) => Expr::Cartesian(many(p)),
+        Expr::Or(p) => Expr::Or(many(p)),
+        Expr::And(p) => Expr::And(many(p)),
+        Expr::Not(x) => Expr::Not(boxed(x)),
+        Expr::Difference(a, b) => Expr::Difference(boxed(a), boxed(b)),
+        Expr::SetBuilder(e, c) => Expr::SetBuilder(boxed(e), many(c)),
+        Expr::PlusMinus(x) => Expr::PlusMinus(boxed(x)),
+        Expr::MinusPlus(x) => Expr::MinusPlus(boxed(x)),
+        Expr::Congruence(p) => Expr::Congruence(Box::new([one(&p[0]), one(&p[1]), one(&p[2])])),
+        Expr::Piecewise(cases) => {
+            let case = |(v, c): &(Expr, Option<Expr>)| (one(v), c.as_ref().map(one));
+            Expr::Piecewise(cases.iter().map(case).collect())
+        }
+        Expr::Number(_)
+        | Expr::InBase { .. }
+        | Expr::Constant(_)
+        | Expr::Symbol(_)
+        | Expr::Text(_)
+        | Expr::EmptySet
+        | Expr::NumberSet(_) => expr.clone(),
     }
 }
 
@@ -106,6 +134,13 @@ pub(super) fn any(expr: &Expr, test: &dyn Fn(&Expr) -> bool) -> bool {
     let mut found = false;
     parts(expr, &mut |p| found = found || any(p, test));
     found
+}
+
+/// How many parts `expr` has, itself included.
+pub(super) fn size(expr: &Expr) -> u64 {
+    let mut sum = 1;
+    parts(expr, &mut |p| sum += size(p));
+    sum
 }
 
 /// Names of variables in order of appearance.

@@ -21,9 +21,6 @@ const POINTS: u64 = 12;
 /// Points at which both sides must agree before 192 bits are asked.
 const NEEDED: usize = 3;
 
-/// Work limit of 192-bit functions in one decision.
-const BIG_FUEL: u64 = 400_000;
-
 /// Agreement to this many bits, relative to the larger side or to one, is equality.
 const CONFIRMED_BITS: f64 = 60.0;
 
@@ -227,13 +224,13 @@ pub(super) fn same_value(arena: &mut Arena, a: Id, b: Id) -> Decision {
     if arena.as_infinity(a).is_some() || arena.as_infinity(b).is_some() {
         return Decision::different(Reason::SameForm);
     }
-    let mut fuel = arena.fuel.clone();
-    let out = by_evaluation(arena, a, b, &mut fuel);
-    arena.fuel = fuel;
+    let (mut fuel, mut deep) = (arena.fuel.clone(), arena.deep_fuel.clone());
+    let out = by_evaluation(arena, a, b, &mut fuel, &mut deep);
+    (arena.fuel, arena.deep_fuel) = (fuel, deep);
     out
 }
 
-fn by_evaluation(arena: &Arena, a: Id, b: Id, fuel: &mut Fuel) -> Decision {
+fn by_evaluation(arena: &Arena, a: Id, b: Id, fuel: &mut Fuel, deep: &mut Fuel) -> Decision {
     if let Some(decided) = by_residues(arena, a, b, fuel) {
         return decided;
     }
@@ -271,13 +268,18 @@ fn by_evaluation(arena: &Arena, a: Id, b: Id, fuel: &mut Fuel) -> Decision {
     } else {
         vec![0]
     };
-    confirm(arena, a, b, &contents, &to_confirm)
+    confirm(arena, [a, b], &contents, &to_confirm, deep)
 }
 
-fn confirm(arena: &Arena, a: Id, b: Id, contents: &Contents, points: &[u64]) -> Decision {
-    let mut fuel = Fuel::new(BIG_FUEL);
+fn confirm(
+    arena: &Arena,
+    ids: [Id; 2],
+    contents: &Contents,
+    points: &[u64],
+    fuel: &mut Fuel,
+) -> Decision {
     for point in points {
-        let [x, y] = match bigs(arena, [a, b], contents, *point, &mut fuel) {
+        let [x, y] = match bigs(arena, ids, contents, *point, fuel) {
             Ok(values) => values,
             Err(Fail::Fuel) => return Decision::unknown(Reason::Fuel),
             Err(Fail::Unsupported) => return Decision::unknown(Reason::Unsupported),
@@ -322,8 +324,10 @@ pub(super) fn rounded(arena: &mut Arena, id: Id, digits: u32) -> Option<dashu_in
             return Some(dashu_int::IBig::from(libm::round(scaled) as i64));
         }
     }
-    let mut fuel = Fuel::new(BIG_FUEL);
-    let [x, _] = bigs(arena, [id, id], &contents, 0, &mut fuel).ok()?;
+    let mut fuel = arena.deep_fuel.clone();
+    let value = bigs(arena, [id, id], &contents, 0, &mut fuel);
+    arena.deep_fuel = fuel;
+    let [x, _] = value.ok()?;
     x.rounded_scaled(digits)
 }
 
