@@ -31,6 +31,7 @@ impl Parser<'_, '_> {
     /// Factors with explicit operators: `\cdot`, `/`, `:`, `\bmod`.
     pub(super) fn product(&mut self) -> Parse<Expr> {
         self.deeper(|p| {
+            let start = p.at;
             let mut over = vec![p.signed()?];
             let mut under: Vec<Expr> = Vec::new();
             let mut ratio = true;
@@ -64,8 +65,11 @@ impl Parser<'_, '_> {
                     _ => break,
                 }
             }
-            // `11:00` is a time; as a quotient it has no value.
-            if ratio && (under.len() > 1 || under.first() == Some(&Expr::int(0))) {
+            if ratio && under.len() == 1 && under.first() == Some(&Expr::int(0)) {
+                // `11:00` is a time; as a quotient it has no value.
+                return Ok(Expr::Text(p.source(start).into()));
+            }
+            if ratio && under.len() > 1 {
                 over.extend(under);
                 return Ok(Expr::Ratio(over));
             }
