@@ -1,11 +1,13 @@
 //! Checkpoints: written beside, synced, renamed; whole or not at all.
 //!
-//! A checkpoint is a Hugging Face model directory with two files more: the optimiser's moments and
-//! `trainer_state.json`. Any tool that loads such directories loads it.
+//! A checkpoint is a Hugging Face model directory with a few files more: the optimiser's moments,
+//! `learner_state.json` and `trainer_state.json`. Any tool that loads such directories loads it.
+//! A moving average of the weights, a critic and a renewed reference are model directories in it.
 
 use crate::{
     error::RlError,
-    learner::Learner,
+    learner::{AVERAGE_DIR, Learner},
+    rollout::SamplingState,
     run_dir::{RunDir, step_of},
 };
 use burn_vlm::{Processor, weights::ExportDtype};
@@ -19,7 +21,7 @@ const STATE: &str = "trainer_state.json";
 
 /// Where a run stands, beside weights and moments. There is no random state: every draw is a
 /// function of seed, step, prompt and draw.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainerState {
     /// Version of this format.
@@ -28,15 +30,21 @@ pub struct TrainerState {
     pub step: u64,
     /// Seed of the run.
     pub seed: u64,
+    /// Where sampling stands.
+    pub sampling: SamplingState,
 }
+
+/// The version of [`TrainerState`] that is written.
+const FORMAT: u32 = 2;
 
 impl TrainerState {
     /// The state after `step` steps.
-    pub fn new(step: u64, seed: u64) -> Self {
+    pub fn new(step: u64, seed: u64, sampling: SamplingState) -> Self {
         Self {
-            format: 1,
+            format: FORMAT,
             step,
             seed,
+            sampling,
         }
     }
 
@@ -51,11 +59,18 @@ impl TrainerState {
             path: path.clone(),
             message,
         };
-        let state: Self = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-        match state.format {
-            1 => Ok(state),
-            other => Err(broken(format!("format is {other}, expected 1"))),
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
         }
+        let found: Format = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
+        if found.format != FORMAT {
+            return Err(broken(format!(
+                "format is {}, expected {FORMAT}",
+                found.format
+            )));
+        }
+        serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))
     }
 }
 
@@ -102,6 +117,10 @@ fn write(
     learner.model().save(dir, ExportDtype::F32)?;
     processor.save_to_dir(dir)?;
     learner.save(dir)?;
+    if learner.average().is_some() {
+        // A model directory that can be sampled from and exported like any other.
+        processor.save_to_dir(&dir.join(AVERAGE_DIR))?;
+    }
     let path = dir.join(STATE);
     let json = serde_json::to_string_pretty(state).map_err(std::io::Error::other);
     json.and_then(|json| fs::write(&path, json))
@@ -110,17 +129,25 @@ fn write(
 
 /// Syncs every file, then renames the directory.
 fn publish(beside: &Path, dir: &Path) -> Result<(), RlError> {
-    for entry in fs::read_dir(beside).map_err(|e| RlError::io(beside, e))? {
-        let path = entry.map_err(|e| RlError::io(beside, e))?.path();
-        sync(&path)?;
-    }
-    sync(beside)?;
+    sync_all(beside)?;
     if dir.exists() {
         // From a run that was killed before `latest` named it, or that went another way.
         fs::remove_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
     }
     fs::rename(beside, dir).map_err(|e| RlError::io(dir, e))?;
     dir.parent().map_or(Ok(()), sync)
+}
+
+/// Syncs a directory and everything in it.
+fn sync_all(dir: &Path) -> Result<(), RlError> {
+    for entry in fs::read_dir(dir).map_err(|e| RlError::io(dir, e))? {
+        let path = entry.map_err(|e| RlError::io(dir, e))?.path();
+        match path.is_dir() {
+            true => sync_all(&path)?,
+            false => sync(&path)?,
+        }
+    }
+    sync(dir)
 }
 
 fn sync(path: &Path) -> Result<(), RlError> {

@@ -1,5 +1,17 @@
 //! The configuration of a run, section by section.
 
+mod critic;
+mod eval;
+mod filter;
+mod optim;
+mod train;
+
+pub use critic::CriticConfig;
+pub use eval::{EvalConfig, EvalWeights};
+pub use filter::{FilterConfig, ShortBatchChoice};
+pub use optim::{LrSchedule, OptimConfig};
+pub use train::{DemonstrationConfig, TrainConfig};
+
 use crate::{
     algo,
     data::{Columns, Curriculum, RowFormat},
@@ -7,7 +19,7 @@ use crate::{
     recipe::{Recipe, RunFacts},
 };
 use burn_rewards::{RewardConfig, RewardFn};
-use burn_vlm::{generate::Sampling, tape::ActivationRecompute};
+use burn_vlm::generate::Sampling;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -29,10 +41,14 @@ pub struct RunConfig {
     pub reward: RewardConfig,
     /// What is learned from rewards.
     pub algo: AlgoConfig,
+    /// What becomes of a batch in which filters leave gaps.
+    pub filter: FilterConfig,
     /// How long and in which batches.
     pub train: TrainConfig,
     /// The optimiser.
     pub optim: OptimConfig,
+    /// The critic, for algorithms that have one.
+    pub critic: CriticConfig,
     /// Measuring on held-out data.
     pub eval: EvalConfig,
     /// What is kept to continue from.
@@ -252,114 +268,6 @@ impl AlgoConfig {
     }
 }
 
-/// How long, and in which batches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Steps: one rollout and its updates each.
-    pub steps: u64,
-    /// Passes over each rollout.
-    pub epochs: usize,
-    /// Optimiser steps a pass.
-    pub mini_batches: usize,
-    /// Sequences that are differentiated together; the result does not depend on it.
-    pub micro_batch: usize,
-    /// What is kept for the backward pass.
-    pub activation_recompute: ActivationRecompute,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            steps: 100,
-            epochs: 1,
-            mini_batches: 1,
-            micro_batch: 16,
-            activation_recompute: ActivationRecompute::Block,
-        }
-    }
-}
-
-/// AdamW and its schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OptimConfig {
-    /// Peak learning rate.
-    pub lr: f64,
-    /// Decay of the first moment.
-    pub beta1: f32,
-    /// Decay of the second moment.
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    pub epsilon: f32,
-    /// Decoupled decay of matrices; norms and biases have none.
-    pub weight_decay: f32,
-    /// Largest norm of all gradients together; 0 for no limit.
-    pub max_grad_norm: f64,
-    /// Steps in which the rate rises from 0.
-    pub warmup_steps: u64,
-    /// What the rate does then.
-    pub schedule: LrSchedule,
-    /// Where a cosine ends, as a share of the peak.
-    pub min_lr_ratio: f64,
-}
-
-/// The rate after the warm-up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LrSchedule {
-    /// Stays.
-    #[default]
-    Constant,
-    /// Falls to `min_lr_ratio` along half a cosine.
-    Cosine,
-}
-
-impl Default for OptimConfig {
-    fn default() -> Self {
-        Self {
-            lr: 1e-6,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            max_grad_norm: 1.0,
-            warmup_steps: 0,
-            schedule: LrSchedule::Constant,
-            min_lr_ratio: 0.0,
-        }
-    }
-}
-
-/// Measuring on held-out data, greedily.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EvalConfig {
-    /// A JSONL file; empty for no evaluation.
-    pub data: String,
-    /// How the set is called in metrics.
-    pub name: String,
-    /// Steps between evaluations; there is one before the first step and one after the last in
-    /// any case. 0 for no others.
-    pub every: u64,
-    /// Rows used, from the first; 0 for all.
-    pub samples: usize,
-    /// A completion is cut after this many tokens.
-    pub max_new_tokens: usize,
-}
-
-impl Default for EvalConfig {
-    fn default() -> Self {
-        Self {
-            data: String::new(),
-            name: "eval".into(),
-            every: 0,
-            samples: 0,
-            max_new_tokens: 512,
-        }
-    }
-}
-
 /// What is kept to continue from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -394,7 +302,6 @@ impl RunConfig {
             ("train.mini_batches", self.train.mini_batches),
             ("train.micro_batch", self.train.micro_batch),
             ("checkpoint.keep", self.checkpoint.keep),
-            ("eval.max_new_tokens", self.eval.max_new_tokens),
             ("data.max_prompt_tokens", self.data.max_prompt_tokens),
         ];
         for (key, value) in at_least_one {
@@ -414,7 +321,6 @@ impl RunConfig {
             ));
         }
         self.rollout.sampling.check()?;
-        self.optim.check()?;
         let recipe = self.algo.recipe()?;
         let fits = recipe.check(&RunFacts {
             samples_per_prompt: self.rollout.samples_per_prompt,
@@ -422,33 +328,24 @@ impl RunConfig {
             reward_parts: self.reward.build()?.part_names(),
         });
         fits.map_err(|e| RlError::Config(format!("`{}`: {e}", self.algo.name)))?;
+        self.train.check(&recipe)?;
+        self.optim.check("optim")?;
+        self.critic.optim.check("critic.optim")?;
+        self.eval.check(&self.train)?;
         Ok(())
     }
 }
 
-impl OptimConfig {
-    fn check(&self) -> Result<(), RlError> {
-        let ranges = [
-            ("lr", self.lr, 0.0, f64::MAX),
-            ("beta1", f64::from(self.beta1), 0.0, 0.999_999),
-            ("beta2", f64::from(self.beta2), 0.0, 0.999_999),
-            ("epsilon", f64::from(self.epsilon), 0.0, 1.0),
-            ("weight_decay", f64::from(self.weight_decay), 0.0, f64::MAX),
-            ("max_grad_norm", self.max_grad_norm, 0.0, f64::MAX),
-            ("min_lr_ratio", self.min_lr_ratio, 0.0, 1.0),
-        ];
-        for (key, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                let expected = if high == f64::MAX {
-                    "0 or more".into()
-                } else {
-                    format!("{low} to {high}")
-                };
-                return Err(RlError::Config(format!(
-                    "optim.{key} is {value}, expected {expected}"
-                )));
-            }
-        }
-        Ok(())
+/// Refuses a number that is not from `low` to `high`; the largest number stands for no limit.
+fn in_range(key: &str, value: f64, low: f64, high: f64) -> Result<(), RlError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
     }
+    let expected = match high == f64::MAX {
+        true => format!("{low} or more"),
+        false => format!("{low} to {high}"),
+    };
+    Err(RlError::Config(format!(
+        "{key} is {value}, expected {expected}"
+    )))
 }

@@ -1,9 +1,10 @@
-//! Measuring a policy: greedy completions of held-out rows.
+//! Measuring a policy: completions of held-out rows, one greedy one or several drawn.
 
 use crate::{
+    config::EvalConfig,
     error::RlError,
     metrics::{Metrics, rollout_log::RolloutRecord},
-    rollout::{self, RolloutEngine},
+    rollout::{self, Ask, RolloutEngine},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
@@ -19,21 +20,24 @@ pub struct Evaluation {
     pub records: Vec<RolloutRecord>,
 }
 
-/// Completes every prompt once and scores the completions.
+/// Completes every prompt as often as the configuration says and scores the completions.
 ///
-/// The engine's sampling parameters decide; a greedy engine makes `pass@1` the greedy accuracy.
+/// Greedy sampling makes `pass@1` the greedy accuracy.
+/// With several draws, `pass@k` is there for every power of two up to their number, and for it.
 ///
 /// # Errors
 /// A prompt that does not fit the model, or a rule that cannot judge.
 pub fn evaluate(
-    set: &str,
+    config: &EvalConfig,
     engine: &dyn RolloutEngine,
     prompts: &[Arc<Prompt>],
     rule: &dyn RewardFn,
     step: u64,
     finished: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, RlError> {
-    let mut groups = engine.generate(prompts, 1, step, finished)?;
+    let (set, draws) = (&config.name, config.draws);
+    let asks = Ask::first(prompts, draws);
+    let mut groups = engine.generate(&asks, config.sampling(), step, finished)?;
     rollout::reward(&mut groups, rule)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {
@@ -42,7 +46,17 @@ pub fn evaluate(
     let share = |yes: bool| f64::from(u8::from(yes));
     let mut metrics = Metrics::new();
     let mut set_metric = |name: &str, value| metrics.set(format!("eval/{set}/{name}"), value);
-    set_metric("pass@1", mean(&|r| share(r.reward.correct == Some(true))));
+    for k in ks(draws) {
+        let right = |g: &Group| {
+            let right = g.rollouts.iter().filter(|r| r.reward.correct == Some(true));
+            right.count()
+        };
+        let passed = groups
+            .iter()
+            .map(|g| pass_at_k(g.rollouts.len(), right(g), k));
+        let sum: f64 = passed.sum();
+        set_metric(&format!("pass@{k}"), sum / groups.len().max(1) as f64);
+    }
     set_metric("reward", mean(&|r| r.reward.value));
     set_metric("tokens", mean(&|r| r.tokens.len() as f64));
     set_metric(
@@ -56,12 +70,34 @@ pub fn evaluate(
     Ok(Evaluation { metrics, records })
 }
 
+/// The powers of two up to `draws`, and `draws` itself.
+fn ks(draws: usize) -> Vec<usize> {
+    let powers = std::iter::successors(Some(1_usize), |k| k.checked_mul(2));
+    let mut ks: Vec<usize> = powers.take_while(|k| *k < draws).collect();
+    ks.push(draws);
+    ks
+}
+
+/// The chance that at least one of `k` draws is right, estimated without bias from `n` draws of
+/// which `right` were: `1 − C(n − right, k) / C(n, k)`
+/// ([arXiv:2107.03374](https://arxiv.org/abs/2107.03374), equation 1, in the form of its figure 3,
+/// which does not overflow).
+pub fn pass_at_k(n: usize, right: usize, k: usize) -> f64 {
+    if n < right + k {
+        return 1.0;
+    }
+    let all_wrong: f64 = (n - right + 1..=n)
+        .map(|i| 1.0 - k as f64 / i as f64)
+        .product();
+    1.0 - all_wrong
+}
+
 /// A group as it is logged; `advantages` are by draw, if there are any.
 pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<RolloutRecord> {
-    let record = |(draw, rollout): (usize, &Rollout)| RolloutRecord {
+    let record = |(place, rollout): (usize, &Rollout)| RolloutRecord {
         step,
         prompt_id: group.prompt.id.clone(),
-        draw,
+        draw: group.first_draw as usize + place,
         prompt: group.prompt.text.clone(),
         images: group
             .prompt
@@ -79,7 +115,7 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         reward: rollout.reward.value,
         parts: rollout.reward.parts.iter().cloned().collect(),
         correct: rollout.reward.correct,
-        advantage: advantages.get(draw).map(|a| f64::from(*a)),
+        advantage: advantages.get(place).map(|a| f64::from(*a)),
         kept,
     };
     group.rollouts.iter().enumerate().map(record).collect()
@@ -98,5 +134,45 @@ pub fn make_portable(records: &mut [RolloutRecord], root: &Path) {
         if let Ok(inside) = Path::new(image.as_str()).strip_prefix(&root) {
             *image = inside.to_string_lossy().into_owned();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition: over all subsets of `k` of `n` draws, the share with a right one.
+    fn by_counting(n: usize, right: usize, k: usize) -> f64 {
+        let (mut all, mut passed) = (0, 0);
+        for subset in 0_u32..1 << n {
+            if subset.count_ones() as usize == k {
+                all += 1;
+                passed += u32::from(subset & ((1 << right) - 1) != 0);
+            }
+        }
+        f64::from(passed) / f64::from(all)
+    }
+
+    #[test]
+    fn pass_at_k_is_the_share_of_subsets_with_a_right_draw() {
+        for n in 1..=8 {
+            for right in 0..=n {
+                for k in 1..=n {
+                    let (found, expected) = (pass_at_k(n, right, k), by_counting(n, right, k));
+                    let case = format!("{right} of {n} right, k = {k}");
+                    assert!(
+                        (found - expected).abs() < 1e-12,
+                        "{case}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn powers_of_two_and_all() {
+        assert_eq!(ks(1), [1]);
+        assert_eq!(ks(6), [1, 2, 4, 6]);
+        assert_eq!(ks(8), [1, 2, 4, 8]);
     }
 }

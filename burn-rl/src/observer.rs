@@ -1,6 +1,9 @@
 //! What the loop tells those who watch it.
 
-use crate::{eval::Evaluation, metrics::Metrics};
+use crate::{
+    eval::Evaluation,
+    metrics::{Metrics, health::Warning},
+};
 use std::path::PathBuf;
 
 /// What a run does at the moment.
@@ -23,6 +26,8 @@ pub enum Event<'a> {
     Evaluated(u64, &'a Evaluation),
     /// A step is over.
     Stepped(u64, &'a Metrics),
+    /// The numbers of the last step show a known illness.
+    Warned(&'a Warning),
     /// A checkpoint is whole.
     Saved(&'a PathBuf),
 }

@@ -1,11 +1,23 @@
 //! The numbers of a step that come from its completions.
 
 use crate::{
-    filter::is_zero_variance,
+    filter::{Verdict, is_zero_variance},
     metrics::Metrics,
+    recipe::{Recipe, Source},
+    rollout::Collected,
     types::{Group, Rollout},
 };
 use burn_vlm::generate::FinishReason;
+
+/// Everything that the sampling of a step tells.
+pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
+    let groups: Vec<&Group> = found.sampled.iter().map(|s| &s.group).collect();
+    if recipe.source == Source::Policy {
+        of_rewards(&groups, metrics);
+        of_filters(found, metrics);
+    }
+    of_lengths(&groups, metrics);
+}
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
@@ -13,7 +25,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Rewards and lengths of all completions, kept or not.
-pub fn of_rollouts(groups: &[Group], metrics: &mut Metrics) {
+fn of_rewards(groups: &[&Group], metrics: &mut Metrics) {
     let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
     let reward = || rollouts().map(|r| r.reward.value);
     let centre = mean(reward());
@@ -37,8 +49,47 @@ pub fn of_rollouts(groups: &[Group], metrics: &mut Metrics) {
     metrics.set("reward/zero_std_groups", flat as f64 / groups.len() as f64);
 }
 
+/// How many groups the update has, and what became of the others.
+fn of_filters(found: &Collected, metrics: &mut Metrics) {
+    metrics.set("filter/kept", found.lessons.len() as f64);
+    let mut add = |name: String, n: usize| {
+        let before = metrics.get(&name).unwrap_or(0.0);
+        metrics.set(name, before + n as f64);
+    };
+    for sampled in &found.sampled {
+        match &sampled.verdict {
+            Verdict::Keep => {}
+            Verdict::Drop(reason) => add(format!("filter/dropped/{reason}"), 1),
+            Verdict::Mask(reason, places) => add(format!("filter/masked/{reason}"), places.len()),
+        }
+    }
+    if let Some((reason, n)) = found.thrown_away {
+        add(format!("filter/dropped/{reason}"), n);
+    }
+    if let Some(waiting) = found.waiting {
+        metrics.set("filter/rounds", found.rounds as f64);
+        metrics.set("filter/waiting", waiting as f64);
+    }
+    let of_kept = found
+        .lessons
+        .iter()
+        .filter_map(|l| {
+            let parts = l.samples.iter().map(|s| s.parts.get("accuracy").copied());
+            parts.collect::<Option<Vec<f64>>>()
+        })
+        .map(|parts| mean(parts.into_iter()));
+    let accuracies: Vec<f64> = of_kept.collect();
+    if accuracies.len() < found.sampled.len() && !accuracies.is_empty() {
+        let count = |f: fn(f64) -> bool| accuracies.iter().filter(|a| f(**a)).count() as f64;
+        metrics.set("filter/accuracy_kept", mean(accuracies.iter().copied()));
+        metrics.set("filter/hard", count(|a| a <= 0.0));
+        metrics.set("filter/mid", count(|a| 0.0 < a && a < 1.0));
+        metrics.set("filter/easy", count(|a| a >= 1.0));
+    }
+}
+
 /// Lengths of all completions.
-pub fn of_lengths(groups: &[Group], metrics: &mut Metrics) {
+fn of_lengths(groups: &[&Group], metrics: &mut Metrics) {
     let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
     let tokens = |r: &Rollout| r.tokens.len() as f64;
     metrics.set("response/tokens", mean(rollouts().map(tokens)));

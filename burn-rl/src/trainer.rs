@@ -1,33 +1,30 @@
 //! The loop: the only place that knows the order of phases.
 //!
 //! ```text
-//! prompts → rollouts → rewards → filter → scoring → advantages → update → sync
+//! prompts → rollouts → rewards → filter ─┬─ again, until the batch is full
+//!         → scoring → advantages → update → sync
 //!         → metrics → rollout log → evaluation → checkpoint
 //! ```
 
 use crate::{
     checkpoint::{self, TrainerState},
     clock::Clock,
-    config::RunConfig,
+    config::{EvalWeights, RunConfig},
     data::PromptSet,
     error::RlError,
     eval::{self, evaluate},
-    filter::Verdict,
     learner::{Learner, TrainBatch},
-    metrics::{Metrics, Sink, rollout_log::write_rollouts},
+    metrics::{Metrics, Sink, health::Health, rollout_log::write_rollouts},
     observer::{Event, Observer, Phase},
     recipe::{Recipe, Source},
-    rollout::{self, LocalEngine, RolloutEngine, demonstrations},
+    rollout::{Collected, Collector, RolloutEngine, Sources},
     run_dir::RunDir,
     step_metrics,
-    types::{Group, Prompt},
+    types::Prompt,
 };
 use burn_rewards::RewardFn;
-use burn_vlm::{Processor, generate::Sampling};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use burn_vlm::Processor;
+use std::sync::{Arc, atomic::AtomicBool};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +50,15 @@ pub struct Trainer {
     /// The algorithm.
     pub recipe: Arc<Recipe>,
     /// Samples completions.
-    pub engine: LocalEngine,
+    pub engine: Box<dyn RolloutEngine>,
+    /// Where sampling stands.
+    pub collector: Collector,
     /// Learns from them.
     pub learner: Box<dyn Learner>,
     /// Saved beside weights.
     pub processor: Arc<Processor>,
+    /// Looks for known illnesses in the numbers.
+    pub health: Health,
     /// Where numbers go.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Set to true from outside to stop at the next safe point.
@@ -90,75 +91,59 @@ impl Trainer {
     fn step(&mut self, step: u64, watch: &mut dyn Observer) -> Result<bool, RlError> {
         let mut clock = Clock::start();
         let mut metrics = Metrics::new();
-        let per_step = self.config.rollout.prompts_per_step;
-        let prompts = self.train.draw((step - 1) * per_step as u64, per_step)?;
-
-        let mut groups = self.rollouts(&prompts, step, watch)?;
-        let rollout_s = clock.lap();
-        if self.recipe.source == Source::Policy {
-            rollout::reward(&mut groups, self.reward.as_ref())?;
-            step_metrics::of_rollouts(&groups, &mut metrics);
-        }
-        let reward_s = clock.lap();
-        if self.stop.load(Ordering::Relaxed) {
+        let mut collector = self.collector.clone();
+        let mut sources = Sources {
+            train: &mut self.train,
+            engine: self.engine.as_ref(),
+            reward: self.reward.as_ref(),
+            recipe: &self.recipe,
+            config: &self.config,
+            stop: &self.stop,
+        };
+        let Some(found) = collector.collect(&mut sources, step, watch)? else {
             return Ok(false);
-        }
+        };
+        step_metrics::of_collected(&found, &self.recipe, &mut metrics);
+        clock.lap();
 
-        let verdicts = self.filter(&groups, &mut metrics);
-        let kept: Vec<(&Group, &Verdict)> = groups
-            .iter()
-            .zip(&verdicts)
-            .filter(|(_, v)| v.keeps())
-            .collect();
-        let mut batch = TrainBatch::new(kept.iter().map(|(group, _)| *group));
-        for (range, (_, verdict)) in batch.scored.groups.clone().into_iter().zip(&kept) {
-            if let Verdict::Mask(_, places) = verdict {
-                batch
-                    .scored
-                    .mask_out(places.iter().map(|place| range.start + place));
-            }
-        }
+        let mut batch = TrainBatch::new(&found.lessons);
+        batch.mini_batch = collector.mini_batch();
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
-        self.learner.score(&mut batch);
-        batch.credit = self.recipe.credit(&batch.scored);
-        let score_s = clock.lap();
-
-        step_metrics::of_lengths(&groups, &mut metrics);
+        let (mut score_s, mut update_s) = (0.0, 0.0);
         if !batch.rows.is_empty() {
+            self.learner.score(&mut batch);
+            batch.credit = self.recipe.credit(&batch.scored);
+            // Groups that wait are learned from after this update: what they were sampled with is
+            // noted while it is still there.
+            let mut later = TrainBatch::new(collector.waiting());
+            self.learner.remember(&mut later);
+            collector.set_scores(later.scored);
+            score_s = clock.lap();
             metrics.merge(self.learner.update(&batch, step)?);
+            self.engine.sync(self.learner.model());
+            update_s = clock.lap();
         }
-        self.engine.sync(self.learner.model());
-        let update_s = clock.lap();
+        self.collector = collector;
 
         if self.recipe.source == Source::Policy {
-            self.log_rollouts(step, &groups, &verdicts, &batch)?;
+            self.log_rollouts(step, &found, &batch)?;
         }
-        let sampled: usize = groups
-            .iter()
-            .flat_map(|g| &g.rollouts)
-            .map(|r| r.tokens.len())
-            .sum();
-        let trained: usize = batch
-            .rows
-            .iter()
-            .map(|r| r.prompt.tokens.len() + r.response.len())
-            .sum();
-        metrics.set("time/rollout_s", rollout_s);
-        metrics.set("time/reward_s", reward_s);
+        let trained = batch.tokens() * self.config.train.epochs;
+        metrics.set("time/rollout_s", found.rollout_s);
+        metrics.set("time/reward_s", found.reward_s);
         metrics.set("time/score_s", score_s);
         metrics.set("time/update_s", update_s);
         metrics.set("time/step_s", clock.total());
-        if self.recipe.source == Source::Policy {
-            metrics.set(
-                "throughput/rollout_tokens_per_s",
-                sampled as f64 / rollout_s,
-            );
+        let rates = [
+            ("rollout", found.sampled_tokens(), found.rollout_s),
+            ("train", trained, score_s + update_s),
+        ];
+        for (what, tokens, seconds) in rates {
+            if tokens > 0 {
+                let name = format!("throughput/{what}_tokens_per_s");
+                metrics.set(name, tokens as f64 / seconds);
+            }
         }
-        let passes = (trained * self.config.train.epochs) as f64;
-        metrics.set(
-            "throughput/train_tokens_per_s",
-            passes / (score_s + update_s),
-        );
         if let Some(bytes) = step_metrics::peak_memory_bytes() {
             metrics.set("memory/peak_bytes", bytes);
         }
@@ -167,70 +152,32 @@ impl Trainer {
         }
         self.emit(step, &metrics)?;
         watch.event(Event::Stepped(step, &metrics));
+        for warning in self.health.observe(step, &metrics) {
+            watch.event(Event::Warned(&warning));
+        }
         if self.is_due(step, self.config.checkpoint.every) {
             self.save(step, watch)?;
         }
         Ok(true)
     }
 
-    fn rollouts(
-        &self,
-        prompts: &[Arc<Prompt>],
-        step: u64,
-        watch: &mut dyn Observer,
-    ) -> Result<Vec<Group>, RlError> {
-        if self.recipe.source == Source::Data {
-            return demonstrations(prompts);
-        }
-        let n = self.config.rollout.samples_per_prompt;
-        let total = prompts.len() * n;
-        watch.event(Event::Progress(Phase::Rollout, 0, total));
-        self.engine.generate(prompts, n, step, &mut |done| {
-            watch.event(Event::Progress(Phase::Rollout, done, total));
-        })
-    }
-
-    /// One verdict a group, and the counts of each.
-    fn filter(&self, groups: &[Group], metrics: &mut Metrics) -> Vec<Verdict> {
-        let judge = |group: &Group| self.recipe.judge(&group.samples());
-        let verdicts: Vec<Verdict> = groups.iter().map(judge).collect();
-        let kept = verdicts.iter().filter(|v| v.keeps()).count();
-        metrics.set("filter/kept", kept as f64);
-        for verdict in &verdicts {
-            let (name, count) = match verdict {
-                Verdict::Keep => continue,
-                Verdict::Drop(reason) => (format!("filter/dropped/{reason}"), 1),
-                Verdict::Mask(reason, places) => (format!("filter/masked/{reason}"), places.len()),
-            };
-            let before = metrics.get(&name).unwrap_or(0.0);
-            metrics.set(name, before + count as f64);
-        }
-        verdicts
-    }
-
     fn log_rollouts(
         &self,
         step: u64,
-        groups: &[Group],
-        verdicts: &[Verdict],
+        found: &Collected,
         batch: &TrainBatch,
     ) -> Result<(), RlError> {
-        let mut ranges = batch.scored.groups.iter();
         let mut records = vec![];
-        for (group, verdict) in groups.iter().zip(verdicts) {
-            let kept = verdict.keeps();
-            let samples = if kept { ranges.next().cloned() } else { None };
-            let advantages: Vec<f32> = samples
-                .into_iter()
-                .flatten()
-                .map(|i| {
-                    batch.credit.advantages[i]
-                        .first()
-                        .copied()
-                        .unwrap_or_default()
-                })
-                .collect();
-            records.extend(eval::records(group, step, kept, &advantages));
+        for sampled in &found.sampled {
+            let place = found
+                .lessons
+                .iter()
+                .position(|l| l.position == sampled.position);
+            let samples = place.map_or(0..0, |i| batch.scored.groups[i].clone());
+            let first = |i: usize| batch.credit.advantages[i].first().copied();
+            let advantages: Vec<f32> = samples.map(|i| first(i).unwrap_or_default()).collect();
+            let kept = sampled.verdict.keeps();
+            records.extend(eval::records(&sampled.group, step, kept, &advantages));
         }
         eval::make_portable(&mut records, self.run.root());
         write_rollouts(&self.run.rollouts(step), &records)
@@ -242,26 +189,23 @@ impl Trainer {
         metrics: &mut Metrics,
         watch: &mut dyn Observer,
     ) -> Result<(), RlError> {
-        let total = self.held_out.len();
+        let config = &self.config.eval;
+        let total = self.held_out.len() * config.draws;
         if total == 0 {
             return Ok(());
         }
-        let config = &self.config.eval;
-        let engine = self
-            .engine
-            .with_sampling(Sampling::greedy(config.max_new_tokens));
-        let rule = self.reward.as_ref();
+        let average = self.learner.average();
+        let average = average.filter(|_| config.weights == EvalWeights::Average);
+        if let Some(model) = average {
+            self.engine.sync(model);
+        }
+        let (engine, rule) = (self.engine.as_ref(), self.reward.as_ref());
         watch.event(Event::Progress(Phase::Eval, 0, total));
-        let mut found = evaluate(
-            &config.name,
-            &engine,
-            &self.held_out,
-            rule,
-            step,
-            &mut |done| {
-                watch.event(Event::Progress(Phase::Eval, done, total));
-            },
-        )?;
+        let progress = &mut |done| watch.event(Event::Progress(Phase::Eval, done, total));
+        let mut found = evaluate(config, engine, &self.held_out, rule, step, progress)?;
+        if average.is_some() {
+            self.engine.sync(self.learner.model());
+        }
         eval::make_portable(&mut found.records, self.run.root());
         write_rollouts(&self.run.eval(&config.name, step), &found.records)?;
         metrics.merge(found.metrics.clone());
@@ -270,7 +214,8 @@ impl Trainer {
     }
 
     fn save(&self, step: u64, watch: &mut dyn Observer) -> Result<(), RlError> {
-        let state = TrainerState::new(step, self.config.seed);
+        let sampling = self.collector.state();
+        let state = TrainerState::new(step, self.config.seed, sampling);
         let keep = self.config.checkpoint.keep;
         let path = checkpoint::save(
             &self.run,

@@ -58,6 +58,9 @@ impl Rollout {
 pub struct Group {
     /// The prompt.
     pub prompt: Arc<Prompt>,
+    /// Which draw of the prompt in this step the first completion is: not 0 where a prompt came
+    /// before in the same step.
+    pub first_draw: u64,
     /// Its completions, by draw.
     pub rollouts: Vec<Rollout>,
 }

@@ -62,6 +62,7 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
         rows,
         scored,
         credit,
+        mini_batch: None,
     }
 }
 

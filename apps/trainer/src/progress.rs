@@ -2,7 +2,7 @@
 
 use burn_rl::{
     eval::Evaluation,
-    metrics::{Metrics, report::write_report},
+    metrics::{Metrics, health::Warning, report::write_report},
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
 };
@@ -55,12 +55,21 @@ impl Progress {
         }
     }
 
-    fn line(&self, text: &str) {
+    fn show(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
             None => say!("{text}"),
         }
+    }
+
+    fn line(&self, text: &str) {
+        self.show(text);
         tracing::info!("{text}");
+    }
+
+    fn warned(&self, warning: &Warning) {
+        self.show(&format!("warning: step {}: {warning}", warning.step));
+        tracing::warn!("step {}: {}: {warning}", warning.step, warning.name);
     }
 
     fn evaluated(&self, step: u64, found: &Evaluation) {
@@ -141,6 +150,7 @@ impl Observer for Progress {
             }
             Event::Evaluated(step, found) => self.evaluated(step, found),
             Event::Stepped(step, metrics) => self.stepped(step, metrics),
+            Event::Warned(warning) => self.warned(warning),
             Event::Saved(path) => self.saved(path),
         }
     }

@@ -16,13 +16,14 @@ use burn_rl::{
     checkpoint::TrainerState,
     config::{ModelInit, RunConfig, SetConfig},
     data::{Encoder, PromptSet},
-    learner::{Learner, PolicyGradient},
-    metrics::{Sink, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
-    rollout::LocalEngine,
+    learner::{Critic, Demonstrations, Learner, PolicyGradient},
+    metrics::{Sink, health::Health, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
+    recipe::Recipe,
+    rollout::{Collector, LocalEngine},
     run_dir::RunDir,
     trainer::Trainer,
 };
-use burn_vlm::{ModelConfig, Processor, Vlm, text::stop_token_ids};
+use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -128,13 +129,14 @@ pub fn build(
         report_skipped(&paths.join(", "), &set);
         Ok(set)
     };
-    let train = open(&config.data.sets())?;
+    let mut train = open(&config.data.sets())?;
     let held_out = match config.eval.data.is_empty() {
         true => vec![],
         false => open(&[config.data.set(&config.eval.data)])?.first(config.eval.samples)?,
     };
 
     let recipe = Arc::new(config.algo.recipe()?);
+    let critic = critic(&config, &recipe, &model, device)?;
     let mut learner = PolicyGradient::new(
         model,
         recipe.clone(),
@@ -142,15 +144,25 @@ pub fn build(
         config.optim.clone(),
         config.seed,
     );
-    let done = if resume {
-        restore(&mut learner, &run, &config, device)?
-    } else {
-        0
-    };
+    if let Some(critic) = critic {
+        learner = learner.with_critic(critic);
+    }
+    let beside = &config.train.demonstrations;
+    if !beside.data.is_empty() {
+        let set = open(&[config.data.set(&beside.data)])?;
+        learner =
+            learner.with_demonstrations(Demonstrations::new(set, beside.rows, beside.coefficient)?);
+    }
+    let mut collector = Collector::new(&config, &recipe);
+    let mut done = 0;
+    if let Some((state, latest)) = latest_checkpoint(&run, &config, resume)? {
+        learner.restore(Vlm::from_dir(&latest, device)?, &latest)?;
+        collector.restore(state.sampling, &mut train, &latest)?;
+        done = state.step;
+    }
     let engine = LocalEngine::new(
         learner.model().clone(),
         processor.clone(),
-        config.rollout.sampling,
         stop_ids,
         config.rollout.max_batch,
         config.seed,
@@ -159,12 +171,14 @@ pub fn build(
     let trainer = Trainer {
         reward: Box::new(config.reward.build()?),
         learner: Box::new(learner),
+        health: Health::of_run(&run.metrics())?.0,
         config,
         run,
         train,
         held_out,
         recipe,
-        engine,
+        engine: Box::new(engine),
+        collector,
         processor,
         sinks,
         stop,
@@ -172,15 +186,45 @@ pub fn build(
     Ok((trainer, done))
 }
 
-fn restore(
-    learner: &mut PolicyGradient,
+/// The critic, if the algorithm has one: from its own directory, or from the policy's.
+fn critic(
+    config: &RunConfig,
+    recipe: &Recipe,
+    policy: &Vlm,
+    device: &Device,
+) -> Result<Option<Critic>> {
+    let Some(spec) = recipe.critic else {
+        return Ok(None);
+    };
+    let section = &config.critic;
+    let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
+    let model = match (section.model.is_empty(), config.model.init) {
+        (true, ModelInit::Random) => {
+            let mut critic = policy.clone();
+            critic.lm_head = None;
+            critic.value_head = Some(head(critic.width()));
+            critic
+        }
+        (true, ModelInit::Pretrained) => {
+            Vlm::critic_from_dir(Path::new(&config.model.path), head, device)?
+        }
+        (false, _) => {
+            require_config(Path::new(&section.model))?;
+            Vlm::critic_from_dir(Path::new(&section.model), head, device)?
+        }
+    };
+    Ok(Some(Critic::new(model, section.optim.clone(), spec)?))
+}
+
+/// The state and the directory of the run's last checkpoint, if it has one.
+fn latest_checkpoint(
     run: &RunDir,
     config: &RunConfig,
-    device: &Device,
-) -> Result<u64> {
+    resume: bool,
+) -> Result<Option<(TrainerState, PathBuf)>> {
     let latest = run.latest_checkpoint();
-    if !latest.is_symlink() {
-        return Ok(0);
+    if !resume || !latest.is_symlink() {
+        return Ok(None);
     }
     if !latest.exists() {
         let message = "names a checkpoint that is missing, expected a whole one";
@@ -194,8 +238,7 @@ fn restore(
         ))
         .into());
     }
-    learner.restore(Vlm::from_dir(&latest, device)?, &latest)?;
-    Ok(state.step)
+    Ok(Some((state, latest)))
 }
 
 fn sinks(run: &RunDir, done: u64, resume: bool) -> Result<Vec<Box<dyn Sink>>> {

@@ -10,7 +10,7 @@ use burn::data::dataset::Dataset;
 use burn_vlm::{
     Processor, VlmError,
     generate::rng::{hash_text, mix},
-    image::decode,
+    image::{decode, probe},
     text::Message,
 };
 use rayon::prelude::*;
@@ -87,7 +87,9 @@ struct Part {
 }
 
 impl PromptSet {
-    /// Opens the sets. With `on_error = "skip"` every row is encoded once to find those to skip.
+    /// Opens the sets. With `on_error = "skip"` every row is encoded once to find those to skip; else
+    /// the header of every picture file is read. What only shows behind a header (a cut-off file, a
+    /// prompt that is too long) then ends the run when the row's turn comes.
     ///
     /// # Errors
     /// As [`RowDataset::open`]; a row without difficulty where the order is by difficulty.
@@ -107,6 +109,8 @@ impl PromptSet {
             )?;
             if config.on_error == OnError::Skip {
                 skip_unusable(&mut dataset, &encoder)?;
+            } else {
+                check_headers(dataset.rows())?;
             }
             skipped.append(&mut dataset.skipped);
             let seed = if i == 0 { seed } else { mix(seed, i as u64) };
@@ -163,6 +167,18 @@ impl PromptSet {
             .collect()
     }
 
+    /// Refuses a set of which some row ends without a response to learn from.
+    ///
+    /// # Errors
+    /// The first such row, with its line.
+    pub fn check_demonstrations(&self) -> Result<(), RlError> {
+        let mut rows = self.parts.iter().flat_map(|part| part.dataset.rows());
+        let silent = rows.find(|row| row.target.is_none());
+        silent.map_or(Ok(()), |row| {
+            Err(row.error("the row ends without an assistant turn to learn from"))
+        })
+    }
+
     /// Number of usable rows.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.dataset.len()).sum()
@@ -186,6 +202,17 @@ fn skip_unusable(dataset: &mut RowDataset, encoder: &Encoder) -> Result<(), RlEr
     let mut found = found.into_iter();
     dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
     dataset.check_not_empty()
+}
+
+/// Refuses the first row of which a picture file is none, by the file's header alone.
+fn check_headers(rows: &[DataRow]) -> Result<(), RlError> {
+    let refusal = |row: &DataRow| {
+        // Pictures inside a table have no file of their own.
+        let mut files = row.images.iter().filter(|path| path.is_file());
+        Some(row.error(files.find_map(|path| probe(path).err())?))
+    };
+    let bad = rows.par_iter().find_map_first(refusal);
+    bad.map_or(Ok(()), Err)
 }
 
 /// What an epoch is sorted by.

@@ -1,10 +1,12 @@
 //! Which groups are learned from.
 
 mod accuracy;
+mod batch;
 mod truncated;
 mod zero_variance;
 
 pub use accuracy::AccuracyBand;
+pub use batch::{Drought, FilledBatch, FillingBatch, ShortBatch};
 pub use truncated::Truncated;
 pub use zero_variance::{ZeroVariance, is_zero_variance};
 

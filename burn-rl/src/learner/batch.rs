@@ -1,6 +1,9 @@
 //! Rows of tokens beside what an algorithm knows of them.
 
-use crate::types::{Credit, Group, Rollout, ScoredBatch};
+use crate::{
+    rollout::Lesson,
+    types::{Credit, ScoredBatch},
+};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use burn_vlm::{EncodedPrompt, Row, Vlm, VlmInput, tape::Targets};
 use std::sync::Arc;
@@ -23,34 +26,61 @@ pub struct TrainBatch {
     pub scored: ScoredBatch,
     /// Advantages.
     pub credit: Credit,
+    /// Groups of each mini-batch; none divides them evenly among the configured number.
+    pub mini_batch: Option<usize>,
 }
 
 impl TrainBatch {
-    /// The rows and scores of rewarded groups; nothing is worth anything yet.
-    pub fn new<'a>(groups: impl Iterator<Item = &'a Group> + Clone) -> Self {
-        let row = |group: &Group, rollout: &Rollout| TrainRow {
-            prompt: group.prompt.encoded.clone(),
-            response: rollout.tokens.clone(),
+    /// The rows and scores of groups; nothing is worth anything yet.
+    pub fn new(lessons: &[Lesson]) -> Self {
+        let row = |lesson: &Lesson, response: &Vec<u32>| TrainRow {
+            prompt: lesson.prompt.clone(),
+            response: response.clone(),
         };
-        let rows = groups
-            .clone()
-            .flat_map(|g| g.rollouts.iter().map(move |r| row(g, r)))
+        let rows = lessons
+            .iter()
+            .flat_map(|lesson| lesson.responses.iter().map(move |r| row(lesson, r)))
             .collect();
-        let scored = ScoredBatch::from_groups(groups.map(Group::samples));
         Self {
             rows,
-            scored,
-            credit: Credit::default(),
+            scored: ScoredBatch::from_groups(lessons.iter().map(|l| l.samples.clone())),
+            ..Self::default()
         }
     }
 
-    /// Splits samples into micro-batches of at most `size`, alike in length so that little is
-    /// padded.
-    pub(super) fn micro_batches(&self, samples: &[usize], size: usize) -> Vec<Vec<usize>> {
-        let len = |i: usize| self.rows[i].prompt.tokens.len() + self.rows[i].response.len();
+    /// Tokens of all rows, prompts included.
+    pub fn tokens(&self) -> usize {
+        (0..self.rows.len()).map(|i| self.row_len(i)).sum()
+    }
+
+    fn row_len(&self, i: usize) -> usize {
+        self.rows[i].prompt.tokens.len() + self.rows[i].response.len()
+    }
+
+    /// Splits samples into micro-batches, alike in length so that little is padded: at most
+    /// `rows` rows and, where `tokens` is not 0, at most so many tokens with their padding. A row
+    /// that is longer goes alone.
+    pub(super) fn micro_batches(
+        &self,
+        samples: &[usize],
+        rows: usize,
+        tokens: usize,
+    ) -> Vec<Vec<usize>> {
         let mut sorted = samples.to_vec();
-        sorted.sort_by_key(|i| (len(*i), *i));
-        sorted.chunks(size).map(<[usize]>::to_vec).collect()
+        sorted.sort_by_key(|i| (self.row_len(*i), *i));
+        let mut parts: Vec<Vec<usize>> = vec![];
+        for i in sorted {
+            // Sorted by length: this row is the longest so far, to which the others are padded.
+            let fits = |part: &Vec<usize>| {
+                let padded = (part.len() + 1) * self.row_len(i);
+                part.len() < rows && (tokens == 0 || padded <= tokens)
+            };
+            match parts.last_mut().filter(|part| fits(part)) {
+                Some(part) => part.push(i),
+                None => parts.push(vec![i]),
+            }
+        }
+        parts
     }
 }
 
@@ -115,4 +145,48 @@ pub(super) fn padded_mask<'a>(
         values.resize((row + 1) * r, false);
     }
     Tensor::from_data(TensorData::new(values, [b, r]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch of rows of these lengths, of which the prompt is one token.
+    fn batch(lengths: &[usize]) -> TrainBatch {
+        let prompt = Arc::new(EncodedPrompt {
+            tokens: vec![0],
+            images: vec![],
+        });
+        let row = |len: &usize| TrainRow {
+            prompt: prompt.clone(),
+            response: vec![0; len - 1],
+        };
+        TrainBatch {
+            rows: lengths.iter().map(row).collect(),
+            ..TrainBatch::default()
+        }
+    }
+
+    #[test]
+    fn micro_batches_hold_rows_and_tokens_with_their_padding() {
+        let batch = batch(&[9, 2, 4, 2, 5, 20]);
+        let all: Vec<usize> = (0..6).collect();
+        // By rows alone, from short to long.
+        assert_eq!(
+            batch.micro_batches(&all, 4, 0),
+            [vec![1, 3, 2, 4], vec![0, 5]]
+        );
+        // 3 rows padded to 4 are 12 tokens; with the row of 5 they would be 20; 5 and 9 would be
+        // 18; the row of 20 is too long and goes alone.
+        assert_eq!(
+            batch.micro_batches(&all, 4, 12),
+            [vec![1, 3, 2], vec![4], vec![0], vec![5]]
+        );
+        // The number of rows still counts.
+        assert_eq!(
+            batch.micro_batches(&all, 2, 12),
+            [vec![1, 3], vec![2, 4], vec![0], vec![5]]
+        );
+        assert_eq!(batch.micro_batches(&[5, 0], 4, 100), [vec![0, 5]]);
+    }
 }

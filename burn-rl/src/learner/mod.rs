@@ -1,13 +1,21 @@
 //! From a scored batch to new weights.
 
+mod average;
 mod batch;
+mod critic;
+mod demonstrations;
+mod micro;
 mod optimizer;
 mod policy_gradient;
 mod schedule;
+mod state;
 mod stats;
 pub mod tape;
 
+pub use average::blend;
 pub use batch::{TrainBatch, TrainRow};
+pub use critic::Critic;
+pub use demonstrations::Demonstrations;
 pub use optimizer::AdamW;
 pub use policy_gradient::PolicyGradient;
 pub use schedule::learning_rate;
@@ -16,10 +24,18 @@ use crate::{error::RlError, metrics::Metrics};
 use burn_vlm::Vlm;
 use std::path::Path;
 
+/// The moving average of the weights, in a checkpoint: a model directory of its own.
+pub const AVERAGE_DIR: &str = "average";
+
 /// Turns a scored batch into an update.
 pub trait Learner: Send {
-    /// Fills in the log-probabilities that the algorithm needs before anything is updated.
+    /// Fills in what the algorithm needs to know before anything is updated: log-probabilities,
+    /// values, and what earlier steps left behind. Log-probabilities that are there already stay.
     fn score(&self, batch: &mut TrainBatch);
+
+    /// Fills in the log-probabilities under the policy as it is, for groups whose update comes
+    /// after others.
+    fn remember(&self, batch: &mut TrainBatch);
 
     /// Learns from a batch; `step` counts from 1.
     ///
@@ -30,7 +46,11 @@ pub trait Learner: Send {
     /// The policy as it is now.
     fn model(&self) -> &Vlm;
 
-    /// Writes everything but the weights that the next update depends on.
+    /// The moving average of its weights, if there is one.
+    fn average(&self) -> Option<&Vlm>;
+
+    /// Writes everything but the weights that the next update depends on. The moving average goes
+    /// into [`AVERAGE_DIR`].
     ///
     /// # Errors
     /// Anything the file system refuses.

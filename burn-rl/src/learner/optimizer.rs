@@ -6,14 +6,14 @@
 
 use crate::{config::OptimConfig, error::RlError};
 use burn::{
-    module::Param,
+    module::{Param, ParamId},
     optim::{AdamW as BurnAdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer},
     tensor::{DType, Device, Tensor, TensorData},
 };
 use burn_vlm::{
     Vlm,
     tape::Grads,
-    weights::{NamedShape, TensorMapper, map_tensors, shapes},
+    weights::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes},
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{
@@ -162,20 +162,21 @@ impl AdamW {
 
 /// √Σ g² over all parameters, in f64 over f32 sums of each tensor.
 fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
-    let square = |param: &NamedShape| match param.shape.len() {
-        1 => grads
-            .get::<1>(param.id)
-            .map(|g| g.square().sum().into_scalar::<f32>()),
-        _ => grads
-            .get::<2>(param.id)
-            .map(|g| g.square().sum().into_scalar::<f32>()),
-    };
-    shapes(model)
-        .iter()
-        .filter_map(square)
-        .map(f64::from)
-        .sum::<f64>()
-        .sqrt()
+    struct Squares<'a> {
+        grads: &'a Grads,
+        sum: f64,
+    }
+    impl TensorVisitor for Squares<'_> {
+        fn visit<const D: usize>(&mut self, _: &str, id: ParamId, _: Tensor<D>) {
+            if let Some(grad) = self.grads.get::<D>(id) {
+                let squares = grad.cast(DType::F32).square().sum();
+                self.sum += f64::from(squares.into_scalar::<f32>());
+            }
+        }
+    }
+    let mut squares = Squares { grads, sum: 0.0 };
+    for_each_tensor(model, &mut squares);
+    squares.sum.sqrt()
 }
 
 struct Step<'a> {

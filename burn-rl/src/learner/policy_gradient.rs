@@ -1,53 +1,48 @@
 //! The learner of every policy-gradient algorithm, and of demonstrations.
 
 use super::{
-    AdamW, Learner, TrainBatch,
-    batch::{MicroBatch, padded, padded_mask},
+    AVERAGE_DIR, AdamW, Critic, Demonstrations, Learner, TrainBatch, blend,
+    critic::CriticStats,
+    micro::{Pass, Plan, has_old, weights},
     schedule::learning_rate,
+    state::LearnerState,
     stats::Stats,
-    tape::{TapeInput, differentiate},
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
     error::RlError,
     metrics::Metrics,
     recipe::{Recipe, Source},
-    select::StepScores,
-    types::Sample,
 };
-use burn::tensor::{Device, Tensor};
-use burn_vlm::{
-    Vlm,
-    generate::rng::mix,
-    tape::{Grads, Tape, Upstream},
-};
-use rayon::prelude::*;
-use std::{collections::HashMap, ops::Range, path::Path, sync::Arc};
+use burn::tensor::Device;
+use burn_vlm::{Vlm, generate::rng::mix, tape::Grads, weights::ExportDtype};
+use std::{fs, ops::Range, path::Path, sync::Arc};
 
-/// Log-probabilities are those of the policy itself, at temperature 1.
-const TEMPERATURE: f64 = 1.0;
-
-/// What an optimiser step knows of all its tokens before it looks at any micro-batch.
-#[derive(Debug, Default)]
-struct Plan {
-    /// Weight of every token, by sample.
-    weights: Vec<f64>,
-    /// Tokens that the loss treats in a way of its own, by sample.
-    marks: Option<HashMap<usize, Vec<bool>>>,
-    /// Tokens that have a policy loss, by sample.
-    focus: Option<HashMap<usize, Vec<bool>>>,
-}
+/// Where a renewed reference is in a checkpoint.
+const REFERENCE_DIR: &str = "reference";
 
 /// Updates a model by a [`Recipe`].
 pub struct PolicyGradient {
     model: Vlm,
     reference: Option<Vlm>,
+    average: Option<Vlm>,
+    critic: Option<Critic>,
+    demonstrations: Option<Demonstrations>,
     recipe: Arc<Recipe>,
     optimizer: AdamW,
     train: TrainConfig,
     optim: OptimConfig,
+    state: LearnerState,
     seed: u64,
     device: Device,
+}
+
+/// How an optimiser step ended.
+enum Moved {
+    /// The weights are new, or were left as they were because of gradients that are not finite.
+    Done,
+    /// The policy is too far from the one that sampled already.
+    TooFar,
 }
 
 impl PolicyGradient {
@@ -59,164 +54,66 @@ impl PolicyGradient {
         optim: OptimConfig,
         seed: u64,
     ) -> Self {
-        let reference = recipe.needs().ref_logp.then(|| model.clone());
-        let (optimizer, device) = (AdamW::new(&optim), model.device());
         Self {
+            reference: recipe.needs().ref_logp.then(|| model.clone()),
+            average: (train.average_decay > 0.0).then(|| model.clone()),
+            critic: None,
+            demonstrations: None,
+            optimizer: AdamW::new(&optim),
+            state: LearnerState::default(),
+            device: model.device(),
             model,
-            reference,
             recipe,
-            optimizer,
             train,
             optim,
             seed,
-            device,
         }
     }
 
-    /// Log-probabilities and entropies of every response token of some samples under `model`.
-    fn scores(&self, model: &Vlm, batch: &TrainBatch, samples: Vec<usize>) -> StepScores {
-        let score = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, model, &self.device);
-            let recompute = burn_vlm::tape::ActivationRecompute::Block;
-            let tape = Tape::record(model, &micro.input, &micro.targets, TEMPERATURE, recompute);
-            let scores = tape.scores();
-            let lists = |x: Tensor<2>| {
-                let r = x.dims()[1];
-                let all: Vec<f32> = x.into_data().iter().collect();
-                let list = |(row, i): (usize, &usize)| {
-                    all[row * r..row * r + batch.rows[*i].response.len()].to_vec()
-                };
-                samples.iter().enumerate().map(list).collect::<Vec<_>>()
-            };
-            let both = lists(scores.logp.clone())
-                .into_iter()
-                .zip(lists(scores.entropy.clone()));
-            samples.iter().copied().zip(both).collect::<Vec<_>>()
-        };
-        let parts = batch.micro_batches(&samples, self.train.micro_batch);
-        let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> =
-            parts.par_iter().flat_map_iter(score).collect();
-        let (logp, entropy) = samples
-            .iter()
-            .map(|i| found.remove(i).unwrap_or_default())
-            .unzip();
-        StepScores {
-            samples,
-            logp,
-            entropy,
+    /// The same with the critic of its recipe.
+    pub fn with_critic(mut self, critic: Critic) -> Self {
+        self.critic = Some(critic);
+        self
+    }
+
+    /// The same with demonstrations beside rewards.
+    pub fn with_demonstrations(mut self, demonstrations: Demonstrations) -> Self {
+        self.demonstrations = Some(demonstrations);
+        self
+    }
+
+    /// The critic, if there is one.
+    pub fn critic(&self) -> Option<&Critic> {
+        self.critic.as_ref()
+    }
+
+    fn pass<'a>(&'a self, model: &'a Vlm) -> Pass<'a> {
+        Pass {
+            model,
+            recipe: &self.recipe,
+            train: &self.train,
+            device: &self.device,
         }
     }
 
-    /// Log-probabilities of every response token under `model`, by sample.
-    fn logprobs(&self, model: &Vlm, batch: &TrainBatch) -> Vec<Vec<f32>> {
-        let all = (0..batch.rows.len()).collect();
-        self.scores(model, batch, all).logp
+    /// Fills in the log-probabilities before the update where they are missing.
+    fn fill_old(&self, batch: &mut TrainBatch) {
+        let samples = 0..batch.rows.len();
+        let missing = samples.filter(|i| !has_old(&batch.scored.samples[*i]));
+        let scores = self.pass(&self.model).scores(batch, missing.collect());
+        for (i, logp) in scores.samples.into_iter().zip(scores.logp) {
+            batch.scored.samples[i].old_logp = logp;
+        }
     }
 
-    /// Gradients of one micro-batch of an optimiser step.
-    fn micro_step(&self, batch: &TrainBatch, samples: &[usize], step: &Plan) -> (Grads, Stats) {
-        let device = &self.device;
-        let micro = MicroBatch::new(batch, samples, &self.model, device);
-        let recompute = self.train.activation_recompute;
-        let tape = Tape::record(
-            &self.model,
-            &micro.input,
-            &micro.targets,
-            TEMPERATURE,
-            recompute,
-        );
-        let scores = tape.scores();
-        let shape = micro.targets.shape();
-        let lists = |f: fn(&Sample) -> &[f32]| {
-            padded(
-                samples.iter().map(|i| f(&batch.scored.samples[*i])),
-                shape,
-                device,
-            )
-        };
-        let flags = |chosen: &HashMap<usize, Vec<bool>>| {
-            let lists = samples
-                .iter()
-                .map(|i| chosen.get(i).map_or(&[][..], Vec::as_slice));
-            padded_mask(lists, shape, device)
-        };
-        let mask = samples
-            .iter()
-            .map(|i| batch.scored.samples[*i].mask.as_slice());
-        let spread: Vec<Vec<f32>> = samples
-            .iter()
-            .map(|i| vec![step.weights[*i] as f32; shape[1]])
-            .collect();
-        let needs = self.recipe.needs();
-        let input = TapeInput {
-            logp: scores.logp.clone(),
-            entropy: scores.entropy.clone(),
-            old_logp: (needs.old_logp && self.several_updates()).then(|| lists(|s| &s.old_logp)),
-            sample_logp: needs.sample_logp.then(|| lists(|s| &s.sample_logp)),
-            ref_logp: needs.ref_logp.then(|| lists(|s| &s.ref_logp)),
-            advantages: padded(
-                samples
-                    .iter()
-                    .map(|i| batch.credit.advantages[*i].as_slice()),
-                shape,
-                device,
-            ),
-            mask: padded_mask(mask, shape, device),
-            weights: padded(spread.iter().map(Vec::as_slice), shape, device),
-            marks: step.marks.as_ref().map(flags),
-            focus: step.focus.as_ref().map(flags),
-            kl_coef: batch.scored.memory.kl_coef,
-        };
-        let hidden = input.mask.clone().bool_not();
-        let mut stats = Stats::default();
-        if !self.several_updates() {
-            // Nothing is updated yet: what is scored here is the policy that sampled.
-            let logp: Vec<f32> = scores.logp.to_data().iter().collect();
-            for (i, trainer) in samples.iter().zip(logp.chunks(shape[1].max(1))) {
-                stats.compare(&batch.scored.samples[*i].sample_logp, trainer);
-            }
-        }
-        let out = differentiate(&self.recipe, input);
-        stats.loss = scalar(out.loss);
-        stats.add(
-            "policy/entropy",
-            scalar(scores.entropy.mask_fill(hidden, 0.0).sum()),
-        );
-        for (name, stat) in out.stats {
-            stats.add(name, scalar(stat.sum()));
-        }
-        stats.add_tokens(
-            samples
-                .iter()
-                .map(|i| batch.scored.samples[*i].active())
-                .sum(),
-        );
-        let upstream = Upstream {
-            logp: Some(out.d_logp),
-            entropy: out.d_entropy,
-            values: None,
-        };
-        (tape.backward(upstream), stats)
+    /// Groups of each optimiser step.
+    fn mini_batch(&self, batch: &TrainBatch) -> usize {
+        let even = batch.scored.groups.len().div_ceil(self.train.mini_batches);
+        batch.mini_batch.unwrap_or(even).max(1)
     }
 
-    /// What the tokens of an optimiser step weigh, and which of them are chosen.
-    fn plan(&self, batch: &TrainBatch, groups: &[Range<usize>]) -> Plan {
-        let mut plan = Plan {
-            weights: vec![0.0; batch.rows.len()],
-            ..Plan::default()
-        };
-        for (sample, weight) in self.recipe.weights(&batch.scored, groups) {
-            plan.weights[sample] = weight;
-        }
-        if self.recipe.needs().step_scores {
-            let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
-            let scores = self.scores(&self.model, batch, samples);
-            let selected = self.recipe.select(&batch.scored, &batch.credit, &scores);
-            let by_sample = |lists: Vec<Vec<bool>>| scores.samples.iter().copied().zip(lists);
-            plan.marks = selected.marks.map(|l| by_sample(l).collect());
-            plan.focus = selected.focus.map(|l| by_sample(l).collect());
-        }
-        plan
+    fn several_updates(&self, batch: &TrainBatch) -> bool {
+        self.train.epochs > 1 || batch.scored.groups.len() > self.mini_batch(batch)
     }
 
     /// One optimiser step on some groups.
@@ -225,75 +122,169 @@ impl PolicyGradient {
         batch: &TrainBatch,
         groups: &[Range<usize>],
         lr: f64,
-        stats: &mut Stats,
-    ) {
-        let plan = self.plan(batch, groups);
+        total: &mut Stats,
+    ) -> Result<Moved, RlError> {
         let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
-        let parts = batch.micro_batches(&samples, self.train.micro_batch);
-        let results: Vec<(Grads, Stats)> = parts
-            .par_iter()
-            .map(|part| self.micro_step(batch, part, &plan))
-            .collect();
-        let mut grads = Grads::new();
-        for (part, found) in results {
-            grads.merge(part, &self.model);
-            stats.merge(found);
+        let pass = self.pass(&self.model);
+        let plan = Plan {
+            is_first: total.updates == 0.0,
+            ..pass.plan(batch, groups)
+        };
+        let (mut grads, stats) = pass.gradients(batch, &samples, &plan);
+        let limit = self.train.target_kl;
+        if limit > 0.0 && stats.mean("policy/kl_old").is_some_and(|kl| kl > limit) {
+            return Ok(Moved::TooFar);
+        }
+        total.merge(stats);
+        if let Some((found, loss)) = self.demonstrated()? {
+            grads.merge(found, &self.model);
+            total.demonstration_loss = Some(total.demonstration_loss.unwrap_or(0.0) + loss);
         }
         let (model, norm) = self.optimizer.step(self.model.clone(), grads, lr);
         self.model = model;
-        stats.updates += 1.0;
-        match norm.is_finite() {
-            true => stats.grad_norm += norm,
-            false => stats.skipped += 1.0,
+        total.updates += 1.0;
+        if norm.is_finite() {
+            total.grad_norm += norm;
+            self.state.skipped_in_a_row = 0;
+            let decay = self.train.average_decay;
+            self.average = self.average.take().map(|a| blend(a, &self.model, decay));
+        } else {
+            total.skipped += 1.0;
+            self.state.skipped_in_a_row += 1;
+            let (found, limit) = (self.state.skipped_in_a_row, self.train.max_skipped_updates);
+            if found >= limit {
+                return Err(RlError::Training(format!(
+                    "{found} updates in a row had gradients that are not finite \
+                     (train.max_skipped_updates is {limit}): the model has diverged"
+                )));
+            }
+        }
+        Ok(Moved::Done)
+    }
+
+    /// Gradients and mean loss of the next demonstrations, if there are any beside rewards.
+    fn demonstrated(&mut self) -> Result<Option<(Grads, f64)>, RlError> {
+        let Some(demonstrations) = &mut self.demonstrations else {
+            return Ok(None);
+        };
+        let (batch, drawn) = demonstrations.draw(self.state.demonstrated)?;
+        self.state.demonstrated += drawn;
+        let (recipe, coefficient) = (demonstrations.recipe(), demonstrations.coefficient());
+        let pass = Pass {
+            model: &self.model,
+            recipe,
+            train: &self.train,
+            device: &self.device,
+        };
+        let mut plan = pass.plan(&batch, &batch.scored.groups);
+        plan.weights.iter_mut().for_each(|w| *w *= coefficient);
+        let samples: Vec<usize> = (0..batch.rows.len()).collect();
+        let (grads, stats) = pass.gradients(&batch, &samples, &plan);
+        let loss = if coefficient > 0.0 {
+            stats.loss / coefficient
+        } else {
+            0.0
+        };
+        Ok(Some((grads, loss)))
+    }
+
+    /// Lets the weight of the KL follow the KL of the step, if the recipe says so.
+    fn steer_kl(&mut self, batch: &TrainBatch, metrics: &mut Metrics) {
+        let in_loss = metrics.get("policy/kl_ref");
+        let Some(kl) = in_loss.or_else(|| sampled_kl(batch)) else {
+            return;
+        };
+        metrics.set("policy/kl_ref", kl);
+        if let Some((start, control)) = &self.recipe.kl_control {
+            let beta = self.state.memory.kl_coef.unwrap_or(*start);
+            metrics.set("policy/kl_coef", beta);
+            self.state.memory.kl_coef = Some(control.next(beta, kl, batch.rows.len()));
         }
     }
 
-    fn several_updates(&self) -> bool {
-        self.train.epochs * self.train.mini_batches > 1
+    /// Makes the policy, or a share of it, the reference, if that is due.
+    fn renew_reference(&mut self, step: u64) {
+        let every = self.train.reference_refresh_steps;
+        if every > 0 && step / every > self.state.reference_step / every {
+            let keep = 1.0 - self.train.reference_mix;
+            self.reference = self.reference.take().map(|r| blend(r, &self.model, keep));
+            self.state.reference_step = step;
+        }
     }
 }
 
 impl Learner for PolicyGradient {
     fn score(&self, batch: &mut TrainBatch) {
         let needs = self.recipe.needs();
-        if needs.old_logp_on_host || needs.old_logp && self.several_updates() {
-            let old = self.logprobs(&self.model, batch);
-            for (sample, logp) in batch.scored.samples.iter_mut().zip(old) {
-                sample.old_logp = logp;
-            }
+        batch.scored.memory = self.state.memory;
+        // With one update and none before it, the old policy is the one that is scored anyway.
+        let moves = self.several_updates(batch) || batch.scored.samples.iter().any(has_old);
+        let reads_old = needs.old_logp || self.train.target_kl > 0.0;
+        if needs.old_logp_on_host || reads_old && moves {
+            self.fill_old(batch);
         }
         if let Some(reference) = &self.reference {
-            let found = self.logprobs(reference, batch);
+            let all = (0..batch.rows.len()).collect();
+            let found = self.pass(reference).scores(batch, all).logp;
             for (sample, logp) in batch.scored.samples.iter_mut().zip(found) {
                 sample.ref_logp = logp;
             }
         }
+        if let Some(critic) = &self.critic {
+            let found = critic.values(batch, &self.train);
+            for (sample, values) in batch.scored.samples.iter_mut().zip(found) {
+                sample.values = values;
+            }
+        }
+    }
+
+    fn remember(&self, batch: &mut TrainBatch) {
+        self.fill_old(batch);
     }
 
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
         let lr = learning_rate(&self.optim, step, self.train.steps);
-        let mut stats = Stats::default();
+        let (mut stats, mut critic_stats) = (Stats::default(), CriticStats::default());
         for sample in &batch.scored.samples {
             stats.compare(&sample.sample_logp, &sample.old_logp);
         }
-        for epoch in 0..self.train.epochs {
+        let (several, size) = (self.several_updates(batch), self.mini_batch(batch));
+        let mut stopped = false;
+        'passes: for epoch in 0..self.train.epochs {
             let mut groups = batch.scored.groups.clone();
-            if self.recipe.source == Source::Policy && self.several_updates() {
+            if self.recipe.source == Source::Policy && several {
                 let key = mix(mix(self.seed, step), epoch as u64);
                 groups.sort_by_key(|group| mix(key, group.start as u64));
             }
-            let size = groups.len().div_ceil(self.train.mini_batches).max(1);
             for part in groups.chunks(size) {
-                self.optimizer_step(batch, part, lr, &mut stats);
+                if let Some(critic) = &mut self.critic {
+                    let samples: Vec<usize> = part.iter().cloned().flatten().collect();
+                    let weights = weights(&self.recipe, batch, part);
+                    let stats = &mut critic_stats;
+                    critic.update(batch, &samples, &weights, step, &self.train, stats);
+                }
+                if step <= self.train.freezing_actor_steps {
+                    continue;
+                }
+                if let Moved::TooFar = self.optimizer_step(batch, part, lr, &mut stats)? {
+                    stopped = true;
+                    break 'passes;
+                }
             }
         }
-        if stats.updates > 0.0 && stats.skipped == stats.updates {
-            return Err(RlError::Training(format!(
-                "no update of step {step} has finite gradients: the model has diverged"
-            )));
-        }
+        let average = batch.credit.reward_average;
+        self.state.memory.reward_average = average.or(self.state.memory.reward_average);
+        self.renew_reference(step);
         let mut metrics = stats.into_metrics();
+        self.steer_kl(batch, &mut metrics);
+        if self.train.target_kl > 0.0 {
+            metrics.set("policy/stopped_early", f64::from(u8::from(stopped)));
+        }
         metrics.set("optim/lr", lr);
+        if let Some(critic) = &self.critic {
+            let lr = critic.learning_rate(step, self.train.steps);
+            metrics.merge(critic.metrics(&critic_stats, batch, lr));
+        }
         Ok(metrics)
     }
 
@@ -301,17 +292,59 @@ impl Learner for PolicyGradient {
         &self.model
     }
 
+    fn average(&self) -> Option<&Vlm> {
+        self.average.as_ref()
+    }
+
     fn save(&self, dir: &Path) -> Result<(), RlError> {
-        self.optimizer.save(dir)
+        self.optimizer.save(dir)?;
+        self.state.save(dir)?;
+        if let Some(critic) = &self.critic {
+            critic.save(dir)?;
+        }
+        if let Some(average) = &self.average {
+            save_model(average, &dir.join(AVERAGE_DIR))?;
+        }
+        match &self.reference {
+            Some(reference) if self.state.reference_step > 0 => {
+                save_model(reference, &dir.join(REFERENCE_DIR))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn restore(&mut self, model: Vlm, dir: &Path) -> Result<(), RlError> {
         self.optimizer.load(dir, &model, &self.device)?;
+        self.state = LearnerState::load(dir)?;
         self.model = model;
+        if let Some(critic) = &mut self.critic {
+            critic.restore(dir)?;
+        }
+        if self.average.is_some() {
+            self.average = Some(Vlm::from_dir(&dir.join(AVERAGE_DIR), &self.device)?);
+        }
+        if self.reference.is_some() && self.state.reference_step > 0 {
+            self.reference = Some(Vlm::from_dir(&dir.join(REFERENCE_DIR), &self.device)?);
+        }
         Ok(())
     }
 }
 
-fn scalar(x: Tensor<1>) -> f64 {
-    f64::from(x.into_scalar::<f32>())
+/// Mean of `log p − log p_ref` over the tokens that take part, under the policy before the update;
+/// none where either is unknown.
+fn sampled_kl(batch: &TrainBatch) -> Option<f64> {
+    let (mut sum, mut n) = (0.0, 0.0);
+    for sample in &batch.scored.samples {
+        let tokens = sample.old_logp.iter().zip(&sample.ref_logp);
+        for ((old, reference), _) in tokens.zip(&sample.mask).filter(|(_, mask)| **mask) {
+            sum += f64::from(*old) - f64::from(*reference);
+            n += 1.0;
+        }
+    }
+    (n > 0.0).then(|| sum / n)
+}
+
+fn save_model(model: &Vlm, dir: &Path) -> Result<(), RlError> {
+    fs::create_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
+    Ok(model.save(dir, ExportDtype::F32)?)
 }

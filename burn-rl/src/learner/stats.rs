@@ -11,6 +11,8 @@ pub(super) struct Stats {
     pub grad_norm: f64,
     pub updates: f64,
     pub skipped: f64,
+    /// Sum over updates of the mean loss of demonstrations beside rewards.
+    pub demonstration_loss: Option<f64>,
     /// Largest difference of a token's log-probability between sampler and trainer.
     sampler_gap: Option<f64>,
 }
@@ -27,6 +29,12 @@ impl Stats {
     /// Counts the tokens that sums were over.
     pub fn add_tokens(&mut self, n: usize) {
         self.tokens += n as f64;
+    }
+
+    /// The mean over tokens of a number, if it was added.
+    pub fn mean(&self, name: &str) -> Option<f64> {
+        let found = self.sums.iter().find(|(n, _)| *n == name);
+        found.map(|(_, sum)| sum / self.tokens.max(1.0))
     }
 
     /// Compares log-probabilities of sampler and trainer.
@@ -46,19 +54,26 @@ impl Stats {
         self.sampler_gap = gaps.reduce(f64::max);
     }
 
-    /// Means over tokens and over optimiser steps.
+    /// Means over tokens and over optimiser steps; a step without any has none of theirs.
     pub fn into_metrics(self) -> Metrics {
         let mut metrics = Metrics::new();
-        let updates = self.updates.max(1.0);
-        metrics.set("policy/loss", self.loss / updates);
+        if self.updates > 0.0 {
+            metrics.set("policy/loss", self.loss / self.updates);
+        }
         for (name, sum) in self.sums {
             metrics.set(name, sum / self.tokens.max(1.0));
         }
         if let Some(gap) = self.sampler_gap {
             metrics.set("policy/sampler_gap_max", gap);
         }
-        metrics.set("optim/grad_norm", self.grad_norm / updates);
-        metrics.set("optim/skipped_updates", self.skipped);
+        if self.updates > 0.0 {
+            if let Some(loss) = self.demonstration_loss {
+                metrics.set("policy/demonstration_loss", loss / self.updates);
+            }
+            metrics.set("optim/grad_norm", self.grad_norm / self.updates);
+            metrics.set("optim/skipped_updates", self.skipped);
+            metrics.set("optim/updates", self.updates);
+        }
         metrics
     }
 }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Metrics, Sink};
 use crate::error::RlError;
@@ -79,6 +80,53 @@ impl Sink for JsonlWriter {
     fn flush(&mut self) -> Result<(), RlError> {
         self.file.flush().map_err(|e| RlError::io(&self.path, e))
     }
+}
+
+/// Reads what a [`JsonlWriter`] wrote: the numbers of each step, `null` as NaN. None if there is
+/// no such file; a torn last line, which is still being written, is left out.
+///
+/// # Errors
+/// [`RlError::Data`] with the line that is not an object with a step; [`RlError::Io`].
+pub fn read(path: &Path) -> Result<Vec<(u64, Metrics)>, RlError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(RlError::io(path, e)),
+    };
+    let mut rows = vec![];
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((index, line)) = lines.next() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        match parse(line) {
+            Ok(row) => rows.push(row),
+            Err(_) if lines.peek().is_none() => break,
+            Err(message) => {
+                return Err(RlError::Data {
+                    path: path.to_path_buf(),
+                    line: index + 1,
+                    message,
+                });
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn parse(line: &str) -> Result<(u64, Metrics), String> {
+    let row: serde_json::Map<String, Value> =
+        serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let step = row.get("step").and_then(Value::as_u64);
+    let step = step.ok_or("expected an object with a step")?;
+    let mut metrics = Metrics::new();
+    for (name, value) in row.into_iter().filter(|(name, _)| name != "step") {
+        match value {
+            Value::Null => metrics.set(name, f64::NAN),
+            value => metrics.set(name, value.as_f64().ok_or("expected numbers alone")?),
+        }
+    }
+    Ok((step, metrics))
 }
 
 #[derive(Deserialize)]
@@ -162,6 +210,25 @@ mod tests {
             sink.step(step, &metrics(step as f64 / 3.0)).unwrap();
         }
         assert_eq!(fs::read(whole).unwrap(), fs::read(killed).unwrap());
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        assert_eq!(read(&path).unwrap(), []);
+        let mut sink = JsonlWriter::create(&path).unwrap();
+        sink.step(1, &metrics(0.25)).unwrap();
+        sink.step(2, &metrics(f64::NAN)).unwrap();
+        let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
+        torn.write_all(b"{\"step\":3,\"rew").unwrap();
+        let rows = read(&path).unwrap();
+        assert_eq!(rows[0], (1, metrics(0.25)));
+        assert_eq!((rows.len(), rows[1].0), (2, 2));
+        assert!(rows[1].1.get("reward/mean").unwrap().is_nan());
+        fs::write(&path, "{\"step\":1}\n[]\n{\"step\":2}\n").unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, RlError::Data { line: 2, .. }), "{error}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Sampling in this process, from the very weights that are trained.
 
-use super::RolloutEngine;
+use super::{Ask, RolloutEngine};
 use crate::{
     error::RlError,
-    types::{Group, Prompt, Rollout},
+    types::{Group, Rollout},
 };
 use burn_rewards::Reward;
 use burn_vlm::{
@@ -16,8 +16,6 @@ use std::sync::Arc;
 pub struct LocalEngine {
     model: Vlm,
     processor: Arc<Processor>,
-    /// How tokens are drawn.
-    pub sampling: Sampling,
     stop: Vec<u32>,
     max_batch: usize,
     seed: u64,
@@ -28,7 +26,6 @@ impl LocalEngine {
     pub fn new(
         model: Vlm,
         processor: Arc<Processor>,
-        sampling: Sampling,
         stop: Vec<u32>,
         max_batch: usize,
         seed: u64,
@@ -36,22 +33,9 @@ impl LocalEngine {
         Self {
             model,
             processor,
-            sampling,
             stop,
             max_batch,
             seed,
-        }
-    }
-
-    /// The same engine with other sampling parameters.
-    pub fn with_sampling(&self, sampling: Sampling) -> Self {
-        Self {
-            model: self.model.clone(),
-            processor: self.processor.clone(),
-            sampling,
-            stop: self.stop.clone(),
-            max_batch: self.max_batch,
-            seed: self.seed,
         }
     }
 
@@ -69,39 +53,40 @@ impl LocalEngine {
 impl RolloutEngine for LocalEngine {
     fn generate(
         &self,
-        prompts: &[Arc<Prompt>],
-        n: usize,
+        asks: &[Ask],
+        sampling: Sampling,
         step: u64,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
-        let request = |prompt: &Arc<Prompt>, draw| Request {
-            prompt: prompt.encoded.clone(),
+        let request = |ask: &Ask, draw| Request {
+            prompt: ask.prompt.encoded.clone(),
             key: SampleKey {
                 seed: self.seed,
                 step,
-                prompt: prompt.key,
+                prompt: ask.prompt.key,
                 draw,
             },
         };
-        let requests: Vec<Request> = prompts
+        let requests: Vec<Request> = asks
             .iter()
-            .flat_map(|p| (0..n as u64).map(move |draw| request(p, draw)))
+            .flat_map(|ask| ask.draws.clone().map(move |draw| request(ask, draw)))
             .collect();
         let generator = Generator {
             model: &self.model,
-            sampling: self.sampling,
+            sampling,
             stop: &self.stop,
             max_batch: self.max_batch,
         };
         let mut done = generator.generate(&requests, finished)?.into_iter();
-        let group = |prompt: &Arc<Prompt>| {
-            let rollouts = done.by_ref().take(n).map(|c| self.rollout(c));
+        let group = |ask: &Ask| {
+            let rollouts = done.by_ref().take(ask.len()).map(|c| self.rollout(c));
             Ok(Group {
-                prompt: prompt.clone(),
+                prompt: ask.prompt.clone(),
+                first_draw: ask.draws.start,
                 rollouts: rollouts.collect::<Result<_, RlError>>()?,
             })
         };
-        prompts.iter().map(group).collect()
+        asks.iter().map(group).collect()
     }
 
     fn sync(&mut self, model: &Vlm) {

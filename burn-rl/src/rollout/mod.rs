@@ -1,7 +1,11 @@
 //! Where completions come from: an engine that samples, or the data that demonstrate.
 
+mod collect;
+mod lesson;
 mod local;
 
+pub use collect::{Collected, Collector, Sampled, Sources};
+pub use lesson::{Lesson, SamplingState};
 pub use local::LocalEngine;
 
 use crate::{
@@ -9,22 +13,51 @@ use crate::{
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::{Reward, RewardFn, RewardInput};
-use burn_vlm::{Vlm, generate::FinishReason};
+use burn_vlm::{
+    Vlm,
+    generate::{FinishReason, Sampling},
+};
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
+
+/// Completions of a prompt that are asked for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The prompt.
+    pub prompt: Arc<Prompt>,
+    /// Which of its draws in this step: a prompt that comes twice in a step asks for others the
+    /// second time.
+    pub draws: Range<u64>,
+}
+
+impl Ask {
+    /// The first `n` draws of every prompt.
+    pub fn first(prompts: &[Arc<Prompt>], n: usize) -> Vec<Self> {
+        let ask = |prompt: &Arc<Prompt>| Self {
+            prompt: prompt.clone(),
+            draws: 0..n as u64,
+        };
+        prompts.iter().map(ask).collect()
+    }
+
+    fn len(&self) -> usize {
+        (self.draws.end - self.draws.start) as usize
+    }
+}
 
 /// Samples completions from the policy it was last given.
 pub trait RolloutEngine: Send {
-    /// Draws `n` completions of each prompt; their rewards are still empty.
+    /// Draws the completions that are asked for, one group an ask; their rewards are still empty.
     ///
+    /// A completion depends on the policy, the seed, `step`, the prompt and the draw alone.
     /// `finished` is called with the number of completions done so far.
     ///
     /// # Errors
     /// A prompt that does not fit the model.
     fn generate(
         &self,
-        prompts: &[Arc<Prompt>],
-        n: usize,
+        asks: &[Ask],
+        sampling: Sampling,
         step: u64,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError>;
@@ -54,6 +87,7 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
         };
         Ok(Group {
             prompt: prompt.clone(),
+            first_draw: 0,
             rollouts: vec![rollout],
         })
     };

@@ -79,14 +79,53 @@ pub fn decode(name: &str, bytes: &[u8], alpha: Alpha) -> Result<RgbImage, VlmErr
     reader.limits(Limits::no_limits());
     let decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > MAX_PIXELS {
-        let what = format!("{width}x{height} is {pixels} pixels, at most {MAX_PIXELS} are decoded");
-        return Err(refuse(what));
+    if let Some(message) = too_large(width, height) {
+        return Err(refuse(message));
     }
     DynamicImage::from_decoder(decoder)
         .map(|image| to_rgb(image, alpha))
         .map_err(damaged)
+}
+
+/// Size of the PNG, JPEG or WebP file at `path`, from its header alone: width and height in pixels.
+///
+/// A cheap look at many files before any is needed. Damage behind the header stays unseen.
+///
+/// # Errors
+/// The file is missing or unreadable, is no picture of these formats, or holds more than
+/// [`MAX_PIXELS`]; the message names `path`.
+pub fn probe(path: &Path) -> Result<(u32, u32), VlmError> {
+    let refuse = |message: String| VlmError::Image {
+        name: path.display().to_string(),
+        message,
+    };
+    let unreadable = |error: std::io::Error| refuse(format!("the file cannot be read: {error}"));
+    let mut reader = ImageReader::open(path)
+        .and_then(ImageReader::with_guessed_format)
+        .map_err(unreadable)?;
+    match reader.format() {
+        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) => {}
+        Some(other) => {
+            return Err(refuse(format!(
+                "{other:?} is not one of PNG, JPEG and WebP"
+            )));
+        }
+        None => return Err(refuse("not an image: neither PNG, JPEG nor WebP".into())),
+    }
+    reader.limits(Limits::no_limits());
+    let (width, height) = reader
+        .into_dimensions()
+        .map_err(|e| refuse(format!("the file is truncated or damaged: {e}")))?;
+    match too_large(width, height) {
+        Some(message) => Err(refuse(message)),
+        None => Ok((width, height)),
+    }
+}
+
+fn too_large(width: u32, height: u32) -> Option<String> {
+    let pixels = u64::from(width) * u64::from(height);
+    (pixels > MAX_PIXELS)
+        .then(|| format!("{width}x{height} is {pixels} pixels, at most {MAX_PIXELS} are decoded"))
 }
 
 fn to_rgb(image: DynamicImage, alpha: Alpha) -> RgbImage {
@@ -273,6 +312,26 @@ mod tests {
             decode("bomb", &bytes, Alpha::Drop).unwrap_err().to_string(),
             "image bomb: 20000x20000 is 400000000 pixels, at most 178956970 are decoded"
         );
+    }
+
+    #[test]
+    fn a_probe_reads_the_header_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let probed = |bytes: &[u8]| {
+            let path = dir.path().join("picture");
+            std::fs::write(&path, bytes).unwrap();
+            probe(&path).map_err(|e| e.to_string())
+        };
+        let whole = std::fs::read(golden::path("images/photo_301x203.jpg")).unwrap();
+        assert_eq!(probed(&whole), Ok((301, 203)));
+        assert_eq!(probed(&whole[..whole.len() / 2]), Ok((301, 203)));
+        assert_eq!(probed(&png(RgbImage::new(5, 3))), Ok((5, 3)));
+        let message = |bytes: &[u8]| probed(bytes).unwrap_err();
+        assert!(
+            message(b"hello, world").ends_with("picture: not an image: neither PNG, JPEG nor WebP")
+        );
+        assert!(message(&whole[..20]).contains("the file is truncated or damaged"));
+        assert!(probe(&dir.path().join("none")).is_err());
     }
 
     /// The checksum of a PNG chunk (ISO 3309, reflected polynomial).

@@ -12,7 +12,7 @@ pub mod patchify;
 pub mod resize;
 pub mod smart_resize;
 
-pub use decode::{Alpha, MAX_PIXELS, decode, load};
+pub use decode::{Alpha, MAX_PIXELS, decode, load, probe};
 pub use normalize::Normalization;
 pub use patchify::{ImagePatches, PatchLayout, patchify};
 pub use resize::resize_bicubic;

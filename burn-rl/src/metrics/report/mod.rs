@@ -21,7 +21,10 @@ use self::data::{Evaluation, History, Point};
 use self::picture::Pictures;
 use self::text::{duration, escape, number, signed, thousands};
 use crate::error::RlError;
-use crate::metrics::help::metric_help;
+use crate::metrics::{
+    health::{Health, Warning},
+    help::metric_help,
+};
 use crate::run_dir::{RunDir, write_atomic};
 
 const STYLE: &str = include_str!("style.css");
@@ -44,7 +47,9 @@ pub fn write_report(run: &RunDir) -> Result<PathBuf, RlError> {
     let summary = data::read_optional(&run.summary())?;
     let mut pictures = Pictures::new(run.root());
 
+    let (_, warnings) = Health::of_run(&run.metrics())?;
     let mut body = header(&run.name(), &history);
+    body += &ills(&warnings);
     body += &charts(&history);
     body += &held_out(&evaluations, &mut pictures);
     if !rollouts.is_empty() {
@@ -192,6 +197,23 @@ fn figure(label: &str, unit: Unit, first: Point, last: Point) -> String {
         escape(&after),
         escape(&change)
     )
+}
+
+/// Known illnesses that the numbers show, each with what to do.
+fn ills(warnings: &[Warning]) -> String {
+    if warnings.is_empty() {
+        return String::new();
+    }
+    let item = |w: &Warning| {
+        format!(
+            "<li><b>Step {}: {}.</b> {}.</li>\n",
+            thousands(w.step as f64),
+            escape(&w.finding),
+            escape(w.advice)
+        )
+    };
+    let items: String = warnings.iter().map(item).collect();
+    format!("<section class=\"warnings\"><h2>Warnings</h2><ul>\n{items}</ul></section>\n")
 }
 
 fn charts(history: &History) -> String {

@@ -1,0 +1,48 @@
+//! Weights between two models of one shape.
+
+use burn::{
+    module::{Param, ParamId},
+    tensor::Tensor,
+};
+use burn_vlm::{
+    Vlm,
+    weights::{TensorMapper, TensorVisitor, for_each_tensor, map_tensors},
+};
+use std::collections::HashMap;
+
+/// `keep · model + (1 − keep) · toward`, parameter by parameter: one step of an exponential moving
+/// average with decay `keep`, or of a reference that follows the policy.
+pub fn blend(model: Vlm, toward: &Vlm, keep: f64) -> Vlm {
+    if keep == 0.0 {
+        // The very weights, not what is left of them after a multiplication.
+        return toward.clone();
+    }
+    let mut other = Flat::default();
+    for_each_tensor(toward, &mut other);
+    map_tensors(model, &mut Blend { other, keep })
+}
+
+/// The parameters of a model by path, flattened.
+#[derive(Default)]
+struct Flat(HashMap<String, Tensor<1>>);
+
+impl TensorVisitor for Flat {
+    fn visit<const D: usize>(&mut self, path: &str, _: ParamId, tensor: Tensor<D>) {
+        let n: usize = tensor.dims().iter().product();
+        self.0.insert(path.to_owned(), tensor.reshape([n]));
+    }
+}
+
+struct Blend {
+    other: Flat,
+    keep: f64,
+}
+
+impl TensorMapper for Blend {
+    fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+        let other = self.other.0.remove(path)?;
+        let own = param.val();
+        let other = other.reshape(own.dims());
+        Some(own.mul_scalar(self.keep) + other.mul_scalar(1.0 - self.keep))
+    }
+}

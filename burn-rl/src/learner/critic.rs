@@ -1,0 +1,278 @@
+//! The critic: a second model with a value head and an optimiser of its own.
+
+use super::{
+    AdamW, TrainBatch,
+    batch::{MicroBatch, padded, padded_mask},
+    micro::{TEMPERATURE, lists, scalar},
+    schedule::learning_rate,
+    tape::{ValueInput, differentiate_values},
+};
+use crate::{
+    config::{OptimConfig, TrainConfig},
+    error::RlError,
+    metrics::Metrics,
+    recipe::CriticSpec,
+};
+use burn::tensor::{Device, Tensor};
+use burn_vlm::{
+    Vlm,
+    tape::{ActivationRecompute, Grads, Tape, Upstream},
+    weights::ExportDtype,
+};
+use rayon::prelude::*;
+use std::{collections::HashMap, fs, path::Path};
+
+/// Where the critic is in a checkpoint: a model directory with moments beside.
+const DIR: &str = "critic";
+
+/// Learns what states are worth.
+pub struct Critic {
+    model: Vlm,
+    optimizer: AdamW,
+    optim: OptimConfig,
+    spec: CriticSpec,
+}
+
+/// What the critic's updates of a step report.
+#[derive(Debug, Default)]
+pub(super) struct CriticStats {
+    loss: f64,
+    grad_norm: f64,
+    updates: f64,
+    skipped: f64,
+}
+
+impl Critic {
+    /// A critic that starts from `model`.
+    ///
+    /// # Errors
+    /// A model without a value head.
+    pub fn new(model: Vlm, optim: OptimConfig, spec: CriticSpec) -> Result<Self, RlError> {
+        if model.value_head.is_none() {
+            let message = "critic.model has no value head, expected a critic".into();
+            return Err(RlError::Config(message));
+        }
+        let optimizer = AdamW::new(&optim);
+        Ok(Self {
+            model,
+            optimizer,
+            optim,
+            spec,
+        })
+    }
+
+    /// The critic as it is now.
+    pub fn model(&self) -> &Vlm {
+        &self.model
+    }
+
+    /// The value of the state before every response token, by sample.
+    pub(super) fn values(&self, batch: &TrainBatch, train: &TrainConfig) -> Vec<Vec<f32>> {
+        let device = self.model.device();
+        let values = |samples: &Vec<usize>| {
+            let micro = MicroBatch::new(batch, samples, &self.model, &device);
+            let recompute = ActivationRecompute::Block;
+            let tape = self.record(&micro, recompute);
+            let values = values_of(&tape, micro.targets.shape(), &device);
+            let values = lists(values, batch, samples);
+            samples.iter().copied().zip(values).collect::<Vec<_>>()
+        };
+        let all: Vec<usize> = (0..batch.rows.len()).collect();
+        let parts = batch.micro_batches(&all, train.micro_batch, train.micro_batch_tokens);
+        let mut found: HashMap<usize, Vec<f32>> = parts.par_iter().flat_map_iter(values).collect();
+        let of = |i: &usize| found.remove(i).unwrap_or_default();
+        all.iter().map(of).collect()
+    }
+
+    fn record<'a>(&'a self, micro: &'a MicroBatch, recompute: ActivationRecompute) -> Tape<'a> {
+        Tape::record(
+            &self.model,
+            &micro.input,
+            &micro.targets,
+            TEMPERATURE,
+            recompute,
+        )
+    }
+
+    /// One optimiser step on some samples; `weights` are those of each one's tokens.
+    pub(super) fn update(
+        &mut self,
+        batch: &TrainBatch,
+        samples: &[usize],
+        weights: &[f64],
+        step: u64,
+        train: &TrainConfig,
+        stats: &mut CriticStats,
+    ) {
+        let parts = batch.micro_batches(samples, train.micro_batch, train.micro_batch_tokens);
+        let recompute = train.activation_recompute;
+        let results: Vec<(Grads, f64)> = parts
+            .par_iter()
+            .map(|part| self.micro_gradients(batch, part, weights, recompute))
+            .collect();
+        let mut grads = Grads::new();
+        for (part, loss) in results {
+            grads.merge(part, &self.model);
+            stats.loss += loss;
+        }
+        let lr = learning_rate(&self.optim, step, train.steps);
+        let (model, norm) = self.optimizer.step(self.model.clone(), grads, lr);
+        self.model = model;
+        stats.updates += 1.0;
+        match norm.is_finite() {
+            true => stats.grad_norm += norm,
+            false => stats.skipped += 1.0,
+        }
+    }
+
+    fn micro_gradients(
+        &self,
+        batch: &TrainBatch,
+        samples: &[usize],
+        weights: &[f64],
+        recompute: ActivationRecompute,
+    ) -> (Grads, f64) {
+        let device = self.model.device();
+        let micro = MicroBatch::new(batch, samples, &self.model, &device);
+        let tape = self.record(&micro, recompute);
+        let shape = micro.targets.shape();
+        let sample = |i: &usize| &batch.scored.samples[*i];
+        let spread: Vec<Vec<f32>> = samples
+            .iter()
+            .map(|i| vec![weights[*i] as f32; shape[1]])
+            .collect();
+        let returns = samples.iter().map(|i| batch.credit.returns[*i].as_slice());
+        let old_values = samples.iter().map(|i| sample(i).values.as_slice());
+        let mask = samples.iter().map(|i| sample(i).mask.as_slice());
+        let input = ValueInput {
+            values: values_of(&tape, shape, &device),
+            old_values: padded(old_values, shape, &device),
+            returns: padded(returns, shape, &device),
+            mask: padded_mask(mask, shape, &device),
+            weights: padded(spread.iter().map(Vec::as_slice), shape, &device),
+        };
+        let (loss, d_values) = differentiate_values(&self.spec, input);
+        let upstream = Upstream {
+            values: Some(d_values),
+            ..Upstream::default()
+        };
+        (tape.backward(upstream), scalar(loss))
+    }
+
+    /// The numbers of a step.
+    pub(super) fn metrics(&self, stats: &CriticStats, batch: &TrainBatch, lr: f64) -> Metrics {
+        let mut metrics = Metrics::new();
+        let updates = stats.updates.max(1.0);
+        metrics.set("value/loss", stats.loss / updates);
+        let fit = Fit::of(batch);
+        metrics.set("value/mean", fit.values);
+        metrics.set("value/return", fit.returns);
+        metrics.set("value/explained_variance", fit.explained);
+        metrics.set("value/grad_norm", stats.grad_norm / updates);
+        metrics.set("value/skipped_updates", stats.skipped);
+        metrics.set("value/lr", lr);
+        metrics
+    }
+
+    /// The rate of a step.
+    pub(super) fn learning_rate(&self, step: u64, steps: u64) -> f64 {
+        learning_rate(&self.optim, step, steps)
+    }
+
+    pub(super) fn save(&self, dir: &Path) -> Result<(), RlError> {
+        let dir = dir.join(DIR);
+        fs::create_dir_all(&dir).map_err(|e| RlError::io(&dir, e))?;
+        self.model.save(&dir, ExportDtype::F32)?;
+        self.optimizer.save(&dir)
+    }
+
+    pub(super) fn restore(&mut self, dir: &Path) -> Result<(), RlError> {
+        let (dir, device) = (dir.join(DIR), self.model.device());
+        let mut missing = false;
+        let fresh = |d| {
+            missing = true;
+            burn_vlm::ValueHead::new(d, false, burn_vlm::ValueInit::Zero, 0, &device)
+        };
+        let model = Vlm::critic_from_dir(&dir, fresh, &device)?;
+        if missing {
+            return Err(RlError::Checkpoint {
+                path: dir,
+                message: "no value head here, expected the critic's".into(),
+            });
+        }
+        self.optimizer.load(&dir, &model, &device)?;
+        self.model = model;
+        Ok(())
+    }
+}
+
+fn values_of(tape: &Tape<'_>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    // A critic has a head, or it would not have been made.
+    tape.values()
+        .unwrap_or_else(|| Tensor::zeros(shape, device))
+}
+
+/// How well values before the update foretold returns, over the tokens that take part.
+struct Fit {
+    values: f64,
+    returns: f64,
+    /// 1 − Var(returns − values) / Var(returns); 0 where returns do not vary.
+    explained: f64,
+}
+
+impl Fit {
+    fn of(batch: &TrainBatch) -> Self {
+        let samples = batch.scored.samples.iter().zip(&batch.credit.returns);
+        let pairs: Vec<(f64, f64)> = samples
+            .flat_map(|(sample, returns)| {
+                let tokens = sample.values.iter().zip(returns).zip(&sample.mask);
+                let active = tokens.filter(|(_, mask)| **mask);
+                active.map(|((v, r), _)| (f64::from(*v), f64::from(*r)))
+            })
+            .collect();
+        let n = pairs.len().max(1) as f64;
+        let mean = |f: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(f).sum::<f64>() / n;
+        let (values, returns) = (mean(&|p| p.0), mean(&|p| p.1));
+        let spread = mean(&|p| (p.1 - returns).powi(2));
+        let error = mean(&|p| (p.1 - p.0 - (returns - values)).powi(2));
+        Self {
+            values,
+            returns,
+            explained: if spread > 0.0 {
+                1.0 - error / spread
+            } else {
+                0.0
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Credit, Sample, ScoredBatch};
+
+    #[test]
+    fn explained_variance_by_hand() {
+        let sample = Sample {
+            mask: vec![true, true, false, true],
+            values: vec![1.0, 2.0, 9.0, 3.0],
+            ..Sample::default()
+        };
+        let fit = |returns: [f32; 4]| {
+            Fit::of(&TrainBatch {
+                scored: ScoredBatch::from_groups([vec![sample.clone()]]),
+                credit: Credit {
+                    returns: vec![returns.to_vec()],
+                    ..Credit::default()
+                },
+                ..TrainBatch::default()
+            })
+        };
+        // Values 1, 2, 3; returns 2, 2, 5: mean 3, variance 2; errors 1, 0, 2: variance 2/3.
+        let found = fit([2.0, 2.0, -100.0, 5.0]);
+        assert_eq!((found.values, found.returns), (2.0, 3.0));
+        assert!((found.explained - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(fit([4.0, 4.0, 0.0, 4.0]).explained, 0.0);
+    }
+}

@@ -1,0 +1,64 @@
+//! Demonstrations beside rewards: a term of likelihood in every update.
+
+use super::TrainBatch;
+use crate::{
+    advantage::Constant,
+    data::PromptSet,
+    error::RlError,
+    loss::Nll,
+    recipe::Recipe,
+    reduce::LossReduction,
+    rollout::{Lesson, demonstrations},
+};
+
+/// `c · −1/N Σ log p(token)` over the `N` response tokens of some rows: InstructGPT's
+/// ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155), equation 2) and OpenRLHF's mixed
+/// objective.
+pub struct Demonstrations {
+    set: PromptSet,
+    rows: usize,
+    coefficient: f64,
+    recipe: Recipe,
+}
+
+impl Demonstrations {
+    /// A term of weight `coefficient` over `rows` rows an update.
+    ///
+    /// # Errors
+    /// A row that demonstrates nothing, with its line.
+    pub fn new(set: PromptSet, rows: usize, coefficient: f64) -> Result<Self, RlError> {
+        set.check_demonstrations()?;
+        let recipe = Recipe::new(Constant(1.0), Nll, LossReduction::TokenMean).demonstrated();
+        Ok(Self {
+            set,
+            rows,
+            coefficient,
+            recipe,
+        })
+    }
+
+    /// The rows after the first `drawn`, and how many they are.
+    pub(super) fn draw(&mut self, drawn: u64) -> Result<(TrainBatch, u64), RlError> {
+        let prompts = self.set.draw(drawn, self.rows)?;
+        let lesson = |group: crate::types::Group| Lesson {
+            position: 0,
+            prompt: group.prompt.encoded.clone(),
+            responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
+            samples: group.samples(),
+        };
+        let lessons = demonstrations(&prompts)?.into_iter().map(lesson);
+        let mut batch = TrainBatch::new(&lessons.collect::<Vec<_>>());
+        batch.credit = self.recipe.credit(&batch.scored);
+        Ok((batch, self.rows as u64))
+    }
+
+    /// The parts of the term.
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Its weight.
+    pub(super) fn coefficient(&self) -> f64 {
+        self.coefficient
+    }
+}

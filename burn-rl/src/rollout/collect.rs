@@ -1,0 +1,320 @@
+//! From prompts to a batch that an update can learn from: sampling, rewarding and filtering, again
+//! and again where the batch is to be refilled.
+
+use super::{Ask, Lesson, RolloutEngine, SamplingState, demonstrations, reward};
+use crate::{
+    clock::Clock,
+    config::RunConfig,
+    data::PromptSet,
+    error::RlError,
+    filter::{FillingBatch, ShortBatch, Verdict},
+    observer::{Event, Observer, Phase},
+    recipe::{Recipe, Source},
+    types::{Group, Prompt, Sample, ScoredBatch},
+};
+use burn_rewards::RewardFn;
+use burn_vlm::generate::Sampling;
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// What sampling works with.
+pub struct Sources<'a> {
+    /// Rows.
+    pub train: &'a mut PromptSet,
+    /// Samples completions.
+    pub engine: &'a dyn RolloutEngine,
+    /// Scores them.
+    pub reward: &'a dyn RewardFn,
+    /// Filters them.
+    pub recipe: &'a Recipe,
+    /// The configuration.
+    pub config: &'a RunConfig,
+    /// Asks to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// Where sampling stands: how far the walk over the data has come, and which groups wait.
+///
+/// A clone is taken back by dropping it: what a step that was stopped has drawn is drawn again.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    drawn: u64,
+    batch: FillingBatch<Lesson>,
+    short_batch: ShortBatch,
+    mini_batch: usize,
+    max_rounds: usize,
+}
+
+/// A group that was sampled in this step.
+#[derive(Debug, Clone)]
+pub struct Sampled {
+    /// Place of its prompt in the walk over the data.
+    pub position: u64,
+    /// The group.
+    pub group: Group,
+    /// What the filters said of it.
+    pub verdict: Verdict,
+}
+
+/// What the sampling of a step has brought.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Every group that was sampled, kept or not.
+    pub sampled: Vec<Sampled>,
+    /// The groups of the update; none where the batch is not full yet.
+    pub lessons: Vec<Lesson>,
+    /// Groups that passed the filters and are thrown away, with the reason.
+    pub thrown_away: Option<(&'static str, usize)>,
+    /// Rollouts.
+    pub rounds: usize,
+    /// Groups that wait for the next update; none where the batch is not refilled.
+    pub waiting: Option<usize>,
+    /// Seconds spent sampling.
+    pub rollout_s: f64,
+    /// Seconds spent grading.
+    pub reward_s: f64,
+}
+
+impl Collected {
+    /// Tokens that were sampled; none where the data demonstrate.
+    pub fn sampled_tokens(&self) -> usize {
+        let rollouts = self.sampled.iter().flat_map(|s| &s.group.rollouts);
+        let sampled = rollouts.filter(|r| !r.sample_logprobs.is_empty());
+        sampled.map(|r| r.tokens.len()).sum()
+    }
+}
+
+impl Collector {
+    /// Sampling from the start of the walk.
+    pub fn new(config: &RunConfig, recipe: &Recipe) -> Self {
+        let short_batch = config.filter.short_batch(recipe);
+        let size = config.rollout.prompts_per_step;
+        let mini_batch = size / config.train.mini_batches;
+        Self {
+            drawn: 0,
+            batch: FillingBatch::new(short_batch, size, mini_batch),
+            short_batch,
+            mini_batch,
+            max_rounds: config.filter.max_rounds(recipe),
+        }
+    }
+
+    /// What a checkpoint keeps of it.
+    pub fn state(&self) -> SamplingState {
+        SamplingState::new(self.drawn, &self.batch)
+    }
+
+    /// Continues from a state that was read from `path`.
+    ///
+    /// # Errors
+    /// A waiting group whose row is no longer as it was.
+    pub fn restore(
+        &mut self,
+        state: SamplingState,
+        train: &mut PromptSet,
+        path: &Path,
+    ) -> Result<(), RlError> {
+        self.drawn = state.restore(&mut self.batch, train, path)?;
+        Ok(())
+    }
+
+    /// Groups that wait for the next update.
+    pub fn waiting(&self) -> &[Lesson] {
+        self.batch.waiting()
+    }
+
+    /// Gives the groups that wait new scores.
+    pub fn set_scores(&mut self, scored: ScoredBatch) {
+        let mut samples = scored.samples.into_iter();
+        for lesson in self.batch.waiting_mut() {
+            let n = lesson.samples.len();
+            lesson.samples = samples.by_ref().take(n).collect();
+        }
+    }
+
+    /// Groups of each mini-batch, where their number does not follow from that of the groups.
+    pub fn mini_batch(&self) -> Option<usize> {
+        (self.short_batch == ShortBatch::FewerUpdates).then_some(self.mini_batch)
+    }
+
+    /// Samples until there is a batch, or until the step has had its rollouts; none if the run was
+    /// asked to stop.
+    ///
+    /// # Errors
+    /// Rows and rewards that cannot be used; [`RlError::Training`] if the filters have left no
+    /// batch for too long.
+    pub fn collect(
+        &mut self,
+        from: &mut Sources<'_>,
+        step: u64,
+        watch: &mut dyn Observer,
+    ) -> Result<Option<Collected>, RlError> {
+        let size = from.config.rollout.prompts_per_step;
+        let mut found = Collected::default();
+        let mut draws = Draws::default();
+        loop {
+            let mut clock = Clock::start();
+            let prompts = from.train.draw(self.drawn, size)?;
+            let mut groups = match from.recipe.source {
+                Source::Data => demonstrations(&prompts)?,
+                Source::Policy => from.rollouts(&prompts, &mut draws, step, watch)?,
+            };
+            found.rollout_s += clock.lap();
+            if from.recipe.source == Source::Policy {
+                reward(&mut groups, from.reward)?;
+            }
+            let greedy = from.greedy_rewards(&prompts, step)?;
+            found.reward_s += clock.lap();
+            if from.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+
+            let (mut kept, mut dropped) = (vec![], vec![]);
+            for (place, group) in groups.into_iter().enumerate() {
+                let position = self.drawn + place as u64;
+                let mut samples = group.samples();
+                let verdict = match step <= from.recipe.filter_after {
+                    true => Verdict::Keep,
+                    false => from.recipe.judge(&samples),
+                };
+                if let Some(greedy) = &greedy {
+                    let set = |sample: &mut Sample| sample.greedy_reward = Some(greedy[place]);
+                    samples.iter_mut().for_each(set);
+                }
+                match &verdict {
+                    Verdict::Drop(reason) => dropped.push(*reason),
+                    Verdict::Keep => kept.push(lesson(position, &group, samples)),
+                    Verdict::Mask(_, places) => {
+                        places.iter().for_each(|i| samples[*i].mask.fill(false));
+                        kept.push(lesson(position, &group, samples));
+                    }
+                }
+                found.sampled.push(Sampled {
+                    position,
+                    group,
+                    verdict,
+                });
+            }
+            self.drawn += size as u64;
+            self.batch.add(kept, &dropped);
+            found.rounds += 1;
+            if let Some(filled) = self.batch.take() {
+                found.lessons = filled.groups;
+                found.thrown_away = filled.thrown_away;
+                break;
+            }
+            let drought = self.batch.drought();
+            if drought.rounds >= self.max_rounds {
+                let message = drought.message(self.batch.waiting().len(), size);
+                return Err(RlError::Training(message));
+            }
+            let limit = from.config.filter.rounds_per_step;
+            if !self.short_batch.refills() || limit > 0 && found.rounds >= limit {
+                break;
+            }
+        }
+        let refills = self.short_batch.refills();
+        found.waiting = refills.then(|| self.batch.waiting().len());
+        Ok(Some(found))
+    }
+}
+
+fn lesson(position: u64, group: &Group, samples: Vec<Sample>) -> Lesson {
+    Lesson {
+        position,
+        prompt: group.prompt.encoded.clone(),
+        responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
+        samples,
+    }
+}
+
+/// How often each prompt was asked in this step, so that none is given the same draws twice.
+#[derive(Default)]
+struct Draws(HashMap<u64, u64>);
+
+impl Draws {
+    fn ask(&mut self, prompt: &Arc<Prompt>, n: usize) -> Ask {
+        let next = self.0.entry(prompt.key).or_default();
+        let draws = *next..*next + n as u64;
+        *next = draws.end;
+        Ask {
+            prompt: prompt.clone(),
+            draws,
+        }
+    }
+}
+
+impl Sources<'_> {
+    fn rollouts(
+        &self,
+        prompts: &[Arc<Prompt>],
+        draws: &mut Draws,
+        step: u64,
+        watch: &mut dyn Observer,
+    ) -> Result<Vec<Group>, RlError> {
+        let rollout = &self.config.rollout;
+        let n = rollout.samples_per_prompt;
+        let asks: Vec<Ask> = prompts.iter().map(|p| draws.ask(p, n)).collect();
+        let total = prompts.len() * n;
+        watch.event(Event::Progress(Phase::Rollout, 0, total));
+        self.engine
+            .generate(&asks, rollout.sampling, step, &mut |done| {
+                watch.event(Event::Progress(Phase::Rollout, done, total));
+            })
+    }
+
+    /// The reward of a greedy completion of every prompt, if some part reads it.
+    fn greedy_rewards(
+        &self,
+        prompts: &[Arc<Prompt>],
+        step: u64,
+    ) -> Result<Option<Vec<f64>>, RlError> {
+        if !self.recipe.needs().greedy_reward {
+            return Ok(None);
+        }
+        let sampling = Sampling {
+            temperature: 0.0,
+            ..self.config.rollout.sampling
+        };
+        let asks = Ask::first(prompts, 1);
+        let mut groups = self.engine.generate(&asks, sampling, step, &mut |_| {})?;
+        reward(&mut groups, self.reward)?;
+        let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);
+        Ok(Some(rewards.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn_vlm::EncodedPrompt;
+
+    #[test]
+    fn a_prompt_that_comes_twice_in_a_step_asks_for_other_draws() {
+        let prompt = |key| {
+            Arc::new(Prompt {
+                id: String::new(),
+                key,
+                text: String::new(),
+                images: vec![],
+                answer: String::new(),
+                target: None,
+                encoded: Arc::new(EncodedPrompt {
+                    tokens: vec![1],
+                    images: vec![],
+                }),
+            })
+        };
+        let mut draws = Draws::default();
+        let asked: Vec<_> = [7, 8, 7, 7]
+            .map(|key| draws.ask(&prompt(key), 4).draws)
+            .into();
+        assert_eq!(asked, [0..4, 0..4, 4..8, 8..12]);
+    }
+}

@@ -1,0 +1,189 @@
+//! Groups that passed the filters, on their way to an update; some wait from step to step.
+
+use crate::{
+    data::PromptSet,
+    error::RlError,
+    filter::{Drought, FillingBatch},
+    types::Sample,
+};
+use burn_vlm::EncodedPrompt;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+/// A group that passed the filters: what an update needs of it.
+#[derive(Debug, Clone)]
+pub struct Lesson {
+    /// Place of its prompt in the walk over the data. Each place is visited once, so it names the
+    /// group for as long as the run lasts.
+    pub position: u64,
+    /// What the model read.
+    pub prompt: Arc<EncodedPrompt>,
+    /// What it answered, draw after draw.
+    pub responses: Vec<Vec<u32>>,
+    /// Rewards, masks and log-probabilities of the answers.
+    pub samples: Vec<Sample>,
+}
+
+/// Where sampling stands: a part of a checkpoint.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplingState {
+    /// Prompts drawn so far.
+    drawn: u64,
+    /// Rollouts since the last update.
+    drought: Drought,
+    /// Groups that wait for an update.
+    waiting: Vec<SavedLesson>,
+}
+
+impl SamplingState {
+    /// The state of a run that has drawn so many prompts.
+    pub fn new(drawn: u64, batch: &FillingBatch<Lesson>) -> Self {
+        Self {
+            drawn,
+            drought: batch.drought().clone(),
+            waiting: batch.waiting().iter().map(SavedLesson::new).collect(),
+        }
+    }
+
+    /// Continues from it: gives the number of prompts drawn, and refills `batch`.
+    ///
+    /// # Errors
+    /// A waiting group whose row is no longer as it was; `path` is what the message calls the
+    /// state.
+    pub fn restore(
+        self,
+        batch: &mut FillingBatch<Lesson>,
+        train: &mut PromptSet,
+        path: &Path,
+    ) -> Result<u64, RlError> {
+        let lessons = self.waiting.into_iter();
+        let lessons = lessons.map(|saved| saved.lesson(train, path));
+        batch.restore(lessons.collect::<Result<_, _>>()?, self.drought);
+        Ok(self.drawn)
+    }
+}
+
+/// A [`Lesson`] in a file. Its prompt is read from the data again; numbers are the bits of floats,
+/// because JSON has no NaN and not every reader gives the last bit back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedLesson {
+    position: u64,
+    prompt_tokens: usize,
+    responses: Vec<Vec<u32>>,
+    samples: Vec<SavedSample>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedSample {
+    reward: u64,
+    parts: BTreeMap<String, u64>,
+    token_rewards: Vec<u64>,
+    greedy_reward: Option<u64>,
+    truncated: bool,
+    mask: Vec<bool>,
+    sample_logp: Vec<u32>,
+    old_logp: Vec<u32>,
+}
+
+impl SavedLesson {
+    fn new(lesson: &Lesson) -> Self {
+        Self {
+            position: lesson.position,
+            prompt_tokens: lesson.prompt.tokens.len(),
+            responses: lesson.responses.clone(),
+            samples: lesson.samples.iter().map(SavedSample::new).collect(),
+        }
+    }
+
+    fn lesson(self, train: &mut PromptSet, path: &Path) -> Result<Lesson, RlError> {
+        let prompt = train.draw(self.position, 1)?.remove(0);
+        let (found, expected) = (prompt.encoded.tokens.len(), self.prompt_tokens);
+        if found != expected {
+            return Err(RlError::Checkpoint {
+                path: path.into(),
+                message: format!(
+                    "a group waits for an update, but its row `{}` has {found} tokens now, \
+                     expected the {expected} it was sampled with: the data have changed",
+                    prompt.id
+                ),
+            });
+        }
+        Ok(Lesson {
+            position: self.position,
+            prompt: prompt.encoded.clone(),
+            responses: self.responses,
+            samples: self.samples.into_iter().map(SavedSample::sample).collect(),
+        })
+    }
+}
+
+impl SavedSample {
+    fn new(sample: &Sample) -> Self {
+        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect();
+        Self {
+            reward: sample.reward.to_bits(),
+            parts: sample
+                .parts
+                .iter()
+                .map(|(name, value)| (name.clone(), value.to_bits()))
+                .collect(),
+            token_rewards: sample.token_rewards.iter().map(|v| v.to_bits()).collect(),
+            greedy_reward: sample.greedy_reward.map(f64::to_bits),
+            truncated: sample.truncated,
+            mask: sample.mask.clone(),
+            sample_logp: bits(&sample.sample_logp),
+            old_logp: bits(&sample.old_logp),
+        }
+    }
+
+    fn sample(self) -> Sample {
+        let floats = |bits: Vec<u32>| bits.into_iter().map(f32::from_bits).collect();
+        Sample {
+            reward: f64::from_bits(self.reward),
+            parts: self
+                .parts
+                .into_iter()
+                .map(|(name, bits)| (name, f64::from_bits(bits)))
+                .collect(),
+            token_rewards: self.token_rewards.into_iter().map(f64::from_bits).collect(),
+            greedy_reward: self.greedy_reward.map(f64::from_bits),
+            truncated: self.truncated,
+            mask: self.mask,
+            sample_logp: floats(self.sample_logp),
+            old_logp: floats(self.old_logp),
+            ..Sample::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_survives_the_file_to_the_bit() {
+        let sample = Sample {
+            reward: f64::NAN,
+            parts: [("accuracy".to_owned(), 0.1 + 0.2)].into(),
+            token_rewards: vec![-0.0],
+            greedy_reward: Some(f64::INFINITY),
+            truncated: true,
+            mask: vec![true, false],
+            sample_logp: vec![-0.1, f32::NEG_INFINITY],
+            old_logp: vec![1e-45],
+            ..Sample::default()
+        };
+        let saved = SavedSample::new(&sample);
+        let json = serde_json::to_string(&saved).unwrap();
+        let back: SavedSample = serde_json::from_str(&json).unwrap();
+        let back = back.sample();
+        assert_eq!(
+            format!("{:?}", SavedSample::new(&back)),
+            format!("{saved:?}")
+        );
+        assert!(back.reward.is_nan() && back.sample_logp[1] == f32::NEG_INFINITY);
+    }
+}
