@@ -21,6 +21,8 @@ mod env;
 mod number;
 mod prose;
 mod string;
+#[cfg(test)]
+mod tests;
 
 use anchor::{Anchor, anchors, hope_follows, window};
 use env::{Joined, Scanner};

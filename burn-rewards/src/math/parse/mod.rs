@@ -14,13 +14,15 @@ mod power;
 mod product;
 mod relation;
 mod symbol;
+#[cfg(test)]
+mod tests;
 
 use super::lex::{Delim, Spanned, Token};
 use super::parsed::Unparsed;
 use super::tree::{BigOp, Expr, Symbol};
 
-/// Deepest nesting of an answer.
-pub(crate) const MAX_DEPTH: u32 = 100;
+/// Deepest recursion; a pair of brackets takes five levels.
+pub(crate) const MAX_DEPTH: u32 = 400;
 
 /// Most left-nested operators of an answer.
 pub(crate) const MAX_NESTED: u32 = 64;

@@ -125,6 +125,11 @@ impl Parser<'_, '_> {
                     value
                 }))
             }
+            // In `x^2_1` the subscript is that of x, not the base of 2.
+            Some(Token::Number(number)) if self.peek_at(1) == Some(&Token::Underscore) => {
+                self.at += 1;
+                Ok(Exponent::Value(Expr::Number(number.clone())))
+            }
             _ => Ok(Exponent::Value(self.exponent_atom()?)),
         }
     }
