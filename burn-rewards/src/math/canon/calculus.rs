@@ -8,6 +8,9 @@ use crate::math::tree::{BigOp, Constant, Function};
 /// Sums and products of at most this many terms are written out.
 const MAX_TERMS: i64 = 2_000;
 
+/// Polynomials up to this degree are summed in closed form.
+const MAX_DEGREE: u32 = 12;
+
 /// Terms looked at before a series is taken for a geometric one.
 const GEOMETRIC_TERMS: i64 = 6;
 
@@ -140,6 +143,16 @@ impl Arena {
         let Some(from) = self.as_int(lo) else {
             return Ok(None);
         };
+        let short = self
+            .as_int(hi)
+            .is_some_and(|to| to.saturating_sub(from) < MAX_TERMS);
+        if op == BigOp::Sum
+            && !short
+            && self.as_infinity(hi).is_none()
+            && let Some(degree) = self.degree(body, var)
+        {
+            return self.power_sum(var, from, hi, body, degree).map(Some);
+        }
         if let Some(to) = self.as_int(hi) {
             if to < from {
                 return self.int(i64::from(op == BigOp::Product)).map(Some);
@@ -161,6 +174,56 @@ impl Arena {
             return self.geometric(var, from, body);
         }
         Ok(None)
+    }
+
+    /// Degree of a polynomial in `var` of at most [`MAX_DEGREE`], `None` for anything else.
+    fn degree(&self, id: Id, var: NameId) -> Option<u32> {
+        let degree = match self.node(id) {
+            _ if !self.depends(id, var) => 0,
+            Node::Sym(_) => 1,
+            Node::Add(parts) => {
+                let each = parts.iter().map(|p| self.degree(*p, var));
+                each.collect::<Option<Vec<_>>>()?.into_iter().max()?
+            }
+            Node::Mul(parts) => parts
+                .iter()
+                .map(|p| self.degree(*p, var))
+                .sum::<Option<u32>>()?,
+            Node::Pow(b, e) => {
+                let e = u32::try_from(self.as_int(*e)?).ok()?;
+                self.degree(*b, var)?.checked_mul(e)?
+            }
+            _ => return None,
+        };
+        (degree <= MAX_DEGREE).then_some(degree)
+    }
+
+    /// The sum of a polynomial over `from..=hi` by Newton's forward differences: with n terms,
+    /// `Σ_j Δ^j p(from) · C(n, j + 1)`.
+    fn power_sum(&mut self, var: NameId, from: i64, hi: Id, body: Id, degree: u32) -> Eval<Id> {
+        let mut row = Vec::new();
+        for k in 0..=i64::from(degree) {
+            let at = self.int(from.saturating_add(k))?;
+            row.push(self.substitute(body, var, at)?);
+        }
+        let before = self.int(1 - from)?;
+        let terms = self.add(&[hi, before])?;
+        let mut sum = Vec::new();
+        // C(n, j + 1) = n (n - 1) … (n - j) / (j + 1)!
+        let mut choose = self.int(1)?;
+        for j in 0..=i64::from(degree) {
+            let less = self.int(-j)?;
+            let factor = self.add(&[terms, less])?;
+            let below = self.rat(Rat::ratio(1, j + 1).unwrap_or(Rat::ONE))?;
+            choose = self.mul(&[choose, factor, below])?;
+            sum.push(self.mul(&[choose, row[0]])?);
+            let mut next = Vec::with_capacity(row.len());
+            for pair in row.windows(2) {
+                next.push(self.sub(pair[1], pair[0])?);
+            }
+            row = next;
+        }
+        self.add(&sum)
     }
 
     /// The limit of a geometric series: consecutive ratios are one and the same rational or form.

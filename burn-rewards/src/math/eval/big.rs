@@ -294,7 +294,7 @@ impl<'a> Bigs<'a> {
 
     fn sin_cos_real(&mut self, x: &Float) -> Eval<(Float, Float)> {
         self.fuel.spend(18_000)?;
-        if log2(x) > 40.0 {
+        if log2(x) > 120.0 {
             return Err(Fail::IllConditioned);
         }
         let (s, c) = CONTEXT.sin_cos(x.repr(), Some(&mut self.cache));
@@ -506,16 +506,6 @@ impl<'a> Bigs<'a> {
         }
     }
 
-    fn integer(&self, a: &Big) -> Eval<i64> {
-        let near = a.re.to_int().value();
-        let off = &a.re - Float::from(near.clone()).with_precision(BITS).value();
-        let is_whole = a.real && log2(&off) <= a.err.max(-100.0) && a.err < -64.0;
-        if !is_whole {
-            return Err(Fail::Unsupported);
-        }
-        i64::try_from(near).map_err(|_| Fail::Unsupported)
-    }
-
     fn falling(&mut self, n: &Big, k: i64) -> Eval<Big> {
         if !(0..=2_000).contains(&k) {
             return Err(Fail::Unsupported);
@@ -716,6 +706,16 @@ impl Domain for Bigs<'_> {
             return Err(Fail::IllConditioned);
         }
         Ok(v.re.cmp(&int(0)))
+    }
+
+    fn integer(&self, a: &Big) -> Eval<i64> {
+        let near = a.re.to_int().value();
+        let off = &a.re - Float::from(near.clone()).with_precision(BITS).value();
+        let is_whole = a.real && log2(&off) <= a.err.max(-100.0) && a.err < -64.0;
+        if !is_whole {
+            return Err(Fail::Unsupported);
+        }
+        i64::try_from(near).map_err(|_| Fail::Unsupported)
     }
 
     fn magnitude(&self, v: &Big) -> f64 {

@@ -507,6 +507,10 @@ impl Domain for Doubles<'_> {
         v.re.partial_cmp(&0.0).ok_or(Fail::Undefined)
     }
 
+    fn integer(&self, v: &C64) -> Eval<i64> {
+        whole(*v)
+    }
+
     fn magnitude(&self, v: &C64) -> f64 {
         libm::log2(v.abs())
     }

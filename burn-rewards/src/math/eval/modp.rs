@@ -229,6 +229,10 @@ impl Domain for ModP {
         Err(Fail::Unsupported)
     }
 
+    fn integer(&self, _: &Fp) -> Eval<i64> {
+        Err(Fail::Unsupported)
+    }
+
     fn magnitude(&self, _: &Fp) -> f64 {
         0.0
     }

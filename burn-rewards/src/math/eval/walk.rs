@@ -32,6 +32,8 @@ pub trait Domain {
     fn call(&mut self, f: Function, args: &[Self::Value]) -> Eval<Self::Value>;
     /// Sign of a real value.
     fn sign(&mut self, v: &Self::Value) -> Eval<Ordering>;
+    /// The integer a value is, where the domain can tell.
+    fn integer(&self, v: &Self::Value) -> Eval<i64>;
     /// Binary logarithm of the size, `-inf` at zero.
     fn magnitude(&self, v: &Self::Value) -> f64;
     /// Bits a value carries; `None` where series and limits have no meaning.
@@ -192,7 +194,11 @@ impl<'a, D: Domain> Walk<'a, D> {
                     None if self.arena.as_infinity(hi) == Some(1) => {
                         self.infinite(op, var, from, body)
                     }
-                    None => Err(Fail::Unsupported),
+                    None => {
+                        let to = self.eval(hi)?;
+                        let to = self.domain.integer(&to)?;
+                        self.finite(op, var, from, to, body)
+                    }
                 }
             }
             (BigOp::Limit | BigOp::LimitFromAbove | BigOp::LimitFromBelow, Some(to), _) => {
