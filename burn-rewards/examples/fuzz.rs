@@ -196,7 +196,10 @@ fn fail(what: &str, gold: &str, pred: &str) -> ! {
     }
     let head = |s: &str| s.chars().take(120).collect::<String>();
     eprintln!("{what}\n  gold {:?}\n  pred {:?}", head(gold), head(pred));
-    eprintln!("the whole input is fuzz_gold.txt and fuzz_pred.txt in {}", folder.display());
+    eprintln!(
+        "the whole input is fuzz_gold.txt and fuzz_pred.txt in {}",
+        folder.display()
+    );
     std::process::exit(1);
 }
 
@@ -233,7 +236,8 @@ fn main() {
         };
         let verifier = &verifiers[profile];
         let begin = Instant::now();
-        let outcome = verifier.verify(&gold, &pred);
+        let outcome = std::panic::catch_unwind(|| verifier.verify(&gold, &pred))
+            .unwrap_or_else(|_| fail("a panic", &gold, &pred));
         let mut took = begin.elapsed();
         // What is slow is run again, on the clock of this thread: the scheduler may have been away.
         for _ in 0..3 {
@@ -248,7 +252,11 @@ fn main() {
             }
         }
         if took > LIMIT {
-            fail(&format!("{took:?} with {}", verifier.profile().name()), &gold, &pred);
+            fail(
+                &format!("{took:?} with {}", verifier.profile().name()),
+                &gold,
+                &pred,
+            );
         }
         if n % 8 == 0 && outcome != verifier.verify(&gold, &pred) {
             fail("two verdicts", &gold, &pred);

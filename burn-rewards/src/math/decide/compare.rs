@@ -201,7 +201,16 @@ impl Context<'_> {
                 _ => return Decision::unknown(Reason::Unsupported),
             }
         }
+        let zero = |id| self.arena.as_int(id) == Some(0);
+        let has_zero = ids.iter().any(|(g, p)| zero(*g) || zero(*p));
         let mut decisions = Vec::with_capacity(ids.len());
+        if has_zero {
+            // `12:00` is a time; nothing is scaled.
+            for (g, p) in ids {
+                decisions.push(same_value(&mut self.arena, g, p));
+            }
+            return Decision::all(decisions);
+        }
         for &(g, p) in &ids[1..] {
             let (g0, p0) = ids[0];
             let cross = self

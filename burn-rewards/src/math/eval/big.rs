@@ -14,8 +14,11 @@ use crate::math::tree::{Constant, Function};
 /// Bits of the significand.
 pub const BITS: usize = 192;
 
-/// Largest binary logarithm of a value.
-const MAX_LOG2: f64 = 4e6;
+/// Largest binary logarithm of a value, and of its reciprocal.
+const MAX_LOG2: f64 = 2e5;
+
+/// Below this binary logarithm a function is its tangent at zero, to all bits.
+const TINY: f64 = -2.5 * BITS as f64;
 
 type Float = FBig<HalfEven, 2>;
 
@@ -87,7 +90,9 @@ impl Big {
 
     fn checked(self) -> Eval<Self> {
         let finite = !self.re.repr().is_infinite() && !self.im.repr().is_infinite();
-        if finite && self.log2() < MAX_LOG2 && !self.err.is_nan() {
+        let size = self.log2();
+        let in_range = size < MAX_LOG2 && (size > -MAX_LOG2 || self.vanishes());
+        if finite && in_range && !self.err.is_nan() {
             Ok(self)
         } else {
             Err(Fail::Undefined)
@@ -271,8 +276,11 @@ impl<'a> Bigs<'a> {
 
     fn exp_real(&mut self, x: &Float) -> Eval<Float> {
         self.fuel.spend(10_000)?;
-        if log2(x) > 21.0 {
+        if log2(x) > 17.0 {
             return Err(Fail::Undefined);
+        }
+        if log2(x) < TINY {
+            return Ok(int(1));
         }
         let out = CONTEXT.exp(x.repr(), Some(&mut self.cache));
         out.map(|v| v.value()).map_err(|_| Fail::Undefined)
@@ -297,6 +305,9 @@ impl<'a> Bigs<'a> {
         if log2(x) > 120.0 {
             return Err(Fail::IllConditioned);
         }
+        if log2(x) < TINY {
+            return Ok((x.clone(), int(1)));
+        }
         let (s, c) = CONTEXT.sin_cos(x.repr(), Some(&mut self.cache));
         match (s, c) {
             (Ok(s), Ok(c)) => Ok((s.value(), c.value())),
@@ -306,6 +317,10 @@ impl<'a> Bigs<'a> {
 
     fn atan2_real(&mut self, y: &Float, x: &Float) -> Eval<Float> {
         self.fuel.spend(40_000)?;
+        if (log2(x) - log2(y)).abs() > 1_000.0 && !x.repr().significand().is_zero() {
+            // One part is nothing beside the other.
+            return Err(Fail::IllConditioned);
+        }
         let out = CONTEXT.atan2(y.repr(), x.repr(), Some(&mut self.cache));
         out.map(|v| v.value()).map_err(|_| Fail::Undefined)
     }
@@ -459,6 +474,9 @@ impl<'a> Bigs<'a> {
 
     fn asin(&mut self, a: &Big) -> Eval<Big> {
         if a.real && a.re >= int(-1) && a.re <= int(1) {
+            if log2(&a.re) < TINY {
+                return Ok(a.clone());
+            }
             self.fuel.spend(42_000)?;
             let value = CONTEXT.asin(a.re.repr(), Some(&mut self.cache));
             let value = value.map_err(|_| Fail::Undefined)?.value();
@@ -474,6 +492,9 @@ impl<'a> Bigs<'a> {
     }
 
     fn atan(&mut self, a: &Big) -> Eval<Big> {
+        if a.real && log2(&a.re) < TINY {
+            return Ok(a.clone());
+        }
         if a.real {
             let value = self.atan2_real(&a.re, &int(1))?;
             return Big::real(value, log_add(a.err, -(BITS as f64) + 2.0));
