@@ -88,7 +88,12 @@ impl<'a, D: Domain> Walk<'a, D> {
         self.fuel.spend(D::COST)?;
         let arena = self.arena;
         match arena.node(id) {
-            Node::Rat(r) => self.domain.rat(r),
+            Node::Rat(r) => {
+                if let Rat::Big(_) = r {
+                    self.fuel.spend(r.bits() as u64 / 12)?;
+                }
+                self.domain.rat(r)
+            }
             Node::Const(c) => self.domain.constant(*c),
             Node::Sym(v) => match self.scope.iter().rev().find(|(name, _)| name == v) {
                 Some((_, value)) => Ok(value.clone()),
