@@ -19,10 +19,10 @@ use super::tree::Expr;
 use super::{Options, Parsed, Reason, Unparsed, Verdict};
 
 /// Work limit of one verdict, in steps of about ten nanoseconds.
-const FUEL: u64 = 200_000;
+const FUEL: u64 = 150_000;
 
 /// Work limit of one verdict at 192 bits, in the same steps.
-const DEEP_FUEL: u64 = 300_000;
+const DEEP_FUEL: u64 = 250_000;
 
 /// A verdict and what it rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -89,6 +89,9 @@ impl<'a, D: Domain> Walk<'a, D> {
         let arena = self.arena;
         match arena.node(id) {
             Node::Rat(r) => {
+                if !r.is_int() {
+                    self.fuel.spend(D::CALL_COST)?;
+                }
                 if let Rat::Big(_) = r {
                     self.fuel.spend(r.bits() as u64 / 12)?;
                 }
