@@ -53,9 +53,16 @@ pub(crate) fn last_box(text: &str, before: usize, limit: usize) -> Option<Result
         return Some(Err(from));
     }
     let mut depth = 0_usize;
+    let mut escaped = false;
     let last = limit.min(from + MAX_SPAN);
     for (at, byte) in bytes[..last].iter().enumerate().skip(from) {
+        if escaped {
+            // `\{` and `\}` are brackets of the formula.
+            escaped = false;
+            continue;
+        }
         match byte {
+            b'\\' => escaped = true,
             b'{' => depth += 1,
             b'}' => {
                 depth -= 1;
@@ -131,4 +138,39 @@ fn belongs(between: &str, content: &str, next: Option<&&str>) -> bool {
             || between
                 .split(|c: char| !c.is_alphanumeric() && c != '_')
                 .any(|word| word == "and" || word == "or"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contents;
+    use crate::math::config::BoxedMode::{All, Last};
+
+    #[test]
+    fn braces_are_matched_and_near_boxes_joined() {
+        let far = "x".repeat(80);
+        for (text, all, last) in [
+            (r"\boxed{5}", "5", "5"),
+            (r"no box", "no box", "no box"),
+            (r"a \boxed{\frac{1}{2}} b", r"\frac{1}{2}", r"\frac{1}{2}"),
+            (r"\boxed{\boxed{9}}", "9", "9"),
+            (r"\boxed{3} and \boxed{5}", "3,5", "3,5"),
+            (r"\boxed{3} and \boxed{3}", "3", "3"),
+            (&format!(r"\boxed{{3}} {far} \boxed{{5}}"), "3,5", "5"),
+            (r"\boxed{3} is near it, and so \boxed{5}", "3,5", "3,5"),
+            (r"\boxed{3} is near it now so \boxed{5}", "3,5", "5"),
+            (r"\fbox{7}", "7", "7"),
+            (r"\boxed {8}", "8", "8"),
+            (r"\boxed 8", "8", "8"),
+            (r"\boxed{8", "{8", "{8"),
+            (
+                r"\boxed{\left\{x\right.}",
+                r"\left\{x\right.",
+                r"\left\{x\right.",
+            ),
+            (r"\boxed{\{1,2\}}", r"\{1,2\}", r"\{1,2\}"),
+        ] {
+            assert_eq!(contents(text, All), all, "{text}");
+            assert_eq!(contents(text, Last), last, "{text}");
+        }
+    }
 }
