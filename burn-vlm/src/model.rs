@@ -8,7 +8,7 @@ use crate::{
     models::{ModelConfig, Vision},
     nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
     value_head::{VALUE_HEAD_FILE, ValueHead},
-    weights::{self, ExportDtype, KeyMap, NamedShape, WeightFiles, shapes},
+    weights::{self, Allow, ExportDtype, KeyMap, NamedShape, WeightFiles, shapes},
 };
 use burn::{
     module::{Module, ParamId},
@@ -72,14 +72,34 @@ impl Vlm {
     /// A configuration that is missing, malformed or not supported; weights that are missing,
     /// truncated or do not fit.
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, VlmError> {
+        Self::from_dir_allowing(dir, &[], device)
+    }
+
+    /// The same, but a tensor that `allow` names may be missing, unused or misshapen: each entry is
+    /// its name in the files, or the beginning of names up to a dot. What is not read is drawn as
+    /// [`random`](Self::random) draws it with seed 0.
+    ///
+    /// # Errors
+    /// As [`from_dir`](Self::from_dir).
+    pub fn from_dir_allowing(
+        dir: &Path,
+        allow: &[String],
+        device: &Device,
+    ) -> Result<Self, VlmError> {
         if lora::is_adapter(dir) {
-            let base = Self::from_dir(&lora::base_dir(dir)?, device)?;
+            let base = Self::from_dir_allowing(&lora::base_dir(dir)?, allow, device)?;
             return base.with_adapter(dir)?.with_saved_head(dir);
         }
-        let config = ModelConfig::from_file(&dir.join("config.json"))?;
+        let mut config = ModelConfig::from_dir(dir)?;
         let files = WeightFiles::open(dir)?;
+        config.settle_head(&files)?;
         let keys = config.keys();
-        let mut model = weights::load(Self::new(config, device), &files, &keys, device)?;
+        let allow = Allow {
+            names: allow.to_vec(),
+            std: config.initializer_range,
+        };
+        let body = Self::new(config, device);
+        let mut model = weights::load(body, &files, &keys, &allow, device)?;
         model.source = Some(Arc::new(BaseModel::of(&files)));
         model.with_saved_head(dir)
     }
@@ -102,14 +122,15 @@ impl Vlm {
         fresh: impl FnOnce(usize) -> ValueHead,
         device: &Device,
     ) -> Result<Self, VlmError> {
-        let config = ModelConfig::from_file(&dir.join("config.json"))?;
+        let mut config = ModelConfig::from_dir(dir)?;
         let files = WeightFiles::open(dir)?;
+        config.settle_head(&files)?;
         let mut keys = config.keys();
         keys.ignored.push("lm_head.weight".into());
         keys.ignored.extend(ValueHead::file_names());
         let mut body = Self::new(config, device);
         body.lm_head = None;
-        let mut critic = weights::load(body, &files, &keys, device)?;
+        let mut critic = weights::load(body, &files, &keys, &Allow::default(), device)?;
         critic.source = Some(Arc::new(BaseModel::of(&files)));
         let d = critic.width();
         let found = ValueHead::from_dir(dir, d, device)?;

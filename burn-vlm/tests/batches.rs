@@ -6,11 +6,11 @@ mod common;
 
 use burn::tensor::{Device, TensorData};
 use burn_vlm::{
-    EncodedPrompt, Vlm, VlmInput,
+    EncodedPrompt, Row, Vlm, VlmInput,
     generate::{Completion, FinishReason, Generator, Request, SampleKey, Sampling},
-    tape::{ActivationRecompute, Tape},
+    tape::{ActivationRecompute, Tape, Targets},
 };
-use common::{Case, assert_close, golden};
+use common::{Case, assert_close, each_case, golden};
 use std::sync::Arc;
 
 fn setup() -> (Vlm, Case) {
@@ -56,36 +56,42 @@ fn generate(model: &Vlm, requests: &[Request], stop: &[u32], max_batch: usize) -
     generator.generate(requests, &mut |_| ()).unwrap()
 }
 
-#[test]
-fn three_rows_score_as_they_do_alone() {
-    let (model, case) = setup();
-    let score = |rows: &[usize]| -> Vec<Vec<f32>> {
-        let all = case.rows();
-        let picked: Vec<_> = rows.iter().map(|i| all[*i].clone()).collect();
-        let input = VlmInput::new(&picked, model.config(), &Device::flex());
-        let tokens: Vec<&[u32]> = picked.iter().map(|r| r.tokens).collect();
-        let counts: Vec<usize> = tokens.iter().map(|t| t.len() - 1).collect();
-        let targets = burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex());
-        let tape = Tape::record(&model, &input, &targets, 1.0, ActivationRecompute::Block);
-        let scores = tape.scores().logp;
-        let r = scores.dims()[1];
-        let flat: Vec<f32> = scores.into_data().iter().collect();
-        counts
-            .iter()
-            .enumerate()
-            .map(|(b, n)| flat[b * r..b * r + n].to_vec())
-            .collect()
-    };
-    for (i, together) in score(&[0, 1, 2]).into_iter().enumerate() {
+/// Log-probabilities of every row of a batch but of its first token.
+fn score(model: &Vlm, rows: &[Row<'_>]) -> Vec<Vec<f32>> {
+    let input = VlmInput::new(rows, model.config(), &Device::flex());
+    let tokens: Vec<&[u32]> = rows.iter().map(|r| r.tokens).collect();
+    let counts: Vec<usize> = tokens.iter().map(|t| t.len() - 1).collect();
+    let targets = Targets::new(&tokens, &counts, input.width, &Device::flex());
+    let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
+    let scores = tape.scores().logp;
+    let r = scores.dims()[1];
+    let flat: Vec<f32> = scores.into_data().iter().collect();
+    let counts = counts.iter().enumerate();
+    counts
+        .map(|(b, n)| flat[b * r..b * r + n].to_vec())
+        .collect()
+}
+
+fn assert_alone(model: &Vlm, rows: &[Row<'_>], at: &str) {
+    for (row, together) in rows.iter().zip(score(model, rows)) {
         let n = together.len();
-        let alone = &score(&[i])[0];
-        assert_close(
-            &TensorData::new(together, [n]),
-            alone,
-            1e-5,
-            "batch of three",
-        );
+        let alone = &score(model, std::slice::from_ref(row))[0];
+        assert_close(&TensorData::new(together, [n]), alone, 1e-5, at);
     }
+}
+
+#[test]
+fn rows_score_as_they_do_alone() {
+    each_case(|model, case, at| assert_alone(model, &case.rows(), at));
+}
+
+#[test]
+fn a_row_beyond_the_trained_positions_stretches_itself_only() {
+    let model = Vlm::from_dir(&golden("internlm2"), &Device::flex()).unwrap();
+    let [long, short] = ["long", "short"].map(|n| Case::load("internlm2", n, model.config()));
+    assert!(long.tokens[0].len() > model.config().max_position_embeddings);
+    let rows = [long.rows(), short.rows()].concat();
+    assert_alone(&model, &rows, "long and short");
 }
 
 #[test]
@@ -148,7 +154,7 @@ fn an_image_token_in_a_response_is_text() {
     let image = model.config().image_token_id.unwrap();
     let mut tokens = case.tokens[0].clone();
     tokens.extend([image, image, 7]);
-    let row = burn_vlm::Row {
+    let row = Row {
         tokens: &tokens,
         images: &case.images[0],
     };

@@ -28,7 +28,7 @@ impl ModelDir {
         let described = described_in(dir)?;
         let processor = Processor::from_dir(&described)?;
         let stop = stop_token_ids(&described, processor.tokenizer())?;
-        let config = ModelConfig::from_file(&described.join("config.json"))?;
+        let config = ModelConfig::from_dir(&described)?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         let model = Vlm::from_dir(dir, device)?;

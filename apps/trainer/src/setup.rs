@@ -106,7 +106,7 @@ pub fn build(
     config.check()?;
     let model_dir = PathBuf::from(&config.model.path);
     require_config(&model_dir)?;
-    let sizes = ModelConfig::from_file(&model_dir.join("config.json"))?;
+    let sizes = ModelConfig::from_dir(&model_dir)?;
     let processor = Arc::new(Processor::from_dir(&model_dir)?);
     let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;
     check_fit(&sizes, &processor, &stop_ids)

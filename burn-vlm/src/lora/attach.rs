@@ -209,12 +209,13 @@ fn choose(model: &Vlm, config: &LoraConfig) -> Result<BTreeSet<String>, VlmError
 }
 
 /// Paths of all layers that are linear layers in the checkpoint too: a convolution over patches is
-/// not.
+/// not, and neither is a part of a joined projection.
 pub(super) fn adaptable(model: &Vlm, keys: &KeyMap) -> Vec<String> {
     let mut paths = vec![];
     model.clone().each_linear(&mut |path, layer| {
         let shape = layer.weight.lazy_shape().to_vec();
-        if keys.file_shape(&format!("{path}.weight"), &shape).len() == 2 {
+        let weight = format!("{path}.weight");
+        if keys.is_whole(&weight) && keys.file_shape(&weight, &shape).len() == 2 {
             paths.push(path.to_owned());
         }
     });

@@ -1,21 +1,13 @@
 //! `config.json` of every family, in the flat form of the hub and the nested one of transformers 5.
 
-use super::{VisionConfig, qwen2_5_vl, qwen2_vl};
+use super::{Family, VisionConfig, internvl, qwen2_vl};
 use crate::{
     error::VlmError,
     nn::{DecoderConfig, Position, RopeScaling},
-    weights::KeyMap,
+    weights::{KeyMap, WeightFiles},
 };
 use serde_json::Value;
 use std::path::Path;
-
-/// The architectures that are supported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Family {
-    /// Qwen2.5-VL.
-    Qwen2_5Vl,
-}
 
 /// Everything the architecture needs to know, and the file it was read from.
 #[derive(Debug, Clone)]
@@ -38,41 +30,22 @@ pub struct ModelConfig {
     pub raw: Value,
 }
 
-impl Family {
-    /// All of them.
-    pub const ALL: &[Self] = &[Self::Qwen2_5Vl];
-
-    /// `model_type` in `config.json`.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Self::Qwen2_5Vl => "qwen2_5_vl",
-        }
-    }
-
-    /// The family that a parsed `config.json` names.
+impl ModelConfig {
+    /// Reads `config.json` of a model directory, and from `tokenizer.json` the id of the image
+    /// token where only that says it.
     ///
     /// # Errors
-    /// One that is not supported; the message lists those that are.
-    pub fn of(raw: &Value) -> Result<Self, String> {
-        let found = raw["model_type"].as_str().unwrap_or("none");
-        let family = Self::ALL.iter().find(|f| f.model_type() == found);
-        family.copied().ok_or_else(|| {
-            let supported: Vec<_> = Self::ALL.iter().map(|f| f.model_type()).collect();
-            format!(
-                "model_type is `{found}`, supported: {}",
-                supported.join(", ")
-            )
-        })
-    }
-
-    fn read(self, raw: &Value) -> Result<ModelConfig, String> {
-        match self {
-            Self::Qwen2_5Vl => qwen2_5_vl::config::read(raw),
+    /// As [`from_file`](Self::from_file), and a tokenizer that is malformed.
+    pub fn from_dir(dir: &Path) -> Result<Self, VlmError> {
+        let path = dir.join("config.json");
+        let mut config = Self::from_file(&path)?;
+        if config.image_token_id.is_none() && config.vision.is_some() {
+            config.image_token_id = internvl::config::image_token(dir)?;
+            config.check().map_err(|m| VlmError::config(&path, m))?;
         }
+        Ok(config)
     }
-}
 
-impl ModelConfig {
     /// Reads `config.json`.
     ///
     /// # Errors
@@ -117,11 +90,56 @@ impl ModelConfig {
         }
     }
 
+    /// Decides by the files whether the head is the embedding table, where they know better.
+    ///
+    /// InternVL's head is tied exactly if there is none in the files: its configurations leave it
+    /// open. Elsewhere a head that is there although it is tied must repeat the table.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn settle_head(&mut self, files: &WeightFiles) -> Result<(), VlmError> {
+        let keys = self.keys();
+        let find = |path: &str| {
+            let names = keys.spellings(path).into_iter();
+            names.skip(1).find(|name| files.shape(name).is_some())
+        };
+        let Some(head) = find("lm_head.weight") else {
+            self.tie_word_embeddings |=
+                matches!(self.family, Family::InternVl | Family::InternVlChat);
+            return Ok(());
+        };
+        if self.tie_word_embeddings {
+            let table = find("model.embed_tokens.weight");
+            let repeats = table.is_some_and(|table| files.bytes(&table) == files.bytes(&head));
+            match self.family {
+                Family::InternVl | Family::InternVlChat => self.tie_word_embeddings = repeats,
+                _ if repeats => {}
+                _ => {
+                    return Err(VlmError::weights(
+                        files.dir(),
+                        format!(
+                            "{head} differs from the embedding table, expected the same numbers \
+                             or tie_word_embeddings false in config.json"
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Names of the checkpoint's tensors.
     pub fn keys(&self) -> KeyMap {
-        match self.family {
-            Family::Qwen2_5Vl => qwen2_vl::keys::key_map(self),
+        let mut keys = KeyMap::new(self.family.tables(&self.raw));
+        keys.turns = self.text.num_key_value_heads;
+        if let Some(vision) = &self.vision {
+            keys.file_shapes = vision.file_shapes();
         }
+        if self.tie_word_embeddings {
+            // Some exports repeat the tied head.
+            keys.ignored.push("lm_head.weight".into());
+        }
+        keys
     }
 
     /// Image features that a picture of `grid` patches becomes; none without a vision tower.

@@ -1,5 +1,6 @@
 //! The keys of `config.json` that describe a text decoder, alike in all families.
 
+use super::{Family, ModelConfig};
 use crate::nn::{DecoderConfig, RopeScaling};
 use serde::Deserialize;
 use serde_json::Value;
@@ -91,6 +92,20 @@ pub(super) fn read(json: &Value, biases: Biases) -> Result<TextSection, String> 
         initializer_range: fields.initializer_range.unwrap_or(INITIALIZER_RANGE),
         tie_word_embeddings: fields.tie_word_embeddings,
     })
+}
+
+/// The configuration of a model that is a decoder and nothing else.
+pub(super) fn whole(family: Family, text: TextSection, raw: &Value) -> ModelConfig {
+    ModelConfig {
+        family,
+        text: text.decoder,
+        vision: None,
+        tie_word_embeddings: text.tie_word_embeddings.unwrap_or(false),
+        image_token_id: None,
+        max_position_embeddings: text.max_position_embeddings,
+        initializer_range: text.initializer_range,
+        raw: raw.clone(),
+    }
 }
 
 fn scaling(rope: Option<RopeFields>, max_positions: usize) -> Result<RopeScaling, String> {

@@ -3,10 +3,16 @@
 
 mod config;
 mod decoder;
+mod family;
 mod vision;
 
+pub mod internlm2;
+pub mod internvl;
+pub mod llama;
+pub mod qwen2;
 pub mod qwen2_5_vl;
 pub mod qwen2_vl;
 
-pub use config::{Family, ModelConfig};
+pub use config::ModelConfig;
+pub use family::Family;
 pub use vision::{Vision, VisionConfig, VisionSizes};

@@ -1,6 +1,6 @@
 //! The vision towers behind one face.
 
-use super::qwen2_vl;
+use super::{internvl, qwen2_vl};
 use crate::{
     freeze::is_trainable,
     nn::{Linear, VisionBlock, VisionPlan, linear::Linears},
@@ -16,6 +16,8 @@ use burn::{
 pub enum Vision {
     /// Of Qwen2-VL and Qwen2.5-VL.
     Qwen(qwen2_vl::VisionTower),
+    /// Of InternVL.
+    InternVit(internvl::VisionTower),
 }
 
 /// Sizes of a vision tower.
@@ -23,6 +25,8 @@ pub enum Vision {
 pub enum VisionConfig {
     /// Of Qwen2-VL and Qwen2.5-VL.
     Qwen(qwen2_vl::VisionConfig),
+    /// Of InternVL.
+    InternVit(internvl::VisionConfig),
 }
 
 /// What all towers have, for people and for checks.
@@ -47,6 +51,9 @@ impl VisionConfig {
     pub fn init(&self, device: &Device) -> Vision {
         match self {
             Self::Qwen(config) => Vision::Qwen(qwen2_vl::VisionTower::new(config, device)),
+            Self::InternVit(config) => {
+                Vision::InternVit(internvl::VisionTower::new(config, device))
+            }
         }
     }
 
@@ -54,6 +61,7 @@ impl VisionConfig {
     pub fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
         match self {
             Self::Qwen(config) => config.plan(grids, device),
+            Self::InternVit(config) => config.plan(grids, device),
         }
     }
 
@@ -62,10 +70,19 @@ impl VisionConfig {
         t * h * w / self.sizes().merge_size.pow(2)
     }
 
+    /// Parameters whose shape in a file differs from ours, with the file's shape.
+    pub(super) fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        match self {
+            Self::Qwen(config) => config.file_shapes(),
+            Self::InternVit(config) => config.file_shapes(),
+        }
+    }
+
     /// What all towers have.
     pub fn sizes(&self) -> VisionSizes {
         match self {
             Self::Qwen(config) => config.sizes(),
+            Self::InternVit(config) => config.sizes(),
         }
     }
 
@@ -73,6 +90,7 @@ impl VisionConfig {
     pub(super) fn check(&self, text_width: usize) -> Result<(), String> {
         match self {
             Self::Qwen(config) => config.check(text_width),
+            Self::InternVit(config) => config.check(),
         }
     }
 }
@@ -82,6 +100,7 @@ impl Vision {
     pub fn blocks(&self) -> &[VisionBlock] {
         match self {
             Self::Qwen(tower) => &tower.blocks,
+            Self::InternVit(tower) => &tower.blocks,
         }
     }
 
@@ -89,6 +108,7 @@ impl Vision {
     pub(crate) fn stem_is_trainable(&self) -> bool {
         match self {
             Self::Qwen(tower) => is_trainable(&tower.patch_embed),
+            Self::InternVit(tower) => is_trainable(&tower.embeddings),
         }
     }
 
@@ -96,6 +116,7 @@ impl Vision {
     pub(crate) fn finish_is_trainable(&self) -> bool {
         match self {
             Self::Qwen(tower) => is_trainable(&tower.merger),
+            Self::InternVit(tower) => is_trainable(&tower.projector),
         }
     }
 
@@ -107,6 +128,7 @@ impl Vision {
     pub fn stem(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
         match self {
             Self::Qwen(tower) => tower.stem(patches, plan),
+            Self::InternVit(tower) => tower.stem(patches),
         }
     }
 
@@ -118,6 +140,7 @@ impl Vision {
     pub fn finish(&self, x: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
         match self {
             Self::Qwen(tower) => tower.finish(x, plan),
+            Self::InternVit(tower) => tower.finish(x),
         }
     }
 
@@ -140,6 +163,7 @@ impl Linears for Vision {
     fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
         match self {
             Self::Qwen(tower) => tower.each_linear(path, visit),
+            Self::InternVit(tower) => tower.each_linear(path, visit),
         }
     }
 }

@@ -1,17 +1,18 @@
 //! Writing a checkpoint that other tools load.
 
 use super::{
-    KeyMap,
-    named::{TensorVisitor, for_each_tensor},
+    FileTensor, KeyMap,
+    named::{TensorVisitor, for_each_tensor, shapes},
 };
 use crate::error::VlmError;
 use burn::{
     module::{Module, ParamId},
     tensor::{Tensor, bf16},
 };
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, tensor::View};
 use serde_json::json;
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     path::Path,
 };
@@ -26,28 +27,82 @@ pub enum ExportDtype {
     Bf16,
 }
 
-struct Collect<'a> {
-    keys: &'a KeyMap,
-    dtype: ExportDtype,
-    tensors: Vec<(String, Vec<usize>, Vec<u8>)>,
+impl ExportDtype {
+    /// Bytes of a number.
+    fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
 }
 
-impl TensorVisitor for Collect<'_> {
+/// Parameters by path, each copied to the host only when it is written.
+type Params = HashMap<String, Box<dyn Fn() -> Vec<f32>>>;
+
+struct Collect(Params);
+
+impl TensorVisitor for Collect {
     fn visit<const D: usize>(&mut self, path: &str, _: ParamId, tensor: Tensor<D>) {
-        let shape = self.keys.file_shape(path, &tensor.dims());
-        let data = tensor.into_data();
-        let values = data.iter::<f32>();
-        let bytes = match self.dtype {
-            ExportDtype::F32 => values.flat_map(f32::to_le_bytes).collect(),
-            ExportDtype::Bf16 => values
-                .flat_map(|v| bf16::from_f32(v).to_le_bytes())
-                .collect(),
-        };
-        self.tensors.push((self.keys.to_hub(path), shape, bytes));
+        let read = move || tensor.to_data().iter::<f32>().collect();
+        self.0.insert(path.to_owned(), Box::new(read));
+    }
+}
+
+/// A tensor of a file, put together when it is written.
+struct Lazy<'a> {
+    tensor: &'a FileTensor,
+    params: &'a Params,
+    dtype: ExportDtype,
+}
+
+impl Lazy<'_> {
+    fn len(&self) -> usize {
+        self.tensor.shape.iter().product()
+    }
+}
+
+impl View for Lazy<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.dtype {
+            ExportDtype::F32 => Dtype::F32,
+            ExportDtype::Bf16 => Dtype::BF16,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.tensor.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let mut read: HashMap<&str, Vec<f32>> = HashMap::new();
+        let mut bytes = Vec::with_capacity(self.data_len());
+        let file_rows: usize = self.tensor.pieces.iter().map(|p| p.rows.len()).sum();
+        let width = self.len().checked_div(file_rows).unwrap_or(0);
+        for piece in &self.tensor.pieces {
+            let values = read
+                .entry(&piece.path)
+                .or_insert_with(|| self.params[&piece.path]());
+            let values = &values[piece.rows.start * width..piece.rows.end * width];
+            match self.dtype {
+                ExportDtype::F32 => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+                ExportDtype::Bf16 => {
+                    let rounded = values.iter().map(|v| bf16::from_f32(*v));
+                    bytes.extend(rounded.flat_map(bf16::to_le_bytes));
+                }
+            }
+        }
+        Cow::Owned(bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.len() * self.dtype.size()
     }
 }
 
 /// Writes `model.safetensors`, or shards of at most `max_shard_bytes` with their index, into `dir`.
+///
+/// One tensor at a time is copied on its way.
 ///
 /// # Errors
 /// Anything the file system refuses.
@@ -58,22 +113,20 @@ pub fn save<M: Module>(
     max_shard_bytes: usize,
     dir: &Path,
 ) -> Result<(), VlmError> {
-    let mut collect = Collect {
-        keys,
-        dtype,
-        tensors: vec![],
-    };
+    let mut collect = Collect(Params::new());
     for_each_tensor(module, &mut collect);
-    let total: usize = collect
-        .tensors
-        .iter()
-        .map(|(_, _, bytes)| bytes.len())
-        .sum();
+    let tensors = keys.file_tensors(&shapes(module));
+    let lazy = |tensor| Lazy {
+        tensor,
+        params: &collect.0,
+        dtype,
+    };
 
-    let mut shards: Vec<Vec<_>> = vec![vec![]];
-    let mut room = max_shard_bytes;
-    for tensor in collect.tensors {
-        let size = tensor.2.len();
+    let mut shards: Vec<Vec<Lazy<'_>>> = vec![vec![]];
+    let (mut room, mut total) = (max_shard_bytes, 0);
+    for tensor in tensors.iter().map(lazy) {
+        let size = tensor.data_len();
+        total += size;
         if size > room && shards.last().is_some_and(|shard| !shard.is_empty()) {
             shards.push(vec![]);
             room = max_shard_bytes;
@@ -83,38 +136,27 @@ pub fn save<M: Module>(
             shard.push(tensor);
         }
     }
-    if let [shard] = shards.as_slice() {
-        return write_shard(&dir.join("model.safetensors"), shard, dtype);
+    if shards.len() == 1 {
+        let shard = shards.pop().unwrap_or_default();
+        return write_shard(&dir.join("model.safetensors"), shard);
     }
     let mut weight_map = BTreeMap::new();
     let count = shards.len();
-    for (i, shard) in shards.iter().enumerate() {
+    for (i, shard) in shards.into_iter().enumerate() {
         let file = format!("model-{:05}-of-{count:05}.safetensors", i + 1);
-        write_shard(&dir.join(&file), shard, dtype)?;
-        weight_map.extend(shard.iter().map(|(name, ..)| (name.clone(), file.clone())));
+        weight_map.extend(shard.iter().map(|t| (t.tensor.name.clone(), file.clone())));
+        write_shard(&dir.join(&file), shard)?;
     }
     let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
     let path = dir.join("model.safetensors.index.json");
     std::fs::write(&path, format!("{index:#}\n")).map_err(|e| VlmError::io(&path, e))
 }
 
-fn write_shard(
-    path: &Path,
-    tensors: &[(String, Vec<usize>, Vec<u8>)],
-    dtype: ExportDtype,
-) -> Result<(), VlmError> {
-    let dtype = match dtype {
-        ExportDtype::F32 => Dtype::F32,
-        ExportDtype::Bf16 => Dtype::BF16,
-    };
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name, TensorView::new(dtype, shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|e| VlmError::weights(path, e.to_string()))?;
+fn write_shard(path: &Path, tensors: Vec<Lazy<'_>>) -> Result<(), VlmError> {
+    let named = tensors.into_iter().map(|t| (t.tensor.name.as_str(), t));
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(views, Some(metadata), path).map_err(|e| match e {
-        safetensors::SafeTensorError::IoError(e) => VlmError::io(path, e),
+    safetensors::serialize_to_file(named, Some(metadata), path).map_err(|e| match e {
+        SafeTensorError::IoError(e) => VlmError::io(path, e),
         other => VlmError::weights(path, other.to_string()),
     })
 }

@@ -3,11 +3,13 @@
 use crate::error::VlmError;
 use burn::tensor::{bf16, f16};
 use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs::File,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -18,8 +20,16 @@ const INDEX: &str = "model.safetensors.index.json";
 pub struct WeightFiles {
     dir: PathBuf,
     maps: Vec<(PathBuf, Mmap)>,
-    /// Tensor name → (file, dtype, shape)
-    index: BTreeMap<String, (usize, Dtype, Vec<usize>)>,
+    index: BTreeMap<String, Entry>,
+}
+
+/// Where a tensor is.
+struct Entry {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// In the file.
+    bytes: Range<usize>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +76,7 @@ impl WeightFiles {
         }
         let files = Self::open_files(dir, shards.iter().map(|s| dir.join(s)).collect())?;
         for (name, shard) in &index.weight_map {
-            let found = files.index.get(name).map(|(file, ..)| &files.maps[*file].0);
+            let found = files.index.get(name).map(|entry| &files.maps[entry.file].0);
             if found != Some(&dir.join(shard)) {
                 let message = format!("says {name} is in {shard}, but it is not");
                 return Err(VlmError::weights(index_path, message));
@@ -100,7 +110,13 @@ impl WeightFiles {
                 VlmError::weights(&path, format!("not a whole safetensors file: {e}"))
             })?;
             for (name, view) in parsed.iter() {
-                let entry = (files.maps.len(), view.dtype(), view.shape().to_vec());
+                let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
+                let entry = Entry {
+                    file: files.maps.len(),
+                    dtype: view.dtype(),
+                    shape: view.shape().to_vec(),
+                    bytes: start..start + view.data().len(),
+                };
                 files.index.insert(name.to_owned(), entry);
             }
             files.maps.push((path, map));
@@ -120,23 +136,21 @@ impl WeightFiles {
 
     /// Every tensor: name, dtype as the file spells it, and shape.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, String, &[usize])> {
-        self.index.iter().map(|(name, (_, dtype, shape))| {
-            (name.as_str(), format!("{dtype:?}"), shape.as_slice())
+        self.index.iter().map(|(name, entry)| {
+            let dtype = format!("{:?}", entry.dtype);
+            (name.as_str(), dtype, entry.shape.as_slice())
         })
     }
 
     /// The shape of `name` in the file.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.index.get(name).map(|(_, _, shape)| shape.as_slice())
+        self.index.get(name).map(|entry| entry.shape.as_slice())
     }
 
     /// The bytes of `name` as they stand in the file.
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let (file, ..) = self.index.get(name)?;
-        let (_, map) = &self.maps[*file];
-        let parsed = SafeTensors::deserialize(map).ok()?;
-        let data = parsed.tensor(name).ok()?.data();
-        Some(data)
+        let entry = self.index.get(name)?;
+        Some(&self.maps[entry.file].1[entry.bytes.clone()])
     }
 
     /// The text that the files' metadata have under `key`.
@@ -152,34 +166,67 @@ impl WeightFiles {
     /// # Errors
     /// A tensor that is not there, or whose dtype is not f32, f16 or bf16.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, VlmError> {
+        let mut values = vec![];
+        self.read_rows(name, 0..usize::MAX, &mut values)?;
+        Ok(values)
+    }
+
+    /// Appends the values of some rows of a tensor as f32; rows past its end are none.
+    ///
+    /// # Errors
+    /// As [`read_f32`](Self::read_f32).
+    pub fn read_rows(
+        &self,
+        name: &str,
+        rows: Range<usize>,
+        values: &mut Vec<f32>,
+    ) -> Result<(), VlmError> {
         let missing = || VlmError::weights(&self.dir, format!("no tensor is called {name}"));
-        let (file, ..) = self.index.get(name).ok_or_else(missing)?;
-        let (path, map) = &self.maps[*file];
-        let parsed =
-            SafeTensors::deserialize(map).map_err(|e| VlmError::weights(path, e.to_string()))?;
-        let view = parsed
-            .tensor(name)
-            .map_err(|e| VlmError::weights(path, e.to_string()))?;
-        to_f32(&view).ok_or_else(|| {
-            let found = view.dtype();
-            VlmError::weights(
-                path,
-                format!("{name} is {found:?}, expected F32, F16 or BF16"),
-            )
-        })
+        let entry = self.index.get(name).ok_or_else(missing)?;
+        let (path, map) = &self.maps[entry.file];
+        let count = entry.shape.first().copied().unwrap_or(1);
+        let row_bytes = entry.bytes.len().checked_div(count).unwrap_or(0);
+        let start = entry.bytes.start + rows.start.min(count) * row_bytes;
+        let end = entry.bytes.start + rows.end.min(count) * row_bytes;
+        if !append(entry.dtype, &map[start..end], values) {
+            let found = entry.dtype;
+            let expected = format!("{name} is {found:?}, expected F32, F16 or BF16");
+            return Err(VlmError::weights(path, expected));
+        }
+        release(map, start..end);
+        Ok(())
     }
 }
 
-fn to_f32(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let bytes = view.data();
-    let pairs = bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
-    Some(match view.dtype() {
-        Dtype::F32 => bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect(),
-        Dtype::F16 => pairs.map(|b| f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => pairs.map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
-        _ => return None,
-    })
+/// Appends numbers of any of the three precisions; false for another one.
+fn append(dtype: Dtype, bytes: &[u8], values: &mut Vec<f32>) -> bool {
+    let pairs = bytes.par_chunks_exact(2).map(|b| [b[0], b[1]]);
+    match dtype {
+        Dtype::F32 => values.par_extend(
+            bytes
+                .par_chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+        ),
+        Dtype::F16 => values.par_extend(pairs.map(|b| f16::from_le_bytes(b).to_f32())),
+        Dtype::BF16 => values.par_extend(pairs.map(|b| bf16::from_le_bytes(b).to_f32())),
+        _ => return false,
+    }
+    true
+}
+
+/// Lets go of the memory behind bytes that have been read: else the whole file would stay resident
+/// beside the tensors made from it. They are read again if they are asked for again.
+fn release(map: &Mmap, bytes: Range<usize>) {
+    #[cfg(unix)]
+    {
+        // SAFETY: the map is a read-only view of a file, whose pages can be dropped at any time.
+        #[allow(unsafe_code)]
+        let advised = unsafe {
+            map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len())
+        };
+        // It is advice: without it, loading takes more memory and is otherwise the same.
+        let _ = advised;
+    }
+    #[cfg(not(unix))]
+    let _ = (map, bytes);
 }

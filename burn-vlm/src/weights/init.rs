@@ -21,19 +21,30 @@ struct Draw<'a> {
 
 impl TensorMapper for Draw<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
-        if D < 2 {
-            return None;
-        }
-        let key = path
-            .bytes()
-            .fold(self.seed, |key, byte| mix(key, u64::from(byte)));
-        let shape = param.lazy_shape();
-        let values = normal(key, shape.num_elements()).map(|z| (z * self.std) as f32);
-        Some(Tensor::from_data(
-            TensorData::new(values.collect::<Vec<f32>>(), shape),
-            self.device,
-        ))
+        fresh(path, param, self.std, self.seed, self.device)
     }
+}
+
+/// The drawn value of one parameter; none for those that start as they are: norms and biases.
+pub(super) fn fresh<const D: usize>(
+    path: &str,
+    param: &Param<Tensor<D>>,
+    std: f64,
+    seed: u64,
+    device: &Device,
+) -> Option<Tensor<D>> {
+    if D < 2 {
+        return None;
+    }
+    let key = path
+        .bytes()
+        .fold(seed, |key, byte| mix(key, u64::from(byte)));
+    let shape = param.lazy_shape();
+    let values = normal(key, shape.num_elements()).map(|z| (z * std) as f32);
+    Some(Tensor::from_data(
+        TensorData::new(values.collect::<Vec<f32>>(), shape),
+        device,
+    ))
 }
 
 /// `n` standard normal numbers by the method of Box and Muller.

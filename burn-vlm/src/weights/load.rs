@@ -2,6 +2,7 @@
 
 use super::{
     KeyMap, WeightFiles,
+    init::fresh,
     named::{TensorMapper, map_tensors, shapes},
 };
 use crate::error::VlmError;
@@ -9,7 +10,11 @@ use burn::{
     module::{Module, Param},
     tensor::{Device, Tensor, TensorData},
 };
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    ops::Range,
+};
 
 /// How a checkpoint and a module fit.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,29 +30,32 @@ pub struct LoadReport {
 impl LoadReport {
     /// Compares names and shapes; reads no values.
     pub fn compare<M: Module>(module: &M, files: &WeightFiles, keys: &KeyMap) -> Self {
-        let mut unclaimed: BTreeMap<String, &str> = files
-            .tensors()
-            .map(|(name, ..)| (keys.to_ours(name), name))
-            .collect();
+        let mut unclaimed = file_names(files, keys);
         let mut report = Self::default();
-        for param in shapes(module) {
-            let expected = keys.file_shape(&param.path, &param.shape);
-            match unclaimed.remove(&param.path) {
-                None => report.missing.push(keys.to_hub(&param.path)),
+        for tensor in keys.file_tensors(&shapes(module)) {
+            match unclaimed.remove(&tensor.name) {
+                None => report.missing.push(tensor.name),
                 Some(name) => {
-                    let found = files.shape(name).unwrap_or_default();
-                    if found != expected {
-                        report
-                            .misshapen
-                            .push((name.into(), found.to_vec(), expected));
+                    let found = files.shape(&name).unwrap_or_default();
+                    if found != tensor.shape {
+                        report.misshapen.push((name, found.to_vec(), tensor.shape));
                     }
                 }
             }
         }
-        let ignored = |path: &String| keys.ignored.contains(path);
-        let unused = unclaimed.iter().filter(|(path, _)| !ignored(path));
-        report.unused = unused.map(|(_, name)| (*name).to_owned()).collect();
+        report.unused = unclaimed.into_values().collect();
+        report.unused.retain(|name| !keys.is_ignored(name));
         report
+    }
+
+    /// The same without the tensors that `allow` names: each entry is a tensor's name, or the
+    /// beginning of names up to a dot.
+    pub fn without(mut self, allow: &[String]) -> Self {
+        let named = |name: &String| allow.iter().any(|entry| begins(name, entry));
+        self.missing.retain(|name| !named(name));
+        self.unused.retain(|name| !named(name));
+        self.misshapen.retain(|(name, ..)| !named(name));
+        self
     }
 
     /// Whether everything fits.
@@ -78,29 +86,62 @@ impl LoadReport {
     }
 }
 
+/// What may go wrong while loading without being an error.
+#[derive(Debug, Clone, Default)]
+pub struct Allow {
+    /// Tensors that may be missing, unused or misshapen, by name in the file or by the beginning of
+    /// names up to a dot. A parameter that is not read is drawn afresh.
+    pub names: Vec<String>,
+    /// Standard deviation of what is drawn.
+    pub std: f64,
+}
+
 /// Loads every parameter as f32 on `device`.
 ///
-/// Tensors are read one at a time from the mapped files.
+/// Tensors are read one at a time from the mapped files, whose memory is let go of behind them.
 ///
 /// # Errors
-/// A missing, unused or misshapen tensor: the message lists them.
+/// A missing, unused or misshapen tensor that is not allowed: the message lists them.
 pub fn load<M: Module>(
     module: M,
     files: &WeightFiles,
     keys: &KeyMap,
+    allow: &Allow,
     device: &Device,
 ) -> Result<M, VlmError> {
     let report = LoadReport::compare(&module, files, keys);
-    if !report.is_exact() {
-        return Err(VlmError::weights(files.dir(), report.message()));
+    let refused = report.clone().without(&allow.names);
+    if !refused.is_exact() {
+        return Err(VlmError::weights(files.dir(), refused.message()));
     }
-    let names = files
-        .tensors()
-        .map(|(name, ..)| (keys.to_ours(name), name.to_owned()))
-        .collect();
+    let names = file_names(files, keys);
+    let misshapen: Vec<&String> = report.misshapen.iter().map(|(name, ..)| name).collect();
+    let mut sources: BTreeMap<String, Vec<Source>> = BTreeMap::new();
+    let mut fresh = BTreeSet::new();
+    for tensor in keys.file_tensors(&shapes(&module)) {
+        let name = names.get(&tensor.name);
+        let name = name.filter(|name| !misshapen.contains(name));
+        for piece in tensor.pieces {
+            let Some(name) = name else {
+                fresh.insert(piece.path);
+                continue;
+            };
+            let end = piece.file_row + piece.rows.len();
+            sources.entry(piece.path).or_default().push(Source {
+                name: name.clone(),
+                first: piece.rows.start,
+                rows: piece.file_row..end,
+            });
+        }
+    }
+    sources.retain(|path, _| !fresh.contains(path));
+    sources
+        .values_mut()
+        .for_each(|pieces| pieces.sort_by_key(|piece| piece.first));
     let mut reader = Reader {
         files,
-        names,
+        sources,
+        allow,
         device,
         error: None,
     };
@@ -111,24 +152,54 @@ pub fn load<M: Module>(
     }
 }
 
+/// The tensors of the files by the hub's names.
+fn file_names(files: &WeightFiles, keys: &KeyMap) -> BTreeMap<String, String> {
+    let names = files.tensors().map(|(name, ..)| name.to_owned());
+    names.map(|name| (keys.hub_name(&name), name)).collect()
+}
+
+/// Whether `entry` is `name` or its beginning up to a dot.
+fn begins(name: &str, entry: &str) -> bool {
+    let rest = name.strip_prefix(entry.trim_end_matches('.'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Rows of a file's tensor that become rows of a parameter.
+struct Source {
+    name: String,
+    /// The first of the parameter's rows.
+    first: usize,
+    rows: Range<usize>,
+}
+
 struct Reader<'a> {
     files: &'a WeightFiles,
-    names: BTreeMap<String, String>,
+    /// By our parameter, in the order of its rows.
+    sources: BTreeMap<String, Vec<Source>>,
+    allow: &'a Allow,
     device: &'a Device,
     error: Option<VlmError>,
 }
 
 impl TensorMapper for Reader<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
-        match self.files.read_f32(self.names.get(path)?) {
-            Ok(values) => Some(Tensor::from_data(
-                TensorData::new(values, param.lazy_shape()),
-                self.device,
-            )),
-            Err(error) => {
+        let shape = param.lazy_shape();
+        let Some(sources) = self.sources.get(path) else {
+            return fresh(path, param, self.allow.std, 0, self.device);
+        };
+        let mut values = Vec::with_capacity(shape.num_elements());
+        for source in sources {
+            let read = self
+                .files
+                .read_rows(&source.name, source.rows.clone(), &mut values);
+            if let Err(error) = read {
                 self.error.get_or_insert(error);
-                None
+                return None;
             }
         }
+        Some(Tensor::from_data(
+            TensorData::new(values, shape),
+            self.device,
+        ))
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn name_dtype(config: &mut Value, dtype: ExportDtype) {
         }
     };
     rename(config);
-    for section in ["text_config", "vision_config"] {
+    for section in ["text_config", "llm_config", "vision_config"] {
         config.get_mut(section).into_iter().for_each(&mut rename);
     }
     if !named {

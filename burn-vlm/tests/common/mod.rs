@@ -3,7 +3,10 @@
 #![allow(dead_code)] // Each test binary uses a part of it.
 
 use burn::tensor::{Device, TensorData};
-use burn_vlm::{ModelConfig, Row, image::ImagePatches, tape::Targets};
+use burn_vlm::{
+    ModelConfig, Row, Vlm, image::ImagePatches, models::VisionConfig, tape::Targets,
+    weights::KeyMap,
+};
 use safetensors::{Dtype, SafeTensors};
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
@@ -14,10 +17,62 @@ pub fn golden(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// A checkpoint of `tests/golden`: its directory, the one its cases are in, and their names.
+pub struct Checkpoint {
+    pub dir: &'static str,
+    pub cases_in: &'static str,
+    pub cases: &'static [&'static str],
+}
+
+const fn checkpoint(dir: &'static str, cases_in: &'static str) -> Checkpoint {
+    Checkpoint {
+        dir,
+        cases_in,
+        cases: &["single", "batch"],
+    }
+}
+
+const fn internlm2(dir: &'static str) -> Checkpoint {
+    Checkpoint {
+        dir,
+        cases_in: "internlm2",
+        // The long one is longer than the positions the model was trained on.
+        cases: &["short", "long", "batch"],
+    }
+}
+
+/// Every family, in every layout and precision.
+pub const CHECKPOINTS: &[Checkpoint] = &[
+    checkpoint("qwen2_tied", "qwen2_tied"),
+    checkpoint("qwen2_sharded", "qwen2_sharded"),
+    internlm2("internlm2"),
+    internlm2("internlm2/original"),
+    checkpoint("qwen2_vl", "qwen2_vl"),
+    checkpoint("qwen2_5_vl", "qwen2_5_vl"),
+    checkpoint("qwen2_5_vl_tied", "qwen2_5_vl_tied"),
+    checkpoint("internvl_internlm2", "internvl_internlm2"),
+    checkpoint("internvl_internlm2/original", "internvl_internlm2"),
+    checkpoint("internvl_qwen2_rms", "internvl_qwen2_rms"),
+    checkpoint("internvl_qwen2_rms/original", "internvl_qwen2_rms"),
+];
+
+/// Calls `check` with every case of every checkpoint and its name.
+pub fn each_case(check: impl Fn(&Vlm, &Case, &str)) {
+    for checkpoint in CHECKPOINTS {
+        let model = Vlm::from_dir(&golden(checkpoint.dir), &Device::flex()).unwrap();
+        for name in checkpoint.cases {
+            let case = Case::load(checkpoint.cases_in, name, model.config());
+            check(&model, &case, &format!("{}/{name}", checkpoint.dir));
+        }
+    }
+}
+
 /// Rows without their padding, their pictures, and the reference's outputs.
 pub struct Case {
     pub tokens: Vec<Vec<u32>>,
     pub images: Vec<Vec<Arc<ImagePatches>>>,
+    /// Names of the checkpoint that the reference loaded.
+    pub native_keys: KeyMap,
     floats: HashMap<String, Vec<f32>>,
     ints: HashMap<String, Vec<i64>>,
     grads: HashMap<String, Vec<f32>>,
@@ -55,26 +110,47 @@ fn read(path: PathBuf) -> Tensors {
     (floats, ints, shapes)
 }
 
+/// The pixels of a compact checkpoint: numbers in [-1, 1) from a hash of their index, as the
+/// generator makes them.
+fn noise(n: usize) -> Vec<f32> {
+    (0..n as u64)
+        .map(|index| {
+            let mut h = index;
+            for (shift, factor) in [(16, 0x7FEB_352D), (15, 0x846C_A68B)] {
+                h = ((h ^ (h >> shift)) * factor) & 0xFFFF_FFFF;
+            }
+            h ^= h >> 16;
+            (h as f64 / f64::from(1_u32 << 31) - 1.0) as f32
+        })
+        .collect()
+}
+
 impl Case {
+    /// The case `name` of a directory of `tests/golden`.
     pub fn load(dir: &str, name: &str, config: &ModelConfig) -> Self {
         let (floats, ints, shapes) = read(golden(dir).join(format!("case_{name}.safetensors")));
         let (grads, ..) = read(golden(dir).join(format!("grads_{name}.safetensors")));
         let [b, t] = shapes["input_ids"][..] else {
             panic!("input_ids is not [B, T]")
         };
-        let patch_len = shapes["pixel_values"][1];
-        let mut grids = ints["image_grid_thw"]
-            .chunks_exact(3)
-            .map(|g| [0, 1, 2].map(|i| g[i] as usize));
-        let mut pixels = floats["pixel_values"].as_slice();
+        let grids = ints.get("image_grid_thw").map_or(&[][..], Vec::as_slice);
+        let grids = grids.chunks_exact(3);
+        let grids: Vec<[usize; 3]> = grids.map(|g| [0, 1, 2].map(|i| g[i] as usize)).collect();
+        let patches: usize = grids
+            .iter()
+            .map(|grid| grid.iter().product::<usize>())
+            .sum();
+        let sizes = config.vision.as_ref().map(VisionConfig::sizes);
+        let patch_len = sizes.map_or(0, |s| 3 * s.temporal_patch_size * s.patch_size.pow(2));
+        let pixels = floats.get("pixel_values").cloned();
+        let pixels = pixels.unwrap_or_else(|| noise(patches * patch_len));
+        let (mut pixels, mut grids) = (pixels.as_slice(), grids.into_iter());
         let (mut tokens, mut images) = (vec![], vec![]);
         for row in 0..b {
             let real = (row * t..(row + 1) * t).filter(|i| ints["attention_mask"][*i] == 1);
             let real: Vec<u32> = real.map(|i| ints["input_ids"][i] as u32).collect();
-            let mut expected = real
-                .iter()
-                .filter(|t| Some(**t) == config.image_token_id)
-                .count();
+            let is_image = |t: &&u32| Some(**t) == config.image_token_id;
+            let mut expected = real.iter().filter(is_image).count();
             let mut row_images = vec![];
             while expected > 0 {
                 let grid: [usize; 3] = grids.next().unwrap();
@@ -93,6 +169,7 @@ impl Case {
         Self {
             tokens,
             images,
+            native_keys: ModelConfig::from_dir(&golden(dir)).unwrap().keys(),
             floats,
             ints,
             grads,

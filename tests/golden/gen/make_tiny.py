@@ -1,23 +1,26 @@
 #!/usr/bin/env python3
-"""Tiny random checkpoints of Qwen2, Qwen2-VL, Qwen2.5-VL and InternVL (Qwen2 / InternLM2 LLM) with the
-numbers HF transformers (5.23, torch CPU f32, eager attention) computes from them.
+"""Tiny random checkpoints of Qwen2, Qwen2-VL, Qwen2.5-VL, Llama / InternLM2 and InternVL (Qwen2 / InternLM2 LLM)
+with the numbers HF transformers (5.23, torch CPU f32, eager attention) computes from them.
 
     venv/bin/python make_tiny.py [--out fixtures] [name ...]
 
 Each fixtures/<name>/ holds config.json (+ config.hub.json, the flat form real hub checkpoints use),
-model.safetensors with the hub's tensor names, preprocessor_config.json, generation_config.json and
+model.safetensors with the hub's tensor names (original/: the files of InternVLChatModel or InternLM2) and
   case_<case>.safetensors : inputs, and every output named below
   grads_<case>.safetensors: "norm/<param>" = L2 norm of d loss / d param, "grad/<param>" = a few full gradients
 Outputs of a case (B samples, S tokens, V vocab; pads on the LEFT; rows where attention_mask = 0 are zeroed):
   input_ids, attention_mask, mm_token_type_ids (B,S) i64; pixel_values f32; image_grid_thw (N,3) i64 (Qwen)
   position_ids (B,S) or (3,B,S) i64 as fed to the rotary embedding, rope_deltas (B,1)
   image_features (tokens, hidden)  what replaces the image placeholder embeddings
-  logits (B,S,V);  logprobs (B,S-1) = log p(input_ids[t+1] | ..t);  entropy (B,S-1)
+  logits (B,S,V), of a compact checkpoint only the last TAIL positions;  logprobs (B,S-1) = log p(input_ids[t+1] | ..t);  entropy (B,S-1)
   loss_mask (B,S-1) f32 (the completion = last 6 targets); loss = sum(-logprobs*mask)/sum(mask)
   generated (B,16) greedy continuation (no penalty, nothing suppressed) with KV cache, no eos stop;  gen_logprobs (B,16) of those tokens
+A compact checkpoint is small enough for a repository: its weights are bf16 or f16 numbers, and instead of pixel_values,
+which are noise(), there is image_grid_thw, for InternVL (tiles, rows, columns) a picture; patches are in the order of
+the patch rows (N, C * T * P * P), as the processors give them.
 metadata: min_margin = smallest top1-top2 logit gap met while decoding (argmax is safe well below it).
 """
-import argparse, json, math, os, shutil
+import argparse, copy, json, math, os, shutil
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file, load_file
@@ -28,6 +31,8 @@ from transformers import (Qwen2Config, Qwen2ForCausalLM, LlamaConfig, LlamaForCa
 transformers.logging.set_verbosity_error(); transformers.logging.disable_progress_bar()
 torch.set_num_threads(2)
 NEW = 16
+TAIL = 4
+COMPACT = None                                                               # dtype of the weights of a compact checkpoint
 VOCAB, HID, INTER, LAYERS, HEADS, KV = 320, 64, 112, 2, 4, 2
 PAD, IM_START, IM_END, VSTART, VEND, IMG, VID = 300, 301, 302, 303, 304, 305, 306      # inside the tiny vocab
 
@@ -51,7 +56,19 @@ def reinit(model, seed, tied=False):
             p.data = (1.0 + 0.15 * r) if name.endswith("weight") else 0.1 * r
         else:
             p.data = 0.15 * r                                                    # biases
+    if COMPACT:
+        for p in model.parameters():
+            p.data = p.data.to(COMPACT).float()                              # numbers that the file holds exactly
     return model.eval()
+
+
+def noise(n, m):
+    """(n, m) numbers in [-1, 1) that any language computes: a hash of the index, as 32 bits."""
+    h = torch.arange(n * m, dtype=torch.int64)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        h = ((h ^ (h >> shift)) * factor) & 0xFFFFFFFF
+    h ^= h >> 16
+    return (h.double() / 2 ** 31 - 1).float().reshape(n, m)
 
 
 def text(n, g):
@@ -65,7 +82,7 @@ def left_pad(rows):
     return ids, mask
 
 
-def run_case(model, out, case, rows, extra, full_grads, position_ids=None, image_features=None, check=True):
+def run_case(model, out, case, rows, extra, full_grads, position_ids=None, image_features=None, check=True, grids=None):
     ids, mask = left_pad(rows)
     t = {"input_ids": ids, "attention_mask": mask}
     if position_ids is None:
@@ -93,6 +110,13 @@ def run_case(model, out, case, rows, extra, full_grads, position_ids=None, image
         with torch.no_grad():
             t["image_features"] = image_features(extra)
     t |= {k: v for k, v in extra.items()}
+    if COMPACT:
+        t["logits"] = t["logits"][:, -TAIL:]
+        for unused in ("pixel_values", "position_ids", "rope_deltas", "mm_token_type_ids"):
+            t.pop(unused, None)
+        if grids is not None:
+            t["image_grid_thw"] = torch.tensor(grids)
+        full_grads = [n for n in full_grads if "embed_tokens" not in n and "down_proj" not in n]
     grads, params = {}, dict(model.named_parameters(remove_duplicate=True))
     for n, p in params.items():
         n = hub_name(model, n)
@@ -146,9 +170,15 @@ def hub_name(model, n):
 def save_model(model, out, hub_config, pre=None, shards=None):
     shutil.rmtree(out, ignore_errors=True); os.makedirs(out)
     model.generation_config = GenerationConfig(eos_token_id=[IM_END, PAD], pad_token_id=PAD, do_sample=True, temperature=0.7, top_p=0.8, top_k=20, repetition_penalty=1.05)
-    model.save_pretrained(out, **({"max_shard_size": shards} if shards else {}))
+    file = model
+    if COMPACT:
+        file = copy.deepcopy(model).to(COMPACT)                              # the model's own buffers stay f32
+        hub_config["torch_dtype"] = str(COMPACT).split(".")[1]
+    file.save_pretrained(out, **({"max_shard_size": shards} if shards else {}))
+    if COMPACT:
+        os.remove(out + "/generation_config.json")
     json.dump(hub_config, open(os.path.join(out, "config.hub.json"), "w"), indent=2)
-    if pre:
+    if pre and not COMPACT:
         json.dump(pre, open(os.path.join(out, "preprocessor_config.json"), "w"), indent=2)
 
 
@@ -177,7 +207,16 @@ def qwen2(out, seed, tied, shards=None):
 
 def grid_pixels(grids, g):
     n = sum(t * h * w for t, h, w in grids)
-    return {"pixel_values": torch.randn(n, 3 * 2 * PATCH * PATCH, generator=g), "image_grid_thw": torch.tensor(grids)}
+    pixels = noise(n, 3 * 2 * PATCH * PATCH) if COMPACT else torch.randn(n, 3 * 2 * PATCH * PATCH, generator=g)
+    return {"pixel_values": pixels, "image_grid_thw": torch.tensor(grids)}
+
+
+def tile_pixels(tiles, g):
+    side = IMG_SIZE // PATCH
+    if not COMPACT:
+        return {"pixel_values": torch.randn(tiles, 3, IMG_SIZE, IMG_SIZE, generator=g)}
+    x = noise(tiles * side * side, 3 * PATCH * PATCH).view(tiles, side, side, 3, PATCH, PATCH)
+    return {"pixel_values": x.permute(0, 3, 1, 4, 2, 5).reshape(tiles, 3, IMG_SIZE, IMG_SIZE)}
 
 
 def vl_row(parts, g):
@@ -221,8 +260,22 @@ def qwen_vl(out, seed, kind, tied):
     run_case(m, out, "batch", rows, grid_pixels(b, g), fg, pos(b), feats)
 
 
-IMG_SIZE, SEQ = 56, 4                                                         # 4x4 patches -> pixel shuffle -> 2x2 tokens a tile
+IMG_SIZE, SIDE, SEQ = 56, 4, 4                                                         # 4x4 patches -> pixel shuffle -> 2x2 tokens a tile
 ICTX, ISTART, IEND = IMG, VSTART, VEND
+
+
+def hub_dtype(out):
+    """the precision of a compact checkpoint, everywhere its original configuration names one"""
+    path = out + "/original/config.json"
+    text = open(path).read()
+    if COMPACT:
+        text = text.replace('"torch_dtype": "float32"', f'"torch_dtype": "{str(COMPACT).split(".")[1]}"')
+    open(path, "w").write(text)
+
+
+def only_image_token(out):
+    """the one thing that InternVL's own configuration leaves to its tokenizer"""
+    json.dump({"added_tokens": [{"id": ICTX, "content": "<IMG_CONTEXT>", "special": True}]}, open(out + "/original/tokenizer.json", "w"))
 
 
 def internvl_row(parts, g):
@@ -311,13 +364,16 @@ def internvl(out, seed, llm, rms=False):
     sd = load_file(out + "/model.safetensors")
     save_file(to_original_internvl(sd, llm, HEADS, KV, HID // HEADS), out + "/original/model.safetensors", metadata={"format": "pt"})
     os.replace(out + "/config.hub.json", out + "/original/config.json")
-    shutil.copy(out + "/preprocessor_config.json", out + "/original/")
+    if not COMPACT:
+        shutil.copy(out + "/preprocessor_config.json", out + "/original/")
+    hub_dtype(out)
+    only_image_token(out)
     feats = lambda e: m.get_image_features(pixel_values=e["pixel_values"]).pooler_output.reshape(-1, HID)
     g = torch.Generator().manual_seed(seed + 1)
     fg = ["embed_tokens", "layers.0.self_attn.k_proj", "vision_tower.encoder.layer.0.attention.q_proj.bias", "multi_modal_projector.linear_2.weight", "lambda_1", "cls_token"]
-    run_case(m, out, "single", [internvl_row([4, ("img", 3), 7], g)], {"pixel_values": torch.randn(3, 3, IMG_SIZE, IMG_SIZE, generator=g)}, fg, None, feats)
+    run_case(m, out, "single", [internvl_row([4, ("img", 3), 7], g)], tile_pixels(3, g), fg, None, feats, grids=[(3, SIDE, SIDE)])
     rows = [internvl_row([3, ("img", 1), 2, ("img", 3), 6], g), internvl_row([12], g), internvl_row([("img", 2), 8], g)]
-    run_case(m, out, "batch", rows, {"pixel_values": torch.randn(6, 3, IMG_SIZE, IMG_SIZE, generator=g)}, fg, None, feats)
+    run_case(m, out, "batch", rows, tile_pixels(6, g), fg, None, feats, grids=[(1, SIDE, SIDE), (3, SIDE, SIDE), (2, SIDE, SIDE)])
 
 
 def internlm2(out, seed):
@@ -332,6 +388,7 @@ def internlm2(out, seed):
     os.makedirs(out + "/original", exist_ok=True)
     save_file(llm_to_internlm2(sd, "", "", HEADS, KV, HID // HEADS), out + "/original/model.safetensors", metadata={"format": "pt"})
     os.replace(out + "/config.hub.json", out + "/original/config.json")
+    hub_dtype(out)
     g = torch.Generator().manual_seed(seed + 1)
     fg = ["layers.0.self_attn.k_proj"]
     run_case(m, out, "short", [text(12, g)], {}, fg)
@@ -339,17 +396,25 @@ def internlm2(out, seed):
     run_case(m, out, "batch", [text(6, g), text(11, g), text(9, g)], {}, fg)      # stays below 32 incl. the 16 new tokens
 
 
+def compact(dtype, make):
+    def made(out):
+        global COMPACT
+        COMPACT = dtype
+        make(out)
+        COMPACT = None
+    return made
+
+
+BF16, F16 = torch.bfloat16, torch.float16
 ALL = {
-    "qwen2_tied": lambda o: qwen2(o, 11, True),
-    "qwen2_untied_sharded": lambda o: qwen2(o, 12, False, shards="200KB"),
-    "qwen2_vl": lambda o: qwen_vl(o, 21, "qwen2_vl", False),
-    "qwen2_vl_tied": lambda o: qwen_vl(o, 22, "qwen2_vl", True),
+    "qwen2_tied": compact(F16, lambda o: qwen2(o, 11, True)),
+    "qwen2_sharded": compact(BF16, lambda o: qwen2(o, 12, False, shards="100KB")),
+    "qwen2_vl": compact(BF16, lambda o: qwen_vl(o, 21, "qwen2_vl", False)),
     "qwen2_5_vl": lambda o: qwen_vl(o, 31, "qwen2_5_vl", False),
     "qwen2_5_vl_tied": lambda o: qwen_vl(o, 35, "qwen2_5_vl", True),
-    "internvl_qwen2": lambda o: internvl(o, 41, "qwen2"),
-    "internvl_internlm2": lambda o: internvl(o, 42, "internlm2"),
-    "internvl_qwen2_rms": lambda o: internvl(o, 43, "qwen2", rms=True),        # InternViT-6B style vision: RMSNorm, qk norm, no qkv bias
-    "internlm2": lambda o: internlm2(o, 51),
+    "internvl_internlm2": compact(BF16, lambda o: internvl(o, 42, "internlm2")),
+    "internvl_qwen2_rms": compact(BF16, lambda o: internvl(o, 43, "qwen2", rms=True)),     # InternViT-6B style vision: RMSNorm, qk norm, no qkv bias
+    "internlm2": compact(BF16, lambda o: internlm2(o, 51)),                                 # Llama in the directory, InternLM2 in original/
 }
 if __name__ == "__main__":
     ap = argparse.ArgumentParser(); ap.add_argument("--out", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures")); ap.add_argument("names", nargs="*")

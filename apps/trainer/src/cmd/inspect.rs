@@ -40,7 +40,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let dir = &args.model;
     require_config(dir)?;
-    let config = ModelConfig::from_file(&dir.join("config.json"))?;
+    let config = ModelConfig::from_dir(dir)?;
     let weights = Weights::read(dir, &config);
     let tokenizer = tokenizer(dir, &config);
     let sections = [
@@ -158,7 +158,12 @@ impl Weights {
         for (_, dtype, _) in files.tensors() {
             *found.dtypes.entry(dtype).or_default() += 1;
         }
-        let model = Vlm::new(config.clone(), &Device::default());
+        let mut config = config.clone();
+        if let Err(error) = config.settle_head(&files) {
+            found.problem = Some(error.to_string());
+            return found;
+        }
+        let model = Vlm::new(config, &Device::default());
         found.report = LoadReport::compare(&model, &files, &model.keys());
         if !found.report.is_exact() {
             found.problem = Some(format!("{}: {}", dir.display(), found.report.message()));

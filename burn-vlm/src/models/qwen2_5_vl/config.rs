@@ -3,15 +3,12 @@
 use crate::{
     models::{
         Family, ModelConfig,
-        qwen2_vl::config::{VisionConfig, Windows, with_vision},
+        qwen2_vl::config::{EPS, VisionConfig, Windows, with_vision},
     },
     nn::{mlp::FeedForwardKind, norm::NormKind, vision::VisionBlockConfig},
 };
 use serde::Deserialize;
 use serde_json::Value;
-
-/// ε of every norm of the tower, which the file does not hold.
-const EPS: f64 = 1e-6;
 
 #[derive(Deserialize)]
 struct VisionFields {

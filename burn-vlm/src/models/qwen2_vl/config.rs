@@ -1,10 +1,19 @@
 //! Sizes of the vision tower, and what the configurations of both Qwen-VL families share.
 
 use crate::{
-    models::{Family, ModelConfig, VisionSizes, decoder},
-    nn::vision::VisionBlockConfig,
+    models::{Family, ModelConfig, VisionSizes, qwen2},
+    nn::{
+        RopeScaling,
+        mlp::{Activation, FeedForwardKind},
+        norm::NormKind,
+        vision::VisionBlockConfig,
+    },
 };
+use serde::Deserialize;
 use serde_json::Value;
+
+/// ε of every norm of the tower, which the file does not hold.
+pub(in crate::models) const EPS: f64 = 1e-6;
 
 /// Sizes of the vision tower of Qwen2-VL and Qwen2.5-VL.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,19 +45,60 @@ pub struct Windows {
     pub full_blocks: Vec<usize>,
 }
 
+#[derive(Deserialize)]
+struct VisionFields {
+    depth: usize,
+    embed_dim: usize,
+    num_heads: usize,
+    hidden_size: usize,
+    mlp_ratio: f64,
+    patch_size: usize,
+    spatial_merge_size: usize,
+    temporal_patch_size: usize,
+    in_channels: Option<usize>,
+    in_chans: Option<usize>,
+    hidden_act: Option<String>,
+}
+
+/// Reads `config.json` of Qwen2-VL.
+pub(in crate::models) fn read(raw: &Value) -> Result<ModelConfig, String> {
+    let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
+        .map_err(|e| format!("vision_config: {e}"))?;
+    let act = fields.hidden_act.as_deref().unwrap_or("quick_gelu");
+    let act = Activation::from_name(act).ok_or_else(|| {
+        format!("vision_config.hidden_act is `{act}`, expected `quick_gelu` or `gelu`")
+    })?;
+    let vision = VisionConfig {
+        depth: fields.depth,
+        block: VisionBlockConfig {
+            width: fields.embed_dim,
+            heads: fields.num_heads,
+            inner: (fields.embed_dim as f64 * fields.mlp_ratio) as usize,
+            norm: NormKind::Layer,
+            eps: EPS,
+            mlp: FeedForwardKind::Mlp(act),
+            qkv_bias: true,
+            qk_norm: false,
+            layer_scale: false,
+        },
+        out_hidden_size: fields.hidden_size,
+        patch_size: fields.patch_size,
+        spatial_merge_size: fields.spatial_merge_size,
+        temporal_patch_size: fields.temporal_patch_size,
+        in_channels: fields.in_channels.or(fields.in_chans).unwrap_or(3),
+        windows: None,
+    };
+    with_vision(Family::Qwen2Vl, raw, vision)
+}
+
 /// Reads both forms of the file around a vision tower that has been read.
 pub(in crate::models) fn with_vision(
     family: Family,
     raw: &Value,
     vision: VisionConfig,
 ) -> Result<ModelConfig, String> {
-    let biases = decoder::Biases {
-        qkv: true,
-        o: false,
-        mlp: false,
-    };
-    let text = decoder::read(raw.get("text_config").unwrap_or(raw), biases)?;
-    if !matches!(text.decoder.rope_scaling, crate::nn::RopeScaling::MRope(_)) {
+    let text = qwen2::config::section(raw.get("text_config").unwrap_or(raw))?;
+    if !matches!(text.decoder.rope_scaling, RopeScaling::MRope(_)) {
         return Err("rope_scaling.mrope_section is missing".into());
     }
     let image_token_id = raw["image_token_id"]
@@ -86,6 +136,13 @@ impl VisionConfig {
     /// Values of a patch: C·T·P·P.
     pub fn patch_len(&self) -> usize {
         self.in_channels * self.temporal_patch_size * self.patch_size.pow(2)
+    }
+
+    /// A convolution over whole patches is a linear layer; files keep its five dimensions.
+    pub(in crate::models) fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let (frames, side) = (self.temporal_patch_size, self.patch_size);
+        let shape = vec![self.block.width, self.in_channels, frames, side, side];
+        vec![("visual.patch_embed.proj.weight".into(), shape)]
     }
 
     pub(in crate::models) fn check(&self, text_width: usize) -> Result<(), String> {

@@ -1,38 +1,28 @@
-//! Qwen2.5-VL against the numbers transformers computes (`tests/golden/gen/make_tiny.py`).
+//! Every family against the numbers transformers computes (`tests/golden/gen/make_tiny.py`).
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use burn_vlm::{
-    EncodedPrompt, Row, Vlm, VlmInput,
+    EncodedPrompt, ModelConfig, Row, Vlm, VlmInput,
     generate::{Generator, Request, SampleKey, Sampling},
-    tape::{ActivationRecompute, Tape, Targets, Upstream},
-    weights::shapes,
+    tape::{ActivationRecompute, Grads, Tape, Targets, Upstream},
+    weights::{FileTensor, NamedShape, Piece, shapes},
 };
-use common::{Case, assert_close, golden};
-use std::sync::Arc;
-
-const DIRS: [&str; 2] = ["qwen2_5_vl", "qwen2_5_vl_tied"];
-const CASES: [&str; 2] = ["single", "batch"];
-
-fn each_case(check: impl Fn(&Vlm, &Case, &str)) {
-    for dir in DIRS {
-        let model = Vlm::from_dir(&golden(dir), &Device::flex()).unwrap();
-        for name in CASES {
-            let case = Case::load(dir, name, model.config());
-            check(&model, &case, &format!("{dir}/{name}"));
-        }
-    }
-}
+use common::{assert_close, each_case, golden};
+use std::{collections::HashMap, sync::Arc};
 
 #[test]
 fn image_features_and_logits() {
     each_case(|model, case, at| {
         let input = VlmInput::new(&case.rows(), model.config(), &model.device());
-        let features = model.image_features(&input).unwrap();
-        assert_close(&features.into_data(), case.f32("image_features"), 1e-4, at);
+        let features = model.image_features(&input);
+        assert_eq!(features.is_some(), model.visual.is_some(), "{at}");
+        if let Some(features) = features {
+            assert_close(&features.into_data(), case.f32("image_features"), 1e-4, at);
+        }
 
         let hidden = model.hidden(&input);
         let [b, t, d] = hidden.dims();
@@ -43,11 +33,14 @@ fn image_features_and_logits() {
             .collect();
         let vocab = model.config().text.vocab_size;
         let expected = case.f32("logits");
+        // The reference holds the last positions of each row, or all of them.
+        let held = expected.len() / (b * vocab);
         for (row, tokens) in case.tokens.iter().enumerate() {
-            let from = (row * t + t - tokens.len()) * vocab;
-            let to = (row + 1) * t * vocab;
-            let got = TensorData::new(logits[from..to].to_vec(), [to - from]);
-            assert_close(&got, &expected[from..to], 1e-4, at);
+            let n = held.min(tokens.len()) * vocab;
+            let got = &logits[((row + 1) * t * vocab - n)..(row + 1) * t * vocab];
+            let end = (row + 1) * held * vocab;
+            let got = TensorData::new(got.to_vec(), [n]);
+            assert_close(&got, &expected[end - n..end], 1e-4, at);
         }
     });
 }
@@ -78,43 +71,65 @@ fn log_probabilities_and_entropies() {
     });
 }
 
+/// Every gradient by our name of the parameter.
+fn flat(grads: &Grads, model: &Vlm) -> HashMap<String, Vec<f32>> {
+    let values = |param: &NamedShape| -> Option<Vec<f32>> {
+        Some(match param.shape.len() {
+            1 => grads.get::<1>(param.id)?.into_data().iter().collect(),
+            _ => grads.get::<2>(param.id)?.into_data().iter().collect(),
+        })
+    };
+    let found = shapes(model).into_iter();
+    found
+        .map(|param| {
+            let grad = values(&param).unwrap_or_else(|| vec![0.0; param.len()]);
+            (param.path, grad)
+        })
+        .collect()
+}
+
+/// The rows of a file's tensor, from those of our parameters.
+fn gather(tensor: &FileTensor, parameters: &HashMap<String, Vec<f32>>) -> Vec<f32> {
+    let rows: usize = tensor.pieces.iter().map(|piece| piece.rows.len()).sum();
+    let width = tensor.shape.iter().product::<usize>() / rows;
+    let piece = |piece: &Piece| {
+        parameters[&piece.path][piece.rows.start * width..piece.rows.end * width].to_vec()
+    };
+    tensor.pieces.iter().flat_map(piece).collect()
+}
+
 #[test]
 fn gradients() {
     for recompute in [ActivationRecompute::Block, ActivationRecompute::None] {
         each_case(|model, case, at| {
             let input = VlmInput::new(&case.rows(), model.config(), &model.device());
             // The loss of the fixture: the mean negative log-probability of the last six tokens.
-            let counts = vec![6; case.tokens.len()];
+            let counts: Vec<usize> = case.tokens.iter().map(|t| 6.min(t.len() - 1)).collect();
             let targets = case.targets(&counts, input.width);
             let tape = Tape::record(model, &input, &targets, 1.0, recompute);
-            let n = (6 * counts.len()) as f64;
+            let n = counts.iter().sum::<usize>() as f64;
             let d_logp = Tensor::full(targets.shape(), -1.0 / n, &model.device());
             let grads = tape.backward(Upstream {
                 logp: Some(d_logp),
                 ..Upstream::default()
             });
-            let keys = model.keys();
+            let parameters = flat(&grads, model);
             let mut compared = 0;
-            for param in shapes(model) {
-                let hub = keys.to_hub(&param.path);
-                let norm: f64 = match param.shape.len() {
-                    1 => grads
-                        .get::<1>(param.id)
-                        .map(|g| g.square().sum().into_scalar::<f32>()),
-                    _ => grads
-                        .get::<2>(param.id)
-                        .map(|g| g.square().sum().into_scalar::<f32>()),
-                }
-                .map_or(0.0, |sum| f64::from(sum).sqrt());
-                let expected = f64::from(case.grad(&format!("norm/{hub}")).unwrap()[0]);
-                let error = (norm - expected).abs() / expected.max(1e-6);
-                assert!(error < 1e-3, "{at} {hub}: {norm} vs {expected}");
-                if let Some(full) = case.grad(&format!("grad/{hub}")) {
-                    let got = match param.shape.len() {
-                        1 => grads.get::<1>(param.id).unwrap().into_data(),
-                        _ => grads.get::<2>(param.id).unwrap().into_data(),
-                    };
-                    assert_close(&got, full, 1e-4, &format!("{at} {hub}"));
+            // The reference has the names of the native layout, whose gradients are cut and joined
+            // as its tensors are.
+            for tensor in case.native_keys.file_tensors(&shapes(model)) {
+                let got = gather(&tensor, &parameters);
+                let at = format!("{at} {}", tensor.name);
+                let norm = got.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
+                let norm = norm.sqrt();
+                let expected = case.grad(&format!("norm/{}", tensor.name));
+                let expected = f64::from(expected.unwrap_or_else(|| panic!("{at}"))[0]);
+                // A key's bias moves no softmax where nothing rotates: its gradient is rounding.
+                let error = (norm - expected).abs() / expected.max(1e-4);
+                assert!(error < 1e-3, "{at}: {norm} vs {expected}");
+                if let Some(full) = case.grad(&format!("grad/{}", tensor.name)) {
+                    let n = got.len();
+                    assert_close(&TensorData::new(got, [n]), full, 1e-4, &at);
                 }
                 compared += 1;
             }
@@ -164,12 +179,20 @@ fn greedy_decoding_with_the_cache() {
         assert_close(&logprobs, case.f32("gen_logprobs"), 1e-4, at);
 
         // The same tokens scored by the trainer's path: the cached decode equals a full forward.
+        // Not beyond the positions the model was trained on: dynamic NTK leaves cached keys the
+        // rotation they had, in the reference too.
         let full: Vec<Vec<u32>> = case
             .tokens
             .iter()
             .zip(&done)
             .map(|(prompt, c)| prompt.iter().chain(&c.tokens).copied().collect())
             .collect();
+        if full
+            .iter()
+            .any(|row| row.len() > model.config().max_position_embeddings)
+        {
+            return;
+        }
         let rows: Vec<Row<'_>> = full
             .iter()
             .zip(&case.images)
@@ -186,12 +209,31 @@ fn greedy_decoding_with_the_cache() {
 
 #[test]
 fn both_forms_of_the_configuration_agree() {
-    use burn_vlm::ModelConfig;
-    for dir in DIRS {
-        let read = |file| ModelConfig::from_file(&golden(dir).join(file)).unwrap();
-        let (hub, nested) = (read("config.hub.json"), read("config.json"));
+    let pairs = [
+        ("qwen2_tied/config.hub.json", "qwen2_tied/config.json"),
+        ("qwen2_sharded/config.hub.json", "qwen2_sharded/config.json"),
+        ("qwen2_vl/config.hub.json", "qwen2_vl/config.json"),
+        ("qwen2_5_vl/config.hub.json", "qwen2_5_vl/config.json"),
+        (
+            "qwen2_5_vl_tied/config.hub.json",
+            "qwen2_5_vl_tied/config.json",
+        ),
+        ("internlm2/original/config.json", "internlm2/config.json"),
+        (
+            "internvl_internlm2/original/config.json",
+            "internvl_internlm2/config.json",
+        ),
+        (
+            "internvl_qwen2_rms/original/config.json",
+            "internvl_qwen2_rms/config.json",
+        ),
+    ];
+    for (hub, nested) in pairs {
+        let read = |file| ModelConfig::from_file(&golden(file)).unwrap();
+        let (hub, nested) = (read(hub), read(nested));
         assert_eq!(hub.text, nested.text);
         assert_eq!(hub.vision, nested.vision);
         assert_eq!(hub.tie_word_embeddings, nested.tie_word_embeddings);
+        assert_eq!(hub.max_positions(), nested.max_positions());
     }
 }

@@ -1,0 +1,243 @@
+//! `config.json` of InternVL in both layouts.
+
+use super::IMAGE_TOKEN;
+use crate::{
+    error::VlmError,
+    models::{Family, ModelConfig, VisionSizes},
+    nn::{
+        mlp::{Activation, FeedForwardKind},
+        norm::NormKind,
+        vision::VisionBlockConfig,
+    },
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// Sizes of InternViT and its projector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VisionConfig {
+    /// Number of blocks.
+    pub depth: usize,
+    /// What the blocks are made of.
+    pub block: VisionBlockConfig,
+    /// Side of a tile in pixels.
+    pub image_size: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Side of a merged group in patches.
+    pub merge_size: usize,
+    /// Colour channels.
+    pub in_channels: usize,
+    /// Width of an image feature: the decoder's D.
+    pub out_hidden_size: usize,
+}
+
+/// The keys of `vision_config`, in either layout.
+#[derive(Deserialize)]
+struct VisionFields {
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    image_size: Side,
+    patch_size: Side,
+    num_channels: Option<usize>,
+    hidden_act: String,
+    norm_type: String,
+    layer_norm_eps: f64,
+    #[serde(alias = "attention_bias")]
+    qkv_bias: bool,
+    #[serde(alias = "use_qk_norm")]
+    qk_normalization: bool,
+    use_mean_pooling: Option<bool>,
+    use_absolute_position_embeddings: Option<bool>,
+}
+
+/// One number, or one for each direction.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Side {
+    Square(usize),
+    Pair([usize; 2]),
+}
+
+pub(in crate::models) fn read(family: Family, raw: &Value) -> Result<ModelConfig, String> {
+    let key = match family {
+        Family::InternVlChat => "llm_config",
+        _ => "text_config",
+    };
+    let section = &raw[key];
+    let text = Family::of_text(section, key)?.text_section(section)?;
+    only(raw, "select_layer", &Value::from(-1))?;
+    only(raw, "vision_feature_layer", &Value::from(-1))?;
+    only(raw, "vision_feature_select_strategy", &"default".into())?;
+    only(raw, "projector_hidden_act", &"gelu".into())?;
+    if family == Family::InternVlChat {
+        only(raw, "ps_version", &"v2".into())?;
+    }
+    let tied = raw["tie_word_embeddings"].as_bool();
+    let tied = match family {
+        Family::InternVlChat => text.tie_word_embeddings,
+        _ => tied.or(text.tie_word_embeddings),
+    };
+    let vision = vision(raw, text.decoder.hidden_size)?;
+    let image_token = ["img_context_token_id", "image_token_id"];
+    let image_token = image_token.iter().find_map(|key| raw[*key].as_u64());
+    Ok(ModelConfig {
+        family,
+        tie_word_embeddings: tied.unwrap_or(false),
+        text: text.decoder,
+        vision: Some(crate::models::VisionConfig::InternVit(vision)),
+        image_token_id: image_token.and_then(|id| u32::try_from(id).ok()),
+        max_position_embeddings: text.max_position_embeddings,
+        initializer_range: text.initializer_range,
+        raw: raw.clone(),
+    })
+}
+
+/// The id of the image token in the tokenizer of a model directory, which InternVL's own
+/// configuration does not hold; none without a tokenizer, or where it has no such token.
+pub(in crate::models) fn image_token(dir: &Path) -> Result<Option<u32>, VlmError> {
+    #[derive(Deserialize)]
+    struct TokenizerFile {
+        added_tokens: Vec<AddedToken>,
+    }
+    #[derive(Deserialize)]
+    struct AddedToken {
+        id: u32,
+        content: String,
+    }
+    let path = dir.join("tokenizer.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).map_err(|e| VlmError::io(&path, e))?;
+    let file: TokenizerFile =
+        serde_json::from_slice(&bytes).map_err(|e| VlmError::config(&path, e.to_string()))?;
+    let mut added = file.added_tokens.into_iter();
+    let found = added.find(|token| token.content == IMAGE_TOKEN);
+    Ok(found.map(|token| token.id))
+}
+
+/// A key that may be left out, and has one value that is supported.
+fn only(raw: &Value, key: &str, expected: &Value) -> Result<(), String> {
+    match raw.get(key) {
+        Some(found) if found != expected => Err(format!("{key} is {found}, expected {expected}")),
+        _ => Ok(()),
+    }
+}
+
+fn vision(raw: &Value, out_hidden_size: usize) -> Result<VisionConfig, String> {
+    let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
+        .map_err(|e| format!("vision_config: {e}"))?;
+    let act = Activation::from_name(&fields.hidden_act).ok_or_else(|| {
+        let found = &fields.hidden_act;
+        format!("vision_config.hidden_act is `{found}`, expected `gelu` or `quick_gelu`")
+    })?;
+    let norm = match fields.norm_type.as_str() {
+        "layer_norm" => NormKind::Layer,
+        "rms_norm" => NormKind::Rms,
+        other => {
+            return Err(format!(
+                "vision_config.norm_type is `{other}`, expected `layer_norm` or `rms_norm`"
+            ));
+        }
+    };
+    if fields.use_mean_pooling == Some(false) {
+        return Err("vision_config.use_mean_pooling is false, expected true".into());
+    }
+    if fields.use_absolute_position_embeddings == Some(false) {
+        let key = "vision_config.use_absolute_position_embeddings";
+        return Err(format!("{key} is false, expected true"));
+    }
+    let ratio = raw["downsample_ratio"].as_f64().unwrap_or(0.5);
+    if ratio <= 0.0 || (1.0 / ratio).fract() != 0.0 {
+        return Err(format!(
+            "downsample_ratio is {ratio}, expected one over a whole number"
+        ));
+    }
+    Ok(VisionConfig {
+        depth: fields.num_hidden_layers,
+        block: VisionBlockConfig {
+            width: fields.hidden_size,
+            heads: fields.num_attention_heads,
+            inner: fields.intermediate_size,
+            norm,
+            eps: fields.layer_norm_eps,
+            mlp: FeedForwardKind::Mlp(act),
+            qkv_bias: fields.qkv_bias,
+            qk_norm: fields.qk_normalization,
+            layer_scale: true,
+        },
+        image_size: fields.image_size.square("image_size")?,
+        patch_size: fields.patch_size.square("patch_size")?,
+        merge_size: (1.0 / ratio) as usize,
+        in_channels: fields.num_channels.unwrap_or(3),
+        out_hidden_size,
+    })
+}
+
+impl Side {
+    fn square(&self, key: &str) -> Result<usize, String> {
+        match *self {
+            Self::Square(side) => Ok(side),
+            Self::Pair([a, b]) if a == b => Ok(a),
+            Self::Pair(pair) => Err(format!(
+                "vision_config.{key} is {pair:?}, expected the same number twice"
+            )),
+        }
+    }
+}
+
+impl VisionConfig {
+    /// Side of a tile in patches.
+    pub fn side(&self) -> usize {
+        self.image_size / self.patch_size.max(1)
+    }
+
+    /// What all towers have.
+    pub fn sizes(&self) -> VisionSizes {
+        VisionSizes {
+            depth: self.depth,
+            width: self.block.width,
+            heads: self.block.heads,
+            patch_size: self.patch_size,
+            merge_size: self.merge_size,
+            temporal_patch_size: 1,
+        }
+    }
+
+    /// A convolution over whole patches is a linear layer; files keep its four dimensions, and the
+    /// batch dimension of what is added to every tile.
+    pub(in crate::models) fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let (e, p) = (self.block.width, self.patch_size);
+        let at = |name: &str| format!("visual.embeddings.{name}");
+        vec![
+            (
+                at("patch_embedding.weight"),
+                vec![e, self.in_channels, p, p],
+            ),
+            (at("class_embedding"), vec![1, 1, e]),
+            (at("position_embedding"), vec![1, 1 + self.side().pow(2), e]),
+        ]
+    }
+
+    pub(in crate::models) fn check(&self) -> Result<(), String> {
+        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
+            true => Ok(()),
+            false => Err(format!("{what}: {a} is not a multiple of {b}")),
+        };
+        let (width, heads) = (self.block.width, self.block.heads);
+        divides(
+            "vision_config.hidden_size by num_attention_heads",
+            width,
+            heads,
+        )?;
+        divides(
+            "vision_config.image_size by patch_size / downsample_ratio",
+            self.image_size,
+            self.patch_size * self.merge_size,
+        )
+    }
+}

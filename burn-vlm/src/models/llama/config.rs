@@ -1,0 +1,15 @@
+//! The configuration of a Llama decoder.
+
+use crate::models::decoder::{self, Biases, TextSection};
+use serde_json::Value;
+
+pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
+    let flag = |key: &str| json[key].as_bool().unwrap_or(false);
+    let attention = flag("attention_bias");
+    let biases = Biases {
+        qkv: attention,
+        o: attention,
+        mlp: flag("mlp_bias"),
+    };
+    decoder::read(json, biases)
+}

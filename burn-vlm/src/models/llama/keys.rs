@@ -1,0 +1,9 @@
+//! Tensor names of Llama and Qwen2, which are those of our module.
+
+use crate::weights::KeyRow;
+
+/// The decoder and its head.
+pub(in crate::models) const ROWS: &[KeyRow] = &[
+    KeyRow::renamed(&["model."], &["model."]),
+    KeyRow::renamed(&["lm_head."], &["lm_head."]),
+];

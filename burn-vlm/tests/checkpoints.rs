@@ -1,0 +1,243 @@
+//! Checkpoints in and out: names, layouts, precisions, and what does not fit.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use burn::{
+    module::ParamId,
+    tensor::{Device, Tensor},
+};
+use burn_vlm::{
+    Vlm,
+    weights::{ExportDtype, TensorVisitor, WeightFiles, for_each_tensor},
+};
+use common::{CHECKPOINTS, golden};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn load(dir: &Path) -> Result<Vlm, String> {
+    Vlm::from_dir(dir, &Device::flex()).map_err(|e| e.to_string())
+}
+
+/// Every parameter by path.
+fn parameters(model: &Vlm) -> BTreeMap<String, Vec<f32>> {
+    struct All(BTreeMap<String, Vec<f32>>);
+    impl TensorVisitor for All {
+        fn visit<const D: usize>(&mut self, path: &str, _: ParamId, tensor: Tensor<D>) {
+            let values = tensor.into_data().iter().collect();
+            self.0.insert(path.to_owned(), values);
+        }
+    }
+    let mut all = All(BTreeMap::new());
+    for_each_tensor(model, &mut all);
+    all.0
+}
+
+/// A tensor as it stands in a file.
+type Raw = (Dtype, Vec<usize>, Vec<u8>);
+
+fn tensors(dir: &Path) -> BTreeMap<String, Raw> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("model") && name.ends_with(".safetensors") {
+            let bytes = fs::read(&path).unwrap();
+            for (name, view) in SafeTensors::deserialize(&bytes).unwrap().iter() {
+                let raw = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
+                all.insert(name.to_owned(), raw);
+            }
+        }
+    }
+    all
+}
+
+/// A copy of a checkpoint with other tensors.
+fn with_tensors(dir: &str, tensors: &BTreeMap<String, Raw>) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json"] {
+        if golden(dir).join(name).exists() {
+            fs::copy(golden(dir).join(name), copy.path().join(name)).unwrap();
+        }
+    }
+    let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).unwrap();
+        (name, view)
+    });
+    let path = copy.path().join("model.safetensors");
+    safetensors::serialize_to_file(views, None, &path).unwrap();
+    copy
+}
+
+#[test]
+fn an_export_holds_the_bytes_that_were_loaded() {
+    for checkpoint in CHECKPOINTS {
+        let dir = golden(checkpoint.dir);
+        let (before, model) = (tensors(&dir), load(&dir).unwrap());
+        let dtype = match before.values().next().unwrap().0 {
+            Dtype::BF16 => ExportDtype::Bf16,
+            _ => ExportDtype::F32,
+        };
+        let out = tempfile::tempdir().unwrap();
+        model.save(out.path(), dtype).unwrap();
+        let after = tensors(out.path());
+        let at = checkpoint.dir;
+        assert!(before.keys().eq(after.keys()), "{at}: names");
+        for (name, (dtype, shape, bytes)) in &before {
+            assert_eq!(shape, &after[name].1, "{at} {name}: shape");
+            if *dtype == after[name].0 {
+                assert!(*bytes == after[name].2, "{at} {name}: values");
+            }
+        }
+        for name in ["config.json", "tokenizer.json"] {
+            if dir.join(name).exists() && !out.path().join(name).exists() {
+                fs::copy(dir.join(name), out.path().join(name)).unwrap();
+            }
+        }
+        let again = load(out.path()).unwrap();
+        assert!(parameters(&again) == parameters(&model), "{at}: read again");
+    }
+}
+
+#[test]
+fn both_layouts_hold_the_same_parameters() {
+    for dir in ["internlm2", "internvl_internlm2", "internvl_qwen2_rms"] {
+        let native = parameters(&load(&golden(dir)).unwrap());
+        let original = parameters(&load(&golden(dir).join("original")).unwrap());
+        assert!(native == original, "{dir}");
+    }
+}
+
+#[test]
+fn names_of_newer_files_are_read() {
+    let qwen = [
+        ("visual.", "model.visual."),
+        ("model.", "model.language_model."),
+    ];
+    let internvl = [
+        ("vision_tower.", "model.vision_tower."),
+        ("multi_modal_projector.", "model.multi_modal_projector."),
+        ("language_model.model.", "model.language_model."),
+        ("language_model.lm_head.", "lm_head."),
+    ];
+    let cases: [(&str, &[(&str, &str)]); 3] = [
+        ("qwen2_vl", &qwen),
+        ("qwen2_5_vl_tied", &qwen),
+        ("internvl_qwen2_rms", &internvl),
+    ];
+    for (dir, prefixes) in cases {
+        let newer = |name: &String| {
+            let row = prefixes.iter().find(|(hub, _)| name.starts_with(hub));
+            row.map_or(name.clone(), |(hub, newer)| name.replacen(hub, newer, 1))
+        };
+        let renamed = tensors(&golden(dir));
+        let renamed = renamed.iter().map(|(name, raw)| (newer(name), raw.clone()));
+        let copy = with_tensors(dir, &renamed.collect());
+        let (ours, theirs) = (load(&golden(dir)).unwrap(), load(copy.path()).unwrap());
+        assert!(parameters(&ours) == parameters(&theirs), "{dir}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_listed() {
+    let dir = "internvl_internlm2/original";
+    let mut changed = tensors(&golden(dir));
+    changed.remove("language_model.model.layers.1.attention.wqkv.weight");
+    let norm = changed["mlp1.0.bias"].clone();
+    changed.insert("vision_model.extra".into(), norm);
+    let (dtype, _, bytes) = changed["mlp1.1.weight"].clone();
+    changed.insert("mlp1.1.weight".into(), (dtype, vec![128, 64], bytes));
+    let copy = with_tensors(dir, &changed);
+    let message = load(copy.path()).unwrap_err();
+    for part in [
+        "1 missing (language_model.model.layers.1.attention.wqkv.weight)",
+        "1 unused (vision_model.extra)",
+        "1 misshapen (mlp1.1.weight is [128, 64], expected [64, 128])",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+
+    let device = Device::flex();
+    let allow = ["language_model.model.layers.1", "vision_model.extra"].map(String::from);
+    let message = Vlm::from_dir_allowing(copy.path(), &allow, &device).unwrap_err();
+    let message = message.to_string();
+    assert!(!message.contains("missing") && message.contains("1 misshapen"));
+    let allow = [&allow[..], &["mlp1".to_owned()]].concat();
+    let model = Vlm::from_dir_allowing(copy.path(), &allow, &device).unwrap();
+    let (whole, drawn) = (parameters(&load(&golden(dir)).unwrap()), parameters(&model));
+    for (path, values) in &whole {
+        let fresh = ["q_proj", "k_proj", "v_proj"].map(|p| format!("model.layers.1.self_attn.{p}"));
+        let fresh = fresh.iter().any(|prefix| path.starts_with(prefix));
+        let fresh = fresh || path == "visual.projector.fc1.weight";
+        assert_eq!(fresh, values != &drawn[path], "{path}");
+        assert!(drawn[path].iter().any(|v| *v != 0.0), "{path}");
+    }
+}
+
+#[test]
+fn a_tied_head_may_be_repeated_but_not_differ() {
+    let dir = "qwen2_tied";
+    let mut repeated = tensors(&golden(dir));
+    let table = repeated["model.embed_tokens.weight"].clone();
+    repeated.insert("lm_head.weight".into(), table);
+    let copy = with_tensors(dir, &repeated);
+    assert!(load(copy.path()).unwrap().lm_head.is_none());
+
+    repeated.get_mut("lm_head.weight").unwrap().2[0] ^= 1;
+    let copy = with_tensors(dir, &repeated);
+    let message = load(copy.path()).unwrap_err();
+    assert!(message.contains("lm_head.weight differs"), "{message}");
+}
+
+#[test]
+fn internvl_without_a_head_ties_it() {
+    let dir = "internvl_internlm2/original";
+    let mut headless = tensors(&golden(dir));
+    headless.remove("language_model.output.weight");
+    let copy = with_tensors(dir, &headless);
+    let model = load(copy.path()).unwrap();
+    assert!(model.lm_head.is_none() && model.config().tie_word_embeddings);
+    let out = tempfile::tempdir().unwrap();
+    model.save(out.path(), ExportDtype::Bf16).unwrap();
+    assert!(tensors(out.path()) == headless);
+}
+
+#[test]
+fn large_weights_are_written_in_shards() {
+    let model = load(&golden("internvl_qwen2_rms")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    fs::copy(
+        golden("internvl_qwen2_rms/config.json"),
+        out.path().join("config.json"),
+    )
+    .unwrap();
+    let keys = model.keys();
+    burn_vlm::weights::save(&model, &keys, ExportDtype::Bf16, 100_000, out.path()).unwrap();
+    let shards = WeightFiles::open(out.path()).unwrap();
+    assert!(out.path().join("model-00002-of-00004.safetensors").exists());
+    assert!(tensors(out.path()) == tensors(&golden("internvl_qwen2_rms")));
+    assert_eq!(shards.tensors().count(), tensors(out.path()).len());
+    assert!(parameters(&load(out.path()).unwrap()) == parameters(&model));
+}
+
+#[test]
+fn an_unknown_architecture_names_those_that_are_known() {
+    let path = PathBuf::from("config.json");
+    let refuse = |json: &str| {
+        let config = burn_vlm::ModelConfig::from_slice(json.as_bytes(), &path);
+        config.unwrap_err().to_string()
+    };
+    let families = "qwen2, llama, internlm2, qwen2_vl, qwen2_5_vl, internvl_chat, internvl";
+    assert_eq!(
+        refuse(r#"{"model_type": "mllama"}"#),
+        format!("config.json: model_type is `mllama`, supported: {families}")
+    );
+    assert!(refuse("{}").contains("model_type is `none`"));
+    let inner = refuse(r#"{"model_type": "internvl", "text_config": {"model_type": "phi3"}}"#);
+    assert!(inner.contains("text_config.model_type is `phi3`, supported: qwen2, llama, internlm2"));
+}
