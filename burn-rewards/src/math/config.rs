@@ -14,14 +14,10 @@ pub enum BoxedMode {
 /// Clean-up steps between extraction and parsing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Normalization {
-    /// Rewrites `\mathrm`, `\dfrac`, `{,}`, `\!`, "percent" and the like.
-    pub basic_latex: bool,
     /// Drops trailing units.
     pub units: bool,
     /// Repairs `\frac12`, `\sqrt2`, `x^(2)`. Off, malformed LaTeX does not parse.
     pub malformed_operators: bool,
-    /// Small things: a leading `.5`.
-    pub nits: bool,
     /// How boxed content is taken out.
     pub boxed: BoxedMode,
 }
@@ -29,10 +25,8 @@ pub struct Normalization {
 impl Default for Normalization {
     fn default() -> Self {
         Self {
-            basic_latex: true,
             units: true,
             malformed_operators: true,
-            nits: true,
             boxed: BoxedMode::All,
         }
     }

@@ -134,7 +134,6 @@ impl Profile {
                     try_extract_without_anchor: false,
                     boxed_match_priority: Some(0),
                     normalization: Normalization {
-                        nits: false,
                         malformed_operators: false,
                         ..Normalization::default()
                     },

@@ -1,7 +1,7 @@
 //! Boxes as matches of a response.
 
-use super::as_percent;
 use super::env::{Scanner, percent_after};
+use super::read::as_percent;
 use crate::math::boxes::{self, BoxSpan};
 use crate::math::config::{BoxedMode, Normalization};
 use crate::math::formula::{self, MAX_SPAN, Reading};

@@ -17,16 +17,20 @@
 
 mod anchor;
 mod boxed;
+mod collect;
 mod env;
 mod number;
 mod prose;
+mod read;
 mod string;
 #[cfg(test)]
 mod tests;
 
 use anchor::{Anchor, anchors, hope_follows, window};
+use collect::{after_equals, collect_literals, collect_values, first_value, window_start};
 use env::{Joined, Scanner};
-use number::{Plain, Runs, may_bound, number_at, plain_text, value_at, value_start};
+use number::{Plain, plain_text, value_at};
+use read::{as_percent, read_envs};
 use string::{Literal, bare_at, literal_at};
 
 use super::config::{
@@ -34,7 +38,6 @@ use super::config::{
 };
 use super::formula::{self, Reading};
 use super::parsed::{Parsed, Unparsed};
-use super::tree::Expr;
 
 /// Longest text searched, in bytes.
 pub(crate) const MAX_TEXT: usize = 1 << 20;
@@ -503,173 +506,6 @@ impl<'a> Search<'a> {
                 self.done = self.config.mode == ExtractionMode::FirstMatch
                     || (is_box && !self.config.compat_last_number);
             }
-        }
-    }
-}
-
-/// Reads one environment, or several as one list.
-fn read_envs(text: &str, joined: &Joined, normalization: &Normalization) -> Reading {
-    if joined.rest.is_empty() {
-        let env = &joined.first;
-        let mut reading = formula::read(&text[env.from..env.to], normalization);
-        if env.percent {
-            reading.values = reading.values.map(as_percent);
-        }
-        return reading;
-    }
-    let mut elements = Vec::new();
-    let mut texts = Vec::new();
-    let mut first = None;
-    let mut failed = false;
-    for env in std::iter::once(&joined.first).chain(&joined.rest) {
-        let reading = formula::read(&text[env.from..env.to], normalization);
-        texts.push(reading.text);
-        let values = reading.values.map(|values| {
-            if env.percent {
-                as_percent(values)
-            } else {
-                values
-            }
-        });
-        if first.is_none() {
-            first = Some(values.clone());
-        }
-        match values.map(|values| values.into_iter().next()) {
-            Ok(Some(Expr::List(items) | Expr::Set(items))) => elements.extend(items),
-            Ok(Some(value)) => elements.push(value),
-            Ok(None) | Err(_) => failed = true,
-        }
-    }
-    if failed {
-        // The first stands for all, as the Python library has it.
-        return Reading {
-            values: first.unwrap_or(Err(Unparsed::Syntax)),
-            text: texts.swap_remove(0),
-        };
-    }
-    Reading {
-        values: Ok(vec![Expr::List(elements)]),
-        text: texts.join(","),
-    }
-}
-
-/// A percent sign after an environment applies to all of it.
-pub(super) fn as_percent(values: Vec<Expr>) -> Vec<Expr> {
-    values
-        .into_iter()
-        .map(|value| match value {
-            Expr::Percent(_) => value,
-            value => Expr::Percent(Box::new(value)),
-        })
-        .collect()
-}
-
-/// The value after the last equals sign within a hundred characters, with a space between.
-fn after_equals(text: &str, from: usize, line: usize) -> Option<Plain> {
-    let near = window(text, from, 100);
-    let bytes = text.as_bytes();
-    (near.start..near.end.min(line))
-        .rev()
-        .filter(|at| bytes[*at] == b'=')
-        .find_map(|at| {
-            let rest = &text[at + 1..];
-            let spaces = rest.len() - rest.trim_start().len();
-            let boundary = if spaces > 0 {
-                text.len() - rest.trim_start().len() - 1
-            } else {
-                return None;
-            };
-            let plain = text
-                .is_char_boundary(boundary)
-                .then(|| value_at(text, boundary, false))
-                .flatten()?;
-            (!equals_follows(text, &plain)).then_some(plain)
-        })
-}
-
-/// The first value in `range`, which no equals sign follows.
-fn first_value(text: &str, range: std::ops::Range<usize>) -> Option<Plain> {
-    let bytes = text.as_bytes();
-    range
-        .filter(|at| *at < bytes.len() && (may_bound(bytes[*at]) || *at == 0))
-        .filter_map(|at| value_at(text, at, true))
-        .find(|plain| !equals_follows(text, plain))
-}
-
-fn equals_follows(text: &str, plain: &Plain) -> bool {
-    text[plain.end..].trim_start().starts_with('=')
-}
-
-/// A position at or before `at` where no number is cut.
-fn window_start(text: &str, at: usize) -> usize {
-    let bytes = text.as_bytes();
-    let mut start = at;
-    while start > 0 && (at - start) < FIRST_WINDOW {
-        let cut = bytes
-            .get(start)
-            .is_some_and(|b| !b.is_ascii_alphabetic() || !text.is_char_boundary(start));
-        if !cut && text.is_char_boundary(start) {
-            break;
-        }
-        start -= 1;
-    }
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
-    start
-}
-
-/// All numbers and expressions whose boundary lies in `range`.
-fn collect_values(text: &str, range: std::ops::Range<usize>, found: &mut Vec<Found>) {
-    let bytes = text.as_bytes();
-    let mut at = range.start;
-    // An expression and a number found inside it are two patterns of the Python library.
-    let mut number_end = 0;
-    let mut runs = Runs::default();
-    while at < range.end {
-        if (at > 0 && !may_bound(bytes[at])) || !text.is_char_boundary(at) {
-            at += 1;
-            continue;
-        }
-        if let Some(body) = value_start(text, at, false) {
-            if let Some(expression) = runs.expression(text, at, body) {
-                push_plain(found, expression);
-            }
-            if at >= number_end
-                && let Some(number) = number_at(text, at, body)
-            {
-                number_end = number.end;
-                push_plain(found, number);
-            }
-        }
-        at += 1;
-    }
-}
-
-fn push_plain(found: &mut Vec<Found>, plain: Plain) {
-    found.push(Found {
-        start: plain.start,
-        end: plain.end,
-        candidate: Candidate::Plain(plain),
-    });
-}
-
-fn collect_literals(
-    text: &str,
-    range: std::ops::Range<usize>,
-    target: &StringTarget,
-    found: &mut Vec<Found>,
-) {
-    let bytes = text.as_bytes();
-    for at in range {
-        if (at == 0 || bytes[at].is_ascii_whitespace())
-            && let Some(literal) = literal_at(text, at, target)
-        {
-            found.push(Found {
-                start: literal.start,
-                end: literal.end,
-                candidate: Candidate::Literal(literal),
-            });
         }
     }
 }

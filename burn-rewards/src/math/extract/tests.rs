@@ -1,6 +1,6 @@
 //! Which part of a response is taken for the answer, against math-verify's own choice.
 
-use super::as_percent;
+use super::read::as_percent;
 use crate::math::formula;
 use crate::math::{Normalization, Profile, parse};
 

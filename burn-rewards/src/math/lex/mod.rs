@@ -6,12 +6,13 @@
 mod commands;
 mod fold;
 mod number;
+mod text;
 mod token;
+mod unicode;
 
 use std::borrow::Cow;
 
 use commands::{Command, Side};
-use fold::Folded;
 use number::Grouping;
 pub(crate) use number::count_digits;
 pub(crate) use token::{Delim, LogKind, Spanned, Token};
@@ -58,6 +59,7 @@ pub(crate) fn lex(text: &str, commas: Commas) -> Result<Lexed<'_>, Unparsed> {
         not: false,
         commas,
         bare_comma: false,
+        environments: 0,
         brace_budget: 4 * text.len() + 64,
     };
     lexer.run()?;
@@ -77,6 +79,8 @@ struct Lexer<'a> {
     not: bool,
     commas: Commas,
     bare_comma: bool,
+    /// Open environments with rows.
+    environments: u32,
     /// Bytes that may still be looked at in vain for a closing brace.
     brace_budget: usize,
 }
@@ -237,95 +241,6 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn unicode(&mut self) -> Result<(), Unparsed> {
-        let start = self.at;
-        let Some(c) = self.text[start..self.end].chars().next() else {
-            self.at = self.end;
-            return Ok(());
-        };
-        match fold::fold(c) {
-            Some(Folded::Ignore) => self.at += c.len_utf8(),
-            Some(Folded::Token(token)) => self.take(token, c.len_utf8()),
-            Some(Folded::Ascii(byte)) => {
-                let folded = fold_run(&self.text[start..self.end]);
-                if byte.is_ascii_digit()
-                    && let Some(literal) = number::literal(
-                        &folded.0,
-                        Grouping {
-                            comma: false,
-                            space: false,
-                        },
-                    )
-                {
-                    let bytes = fold_prefix(&self.text[start..self.end], literal.len);
-                    self.take(Token::Number(literal.number), bytes);
-                } else {
-                    // Punctuation and letters mean what their ASCII forms mean.
-                    let sub = lex_one(byte);
-                    self.take(sub, c.len_utf8());
-                }
-            }
-            Some(Folded::Superscript(_)) => {
-                let text = &self.text[start..self.end];
-                let (digits, len) = script_run(text, |f| match f {
-                    Folded::Superscript(c) => Some(c),
-                    _ => None,
-                });
-                self.script(Token::Caret, &digits, len);
-            }
-            Some(Folded::Subscript(_)) => {
-                let text = &self.text[start..self.end];
-                let (digits, len) = script_run(text, |f| match f {
-                    Folded::Subscript(c) => Some(c),
-                    _ => None,
-                });
-                self.script(Token::Underscore, &digits, len);
-            }
-            Some(Folded::Fraction(over, under)) => {
-                self.take(Token::Frac, c.len_utf8());
-                for value in [over, under] {
-                    self.push(Token::Digit(value), start);
-                }
-            }
-            None => self.take(Token::Unknown, c.len_utf8()),
-        }
-        Ok(())
-    }
-
-    /// `²` and its kin: an operator and a braced run.
-    fn script(&mut self, operator: Token<'a>, chars: &str, len: usize) {
-        let start = self.at;
-        self.take(operator, len);
-        self.push(Token::Open(Delim::Brace), start);
-        let mut rest = chars;
-        while let Some(c) = rest.chars().next() {
-            let digits = count_digits(rest.as_bytes());
-            if digits > 0
-                && let Some(literal) = number::literal(
-                    &rest[..digits],
-                    Grouping {
-                        comma: false,
-                        space: false,
-                    },
-                )
-            {
-                self.push(Token::Number(literal.number), start);
-                rest = &rest[digits..];
-                continue;
-            }
-            self.push(
-                match c {
-                    '+' => Token::Plus,
-                    '-' => Token::Minus,
-                    c => Token::Name(Cow::Owned(c.to_string())),
-                },
-                start,
-            );
-            rest = &rest[c.len_utf8()..];
-        }
-        self.push(Token::Close(Delim::Brace), start);
-    }
-
     fn backslash(&mut self) -> Result<(), Unparsed> {
         let next = self.peek(1);
         if next == b'\\' {
@@ -406,11 +321,13 @@ impl<'a> Lexer<'a> {
                     self.braced();
                 }
                 self.brackets.push(Delim::Set);
+                self.environments += 1;
                 self.push(Token::Begin(name), start);
             }
             Some(Command::End) => {
                 let name = self.braced().unwrap_or("").trim();
                 self.brackets.pop();
+                self.environments = self.environments.saturating_sub(1);
                 self.push(Token::End(name), start);
             }
             Some(Command::Not) => self.not = true,
@@ -421,17 +338,7 @@ impl<'a> Lexer<'a> {
 
     /// Whether the position is inside an environment with rows.
     fn in_rows(&self) -> bool {
-        let open = self
-            .out
-            .iter()
-            .rev()
-            .take(MAX_TOKENS)
-            .find_map(|t| match t.token {
-                Token::Begin(_) => Some(true),
-                Token::End(_) => Some(false),
-                _ => None,
-            });
-        open.unwrap_or(false)
+        self.environments > 0
     }
 
     fn command(&mut self, token: Token<'a>, start: usize) {
@@ -445,119 +352,6 @@ impl<'a> Lexer<'a> {
                 self.take(Token::Digit(digit), 1);
             }
         }
-    }
-
-    /// The words of `\text{…}`.
-    fn words(&mut self, words: &'a str, start: usize) -> Result<(), Unparsed> {
-        let trimmed = words.trim_matches(|c: char| c.is_whitespace() || c == '~');
-        let bare = trimmed.trim_matches([',', ';']).trim();
-        let token = match bare {
-            "" if trimmed.is_empty() => return Ok(()),
-            "" | "and" | "or" | "And" | "Or" | "AND" | "OR" | "and/or" => Token::Comma,
-            "percent" | "pct" | "percentage" => Token::Percent,
-            _ => {
-                let inner = bare
-                    .strip_prefix('(')
-                    .and_then(|b| b.strip_suffix(')'))
-                    .unwrap_or(bare)
-                    .trim();
-                return self.roman_words(inner, bare, start, false);
-            }
-        };
-        self.push(token, start);
-        Ok(())
-    }
-
-    fn roman(&mut self, start: usize, bold: bool) -> Result<(), Unparsed> {
-        self.skip_spaces();
-        let inner = if self.peek(0) == b'{' || self.peek(0) == b'*' {
-            if self.peek(0) == b'*' {
-                self.at += 1;
-            }
-            match self.braced() {
-                Some(inner) => inner,
-                None => {
-                    self.push(Token::Unknown, start);
-                    return Ok(());
-                }
-            }
-        } else if self.text[..self.at].ends_with(char::is_whitespace)
-            && (self.text[start..].starts_with("\\rm") || self.text[start..].starts_with("\\bf"))
-        {
-            // `{\rm d}`: the switch applies to the letters that follow.
-            let len = self.text[self.at..self.end]
-                .bytes()
-                .take_while(u8::is_ascii_alphabetic)
-                .count();
-            let inner = &self.text[self.at..self.at + len];
-            self.at += len;
-            inner
-        } else {
-            self.argument()
-        };
-        let inner = inner.trim();
-        self.roman_words(inner, inner, start, bold)
-    }
-
-    /// Upright or bold letters: a function, a symbol, a number or words.
-    fn roman_words(
-        &mut self,
-        inner: &'a str,
-        whole: &'a str,
-        start: usize,
-        bold: bool,
-    ) -> Result<(), Unparsed> {
-        let inner = inner.trim_matches(|c: char| c.is_whitespace() || c == '~');
-        if inner.is_empty() {
-            return Ok(());
-        }
-        let letters = inner.bytes().all(|b| b.is_ascii_alphabetic());
-        if letters && inner.len() == 1 {
-            let token = match inner {
-                "i" | "e" if bold => Token::Name(Cow::Owned(format!("mathbf{{{inner}}}"))),
-                "e" => Token::Constant(Constant::E),
-                "i" => Token::Constant(Constant::I),
-                _ => Token::Name(Cow::Borrowed(inner)),
-            };
-            self.push(token, start);
-            return Ok(());
-        }
-        if letters {
-            if let Some(f) = commands::function(inner) {
-                self.push(Token::Function(f), start);
-                return Ok(());
-            }
-            match commands::word(inner) {
-                Some(token) => self.push(token, start),
-                None => self.push(Token::Text(whole), start),
-            }
-            return Ok(());
-        }
-        let mathematics = inner
-            .bytes()
-            .all(|b| !b.is_ascii_alphabetic() || b == b'\\')
-            || inner.starts_with('\\');
-        if mathematics && inner.len() < 200 && self.end == self.text.len() {
-            // `\mathbf{733}`, `\mathbf{-\frac12}`: mathematics in another font, one level deep.
-            let offset = inner.as_ptr() as usize - self.text.as_ptr() as usize;
-            let (at, end) = (self.at, self.end);
-            (self.at, self.end) = (offset, offset + inner.len());
-            let open = self.out.len();
-            self.push(Token::Open(Delim::Brace), start);
-            self.run()?;
-            (self.at, self.end) = (at, end);
-            if self.out.len() == open + 2 {
-                let inner = self.out.pop();
-                self.out.pop();
-                self.out.extend(inner);
-                self.brackets.pop();
-            } else {
-                self.push(Token::Close(Delim::Brace), start);
-            }
-            return Ok(());
-        }
-        self.push(Token::Text(whole), start);
-        Ok(())
     }
 
     fn skip_spaces(&mut self) {
@@ -605,65 +399,4 @@ impl<'a> Lexer<'a> {
         }
         ""
     }
-}
-
-/// A run of full-width characters as ASCII.
-fn fold_run(text: &str) -> (String, usize) {
-    let mut out = String::new();
-    for c in text.chars().take(64) {
-        match fold::fold(c) {
-            Some(Folded::Ascii(byte)) => out.push(char::from(byte)),
-            _ if c.is_ascii_digit() || c == '.' => out.push(c),
-            _ => break,
-        }
-    }
-    let len = out.len();
-    (out, len)
-}
-
-/// Bytes of the first `chars` characters.
-fn fold_prefix(text: &str, chars: usize) -> usize {
-    text.chars().take(chars).map(char::len_utf8).sum()
-}
-
-/// The token of one ASCII character.
-fn lex_one(byte: u8) -> Token<'static> {
-    let text = char::from(byte).to_string();
-    match lex(&text, Commas::Elements) {
-        Ok(lexed) => match lexed.tokens.into_iter().next().map(|t| t.token) {
-            Some(Token::Name(name)) => Token::Name(Cow::Owned(name.into_owned())),
-            Some(Token::Plus) => Token::Plus,
-            Some(Token::Minus) => Token::Minus,
-            Some(Token::Times) => Token::Times,
-            Some(Token::Slash) => Token::Slash,
-            Some(Token::Colon) => Token::Colon,
-            Some(Token::Caret) => Token::Caret,
-            Some(Token::Bang) => Token::Bang,
-            Some(Token::Percent) => Token::Percent,
-            Some(Token::Open(d)) => Token::Open(d),
-            Some(Token::Close(d)) => Token::Close(d),
-            Some(Token::Bar) => Token::Bar,
-            Some(Token::Comma) => Token::Comma,
-            Some(Token::Semicolon) => Token::Semicolon,
-            Some(Token::Rel(op)) => Token::Rel(op),
-            Some(Token::Constant(c)) => Token::Constant(c),
-            _ => Token::Unknown,
-        },
-        Err(_) => Token::Unknown,
-    }
-}
-
-fn script_run(text: &str, pick: impl Fn(Folded) -> Option<char>) -> (String, usize) {
-    let mut out = String::new();
-    let mut len = 0;
-    for c in text.chars().take(MAX_TOKENS) {
-        match fold::fold(c).and_then(&pick) {
-            Some(folded) => {
-                out.push(folded);
-                len += c.len_utf8();
-            }
-            None => break,
-        }
-    }
-    (out, len)
 }
