@@ -69,7 +69,12 @@ pub(super) fn collect_values(text: &str, range: std::ops::Range<usize>, found: &
     let mut number_end = 0;
     let mut runs = Runs::default();
     while at < range.end {
-        if (at > 0 && !may_bound(bytes[at])) || !text.is_char_boundary(at) {
+        // Most boundaries have a letter or another space after them.
+        let bare = bytes[at].is_ascii_whitespace()
+            && bytes
+                .get(at + 1)
+                .is_none_or(|b| b.is_ascii_alphabetic() || b.is_ascii_whitespace() || *b == b'[');
+        if bare || (at > 0 && !may_bound(bytes[at])) || !text.is_char_boundary(at) {
             at += 1;
             continue;
         }

@@ -220,8 +220,20 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Whether the byte at `at` is neither a space nor one of `starts`: the common case, decided
+/// without looking further.
+fn nothing_follows(text: &str, at: usize, starts: &[u8]) -> bool {
+    match text.as_bytes().get(at) {
+        None => true,
+        Some(byte) => byte.is_ascii() && !byte.is_ascii_whitespace() && !starts.contains(byte),
+    }
+}
+
 /// Where the next environment would start after a comma, "and" or "or" at `at`.
 fn joint(text: &str, at: usize) -> Option<usize> {
+    if nothing_follows(text, at, b",ao") {
+        return None;
+    }
     let rest = &text[at..];
     let body = rest.trim_start();
     if !matches!(body.as_bytes().first(), Some(b',' | b'a' | b'o')) {

@@ -398,7 +398,8 @@ impl<'a> Search<'a> {
         while at < bytes.len() {
             let byte = bytes[at];
             let plausible = match byte {
-                b'$' | b'\\' => true,
+                b'$' => true,
+                b'\\' => matches!(bytes.get(at + 1), Some(b'[' | b'(' | b'f')),
                 b'-' => bytes.get(at + 1) == Some(&b'\\'),
                 b' ' | b'\n' | b'\t' => bytes.get(at + 1) == Some(&b'['),
                 _ => false,
