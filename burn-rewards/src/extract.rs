@@ -1,4 +1,4 @@
-//! Finding the answer inside a response.
+//! Finding the answer inside a response. Every function is linear in the text.
 
 /// The content of the last `<answer>…</answer>` of `response`, trimmed.
 ///
@@ -12,4 +12,68 @@ pub fn last_answer_tag(response: &str) -> Option<&str> {
     let end = response.rfind("</answer>")?;
     let start = response[..end].rfind(OPEN)? + OPEN.len();
     Some(response[start..end].trim())
+}
+
+/// The content of the first `<answer>…</answer>` that stands in one line, as it is.
+///
+/// Which is what Python's `<answer>(.*?)</answer>` finds without `DOTALL`: the way of the seed
+/// systems, kept for their compatible modes.
+///
+/// ```
+/// use burn_rewards::extract::first_line_answer_tag;
+/// assert_eq!(first_line_answer_tag("<answer>1</answer><answer>2</answer>"), Some("1"));
+/// assert_eq!(first_line_answer_tag("<answer>\n1</answer>"), None);
+/// ```
+pub fn first_line_answer_tag(text: &str) -> Option<&str> {
+    text.split('\n').find_map(|line| {
+        let (_, rest) = line.split_once("<answer>")?;
+        let (content, _) = rest.split_once("</answer>")?;
+        Some(content)
+    })
+}
+
+/// The last whole `\boxed{…}` of the text, its outer braces balanced: the box and its content.
+///
+/// Of nested boxes it is the outer one; a box that is never closed is none.
+///
+/// ```
+/// use burn_rewards::extract::last_box;
+/// assert_eq!(last_box(r"\boxed{1} so \boxed{\frac{1}{2}}"), Some((r"\boxed{\frac{1}{2}}", r"\frac{1}{2}")));
+/// assert_eq!(last_box(r"\boxed{1} or \boxed{2"), Some((r"\boxed{1}", "1")));
+/// ```
+pub fn last_box(text: &str) -> Option<(&str, &str)> {
+    const OPEN: &str = r"\boxed";
+    let mut open = vec![];
+    let mut last = None;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => open.push(at),
+            b'}' => {
+                if let Some(start) = open.pop().filter(|s| text[..*s].ends_with(OPEN)) {
+                    last = Some((start, at));
+                }
+            }
+            _ => {}
+        }
+    }
+    let (start, end) = last?;
+    Some((&text[start - OPEN.len()..=end], &text[start + 1..end]))
+}
+
+/// What a response says as its answer: the last `<answer>`, else the last box, else all of it.
+pub fn stated(response: &str) -> &str {
+    last_answer_tag(response)
+        .or_else(|| last_box(response).map(|(_, content)| content))
+        .unwrap_or(response)
+        .trim()
+}
+
+/// White space as Python's `str.strip`, `str.split` and `\s` have it.
+pub(crate) fn is_python_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+/// Python's `text.strip()`.
+pub(crate) fn python_strip(text: &str) -> &str {
+    text.trim_matches(is_python_space)
 }

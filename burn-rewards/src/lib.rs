@@ -1,7 +1,8 @@
 //! Rule rewards: a response and a gold answer in, a scored [`Reward`] with named parts out.
 //!
 //! No tensors, no tokenizer, and no clock that decides a verdict: the same response gets the same
-//! reward on every thread and machine.
+//! reward on every thread and machine. The exception says so by name: `command` and `http` ask
+//! another program.
 //!
 //! ```
 //! use burn_rewards::{RewardConfig, RewardFn, RewardInput};
@@ -14,12 +15,19 @@
 //! ```
 #![warn(missing_docs)]
 
-pub mod compose;
+mod choice;
+pub mod composite;
+pub mod config;
+pub mod error;
 pub mod extract;
 pub mod math;
+mod names;
+mod remote;
 pub mod reward;
 pub mod rules;
 
-pub use compose::{PartConfig, RewardConfig, WeightedSum};
-pub use reward::{Reward, RewardError, RewardFn, RewardInput};
+pub use composite::{Composite, Part};
+pub use config::{OnUnparsableGold, PartConfig, RewardConfig};
+pub use error::RewardError;
+pub use reward::{Reward, RewardFn, RewardInput};
 pub use rules::{RULES, Rule};

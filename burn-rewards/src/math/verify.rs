@@ -173,6 +173,16 @@ impl Verifier {
         }
     }
 
+    /// math-verify with an extraction of one's own for each side.
+    pub fn custom(gold: ParseConfig, pred: ParseConfig, options: Options) -> Self {
+        Self {
+            profile: Profile::MathVerify,
+            options,
+            gold_config: gold,
+            pred_config: pred,
+        }
+    }
+
     /// The profile.
     pub fn profile(&self) -> Profile {
         self.profile

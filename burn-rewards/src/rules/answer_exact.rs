@@ -1,32 +1,40 @@
 //! Accuracy by string equality of the last `<answer>` and the gold answer.
 
-use super::{Rule, options};
+use super::Options;
 use crate::{Reward, RewardError, RewardFn, RewardInput, extract::last_answer_tag};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// 1 where the content of the last `<answer>…</answer>` equals the gold answer, else 0.
 ///
 /// Case, surrounding white space and one final full stop do not count. The gold answer may itself
 /// be wrapped in `<answer>` tags, as R1-V's data sets have it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerExact {
     /// Whether `Red` differs from `red`.
     pub case_sensitive: bool,
 }
 
-pub(super) const RULE: Rule = Rule {
-    name: "answer_exact",
-    part: "accuracy",
-    range: (0.0, 1.0),
-    about: "the last <answer> equals the gold answer, up to case, white space and a full stop",
-    source: "R1-V accuracy_reward, its string branch, without its fall-back to the whole response",
-    build: |o| Ok(Box::new(options::<AnswerExact>("answer_exact", o)?)),
-};
+impl Options for AnswerExact {
+    const NAME: &'static str = "answer_exact";
+    const PART: &'static str = "accuracy";
+    const RANGE: (f64, f64) = (0.0, 1.0);
+    const ABOUT: &'static str =
+        "the last <answer> equals the gold answer, up to case, white space and a full stop";
+    const SOURCE: &'static str =
+        "R1-V accuracy_reward, its string branch, without its fall-back to the whole response";
+    const OPTIONS: &'static [(&'static str, &'static str)] =
+        &[("case_sensitive", "whether `Red` differs from `red`")];
+
+    fn build(self) -> Result<Box<dyn RewardFn>, String> {
+        Ok(Box::new(self))
+    }
+}
 
 impl AnswerExact {
     fn normalise(&self, text: &str) -> String {
-        let text = text.trim().trim_end_matches('.').trim_end();
+        let text = text.trim();
+        let text = text.strip_suffix('.').unwrap_or(text).trim_end();
         if self.case_sensitive {
             text.to_owned()
         } else {
@@ -39,22 +47,15 @@ impl RewardFn for AnswerExact {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
         let gold = self.normalise(last_answer_tag(input.answer).unwrap_or(input.answer));
         if gold.is_empty() {
-            return Err(RewardError::Gold {
-                rule: RULE.name.into(),
-                answer: input.answer.into(),
-                message: "expected a text that is not empty".into(),
-            });
+            let expected = "expected a text that is not empty";
+            return Err(RewardError::gold(Self::NAME, input.answer, expected));
         }
         let correct = last_answer_tag(input.response).is_some_and(|a| self.normalise(a) == gold);
-        Ok(Reward::single(
-            RULE.part,
-            f64::from(u8::from(correct)),
-            Some(correct),
-        ))
+        Ok(Reward::verdict(Self::PART, correct))
     }
 
     fn part_names(&self) -> Vec<String> {
-        vec![RULE.part.into()]
+        vec![Self::PART.into()]
     }
 }
 

@@ -1,25 +1,30 @@
 //! Format: one well-formed `<answer>` at the end, thinking before it allowed but not asked for.
 
-use super::{Rule, options};
+use super::Options;
 use crate::{Reward, RewardError, RewardFn, RewardInput};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// 1 where the response is `<answer>…</answer>`, optionally preceded by one `<think>…</think>`,
 /// and nothing else; else 0.
 ///
 /// Thinking is allowed, not rewarded: the value is the same with and without it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerFormat {}
 
-pub(super) const RULE: Rule = Rule {
-    name: "answer_format",
-    part: "format",
-    range: (0.0, 1.0),
-    about: "the response is [<think>…</think>]<answer>…</answer> and nothing else",
-    source: "R1-V format_reward with the thinking made optional",
-    build: |o| Ok(Box::new(options::<AnswerFormat>("answer_format", o)?)),
-};
+impl Options for AnswerFormat {
+    const NAME: &'static str = "answer_format";
+    const PART: &'static str = "format";
+    const RANGE: (f64, f64) = (0.0, 1.0);
+    const ABOUT: &'static str =
+        "the response is [<think>…</think>]<answer>…</answer> and nothing else";
+    const SOURCE: &'static str = "R1-V format_reward with the thinking made optional";
+    const OPTIONS: &'static [(&'static str, &'static str)] = &[];
+
+    fn build(self) -> Result<Box<dyn RewardFn>, String> {
+        Ok(Box::new(self))
+    }
+}
 
 /// The text between `open` at the start of `text` and the first `close`, and what follows it.
 fn block<'a>(text: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str)> {
@@ -44,11 +49,11 @@ fn well_formed(response: &str) -> bool {
 impl RewardFn for AnswerFormat {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
         let value = f64::from(u8::from(well_formed(input.response)));
-        Ok(Reward::single(RULE.part, value, None))
+        Ok(Reward::single(Self::PART, value, None))
     }
 
     fn part_names(&self) -> Vec<String> {
-        vec![RULE.part.into()]
+        vec![Self::PART.into()]
     }
 }
 

@@ -1,0 +1,94 @@
+//! A reward server: requests in batches, tried again while it is down.
+
+use super::excerpt;
+use serde_json::{Map, Value};
+use std::{thread, time::Duration};
+
+/// A reply longer than this is no reply.
+const LONGEST_REPLY: u64 = 64 << 20;
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A server and how patient to be with it.
+pub(crate) struct Server {
+    agent: ureq::Agent,
+    pub url: String,
+    /// Sent as `Authorization: Bearer …`, if not empty.
+    pub token: String,
+    pub tries: usize,
+    pub pause: Duration,
+}
+
+enum Failure {
+    /// It may work the next time.
+    Passing(String),
+    Final(String),
+}
+
+impl Server {
+    pub fn new(url: &str, token: String, timeout: Duration, tries: usize, pause: Duration) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .build();
+        Self {
+            agent: config.into(),
+            url: url.into(),
+            token,
+            tries,
+            pause,
+        }
+    }
+
+    /// Posts a JSON object and reads one.
+    ///
+    /// # Errors
+    /// What the last try came to.
+    pub fn post(&self, body: &Value) -> Result<Map<String, Value>, String> {
+        let body = body.to_string();
+        let mut pause = self.pause;
+        for attempt in 1.. {
+            match self.once(&body) {
+                Ok(reply) => return Ok(reply),
+                Err(Failure::Final(message)) => return Err(message),
+                Err(Failure::Passing(message)) if attempt >= self.tries => {
+                    return Err(format!("{message} (tried {attempt} times)"));
+                }
+                Err(Failure::Passing(_)) => thread::sleep(pause),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Err("it was not tried".into())
+    }
+
+    fn once(&self, body: &str) -> Result<Map<String, Value>, Failure> {
+        let down = |error: ureq::Error| Failure::Passing(format!("is the server up? {error}"));
+        let mut request = self
+            .agent
+            .post(&self.url)
+            .header("Content-Type", "application/json");
+        if !self.token.is_empty() {
+            request = request.header("Authorization", format!("Bearer {}", self.token));
+        }
+        let mut response = request.send(body).map_err(down)?;
+        let reply = response
+            .body_mut()
+            .with_config()
+            .limit(LONGEST_REPLY)
+            .read_to_vec()
+            .map_err(down)?;
+        let status = response.status();
+        if !status.is_success() {
+            let message = format!("it answered {status}: {}", excerpt(&reply));
+            let passing = status.is_server_error() || [408, 429].contains(&status.as_u16());
+            return Err(match passing {
+                true => Failure::Passing(message),
+                false => Failure::Final(message),
+            });
+        }
+        serde_json::from_slice(&reply).map_err(|e| {
+            let shown = excerpt(&reply);
+            Failure::Final(format!("it answered {shown}, expected a JSON object: {e}"))
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! A reward from a child process.
+
+use super::Options;
+use crate::{
+    Reward, RewardError, RewardFn, RewardInput,
+    remote::{
+        excerpt, number,
+        process::{Fault, Process},
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// A program reads one JSON object a line from standard input and writes one a line to standard
+/// output, in any order:
+///
+/// ```text
+/// → {"id":7,"prompt":"…","response":"…","answer":"…","response_tokens":31,"truncated":false}
+/// ← {"id":7,"reward":0.5,"correct":true,"parts":{"style":0.5}}
+/// ← {"id":8,"error":"…"}            the run ends with this message
+/// ← {"id":9,"gold_error":"…"}       the gold answer cannot be used: `on_unparsable_gold`
+/// ```
+///
+/// `correct` and `parts` may be left out. The program is started with the first response and ends
+/// when its standard input does. One that ends early or does not reply in time is started again;
+/// a program that keeps doing so, or that writes something else, ends the run with a message that
+/// has its last words on standard error. No response ever gets a reward that was not given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Command {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// How many of it run.
+    pub processes: usize,
+    /// Longest wait for the next reply, in seconds.
+    pub timeout_s: f64,
+    /// How often it is started again without a reply in between.
+    pub restarts: usize,
+    /// Names of the parts that every reply has.
+    pub parts: Vec<String>,
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self {
+            command: vec![],
+            processes: 1,
+            timeout_s: 60.0,
+            restarts: 2,
+            parts: vec![],
+        }
+    }
+}
+
+impl Options for Command {
+    const NAME: &'static str = "command";
+    const PART: &'static str = "command";
+    const RANGE: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+    const ABOUT: &'static str = "a program of yours that reads and writes lines of JSON";
+    const SOURCE: &'static str = "yours";
+    const OPTIONS: &'static [(&'static str, &'static str)] = &[
+        ("command", "the program and its arguments, as a list"),
+        ("processes", "how many of it run"),
+        ("timeout_s", "longest wait for the next reply, in seconds"),
+        ("restarts", "how often it is started again without a reply in between"),
+        ("parts", "names of the parts that every reply has"),
+    ];
+
+    fn build(self) -> Result<Box<dyn RewardFn>, String> {
+        if self.command.first().is_none_or(String::is_empty) {
+            return Err("option `command` is empty, expected a program and its arguments".into());
+        }
+        if !(1..=256).contains(&self.processes) {
+            return Err(format!("option `processes` is {}, expected 1 to 256", self.processes));
+        }
+        let timeout = Duration::try_from_secs_f64(self.timeout_s)
+            .ok()
+            .filter(|t| !t.is_zero())
+            .ok_or_else(|| format!("option `timeout_s` is {}, expected more than 0", self.timeout_s))?;
+        Ok(Box::new(CommandReward {
+            slots: (0..self.processes).map(|_| Mutex::new(None)).collect(),
+            next: AtomicUsize::new(0),
+            timeout,
+            options: self,
+        }))
+    }
+}
+
+struct CommandReward {
+    options: Command,
+    timeout: Duration,
+    /// The processes, as far as they have started.
+    slots: Vec<Mutex<Option<Process>>>,
+    next: AtomicUsize,
+}
+
+type Scored = Result<Reward, RewardError>;
+
+impl CommandReward {
+    fn error(&self, message: impl std::fmt::Display) -> RewardError {
+        let program = self.options.command.join(" ");
+        RewardError::service(Command::NAME, format!("`{program}`: {message}"))
+    }
+
+    /// Scores on one process, starting it again where that helps.
+    fn score_on(&self, slot: usize, inputs: &[RewardInput<'_>]) -> Vec<Scored> {
+        let mut results: Vec<Option<Scored>> = inputs.iter().map(|_| None).collect();
+        let mut slot = self.slots[slot % self.slots.len()]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut fruitless = 0;
+        let failure = loop {
+            let open: Vec<(u64, Vec<u8>)> = (0..inputs.len())
+                .filter(|i| results[*i].is_none())
+                .map(|i| (i as u64, request(i, &inputs[i])))
+                .collect();
+            if open.is_empty() {
+                break String::new();
+            }
+            let mut process = match slot.take().map_or_else(|| self.start(), Ok) {
+                Ok(process) => process,
+                Err(message) => break message,
+            };
+            let mut replies = 0;
+            let asked = process.ask(&open, self.timeout, &mut |id, reply| {
+                replies += 1;
+                results[id as usize] = Some(self.reward(&inputs[id as usize], &reply));
+            });
+            match asked {
+                Ok(()) => *slot = Some(process),
+                Err(Fault::Protocol(message)) => {
+                    process.abandon();
+                    break message;
+                }
+                Err(Fault::Gone(message)) => {
+                    process.abandon();
+                    fruitless = if replies > 0 { 1 } else { fruitless + 1 };
+                    if fruitless > self.options.restarts {
+                        break format!("{message} (started {fruitless} times in vain)");
+                    }
+                }
+            }
+        };
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(self.error(&failure))))
+            .collect()
+    }
+
+    fn start(&self) -> Result<Process, String> {
+        Process::start(&self.options.command)
+    }
+
+    fn reward(&self, input: &RewardInput<'_>, reply: &Value) -> Scored {
+        let refuse = |expected: &str| {
+            let shown = excerpt(reply.to_string().as_bytes());
+            Err(self.error(format!("it answered {shown}, expected {expected}")))
+        };
+        let text = |key: &str| reply.get(key).map(|v| v.as_str().map_or(v.to_string(), str::to_owned));
+        if let Some(message) = text("gold_error") {
+            return Err(RewardError::gold(Command::NAME, input.answer, message));
+        }
+        if let Some(message) = text("error") {
+            return Err(self.error(format!("it reports: {message}")));
+        }
+        let Some(value) = reply.get("reward").and_then(number) else {
+            return refuse("a number as `reward`");
+        };
+        let correct = match reply.get("correct") {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(correct)) => Some(*correct),
+            Some(_) => return refuse("true or false as `correct`"),
+        };
+        let mut scored = Reward::single(Command::PART, value, correct);
+        match reply.get("parts") {
+            None => {}
+            Some(Value::Object(parts)) => {
+                for (name, part) in parts {
+                    let Some(part) = number(part) else {
+                        return refuse("numbers in `parts`");
+                    };
+                    scored.parts.push((name.clone(), part));
+                }
+            }
+            Some(_) => return refuse("an object as `parts`"),
+        }
+        match self.options.parts.iter().find(|n| scored.part(n).is_none()) {
+            Some(name) => refuse(&format!("`parts` with `{name}`")),
+            None => Ok(scored),
+        }
+    }
+}
+
+fn request(id: usize, input: &RewardInput<'_>) -> Vec<u8> {
+    let mut line = json!({
+        "id": id,
+        "prompt": input.prompt,
+        "response": input.response,
+        "answer": input.answer,
+        "response_tokens": input.response_tokens,
+        "truncated": input.truncated,
+    })
+    .to_string()
+    .into_bytes();
+    line.push(b'\n');
+    line
+}
+
+impl RewardFn for CommandReward {
+    fn score(&self, input: &RewardInput<'_>) -> Scored {
+        let slot = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut scored = self.score_on(slot, &[*input]);
+        scored.pop().unwrap_or_else(|| Err(self.error("no reply")))
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        let own = std::iter::once(Command::PART.to_owned());
+        own.chain(self.options.parts.clone()).collect()
+    }
+
+    fn score_batch(&self, inputs: &[RewardInput<'_>]) -> Vec<Scored> {
+        let share = inputs.len().div_ceil(self.slots.len()).max(1);
+        thread::scope(|scope| {
+            let started: Vec<_> = inputs
+                .chunks(share)
+                .enumerate()
+                .map(|(slot, chunk)| (chunk.len(), scope.spawn(move || self.score_on(slot, chunk))))
+                .collect();
+            let failed = |n| vec![Err(self.error("its thread failed")); n];
+            let all = started.into_iter().map(|(n, t)| t.join().unwrap_or_else(|_| failed(n)));
+            all.flatten().collect()
+        })
+    }
+
+    fn check_gold(&self, _prompt: &str, _answer: &str) -> Result<(), RewardError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! The option chosen in a multiple-choice answer, as CV-Bench is scored.
+
+use super::Options;
+use crate::{Reward, RewardError, RewardFn, RewardInput, choice, extract::last_answer_tag};
+use serde::{Deserialize, Serialize};
+
+/// 1 where the response chooses the gold option, else 0.
+///
+/// The gold answer is a letter (`(B)`, `B`), with or without its text (`(B) two chairs`), or the
+/// text of an option that the prompt lists as `(A) one chair (B) two chairs`. Of the response it
+/// looks at the last `<answer>`, else at all of it, and there in turn for
+///
+/// 1. a letter or the text of an option and nothing else,
+/// 2. the first letter after the last "answer is" or "answer:",
+/// 3. the last letter that stands for itself,
+/// 4. the text of exactly one option.
+///
+/// VisualThinker's `evaluate_Qwen2_VL_CVBench.py` accepts letter or text, Cambrian's evaluation the
+/// letter after "answer is".
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CvBench {
+    /// The letters that options have.
+    pub letters: String,
+}
+
+impl Default for CvBench {
+    fn default() -> Self {
+        Self {
+            letters: "ABCDEF".into(),
+        }
+    }
+}
+
+impl Options for CvBench {
+    const NAME: &'static str = "cv_bench";
+    const PART: &'static str = "accuracy";
+    const RANGE: (f64, f64) = (0.0, 1.0);
+    const ABOUT: &'static str = "the response chooses the gold option, by letter or by text";
+    const SOURCE: &'static str = "CV-Bench (Cambrian-1, arXiv:2406.16860) as evaluated by \
+                                  Cambrian and VisualThinker-R1-Zero";
+    const OPTIONS: &'static [(&'static str, &'static str)] =
+        &[("letters", "the letters that options have")];
+
+    fn build(self) -> Result<Box<dyn RewardFn>, String> {
+        let upper = !self.letters.is_empty() && self.letters.chars().all(|c| c.is_ascii_uppercase());
+        match upper {
+            true => Ok(Box::new(self)),
+            false => Err(format!(
+                "option `letters` is `{}`, expected upper-case letters as ABCD",
+                self.letters
+            )),
+        }
+    }
+}
+
+/// An option of the question.
+struct Choice {
+    letter: char,
+    text: String,
+}
+
+fn normalise(text: &str) -> String {
+    let kept = text.trim().trim_matches(|c: char| "*_`\"'$.,:;!".contains(c));
+    let words: Vec<&str> = kept.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
+impl CvBench {
+    /// The options that a text lists as `(A) one (B) two`, to the end of the line each.
+    fn listed(&self, text: &str) -> Vec<Choice> {
+        let mut choices: Vec<Choice> = vec![];
+        for line in text.lines() {
+            let mut rest = line;
+            while let Some((_, after)) = rest.split_once('(') {
+                rest = after;
+                let mut chars = after.chars();
+                let (Some(letter), Some(')')) = (chars.next(), chars.next()) else {
+                    continue;
+                };
+                if self.letters.contains(letter) {
+                    let text = chars.as_str();
+                    let end = self.next_option(text).unwrap_or(text.len());
+                    choices.push(Choice {
+                        letter,
+                        text: normalise(&text[..end]),
+                    });
+                }
+            }
+        }
+        choices.retain(|choice| !choice.text.is_empty());
+        choices
+    }
+
+    /// Where the next `(X)` begins.
+    fn next_option(&self, text: &str) -> Option<usize> {
+        let is_option = |(at, _): &(usize, &str)| {
+            let mut chars = text[at + 1..].chars();
+            chars.next().is_some_and(|c| self.letters.contains(c)) && chars.next() == Some(')')
+        };
+        text.match_indices('(').find(is_option).map(|(at, _)| at)
+    }
+
+    /// The gold option, and the options as far as they are known.
+    fn gold(&self, input: &RewardInput<'_>) -> Option<(char, Vec<Choice>)> {
+        let answer = last_answer_tag(input.answer).unwrap_or(input.answer);
+        let mut choices = self.listed(input.prompt);
+        let own = self.listed(answer);
+        let letter = choice::single(answer, &self.letters)
+            .or_else(|| own.first().map(|c| c.letter))
+            .or_else(|| by_text(&choices, &normalise(answer)))?;
+        if choices.is_empty() {
+            choices = own;
+        }
+        Some((letter, choices))
+    }
+
+    fn chosen(&self, content: &str, choices: &[Choice]) -> Option<char> {
+        let whole = normalise(content);
+        if let Some(letter) = choice::single(content, &self.letters) {
+            return Some(letter);
+        }
+        if let Some(letter) = by_text(choices, &whole) {
+            return Some(letter);
+        }
+        let announced = ["answer is", "answer:"]
+            .iter()
+            .filter_map(|key| rfind_ascii(content, key).map(|at| at + key.len()))
+            .max();
+        let first = |text| choice::standing(text, &self.letters).next();
+        announced
+            .and_then(|at| first(&content[at..]))
+            .or_else(|| choice::standing(content, &self.letters).last())
+            .map(|(_, letter)| letter)
+            .or_else(|| {
+                let mut named = choices.iter().filter(|c| has_words(&whole, &c.text));
+                let one = named.next()?;
+                named.next().is_none().then_some(one.letter)
+            })
+    }
+}
+
+/// The option whose text is `text`, if there is exactly one.
+fn by_text(choices: &[Choice], text: &str) -> Option<char> {
+    let mut equal = choices.iter().filter(|c| c.text == text);
+    let one = equal.next()?;
+    equal.next().is_none().then_some(one.letter)
+}
+
+/// Where `key`, in lower case, begins for the last time, whatever the case of the text.
+fn rfind_ascii(text: &str, key: &str) -> Option<usize> {
+    let (text, key) = (text.as_bytes(), key.as_bytes());
+    let mut windows = text.windows(key.len());
+    windows.rposition(|window| window.eq_ignore_ascii_case(key))
+}
+
+/// Whether `words` stands in `text`, not inside other words.
+fn has_words(text: &str, words: &str) -> bool {
+    let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    text.match_indices(words).any(|(at, _)| {
+        free(text[..at].chars().next_back()) && free(text[at + words.len()..].chars().next())
+    })
+}
+
+impl RewardFn for CvBench {
+    fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
+        let Some((gold, choices)) = self.gold(input) else {
+            let expected = "expected the letter of an option, or the text of one that the prompt \
+                            lists as (A) … (B) …";
+            return Err(RewardError::gold(Self::NAME, input.answer, expected));
+        };
+        let content = last_answer_tag(input.response).unwrap_or(input.response);
+        let correct = self.chosen(content, &choices) == Some(gold);
+        Ok(Reward::verdict(Self::PART, correct))
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        vec![Self::PART.into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROMPT: &str =
+        "How many chairs are there? Select from:\n(A) one chair (B) two chairs\n(C) a bench.";
+
+    fn chosen(response: &str) -> Option<char> {
+        let rule = CvBench::default();
+        "ABCDEF".chars().find(|letter| {
+            let answer = format!("({letter})");
+            let input = RewardInput {
+                prompt: PROMPT,
+                ..RewardInput::new(response, &answer)
+            };
+            rule.score(&input).unwrap().value == 1.0
+        })
+    }
+
+    #[test]
+    fn by_letter_or_by_text() {
+        for text in [
+            "B",
+            "(B)",
+            "b.",
+            "<answer>(B)</answer>",
+            "<think>A or C?</think><answer>two chairs</answer>",
+            "(B) two chairs",
+            "The answer is B because A is wrong.",
+            "Answer: **B**",
+            "First I thought of A, but it is B",
+            "There are two chairs in it.",
+        ] {
+            assert_eq!(chosen(text), Some('B'), "{text}");
+        }
+        for text in ["", "Bird", "2", "one chair or two chairs", "two chairsome"] {
+            assert_eq!(chosen(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_gold_answer_may_be_a_text() {
+        let value = |gold: &str, response: &str| {
+            let input = RewardInput {
+                prompt: PROMPT,
+                ..RewardInput::new(response, gold)
+            };
+            CvBench::default().score(&input).map(|scored| scored.value)
+        };
+        assert_eq!(value("a bench", "C"), Ok(1.0));
+        assert_eq!(value("(A) one chair", "one chair"), Ok(1.0));
+        assert!(value("a table", "C").is_err());
+        assert!(value("", "C").is_err());
+    }
+}
