@@ -58,7 +58,9 @@ fn is_article(after: &str) -> bool {
     let Some(rest) = after.strip_prefix(' ') else {
         return false;
     };
-    let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(rest.len());
     let word = &rest[..end];
     word.starts_with(char::is_lowercase) && !GOES_ON.contains(&word)
 }
@@ -70,7 +72,16 @@ mod tests {
     #[test]
     fn a_letter_in_any_dress() {
         for text in [
-            "B", "b", " (B) ", "[b].", "B.", "B)", "**B**", "$B$", r"$\boxed{B}$", r"\text{(B)}",
+            "B",
+            "b",
+            " (B) ",
+            "[b].",
+            "B.",
+            "B)",
+            "**B**",
+            "$B$",
+            r"$\boxed{B}$",
+            r"\text{(B)}",
             r"\boxed{\text{B}}.",
         ] {
             assert_eq!(single(text, "ABCD"), Some('B'), "{text}");

@@ -280,7 +280,10 @@ mod tests {
             .score(&RewardInput::new("so <answer>2</answer>", "2"))
             .unwrap();
         assert_eq!(scored.value, 1.0);
-        assert_eq!(scored.parts, [("exact".into(), 1.0), ("format".into(), 0.0)]);
+        assert_eq!(
+            scored.parts,
+            [("exact".into(), 1.0), ("format".into(), 0.0)]
+        );
         assert_eq!(scored.correct, Some(true));
         // 1 − 3, raised to the lower bound of the sum.
         assert_eq!(value(&reward, "<answer>2</answer>"), 0.0);
@@ -299,7 +302,10 @@ mod tests {
         let scored = reward
             .score(&RewardInput::new("so <answer>2</answer>", "2"))
             .unwrap();
-        assert_eq!((scored.part("accuracy"), scored.correct), (Some(1.0), Some(true)));
+        assert_eq!(
+            (scored.part("accuracy"), scored.correct),
+            (Some(1.0), Some(true))
+        );
     }
 
     #[test]
@@ -310,19 +316,28 @@ mod tests {
         };
         let input = RewardInput::new("<answer>2</answer>", "  ");
         for policy in ["error", "skip"] {
-            assert!(matches!(with(policy).score(&input), Err(RewardError::Gold { .. })));
+            assert!(matches!(
+                with(policy).score(&input),
+                Err(RewardError::Gold { .. })
+            ));
             assert!(with(policy).check_gold("", "  ").is_err());
         }
         let scored = with("zero").score(&input).unwrap();
         assert_eq!((scored.value, scored.correct), (1.0, Some(false)));
-        assert_eq!(scored.parts, [("accuracy".into(), 0.0), ("format".into(), 1.0)]);
+        assert_eq!(
+            scored.parts,
+            [("accuracy".into(), 0.0), ("format".into(), 1.0)]
+        );
         assert!(with("zero").check_gold("", "  ").is_ok());
     }
 
     #[test]
     fn a_batch_is_the_single_responses_in_their_order() {
-        let reward = reward(json!({"parts": [{"rule": "answer_exact"}, {"rule": "answer_format"}]}));
-        let texts: Vec<String> = (0..500).map(|i| format!("<answer>{}</answer>", i % 3)).collect();
+        let reward =
+            reward(json!({"parts": [{"rule": "answer_exact"}, {"rule": "answer_format"}]}));
+        let texts: Vec<String> = (0..500)
+            .map(|i| format!("<answer>{}</answer>", i % 3))
+            .collect();
         let inputs: Vec<_> = texts
             .iter()
             .enumerate()
@@ -351,7 +366,13 @@ mod tests {
     fn a_reward_of_ones_own_takes_part_and_is_held_to_numbers() {
         let parts = vec![Part::new("mine", Box::new(Odd)).weight(0.0)];
         let reward = Composite::new(parts, None, OnUnparsableGold::Error).unwrap();
-        let message = reward.score(&RewardInput::new("", "")).unwrap_err().to_string();
-        assert_eq!(message, "reward `mine`: the reward is NaN, expected a finite number");
+        let message = reward
+            .score(&RewardInput::new("", ""))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            message,
+            "reward `mine`: the reward is NaN, expected a finite number"
+        );
     }
 }

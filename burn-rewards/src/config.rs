@@ -140,7 +140,10 @@ mod tests {
     #[test]
     fn a_wrong_name_or_option_is_refused_by_name() {
         let message = refusal(json!({"parts": [{"rule": "answer_exat"}]}));
-        assert!(message.contains("`answer_exat`, did you mean `answer_exact`?"), "{message}");
+        assert!(
+            message.contains("`answer_exat`, did you mean `answer_exact`?"),
+            "{message}"
+        );
         let options = json!({"case_sensitve": true});
         let message = refusal(json!({"parts": [{"rule": "answer_exact", "options": options}]}));
         assert!(

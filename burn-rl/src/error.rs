@@ -60,7 +60,8 @@ impl RlError {
     /// Whether the input or the configuration is at fault, rather than the run.
     pub fn is_input(&self) -> bool {
         match self {
-            Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } | Self::Reward(_) => true,
+            Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } => true,
+            Self::Reward(error) => error.is_input(),
             Self::Vlm(error) => error.is_input(),
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             Self::Training(_) => false,

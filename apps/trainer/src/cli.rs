@@ -32,6 +32,10 @@ pub enum Command {
     Prepare(cmd::prepare::Args),
     /// List the algorithms, or describe or apply one.
     Algos(cmd::algos::Args),
+    /// Grade responses against gold answers.
+    Reward(cmd::reward::Args),
+    /// List the rewards.
+    Rewards(cmd::rewards::Args),
     /// Print the resolved configuration.
     Config(cmd::config::Args),
 }

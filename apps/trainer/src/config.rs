@@ -86,9 +86,8 @@ pub fn resolve(
     }
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
     run.algo = resolve_algo(&run.algo, &layers)?;
-    run.reward
-        .build()
-        .map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
+    let reward = run.reward.build().and_then(|_| run.reward.resolved());
+    run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
     if let Some(share) = demo
         .iter()
         .flat_map(|d| &d.sft)

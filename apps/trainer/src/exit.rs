@@ -1,6 +1,7 @@
 //! From a result to an exit status: 0 done, 1 failed while running, 2 wrong input, 130 interrupted.
 
 use crate::input_error::InputError;
+use burn_rewards::RewardError;
 use burn_rl::RlError;
 use burn_vlm::VlmError;
 use std::{io::ErrorKind, process::ExitCode};
@@ -28,6 +29,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn is_input(error: &anyhow::Error) -> bool {
     error.chain().any(|e| {
         e.is::<InputError>()
+            || e.downcast_ref::<RewardError>()
+                .is_some_and(RewardError::is_input)
             || e.downcast_ref::<RlError>().is_some_and(RlError::is_input)
             || e.downcast_ref::<VlmError>().is_some_and(VlmError::is_input)
     })

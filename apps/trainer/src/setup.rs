@@ -15,10 +15,10 @@ use burn::tensor::Device;
 use burn_rl::{
     checkpoint::TrainerState,
     config::{ModelInit, RunConfig, SetConfig},
-    data::{Encoder, PromptSet},
+    data::{Encoder, GoldCheck, PromptSet},
     learner::{Critic, Demonstrations, Learner, PolicyGradient},
     metrics::{Sink, health::Health, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
-    recipe::Recipe,
+    recipe::{Recipe, Source},
     rollout::{Collector, LocalEngine},
     run_dir::RunDir,
     trainer::Trainer,
@@ -123,19 +123,29 @@ pub fn build(
             InputError::new(format!("{}: no token ends a response", model_dir.display()))
         })?,
     };
-    let open = |sets: &[SetConfig]| -> Result<PromptSet> {
-        let set = PromptSet::open(sets, encoder.clone(), &config.data, config.seed)?;
+    let recipe = Arc::new(config.algo.recipe()?);
+    let reward = config.reward.build()?;
+    let golds = GoldCheck {
+        reward: &reward,
+        policy: config.reward.on_unparsable_gold,
+    };
+    let open = |sets: &[SetConfig], golds: Option<&GoldCheck<'_>>| -> Result<PromptSet> {
+        let set = PromptSet::open(sets, encoder.clone(), &config.data, config.seed, golds)?;
         let paths: Vec<&str> = sets.iter().map(|set| set.path.as_str()).collect();
         report_skipped(&paths.join(", "), &set);
         Ok(set)
     };
-    let mut train = open(&config.data.sets())?;
+    // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
+    let rewarded = (recipe.source == Source::Policy).then_some(&golds);
+    let mut train = open(&config.data.sets(), rewarded)?;
     let held_out = match config.eval.data.is_empty() {
         true => vec![],
-        false => open(&[config.data.set(&config.eval.data)])?.first(config.eval.samples)?,
+        false => {
+            let set = [config.data.set(&config.eval.data)];
+            open(&set, Some(&golds))?.first(config.eval.samples)?
+        }
     };
 
-    let recipe = Arc::new(config.algo.recipe()?);
     let critic = critic(&config, &recipe, &model, device)?;
     let mut learner = PolicyGradient::new(
         model,
@@ -149,7 +159,7 @@ pub fn build(
     }
     let beside = &config.train.demonstrations;
     if !beside.data.is_empty() {
-        let set = open(&[config.data.set(&beside.data)])?;
+        let set = open(&[config.data.set(&beside.data)], None)?;
         learner =
             learner.with_demonstrations(Demonstrations::new(set, beside.rows, beside.coefficient)?);
     }
@@ -169,7 +179,7 @@ pub fn build(
     );
     let sinks = sinks(&run, done, resume)?;
     let trainer = Trainer {
-        reward: Box::new(config.reward.build()?),
+        reward: Box::new(reward),
         learner: Box::new(learner),
         health: Health::of_run(&run.metrics())?.0,
         config,
@@ -267,7 +277,7 @@ fn report_skipped(path: &str, set: &PromptSet) {
         return;
     }
     say!(
-        "left out {} of {} rows of {path} (data.on_error = \"skip\"):",
+        "left out {} of {} rows of {path} (data.on_error or reward.on_unparsable_gold = \"skip\"):",
         skipped.len(),
         skipped.len() + set.len()
     );

@@ -38,12 +38,21 @@ impl Options for BoxIou {
     const SOURCE: &'static str =
         "Visual-RFT, arXiv:2503.01785, section 3.2; VLM-R1, arXiv:2504.07615, for one box";
     const OPTIONS: &'static [(&'static str, &'static str)] = &[
-        ("threshold", "if above 0, the value is 1 from this overlap on and 0 below"),
-        ("correct_at", "from which overlap on the answer counts as right"),
+        (
+            "threshold",
+            "if above 0, the value is 1 from this overlap on and 0 below",
+        ),
+        (
+            "correct_at",
+            "from which overlap on the answer counts as right",
+        ),
     ];
 
     fn build(self) -> Result<Box<dyn RewardFn>, String> {
-        for (name, value) in [("threshold", self.threshold), ("correct_at", self.correct_at)] {
+        for (name, value) in [
+            ("threshold", self.threshold),
+            ("correct_at", self.correct_at),
+        ] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(format!("option `{name}` is {value}, expected 0 to 1"));
             }
@@ -144,7 +153,14 @@ mod tests {
         let json = r#"<answer>```json [{"bbox_2d": [0, 0, 5, 10], "label": "2 dogs"}]```</answer>"#;
         assert_eq!(value(json, gold), 0.5);
         assert_eq!(value("<answer>[20,20,30,30]</answer>", gold), 0.0);
-        for bad in ["", "<answer>[0,0,10]</answer>", "[10,10,0,0]", "[1,2,3,4,5]", "[[[", "[1e999,0,1,1]"] {
+        for bad in [
+            "",
+            "<answer>[0,0,10]</answer>",
+            "[10,10,0,0]",
+            "[1,2,3,4,5]",
+            "[[[",
+            "[1e999,0,1,1]",
+        ] {
             assert_eq!(value(bad, gold), 0.0, "{bad}");
         }
         assert!(BoxIou::default().check_gold("", "[3,3,1,1]").is_err());
@@ -155,7 +171,10 @@ mod tests {
         let gold = "[[0,0,10,10],[20,20,30,30]]";
         assert_eq!(value("[[20,20,30,30],[0,0,10,10]]", gold), 1.0);
         assert_eq!(value("[0,0,10,10]", gold), 0.5);
-        assert_eq!(value("[0,0,10,10][20,20,30,30][0,0,1,1][2,2,3,3]", gold), 0.5);
+        assert_eq!(
+            value("[0,0,10,10][20,20,30,30][0,0,1,1][2,2,3,3]", gold),
+            0.5
+        );
     }
 
     #[test]

@@ -70,7 +70,10 @@ impl Options for Command {
         ("command", "the program and its arguments, as a list"),
         ("processes", "how many of it run"),
         ("timeout_s", "longest wait for the next reply, in seconds"),
-        ("restarts", "how often it is started again without a reply in between"),
+        (
+            "restarts",
+            "how often it is started again without a reply in between",
+        ),
         ("parts", "names of the parts that every reply has"),
     ];
 
@@ -79,12 +82,20 @@ impl Options for Command {
             return Err("option `command` is empty, expected a program and its arguments".into());
         }
         if !(1..=256).contains(&self.processes) {
-            return Err(format!("option `processes` is {}, expected 1 to 256", self.processes));
+            return Err(format!(
+                "option `processes` is {}, expected 1 to 256",
+                self.processes
+            ));
         }
         let timeout = Duration::try_from_secs_f64(self.timeout_s)
             .ok()
             .filter(|t| !t.is_zero())
-            .ok_or_else(|| format!("option `timeout_s` is {}, expected more than 0", self.timeout_s))?;
+            .ok_or_else(|| {
+                format!(
+                    "option `timeout_s` is {}, expected more than 0",
+                    self.timeout_s
+                )
+            })?;
         Ok(Box::new(CommandReward {
             slots: (0..self.processes).map(|_| Mutex::new(None)).collect(),
             next: AtomicUsize::new(0),
@@ -164,7 +175,11 @@ impl CommandReward {
             let shown = excerpt(reply.to_string().as_bytes());
             Err(self.error(format!("it answered {shown}, expected {expected}")))
         };
-        let text = |key: &str| reply.get(key).map(|v| v.as_str().map_or(v.to_string(), str::to_owned));
+        let text = |key: &str| {
+            reply
+                .get(key)
+                .map(|v| v.as_str().map_or(v.to_string(), str::to_owned))
+        };
         if let Some(message) = text("gold_error") {
             return Err(RewardError::gold(Command::NAME, input.answer, message));
         }
@@ -235,7 +250,9 @@ impl RewardFn for CommandReward {
                 .map(|(slot, chunk)| (chunk.len(), scope.spawn(move || self.score_on(slot, chunk))))
                 .collect();
             let failed = |n| vec![Err(self.error("its thread failed")); n];
-            let all = started.into_iter().map(|(n, t)| t.join().unwrap_or_else(|_| failed(n)));
+            let all = started
+                .into_iter()
+                .map(|(n, t)| t.join().unwrap_or_else(|_| failed(n)));
             all.flatten().collect()
         })
     }

@@ -65,12 +65,21 @@ impl Options for CosineLength {
         ("max_length", "length at which the long end is reached"),
         ("unit", "`tokens` or `characters`"),
         ("correct_short", "value of a right answer of length 0"),
-        ("correct_long", "value of a right answer of the maximal length"),
+        (
+            "correct_long",
+            "value of a right answer of the maximal length",
+        ),
         ("wrong_short", "value of a wrong answer of length 0"),
-        ("wrong_long", "value of a wrong answer of the maximal length"),
+        (
+            "wrong_long",
+            "value of a wrong answer of the maximal length",
+        ),
         ("accuracy", "the rule that tells right from wrong"),
         ("accuracy_options", "options of that rule"),
-        ("compat", "beyond the maximum the cosine goes up again, as in the original"),
+        (
+            "compat",
+            "beyond the maximum the cosine goes up again, as in the original",
+        ),
     ];
 
     fn build(self) -> Result<Box<dyn RewardFn>, String> {
@@ -84,7 +93,9 @@ impl Options for CosineLength {
             ("wrong_long", self.wrong_long),
         ];
         if let Some((name, value)) = ends.iter().find(|(_, v)| !v.is_finite()) {
-            return Err(format!("option `{name}` is {value}, expected a finite number"));
+            return Err(format!(
+                "option `{name}` is {value}, expected a finite number"
+            ));
         }
         if self.accuracy == Self::NAME {
             return Err("option `accuracy`: expected another rule".into());
@@ -122,7 +133,11 @@ impl RewardFn for Cosine {
             false => (options.wrong_short, options.wrong_long),
         };
         let share = length / options.max_length as f64;
-        let share = if options.compat { share } else { share.min(1.0) };
+        let share = if options.compat {
+            share
+        } else {
+            share.min(1.0)
+        };
         let cosine = (share * std::f64::consts::PI).cos();
         let value = long + 0.5 * (short - long) * (1.0 + cosine);
         Ok(Reward::single(CosineLength::PART, value, Some(correct)))
@@ -180,7 +195,10 @@ mod tests {
         assert!(refused("mth").contains("did you mean `math`?"));
         assert!(refused("cosine_length").contains("another rule"));
         let blind = build("answer_format").unwrap();
-        let message = blind.score(&RewardInput::new("", "")).unwrap_err().to_string();
+        let message = blind
+            .score(&RewardInput::new("", ""))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("`answer_format` gives none"), "{message}");
     }
 }

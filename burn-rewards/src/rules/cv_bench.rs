@@ -43,7 +43,8 @@ impl Options for CvBench {
         &[("letters", "the letters that options have")];
 
     fn build(self) -> Result<Box<dyn RewardFn>, String> {
-        let upper = !self.letters.is_empty() && self.letters.chars().all(|c| c.is_ascii_uppercase());
+        let upper =
+            !self.letters.is_empty() && self.letters.chars().all(|c| c.is_ascii_uppercase());
         match upper {
             true => Ok(Box::new(self)),
             false => Err(format!(
@@ -61,7 +62,9 @@ struct Choice {
 }
 
 fn normalise(text: &str) -> String {
-    let kept = text.trim().trim_matches(|c: char| "*_`\"'$.,:;!".contains(c));
+    let kept = text
+        .trim()
+        .trim_matches(|c: char| "*_`\"'$.,:;!".contains(c));
     let words: Vec<&str> = kept.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }

@@ -64,13 +64,28 @@ impl Options for Http {
         ("url", "address of the server"),
         ("timeout_s", "longest time for one request, in seconds"),
         ("tries", "how often a request is tried"),
-        ("pause_s", "the first pause between tries, in seconds; it doubles"),
+        (
+            "pause_s",
+            "the first pause between tries, in seconds; it doubles",
+        ),
         ("batch", "responses in a request"),
         ("connections", "requests at a time"),
-        ("query", "what `query` is made of: {prompt} and {response} are filled in"),
-        ("parts", "keys of the reply that become parts; all lists of numbers if empty"),
-        ("correct", "key of the reply that tells right from wrong; none if empty"),
-        ("token_env", "environment variable that holds a bearer token; none if empty"),
+        (
+            "query",
+            "what `query` is made of: {prompt} and {response} are filled in",
+        ),
+        (
+            "parts",
+            "keys of the reply that become parts; all lists of numbers if empty",
+        ),
+        (
+            "correct",
+            "key of the reply that tells right from wrong; none if empty",
+        ),
+        (
+            "token_env",
+            "environment variable that holds a bearer token; none if empty",
+        ),
     ];
 
     #[cfg(not(feature = "http"))]
@@ -94,9 +109,14 @@ impl Options for Http {
         if !(self.url.starts_with("http://") || tls) {
             let expected = match cfg!(feature = "https") {
                 true => "an address as http://host:port/path or https://host/path",
-                false => "an address as http://host:port/path (for https, build with the feature `https`)",
+                false => {
+                    "an address as http://host:port/path (for https, build with the feature `https`)"
+                }
             };
-            return Err(format!("option `url` is `{}`, expected {expected}", self.url));
+            return Err(format!(
+                "option `url` is `{}`, expected {expected}",
+                self.url
+            ));
         }
         serving::HttpReward::new(self).map(|reward| Box::new(reward) as Box<dyn RewardFn>)
     }
@@ -160,7 +180,10 @@ mod serving {
                 "labels": column(&|i| i.answer.into()),
                 "responses": column(&|i| i.response.into()),
             });
-            let scored = self.server.post(&body).and_then(|r| self.rewards(&r, inputs.len()));
+            let scored = self
+                .server
+                .post(&body)
+                .and_then(|r| self.rewards(&r, inputs.len()));
             match scored {
                 Ok(rewards) => rewards.into_iter().map(Ok).collect(),
                 Err(message) => vec![Err(self.error(message)); inputs.len()],
@@ -173,7 +196,9 @@ mod serving {
                 values.ok_or_else(|| {
                     let keys: Vec<&str> = reply.keys().map(String::as_str).collect();
                     let keys = keys.join(", ");
-                    format!("expected `{key}` with {n} numbers in the reply, whose keys are: {keys}")
+                    format!(
+                        "expected `{key}` with {n} numbers in the reply, whose keys are: {keys}"
+                    )
                 })
             };
             let values = list("rewards")?;

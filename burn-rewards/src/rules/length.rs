@@ -83,7 +83,11 @@ impl Options for Length {
 impl RewardFn for Length {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
         let value = self.per_token * self.unit.of(Self::NAME, input)?;
-        let value = if self.max > 0.0 { value.min(self.max) } else { value };
+        let value = if self.max > 0.0 {
+            value.min(self.max)
+        } else {
+            value
+        };
         Ok(Reward::single(Self::PART, value, None))
     }
 

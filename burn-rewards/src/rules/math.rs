@@ -45,7 +45,8 @@ pub enum AnswerIn {
 }
 
 impl AnswerIn {
-    fn of(self, response: &str) -> Option<&str> {
+    /// The part of the response in which the answer is looked for, if it is there.
+    pub fn of(self, response: &str) -> Option<&str> {
         match self {
             Self::Response => Some(response),
             Self::AnswerTag => last_answer_tag(response),
@@ -89,7 +90,10 @@ impl Options for Math {
         ),
         ("correct", "value of a right answer"),
         ("wrong", "value of a wrong answer"),
-        ("float_rounding", "decimals that count when one side is a decimal number"),
+        (
+            "float_rounding",
+            "decimals that count when one side is a decimal number",
+        ),
         (
             "numeric_precision",
             "significant digits that count where a decimal stands in a larger expression",
@@ -105,17 +109,23 @@ impl Options for Math {
         if !(self.correct.is_finite() && self.wrong.is_finite()) {
             return Err("options `correct` and `wrong`: expected finite numbers".into());
         }
-        let options = math::Options {
-            float_rounding: self.float_rounding,
-            numeric_precision: self.numeric_precision,
-            strict: self.strict,
-            allow_set_relation_comp: self.allow_set_relation_comp,
-        };
-        let verifier = Verifier::with_options(self.profile, options);
+        let verifier = Verifier::with_options(self.profile, self.compare());
         Ok(Box::new(MathReward {
             options: self,
             verifier,
         }))
+    }
+}
+
+impl Math {
+    /// How values are compared.
+    pub fn compare(&self) -> math::Options {
+        math::Options {
+            float_rounding: self.float_rounding,
+            numeric_precision: self.numeric_precision,
+            strict: self.strict,
+            allow_set_relation_comp: self.allow_set_relation_comp,
+        }
     }
 }
 
@@ -172,7 +182,10 @@ mod tests {
         assert_eq!(scored(dapo.clone(), r"$\boxed{2}$").value, 1.0);
         assert_eq!(scored(dapo, r"$\boxed{3}$").value, -1.0);
         let tag = json!({"answer_in": "answer_tag"});
-        assert_eq!(scored(tag.clone(), "$3$ <answer>$2$</answer> $4$").value, 1.0);
+        assert_eq!(
+            scored(tag.clone(), "$3$ <answer>$2$</answer> $4$").value,
+            1.0
+        );
         assert_eq!(scored(tag, "$2$").correct, Some(false));
         let after = json!({"answer_in": "after_think"});
         assert_eq!(scored(after.clone(), "<think>$3$</think> $2$").value, 1.0);

@@ -26,7 +26,7 @@ pub use cosine_length::CosineLength;
 pub use cv_bench::CvBench;
 pub use http::Http;
 pub use length::{Length, LengthUnit};
-pub use math::Math;
+pub use math::{AnswerIn, Math};
 pub use mm_eureka::{
     MmEurekaInstructAccuracy, MmEurekaInstructFormat, MmEurekaQwenAccuracy, MmEurekaQwenFormat,
     MmEurekaZeroAccuracy, MmEurekaZeroFormat,
@@ -167,6 +167,8 @@ pub fn find(name: &str) -> Result<&'static Rule, RewardError> {
 fn at_least(name: &str, value: f64, low: f64) -> Result<(), String> {
     match value.is_finite() && value >= low {
         true => Ok(()),
-        false => Err(format!("option `{name}` is {value}, expected {low} or more")),
+        false => Err(format!(
+            "option `{name}` is {value}, expected {low} or more"
+        )),
     }
 }

@@ -40,9 +40,15 @@ impl Options for Numeric {
     const ABOUT: &'static str = "the number is within a tolerance of the gold answer";
     const SOURCE: &'static str = "relaxed accuracy of ChartQA, arXiv:2203.10244, section 5";
     const OPTIONS: &'static [(&'static str, &'static str)] = &[
-        ("rel_tol", "allowed difference as a share of the gold answer"),
+        (
+            "rel_tol",
+            "allowed difference as a share of the gold answer",
+        ),
         ("abs_tol", "allowed difference"),
-        ("anywhere", "whether a number outside <answer> and \\boxed{} counts"),
+        (
+            "anywhere",
+            "whether a number outside <answer> and \\boxed{} counts",
+        ),
     ];
 
     fn build(self) -> Result<Box<dyn RewardFn>, String> {
@@ -179,7 +185,11 @@ mod tests {
         assert_eq!(value("<answer>-105</answer>", "-100"), 1.0);
         assert_eq!(value(r"so \boxed{0.5}", "50%"), 1.0);
         assert_eq!(value("first 3, then 100.", "100"), 1.0);
-        assert_eq!(value("<answer>99 or 500</answer>", "100"), 0.0, "two answers");
+        assert_eq!(
+            value("<answer>99 or 500</answer>", "100"),
+            0.0,
+            "two answers"
+        );
         assert_eq!(value("<answer>none</answer> 100", "100"), 0.0);
         assert_eq!(value("<answer>0.001</answer>", "0"), 0.0);
         let input = RewardInput::new("1", "one");

@@ -75,7 +75,11 @@ impl RewardFn for SimpleRl {
             (true, false) => -0.5,
             (false, _) => -1.0,
         };
-        Ok(Reward::single(SimpleRlBox::PART, value, Some(right && boxed)))
+        Ok(Reward::single(
+            SimpleRlBox::PART,
+            value,
+            Some(right && boxed),
+        ))
     }
 
     fn part_names(&self) -> Vec<String> {

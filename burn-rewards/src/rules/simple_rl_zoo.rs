@@ -51,7 +51,10 @@ impl Options for SimpleRlZoo {
     const ABOUT: &'static str = "the answer alone, or answer and box independently (−1 to 1)";
     const SOURCE: &'static str = "SimpleRL-Zoo, arXiv:2503.18892; reward_score/hf_math_verify.py";
     const OPTIONS: &'static [(&'static str, &'static str)] = &[
-        ("mode", "`mix`: right or wrong; `independent`: 1, 0.5, −0.5 or `format_penalty`"),
+        (
+            "mode",
+            "`mix`: right or wrong; `independent`: 1, 0.5, −0.5 or `format_penalty`",
+        ),
         ("format_penalty", "value of a wrong answer without a box"),
         ("profile", "the grader, as for `math`"),
     ];
@@ -106,7 +109,12 @@ mod tests {
             let rule = options.build().unwrap();
             rule.score(&RewardInput::new(response, "2")).unwrap().value
         };
-        let texts = [r"\boxed{2}", "the answer is 2", r"\boxed{3}", "the answer is 3"];
+        let texts = [
+            r"\boxed{2}",
+            "the answer is 2",
+            r"\boxed{3}",
+            "the answer is 3",
+        ];
         assert_eq!(texts.map(|t| value(ZooMode::Mix, t)), [1.0, 1.0, 0.0, 0.0]);
         assert_eq!(
             texts.map(|t| value(ZooMode::Independent, t)),

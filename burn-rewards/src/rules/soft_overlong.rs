@@ -42,7 +42,10 @@ impl Options for SoftOverlong {
     const SOURCE: &'static str = "DAPO, arXiv:2503.14476, equation 13";
     const OPTIONS: &'static [(&'static str, &'static str)] = &[
         ("max_tokens", "the longest response"),
-        ("buffer_tokens", "over how many tokens before it the punishment rises"),
+        (
+            "buffer_tokens",
+            "over how many tokens before it the punishment rises",
+        ),
         ("penalty", "the largest punishment"),
     ];
 

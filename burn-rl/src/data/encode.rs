@@ -7,6 +7,7 @@ use crate::{
     types::Prompt,
 };
 use burn::data::dataset::Dataset;
+use burn_rewards::{OnUnparsableGold, RewardFn};
 use burn_vlm::{
     Processor, VlmError,
     generate::rng::{hash_text, mix},
@@ -60,11 +61,10 @@ impl Encoder {
             tokens.push(self.stop);
             Ok::<_, RlError>(tokens)
         });
-        let last = row.messages.iter().rev().find(|m| m.role == "user");
         Ok(Prompt {
             id: row.id.clone(),
             key: hash_text(&row.id),
-            text: last.map(Message::plain_text).unwrap_or_default(),
+            text: row.question(),
             images: row.images.clone(),
             answer: row.answer.clone().unwrap_or_default(),
             target: target.transpose()?,
@@ -92,12 +92,14 @@ impl PromptSet {
     /// prompt that is too long) then ends the run when the row's turn comes.
     ///
     /// # Errors
-    /// As [`RowDataset::open`]; a row without difficulty where the order is by difficulty.
+    /// As [`RowDataset::open`]; a row without difficulty where the order is by difficulty; a gold
+    /// answer that does not pass `golds`.
     pub fn open(
         sets: &[SetConfig],
         encoder: Encoder,
         config: &DataConfig,
         seed: u64,
+        golds: Option<&GoldCheck<'_>>,
     ) -> Result<Self, RlError> {
         let (mut parts, mut skipped) = (vec![], vec![]);
         for (i, set) in sets.iter().enumerate() {
@@ -111,6 +113,9 @@ impl PromptSet {
                 skip_unusable(&mut dataset, &encoder)?;
             } else {
                 check_headers(dataset.rows())?;
+            }
+            if let Some(golds) = golds {
+                golds.check(&mut dataset)?;
             }
             skipped.append(&mut dataset.skipped);
             let seed = if i == 0 { seed } else { mix(seed, i as u64) };
@@ -192,6 +197,31 @@ impl PromptSet {
     /// Rows left out, each with its reason.
     pub fn skipped(&self) -> &[RlError] {
         &self.skipped
+    }
+}
+
+/// Asks the reward about every gold answer before anything is sampled.
+pub struct GoldCheck<'a> {
+    /// The reward that will need them.
+    pub reward: &'a dyn RewardFn,
+    /// What one that it cannot use does.
+    pub policy: OnUnparsableGold,
+}
+
+impl GoldCheck<'_> {
+    fn check(&self, dataset: &mut RowDataset) -> Result<(), RlError> {
+        let refusal = |row: &DataRow| {
+            let answer = row.answer.as_deref().unwrap_or_default();
+            let refused = self.reward.check_gold(&row.question(), answer);
+            Some(row.error(refused.err()?))
+        };
+        let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
+        if self.policy != OnUnparsableGold::Skip {
+            return found.into_iter().flatten().next().map_or(Ok(()), Err);
+        }
+        let mut found = found.into_iter();
+        dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
+        dataset.check_not_empty()
     }
 }
 

@@ -12,7 +12,7 @@ mod row;
 pub use blend::Blend;
 pub use columns::Columns;
 pub use dataset::{RowDataset, read_records};
-pub use encode::{Encoder, PromptSet};
+pub use encode::{Encoder, GoldCheck, PromptSet};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
 pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};

@@ -104,6 +104,12 @@ impl DataRow {
         RowFormat::default().row(record, &path.into(), kind)
     }
 
+    /// What the user wrote last, for people and for rewards.
+    pub fn question(&self) -> String {
+        let last = self.messages.iter().rev().find(|m| m.role == "user");
+        last.map(Message::plain_text).unwrap_or_default()
+    }
+
     /// An error about this row.
     pub fn error(&self, message: impl ToString) -> RlError {
         RlError::Data {

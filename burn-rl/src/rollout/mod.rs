@@ -17,7 +17,6 @@ use burn_vlm::{
     Vlm,
     generate::{FinishReason, Sampling},
 };
-use rayon::prelude::*;
 use std::{ops::Range, sync::Arc};
 
 /// Completions of a prompt that are asked for.
@@ -94,21 +93,35 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
     prompts.iter().map(group).collect()
 }
 
-/// Scores every completion, in parallel.
+/// Scores every completion, all of them as one batch.
 ///
 /// # Errors
-/// A rule that cannot judge, with the id of the row.
+/// A reward that cannot judge; where the data are at fault, with the id of the row.
 pub fn reward(groups: &mut [Group], rule: &dyn RewardFn) -> Result<(), RlError> {
-    groups.par_iter_mut().try_for_each(|group| {
-        for rollout in &mut group.rollouts {
-            rollout.reward = rule.score(&RewardInput {
-                prompt: &group.prompt.text,
-                response: &rollout.text,
-                answer: &group.prompt.answer,
-                response_tokens: rollout.tokens.len(),
-                truncated: rollout.finish == FinishReason::Length,
+    let rows = groups.iter().flat_map(|group| {
+        group
+            .rollouts
+            .iter()
+            .map(|rollout| (&*group.prompt, rollout))
+    });
+    let inputs: Vec<RewardInput<'_>> = rows
+        .map(|(prompt, rollout)| RewardInput {
+            prompt: &prompt.text,
+            response: &rollout.text,
+            answer: &prompt.answer,
+            response_tokens: Some(rollout.tokens.len()),
+            truncated: rollout.finish == FinishReason::Length,
+        })
+        .collect();
+    let mut scored = rule.score_batch(&inputs).into_iter();
+    for group in groups {
+        let id = &group.prompt.id;
+        for (rollout, scored) in group.rollouts.iter_mut().zip(&mut scored) {
+            rollout.reward = scored.map_err(|error| match error.is_input() {
+                true => RlError::Config(format!("data row `{id}`: {error}")),
+                false => error.into(),
             })?;
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }

@@ -6,6 +6,8 @@ pub mod export;
 pub mod generate;
 pub mod inspect;
 pub mod prepare;
+pub mod reward;
+pub mod rewards;
 pub mod score;
 pub mod train;
 
@@ -28,6 +30,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Prepare(args) => prepare::run(&args)?,
         Command::Algos(args) => algos::run(&args)?,
+        Command::Reward(args) => reward::run(&args)?,
+        Command::Rewards(args) => rewards::run(&args)?,
         Command::Config(args) => config::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

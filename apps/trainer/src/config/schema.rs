@@ -1,7 +1,7 @@
 //! A JSON schema of the configuration, from the defaults and from what reading refuses.
 
 use super::explain::{default_tree, names_in};
-use burn_rewards::RULES;
+use burn_rewards::{RULES, Rule};
 use burn_rl::{algo::all, config::RunConfig};
 use serde_json::{Map, Value, json};
 
@@ -19,15 +19,6 @@ pub fn schema() -> Value {
         ],
     });
     properties["algo"] = algo();
-    let rules: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
-    properties["reward"]["properties"]["parts"]["items"] = object(
-        json!({
-            "rule": { "enum": rules },
-            "weight": { "type": "number", "default": 1.0 },
-            "options": { "type": "object" },
-        }),
-        &["rule"],
-    );
     let data = &properties["data"]["properties"];
     let (columns, template) = (data["columns"].clone(), data["template"].clone());
     properties["data"]["properties"]["blend"]["items"] = object(
@@ -39,6 +30,9 @@ pub fn schema() -> Value {
         }),
         &["path"],
     );
+    let reward = &mut properties["reward"]["properties"];
+    reward["clip"] = bounds();
+    reward["parts"]["items"] = json!({ "oneOf": RULES.iter().map(part).collect::<Vec<_>>() });
     properties["demo"]["properties"]["sft"]["items"] = object(
         json!({
             "rows": { "type": "integer", "minimum": 0 },
@@ -57,6 +51,37 @@ fn object(properties: Value, required: &[&str]) -> Value {
         "required": required,
         "properties": properties,
     })
+}
+
+fn bounds() -> Value {
+    let number = json!({ "type": "number" });
+    json!({ "type": "array", "items": number, "minItems": 2, "maxItems": 2 })
+}
+
+/// A part of the reward with that rule.
+fn part(rule: &Rule) -> Value {
+    let mut options = Map::new();
+    for (name, default) in (rule.defaults)() {
+        let mut option = leaf(&default);
+        let bogus = Map::from_iter([(name.clone(), json!("?"))]);
+        if let (true, Err(error)) = (default.is_string(), rule.reward(&bogus)) {
+            add_variants(&mut option, &error.to_string());
+        }
+        options.insert(name, option);
+    }
+    let mut schema = object(
+        json!({
+            "rule": { "const": rule.name },
+            "name": { "type": "string", "default": rule.part },
+            "weight": { "type": "number", "default": 1.0 },
+            "gate": { "type": "string", "default": "" },
+            "clip": bounds(),
+            "options": object(Value::Object(options), &[]),
+        }),
+        &["rule"],
+    );
+    schema["title"] = json!(rule.about);
+    schema
 }
 
 /// The name decides which options there are.

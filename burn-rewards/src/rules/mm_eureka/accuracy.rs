@@ -65,7 +65,9 @@ pub(super) fn judge(
             let expected = "expected a text that is not empty";
             return Err(RewardError::gold(rule, answer, expected));
         }
-        (Err(error), None) => return Err(RewardError::gold(rule, answer, error.reason.to_string())),
+        (Err(error), None) => {
+            return Err(RewardError::gold(rule, answer, error.reason.to_string()));
+        }
         (parsed, _) => parsed.ok(),
     };
     let content = last_answer_tag(response).unwrap_or_else(|| after_last_open(response));
@@ -109,8 +111,7 @@ pub(super) fn judge_compat(gold: GoldText, answer: &str, response: &str) -> bool
     };
     let defaults = as_python(ParseConfig::default());
     let parsed = parse(&gold.of(answer), &defaults);
-    let nothing =
-        parsed.values.is_empty() && parsed.literal.is_none() && parsed.fallback.is_none();
+    let nothing = parsed.values.is_empty() && parsed.literal.is_none() && parsed.fallback.is_none();
     if nothing {
         return true;
     }
@@ -147,8 +148,16 @@ mod tests {
         assert!(!judged("B", "<answer>A or B</answer>"));
         assert!(!judged("B", ""));
         // The original finds a `b` in `bird`, and no other letter of the four but the `d`.
-        assert!(judge_compat(GoldText::Wrapped, "B", "<answer>ribs</answer>"));
-        assert!(!judge_compat(GoldText::Wrapped, "B", "<answer>bird</answer>"));
+        assert!(judge_compat(
+            GoldText::Wrapped,
+            "B",
+            "<answer>ribs</answer>"
+        ));
+        assert!(!judge_compat(
+            GoldText::Wrapped,
+            "B",
+            "<answer>bird</answer>"
+        ));
     }
 
     #[test]

@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn each_tag_once_and_in_order() {
         assert!(holds("<think>t</think><answer>a</answer>", false));
-        assert!(holds("so: <think>t\n</think>\n <answer>\na</answer>!", false));
+        assert!(holds(
+            "so: <think>t\n</think>\n <answer>\na</answer>!",
+            false
+        ));
         for bad in [
             "",
             "<answer>a</answer>",

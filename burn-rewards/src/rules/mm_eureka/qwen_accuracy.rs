@@ -22,7 +22,8 @@ impl Options for MmEurekaQwenAccuracy {
     const NAME: &'static str = "mm_eureka_qwen_accuracy";
     const PART: &'static str = "accuracy";
     const RANGE: (f64, f64) = (0.0, 1.0);
-    const ABOUT: &'static str = "<answer> equals the gold answer read as LaTeX, or names its option A–D";
+    const ABOUT: &'static str =
+        "<answer> equals the gold answer read as LaTeX, or names its option A–D";
     const SOURCE: &'static str =
         "MM-Eureka-Qwen-7B, arXiv:2503.07365; reward_func_qwen_instruct.py, accuracy";
     const OPTIONS: &'static [(&'static str, &'static str)] = &[COMPAT];

@@ -89,8 +89,7 @@ mod tests {
     fn the_thought_must_be_long_and_nothing_may_stand_around() {
         let value = |thought: usize, before: &str, after: &str| {
             let thought = "é".repeat(thought);
-            let text =
-                format!("{before}<think> {thought} </think>\n<answer>a</answer>{after}");
+            let text = format!("{before}<think> {thought} </think>\n<answer>a</answer>{after}");
             let input = RewardInput::new(&text, "");
             MmEurekaZeroFormat::default().score(&input).unwrap().value
         };

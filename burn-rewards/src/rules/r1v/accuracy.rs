@@ -30,7 +30,10 @@ impl Options for R1vAccuracy {
     const ABOUT: &'static str = "the answer equals the gold answer as mathematics or as text";
     const SOURCE: &'static str = "R1-V, open_r1/grpo.py accuracy_reward";
     const OPTIONS: &'static [(&'static str, &'static str)] = &[
-        ("require_tag", "whether a response without <answer> is wrong"),
+        (
+            "require_tag",
+            "whether a response without <answer> is wrong",
+        ),
         ("compat", "reproduces the original with its quirks"),
     ];
 
@@ -58,9 +61,7 @@ pub(in crate::rules) fn judge<'a>(
     input: &RewardInput<'a>,
     require_tag: bool,
 ) -> Result<Option<Judged<'a>>, RewardError> {
-    let gold = last_answer_tag(input.answer)
-        .unwrap_or(input.answer)
-        .trim();
+    let gold = last_answer_tag(input.answer).unwrap_or(input.answer).trim();
     if gold.is_empty() {
         let expected = "expected a text that is not empty";
         return Err(RewardError::gold(rule, input.answer, expected));
@@ -121,8 +122,15 @@ mod tests {
     #[test]
     fn the_tag_decides_where_there_is_one() {
         let rule = R1vAccuracy::default();
-        assert_eq!(value(&rule, "<answer>3</answer>", "<answer> 3 </answer>"), 1.0);
-        assert_eq!(value(&rule, "<answer>\nyes\n</answer>", "yes"), 1.0, "several lines");
+        assert_eq!(
+            value(&rule, "<answer>3</answer>", "<answer> 3 </answer>"),
+            1.0
+        );
+        assert_eq!(
+            value(&rule, "<answer>\nyes\n</answer>", "yes"),
+            1.0,
+            "several lines"
+        );
         assert_eq!(value(&rule, "3 <answer>4</answer>", "3"), 0.0);
         assert_eq!(value(&rule, "yes", "yes"), 1.0);
         let strict = R1vAccuracy {

@@ -1,8 +1,6 @@
 //! The format of R1-V.
 
-use crate::{
-    Reward, RewardError, RewardFn, RewardInput, extract::is_python_space, rules::Options,
-};
+use crate::{Reward, RewardError, RewardFn, RewardInput, extract::is_python_space, rules::Options};
 use serde::{Deserialize, Serialize};
 
 /// 1 where the response is `<think>…</think><answer>…</answer>` and nothing else, else 0.
@@ -35,7 +33,9 @@ impl Options for R1vFormat {
 /// `[<think>]…</think><answer>…</answer>`: the first tag may have been part of the prompt.
 pub(in crate::rules) fn holds(response: &str, think_in_prompt: bool) -> bool {
     let text = response.trim();
-    let text = text.strip_prefix("<think>").or(think_in_prompt.then_some(text));
+    let text = text
+        .strip_prefix("<think>")
+        .or(think_in_prompt.then_some(text));
     let Some((thought, rest)) = text.and_then(|text| text.split_once("</think>")) else {
         return false;
     };
@@ -55,9 +55,10 @@ pub(in crate::rules) fn holds_compat(response: &str) -> bool {
         .strip_prefix("<think>")
         .and_then(|rest| rest.strip_suffix("</answer>"));
     let passes = |text: &str| {
-        text.split("</think>")
-            .skip(1)
-            .any(|rest| rest.trim_start_matches(is_python_space).starts_with("<answer>"))
+        text.split("</think>").skip(1).any(|rest| {
+            rest.trim_start_matches(is_python_space)
+                .starts_with("<answer>")
+        })
     };
     inner.is_some_and(passes)
 }

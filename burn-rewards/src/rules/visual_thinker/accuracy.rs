@@ -36,7 +36,10 @@ impl Options for VisualThinkerAccuracy {
     const SOURCE: &'static str =
         "VisualThinker-R1-Zero, arXiv:2503.05132; open_r1/grpo.py accuracy_reward";
     const OPTIONS: &'static [(&'static str, &'static str)] = &[
-        ("require_tag", "whether a response without <answer> is wrong"),
+        (
+            "require_tag",
+            "whether a response without <answer> is wrong",
+        ),
         ("compat", "reproduces the original with its quirks"),
     ];
 
@@ -109,7 +112,10 @@ mod tests {
     fn the_last_letter_decides() {
         let gold = "<answer>B</answer>";
         for compat in [false, true] {
-            assert_eq!(value(compat, "<answer>first (A) then [B]</answer>", gold), 1.0);
+            assert_eq!(
+                value(compat, "<answer>first (A) then [B]</answer>", gold),
+                1.0
+            );
             assert_eq!(value(compat, "<answer>(B) or (C)</answer>", gold), 0.0);
             assert_eq!(value(compat, "<answer>Bird</answer>", gold), 0.0);
         }

@@ -1,0 +1,113 @@
+//! `trainer reward`
+
+mod grade;
+mod rows;
+mod summary;
+
+use crate::{config::set_option, output::Output};
+use anyhow::Result;
+use burn_rewards::OnUnparsableGold;
+use burn_rl::error::RlError;
+use clap::ValueEnum;
+use grade::{Graded, Grader};
+use rows::RowReader;
+use serde_json::{Map, Value};
+use std::{path::PathBuf, time::Instant};
+use summary::Summary;
+
+/// Arguments of `trainer reward`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Rows {"id","gold","pred"}.
+    ///
+    /// For the rule `math` a row may name a grader as "config" and change its options as "opts".
+    /// Rules that look at more read "prompt", "response_tokens" and "truncated".
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub data: PathBuf,
+    /// The rule that judges, as `trainer rewards` lists them.
+    #[arg(long, value_name = "NAME", default_value = "math")]
+    pub rule: String,
+    /// Changes an option of the rule, as `profile=trl`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// What a gold answer that the rule cannot use does: `error` ends with file and line, `skip`
+    /// leaves the row out, `zero` counts the response as wrong. Each is counted in the summary.
+    #[arg(long, value_name = "POLICY", default_value = "zero")]
+    pub on_unparsable_gold: Policy,
+    /// Where the results go [default: standard output].
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub out: Option<PathBuf>,
+}
+
+/// [`OnUnparsableGold`] as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// End with file and line.
+    Error,
+    /// Leave the row out.
+    Skip,
+    /// Count the response as wrong.
+    Zero,
+}
+
+impl From<Policy> for OnUnparsableGold {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Error => Self::Error,
+            Policy::Skip => Self::Skip,
+            Policy::Zero => Self::Zero,
+        }
+    }
+}
+
+/// Grades every row, in input order; a file of any length takes the same memory.
+///
+/// # Errors
+/// A rule, an option or a row that cannot be used, or a reward service that fails.
+pub fn run(args: &Args) -> Result<()> {
+    let grader = Grader::new(
+        &args.rule,
+        &options(&args.sets)?,
+        args.on_unparsable_gold.into(),
+    )?;
+    let mut reader = RowReader::open(&args.data)?;
+    let mut out = Output::create(args.out.as_deref())?;
+    let mut summary = Summary::default();
+    while let Some(rows) = reader.next_chunk()? {
+        summary.look(&grader, &rows);
+        let start = Instant::now();
+        let graded = grader.grade(&args.data, &rows);
+        summary.grading += start.elapsed();
+        for row in graded {
+            match row? {
+                Graded::Record(record) => {
+                    summary.add(&record);
+                    out.json(&record)?;
+                }
+                Graded::Skipped(error) => summary.skip(error),
+            }
+        }
+    }
+    if reader.rows() == 0 {
+        return Err(RlError::Data {
+            path: args.data.clone(),
+            line: 1,
+            message: "no row in this file".into(),
+        }
+        .into());
+    }
+    out.finish()?;
+    summary.say(&grader);
+    Ok(())
+}
+
+/// The options of the rule: each value as TOML has it, else as text.
+fn options(sets: &[String]) -> Result<Map<String, Value>> {
+    let mut options = Map::new();
+    for set in sets {
+        let (key, value) = set_option(set)?;
+        let key = key.strip_prefix("options.").unwrap_or(&key).to_owned();
+        options.insert(key, serde_json::to_value(value)?);
+    }
+    Ok(options)
+}

@@ -1,0 +1,208 @@
+//! Judging rows, by the math verifier with its readings, or by any other rule.
+
+use super::rows::Row;
+use anyhow::Result;
+use burn_rewards::{
+    OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput,
+    math::{Explanation, Options, Profile, Verdict, Verifier},
+    rules::{self, Math},
+};
+use burn_rl::error::RlError;
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// A row as it is printed.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    pub id: Value,
+    /// The rule's judgement; whether its value is above 0, if it makes none.
+    pub verdict: bool,
+    /// What the verdict rests on.
+    pub reason: String,
+    /// Readings of the gold answer, best first.
+    pub gold_parsed: Vec<String>,
+    /// Readings of the response, best first.
+    pub pred_parsed: Vec<String>,
+    /// What another rule than `math` gives.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub scored: Option<Scored>,
+}
+
+/// The reward of a row.
+#[derive(Debug, Serialize)]
+pub struct Scored {
+    pub value: f64,
+    pub parts: Map<String, Value>,
+}
+
+/// The reason of a row whose gold answer cannot be used.
+pub const GOLD_UNPARSED: &str = "gold_unparsed";
+
+/// What became of a row.
+pub enum Graded {
+    Record(Record),
+    /// Left out, because its gold answer cannot be used.
+    Skipped(RlError),
+}
+
+/// Judges rows by one rule.
+pub struct Grader {
+    judge: Judge,
+    policy: OnUnparsableGold,
+    pub rule: String,
+}
+
+enum Judge {
+    Math(Box<Math>),
+    Rule(Box<dyn RewardFn>),
+}
+
+impl Grader {
+    /// The rule with its options.
+    ///
+    /// # Errors
+    /// An unknown rule or option.
+    pub fn new(rule: &str, options: &Map<String, Value>, policy: OnUnparsableGold) -> Result<Self> {
+        let found = rules::find(rule)?;
+        let reward = found.reward(options)?;
+        let judge = match rule {
+            "math" => {
+                let mut all = (found.defaults)();
+                all.extend(options.clone());
+                Judge::Math(serde_json::from_value(Value::Object(all))?)
+            }
+            _ => Judge::Rule(reward),
+        };
+        Ok(Self {
+            judge,
+            policy,
+            rule: rule.into(),
+        })
+    }
+
+    /// Whether `config` and `opts` of rows mean something.
+    pub fn reads_config(&self) -> bool {
+        matches!(self.judge, Judge::Math(_))
+    }
+
+    /// One result a row, in their order.
+    pub fn grade(&self, path: &Path, rows: &[Row]) -> Vec<Result<Graded, RlError>> {
+        let at = |row: &Row, message: String| RlError::Data {
+            path: path.into(),
+            line: row.line,
+            message,
+        };
+        match &self.judge {
+            Judge::Math(math) => rows
+                .par_iter()
+                .map(|row| {
+                    let explained = explain(math, row).map_err(|message| at(row, message))?;
+                    let unusable = explained.outcome.verdict == Verdict::GoldUnparsed;
+                    let record = record_of(row, explained);
+                    match unusable {
+                        true => self.unusable(at(row, gold_message(row)), record),
+                        false => Ok(Graded::Record(record)),
+                    }
+                })
+                .collect(),
+            Judge::Rule(rule) => {
+                let inputs: Vec<RewardInput<'_>> = rows.iter().map(input_of).collect();
+                let scored = rule.score_batch(&inputs).into_iter().zip(rows);
+                let one = |(scored, row): (Result<Reward, RewardError>, &Row)| match scored {
+                    Ok(reward) => Ok(Graded::Record(rewarded(row, &reward))),
+                    Err(error @ RewardError::Gold { .. }) => {
+                        let mut record = rewarded(row, &Reward::default());
+                        record.reason = GOLD_UNPARSED.into();
+                        self.unusable(at(row, error.to_string()), record)
+                    }
+                    Err(error) if error.is_input() => Err(at(row, error.to_string())),
+                    Err(error) => Err(error.into()),
+                };
+                scored.map(one).collect()
+            }
+        }
+    }
+
+    fn unusable(&self, error: RlError, record: Record) -> Result<Graded, RlError> {
+        match self.policy {
+            OnUnparsableGold::Error => Err(error),
+            OnUnparsableGold::Skip => Ok(Graded::Skipped(error)),
+            OnUnparsableGold::Zero => Ok(Graded::Record(record)),
+        }
+    }
+}
+
+fn input_of(row: &Row) -> RewardInput<'_> {
+    RewardInput {
+        prompt: &row.prompt,
+        response: &row.pred,
+        answer: &row.gold,
+        response_tokens: row.response_tokens,
+        truncated: row.truncated,
+    }
+}
+
+fn gold_message(row: &Row) -> String {
+    let expected = "expected an answer that the grader can read";
+    RewardError::gold("math", &row.gold, expected).to_string()
+}
+
+/// Judges one row, with the grader that it names.
+fn explain(math: &Math, row: &Row) -> Result<Explanation, String> {
+    let profile = match &row.config {
+        Some(name) => Profile::from_name(name).map_err(|e| format!("`config`: {e}"))?,
+        None => math.profile,
+    };
+    let options = match row.opts.is_empty() {
+        true => math.compare(),
+        false => overridden(&math.compare(), &row.opts)?,
+    };
+    let verifier = Verifier::with_options(profile, options);
+    let response = math.answer_in.of(&row.pred).unwrap_or_default();
+    Ok(verifier.explain(&row.gold, response))
+}
+
+fn overridden(options: &Options, with: &Map<String, Value>) -> Result<Options, String> {
+    let wrong = |e: serde_json::Error| format!("`opts`: {e}");
+    let mut all = serde_json::to_value(options).map_err(wrong)?;
+    if let Value::Object(all) = &mut all {
+        all.extend(with.clone());
+    }
+    serde_json::from_value(all).map_err(wrong)
+}
+
+fn record_of(row: &Row, explained: Explanation) -> Record {
+    Record {
+        id: row.id.clone(),
+        verdict: explained.outcome.is_equal(),
+        reason: explained.outcome.reason.to_string(),
+        gold_parsed: explained.gold_parsed,
+        pred_parsed: explained.pred_parsed,
+        scored: None,
+    }
+}
+
+fn rewarded(row: &Row, reward: &Reward) -> Record {
+    let parts = reward
+        .parts
+        .iter()
+        .map(|(name, v)| (name.clone(), (*v).into()));
+    Record {
+        id: row.id.clone(),
+        verdict: reward.correct.unwrap_or(reward.value > 0.0),
+        reason: if reward.correct.is_some() {
+            "judged"
+        } else {
+            "value"
+        }
+        .into(),
+        gold_parsed: vec![],
+        pred_parsed: vec![],
+        scored: Some(Scored {
+            value: reward.value,
+            parts: parts.collect(),
+        }),
+    }
+}
