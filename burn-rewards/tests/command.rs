@@ -1,0 +1,176 @@
+//! Rewards from a child process: order, restarts, silence, and its end.
+#![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
+#![cfg(unix)]
+
+use burn_rewards::{RewardError, RewardFn, RewardInput, rules};
+use serde_json::{Value, json};
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// What every program below begins with: `id line` prints the id of a request, `ok id value` a
+/// reply.
+const PRELUDE: &str = r#"
+id() { rest=${1#*'"id":'}; echo "${rest%%[,\}]*}"; }
+ok() { printf '{"id":%s,"reward":%s}\n' "$1" "$2"; }
+"#;
+
+fn program(body: &str, options: Value) -> Box<dyn RewardFn> {
+    let mut all = json!({"command": ["sh", "-c", format!("{PRELUDE}{body}")]});
+    let (Some(all_map), Value::Object(more)) = (all.as_object_mut(), options) else {
+        panic!("options are an object");
+    };
+    all_map.extend(more);
+    let rule = rules::find("command").unwrap();
+    rule.reward(all.as_object().unwrap()).unwrap()
+}
+
+fn values(reward: &dyn RewardFn, n: usize) -> Vec<f64> {
+    let inputs = vec![RewardInput::new("r", "a"); n];
+    let scored = reward.score_batch(&inputs).into_iter();
+    scored.map(|s| s.unwrap().value).collect()
+}
+
+fn message(reward: &dyn RewardFn) -> String {
+    let error = reward.score(&RewardInput::new("r", "a")).unwrap_err();
+    assert!(matches!(error, RewardError::Service { .. }), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn replies_may_come_in_any_order() {
+    let body = r#"
+while read -r first; do
+    read -r second || { ok "$(id "$first")" 0; exit; }
+    a=$(id "$first") b=$(id "$second")
+    ok "$b" "$b"; ok "$a" "$a"
+done"#;
+    let reward = program(body, json!({}));
+    let expected: Vec<f64> = (0..20).map(f64::from).collect();
+    assert_eq!(values(&*reward, 20), expected);
+}
+
+#[test]
+fn a_request_is_one_line_whatever_the_response_holds() {
+    let body = r#"
+while read -r line; do
+    case $line in *'line\nfeed \"and\" more'*) v=1;; *) v=0;; esac
+    printf '{"id":%s,"reward":%s,"correct":true,"parts":{"style":0.5}}\n' "$(id "$line")" $v
+done"#;
+    let reward = program(body, json!({"parts": ["style"]}));
+    assert_eq!(reward.part_names(), ["command", "style"]);
+    let scored = reward.score(&RewardInput::new("line\nfeed \"and\" more", "a"));
+    let scored = scored.unwrap();
+    assert_eq!((scored.value, scored.part("style"), scored.correct), (1.0, Some(0.5), Some(true)));
+}
+
+#[test]
+fn neither_side_waits_for_the_other_to_read() {
+    // Writes more to both its outputs than a pipe holds before it reads, then for each request.
+    let body = r#"
+big=$(head -c 200000 /dev/zero | tr '\0' x)
+echo "$big" >&2
+while read -r line; do
+    printf '{"id":%s,"reward":1,"note":"%s"}\n' "$(id "$line")" "$big"
+done"#;
+    let reward = program(body, json!({}));
+    let long = "r".repeat(8_000);
+    let inputs = vec![RewardInput::new(&long, "a"); 30];
+    assert!(reward.score_batch(&inputs).iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_program_that_ends_early_is_started_again() {
+    let body = r#"read -r line; ok "$(id "$line")" 1; exit 3"#;
+    let reward = program(body, json!({"restarts": 1}));
+    assert_eq!(values(&*reward, 5), [1.0; 5]);
+}
+
+#[test]
+fn a_program_that_keeps_ending_is_an_error_with_its_last_words() {
+    let reward = program("echo 'no such module' >&2; exit 3", json!({"restarts": 1}));
+    let message = message(&*reward);
+    assert!(message.contains("exit status: 3"), "{message}");
+    assert!(message.contains("no such module") && message.contains("2 times"), "{message}");
+}
+
+#[test]
+fn silence_is_an_error_and_never_a_zero() {
+    let reward = program("cat > /dev/null", json!({"timeout_s": 0.05, "restarts": 0}));
+    let scored = reward.score_batch(&[RewardInput::new("r", "a"); 3]);
+    for error in scored {
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains("no reply within 0.05 s"), "{message}");
+    }
+}
+
+#[test]
+fn what_is_no_reply_is_quoted() {
+    for (line, expected) in [
+        ("hello", "`hello` to standard output, expected a JSON object"),
+        (r#"{"id":99,"reward":1}"#, "expected the `id` of a request that waits"),
+        (r#"{"id":0}"#, "expected a number as `reward`"),
+        (r#"{"id":0,"reward":"x"}"#, "expected a number as `reward`"),
+        (r#"{"id":0,"reward":1,"parts":[]}"#, "expected an object as `parts`"),
+        (r#"{"id":0,"error":"out of tokens"}"#, "it reports: out of tokens"),
+    ] {
+        let reward = program(&format!("read -r line; echo '{line}'; cat > /dev/null"), json!({}));
+        let message = message(&*reward);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn a_gold_answer_may_be_refused() {
+    let body = r#"read -r line; echo '{"id":0,"gold_error":"expected a colour"}'"#;
+    let error = program(body, json!({})).score(&RewardInput::new("r", "a")).unwrap_err();
+    assert!(matches!(error, RewardError::Gold { .. }), "{error:?}");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let rule = rules::find("command").unwrap();
+    let options = json!({"command": ["/no/such/program"]});
+    let reward = rule.reward(options.as_object().unwrap()).unwrap();
+    assert!(message(&*reward).contains("cannot start `/no/such/program`"));
+    for wrong in [json!({}), json!({"command": [], "processes": 0}), json!({"command": ["x"], "timeout_s": 0})] {
+        assert!(rule.reward(wrong.as_object().unwrap()).is_err(), "{wrong}");
+    }
+}
+
+fn is_running(pid: f64) -> bool {
+    let mut kill = Command::new("kill");
+    kill.args(["-0", &format!("{pid}")]).stderr(Stdio::null());
+    kill.status().unwrap().success()
+}
+
+#[test]
+fn processes_end_with_the_reward() {
+    let body = r#"while read -r line; do ok "$(id "$line")" $$; done"#;
+    let reward = program(body, json!({"processes": 3}));
+    let mut pids = values(&*reward, 9);
+    pids.dedup();
+    assert_eq!(pids.len(), 3, "three processes, a share of the batch each");
+    assert!(pids.iter().all(|pid| is_running(*pid)));
+    drop(reward);
+    assert!(!pids.iter().any(|pid| is_running(*pid)));
+}
+
+#[test]
+fn a_program_that_hangs_goes_with_what_it_started() {
+    let body = r#"
+sleep 1000 & child=$!
+read -r line; ok "$(id "$line")" $child
+cat > /dev/null"#;
+    let reward = program(body, json!({"timeout_s": 0.05, "restarts": 0}));
+    let child = values(&*reward, 1)[0];
+    assert!(is_running(child));
+    message(&*reward);
+    // Killed together with its parent; the system may take a moment to collect it.
+    let start = Instant::now();
+    while is_running(child) && start.elapsed() < Duration::from_secs(10) {
+        std::thread::yield_now();
+    }
+    assert!(!is_running(child));
+}
