@@ -78,13 +78,13 @@ fn long_strings_take_time_in_proportion() {
     ];
     for (name, rule) in &rules() {
         for piece in pieces {
-            let text = piece.repeat((1 << 20) / piece.len());
+            let text = piece.repeat((1 << 17) / piece.len());
             let start = Instant::now();
             for gold in ["2", "B", "[0,0,1,1]"] {
                 score(&**rule, &text, gold, "");
             }
             let took = start.elapsed();
-            assert!(took < Duration::from_secs(3), "{name}: {piece:?} took {took:?}");
+            assert!(took < Duration::from_secs(2), "{name}: {piece:?} took {took:?}");
         }
     }
 }
