@@ -43,13 +43,12 @@ pub(crate) fn standing<'a>(
     text: &'a str,
     letters: &'a str,
 ) -> impl Iterator<Item = (usize, char)> + 'a {
-    let glued = |c: char| c.is_alphanumeric() || "'’_\\-".contains(c);
+    let glued = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "'’_\\-".contains(c));
     text.char_indices().filter(move |(at, letter)| {
         let after = &text[at + letter.len_utf8()..];
-        letters.contains(*letter)
-            && !text[..*at].chars().next_back().is_some_and(glued)
-            && !after.chars().next().is_some_and(glued)
-            && !(*letter == 'A' && is_article(after))
+        let free = !glued(text[..*at].chars().next_back()) && !glued(after.chars().next());
+        let article = *letter == 'A' && is_article(after);
+        letters.contains(*letter) && free && !article
     })
 }
 

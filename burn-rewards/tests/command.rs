@@ -62,7 +62,10 @@ done"#;
     assert_eq!(reward.part_names(), ["command", "style"]);
     let scored = reward.score(&RewardInput::new("line\nfeed \"and\" more", "a"));
     let scored = scored.unwrap();
-    assert_eq!((scored.value, scored.part("style"), scored.correct), (1.0, Some(0.5), Some(true)));
+    assert_eq!(
+        (scored.value, scored.part("style"), scored.correct),
+        (1.0, Some(0.5), Some(true))
+    );
 }
 
 #[test]
@@ -92,7 +95,10 @@ fn a_program_that_keeps_ending_is_an_error_with_its_last_words() {
     let reward = program("echo 'no such module' >&2; exit 3", json!({"restarts": 1}));
     let message = message(&*reward);
     assert!(message.contains("exit status: 3"), "{message}");
-    assert!(message.contains("no such module") && message.contains("2 times"), "{message}");
+    assert!(
+        message.contains("no such module") && message.contains("2 times"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -108,14 +114,29 @@ fn silence_is_an_error_and_never_a_zero() {
 #[test]
 fn what_is_no_reply_is_quoted() {
     for (line, expected) in [
-        ("hello", "`hello` to standard output, expected a JSON object"),
-        (r#"{"id":99,"reward":1}"#, "expected the `id` of a request that waits"),
+        (
+            "hello",
+            "`hello` to standard output, expected a JSON object",
+        ),
+        (
+            r#"{"id":99,"reward":1}"#,
+            "expected the `id` of a request that waits",
+        ),
         (r#"{"id":0}"#, "expected a number as `reward`"),
         (r#"{"id":0,"reward":"x"}"#, "expected a number as `reward`"),
-        (r#"{"id":0,"reward":1,"parts":[]}"#, "expected an object as `parts`"),
-        (r#"{"id":0,"error":"out of tokens"}"#, "it reports: out of tokens"),
+        (
+            r#"{"id":0,"reward":1,"parts":[]}"#,
+            "expected an object as `parts`",
+        ),
+        (
+            r#"{"id":0,"error":"out of tokens"}"#,
+            "it reports: out of tokens",
+        ),
     ] {
-        let reward = program(&format!("read -r line; echo '{line}'; cat > /dev/null"), json!({}));
+        let reward = program(
+            &format!("read -r line; echo '{line}'; cat > /dev/null"),
+            json!({}),
+        );
         let message = message(&*reward);
         assert!(message.contains(expected), "{message}");
     }
@@ -124,7 +145,9 @@ fn what_is_no_reply_is_quoted() {
 #[test]
 fn a_gold_answer_may_be_refused() {
     let body = r#"read -r line; echo '{"id":0,"gold_error":"expected a colour"}'"#;
-    let error = program(body, json!({})).score(&RewardInput::new("r", "a")).unwrap_err();
+    let error = program(body, json!({}))
+        .score(&RewardInput::new("r", "a"))
+        .unwrap_err();
     assert!(matches!(error, RewardError::Gold { .. }), "{error:?}");
 }
 
@@ -134,7 +157,11 @@ fn a_program_that_is_not_there_is_named() {
     let options = json!({"command": ["/no/such/program"]});
     let reward = rule.reward(options.as_object().unwrap()).unwrap();
     assert!(message(&*reward).contains("cannot start `/no/such/program`"));
-    for wrong in [json!({}), json!({"command": [], "processes": 0}), json!({"command": ["x"], "timeout_s": 0})] {
+    for wrong in [
+        json!({}),
+        json!({"command": [], "processes": 0}),
+        json!({"command": ["x"], "timeout_s": 0}),
+    ] {
         assert!(rule.reward(wrong.as_object().unwrap()).is_err(), "{wrong}");
     }
 }

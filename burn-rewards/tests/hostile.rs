@@ -9,16 +9,25 @@ use std::time::{Duration, Instant};
 /// Every rule that runs in this process, also in its compatible form.
 fn rules() -> Vec<(String, Box<dyn RewardFn>)> {
     let mut all = vec![];
-    for rule in RULES.iter().filter(|r| !["command", "http"].contains(&r.name)) {
+    for rule in RULES
+        .iter()
+        .filter(|r| !["command", "http"].contains(&r.name))
+    {
         all.push((rule.name.to_owned(), rule.reward(&Map::new()).unwrap()));
         if rule.options.iter().any(|(name, _)| *name == "compat") {
             let compat = Map::from_iter([("compat".to_owned(), Value::Bool(true))]);
-            all.push((format!("{} compat", rule.name), rule.reward(&compat).unwrap()));
+            all.push((
+                format!("{} compat", rule.name),
+                rule.reward(&compat).unwrap(),
+            ));
         }
     }
     let tag = json!({"answer_in": "answer_tag"});
     let math = RULES.iter().find(|r| r.name == "math").unwrap();
-    all.push(("math in tag".into(), math.reward(tag.as_object().unwrap()).unwrap()));
+    all.push((
+        "math in tag".into(),
+        math.reward(tag.as_object().unwrap()).unwrap(),
+    ));
     all
 }
 
@@ -46,10 +55,50 @@ impl Dice {
 #[test]
 fn strings_out_of_all_that_rules_look_for() {
     const PIECES: [&str; 44] = [
-        "<think>", "</think>", "<answer>", "</answer>", "<answer", "\\boxed{", "\\boxed", "boxed",
-        "{", "}", "(", ")", "[", "]", "$", "\\frac", "A", "(B)", "b", "é", "ß", "\u{1c}", "\u{a0}",
-        "\n", " ", ".", ",", "-", "−", "1", "0.5", "1,000", "1e999", "%", "answer is", "Answer:",
-        "final answer is", "\\text{", "^", "_", "\0", "\u{10ffff}", "İ", "ﬁ",
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "<answer",
+        "\\boxed{",
+        "\\boxed",
+        "boxed",
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "$",
+        "\\frac",
+        "A",
+        "(B)",
+        "b",
+        "é",
+        "ß",
+        "\u{1c}",
+        "\u{a0}",
+        "\n",
+        " ",
+        ".",
+        ",",
+        "-",
+        "−",
+        "1",
+        "0.5",
+        "1,000",
+        "1e999",
+        "%",
+        "answer is",
+        "Answer:",
+        "final answer is",
+        "\\text{",
+        "^",
+        "_",
+        "\0",
+        "\u{10ffff}",
+        "İ",
+        "ﬁ",
     ];
     let rules = rules();
     let mut dice = Dice(0x5eed);
@@ -63,7 +112,10 @@ fn strings_out_of_all_that_rules_look_for() {
             let first = score(&**rule, &response, &gold, &prompt);
             let again = score(&**rule, &response, &gold, &prompt);
             assert_eq!(first, again, "{name}: {response:?} {gold:?}");
-            assert!(first.is_none_or(f64::is_finite), "{name}: {response:?} {gold:?}");
+            assert!(
+                first.is_none_or(f64::is_finite),
+                "{name}: {response:?} {gold:?}"
+            );
         }
     }
 }
@@ -73,8 +125,27 @@ fn long_strings_take_time_in_proportion() {
     // Each is the worst for something: tags that never close, boxes inside boxes, one long word,
     // letters that might be options, numbers without end.
     let pieces = [
-        "<answer>", "</answer>", "<answer></answer>\n", "<think>", "\\boxed{", "}", "{", "(A) ", "A ",
-        "A.", "[1,2,3,4]", "[", "1,000,", "9", "x", " ", "$", "$1$ ", "answer is ", "é", "\\",
+        "<answer>",
+        "</answer>",
+        "<answer></answer>\n",
+        "<think>",
+        "\\boxed{",
+        "}",
+        "{",
+        "(A) ",
+        "A ",
+        "A.",
+        "[1,2,3,4]",
+        "[",
+        "1,000,",
+        "9",
+        "x",
+        " ",
+        "$",
+        "$1$ ",
+        "answer is ",
+        "é",
+        "\\",
     ];
     for (name, rule) in &rules() {
         for piece in pieces {
@@ -84,7 +155,10 @@ fn long_strings_take_time_in_proportion() {
                 score(&**rule, &text, gold, "");
             }
             let took = start.elapsed();
-            assert!(took < Duration::from_secs(2), "{name}: {piece:?} took {took:?}");
+            assert!(
+                took < Duration::from_secs(2),
+                "{name}: {piece:?} took {took:?}"
+            );
         }
     }
 }

@@ -67,7 +67,10 @@ fn converse(mut stream: TcpStream, log: &Mutex<Vec<(Value, String)>>, answer: &A
         if status == 0 {
             return;
         }
-        let head = format!("HTTP/1.1 {status} S\r\nContent-Length: {}\r\n\r\n", text.len());
+        let head = format!(
+            "HTTP/1.1 {status} S\r\nContent-Length: {}\r\n\r\n",
+            text.len()
+        );
         let _ = stream.write_all(format!("{head}{text}").as_bytes());
     }
 }
@@ -90,7 +93,10 @@ fn echo(_: usize, body: &Value) -> (u16, String) {
         .map(|r| r.as_str().unwrap().parse().unwrap())
         .collect();
     let right: Vec<bool> = numbers.iter().map(|n| *n > 2.0).collect();
-    (200, json!({"rewards": numbers, "accuracy_rewards": right, "status": "fine"}).to_string())
+    (
+        200,
+        json!({"rewards": numbers, "accuracy_rewards": right, "status": "fine"}).to_string(),
+    )
 }
 
 fn message(reward: &dyn RewardFn) -> String {
@@ -113,7 +119,10 @@ fn batches_come_back_in_order_with_extra_keys_as_parts() {
         let scored = scored.unwrap();
         assert_eq!(scored.value, i as f64);
         assert_eq!(scored.correct, Some(i > 2));
-        assert_eq!(scored.part("accuracy_rewards"), Some(f64::from(u8::from(i > 2))));
+        assert_eq!(
+            scored.part("accuracy_rewards"),
+            Some(f64::from(u8::from(i > 2)))
+        );
         assert_eq!(scored.parts.len(), 2, "a text is no part");
     }
     let seen = server.seen.lock().unwrap();
@@ -123,7 +132,9 @@ fn batches_come_back_in_order_with_extra_keys_as_parts() {
 
 #[test]
 fn the_request_is_that_of_remote_reward_models() {
-    let server = serve(Box::new(|_, _| (200, json!({"rewards": [1], "extra": [0.5]}).to_string())));
+    let server = serve(Box::new(|_, _| {
+        (200, json!({"rewards": [1], "extra": [0.5]}).to_string())
+    }));
     let options = json!({"query": "<u>{prompt}<a>{response}{x}", "token_env": "PATH"});
     let reward = reward(&server.url, options);
     let input = RewardInput {
@@ -147,17 +158,26 @@ fn a_server_that_stumbles_is_asked_again() {
         _ => echo(n, body),
     }));
     let reward = reward(&server.url, json!({}));
-    assert_eq!(reward.score(&RewardInput::new("5", "a")).unwrap().value, 5.0);
+    assert_eq!(
+        reward.score(&RewardInput::new("5", "a")).unwrap().value,
+        5.0
+    );
     assert_eq!(server.seen.lock().unwrap().len(), 3);
 }
 
 #[test]
 fn a_server_that_is_down_is_an_error_and_never_a_zero() {
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unused = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let url = format!("http://{unused}/");
     let reward = reward(&url, json!({"tries": 2}));
     let message = message(&*reward);
-    assert!(message.contains(&url) && message.contains("tried 2 times"), "{message}");
+    assert!(
+        message.contains(&url) && message.contains("tried 2 times"),
+        "{message}"
+    );
     let all = reward.score_batch(&[RewardInput::new("1", "a"); 130]);
     assert!(all.len() == 130 && all.iter().all(Result::is_err));
 }
@@ -181,8 +201,16 @@ fn answers_that_make_no_sense_are_quoted_and_not_asked_for_again() {
     for (status, text, expected) in [
         (404, "no such path", "404"),
         (200, "<html>", "`<html>`, expected a JSON object"),
-        (200, r#"{"rewards":[1,2]}"#, "expected `rewards` with 1 numbers"),
-        (200, r#"{"rewards":[null]}"#, "expected `rewards` with 1 numbers"),
+        (
+            200,
+            r#"{"rewards":[1,2]}"#,
+            "expected `rewards` with 1 numbers",
+        ),
+        (
+            200,
+            r#"{"rewards":[null]}"#,
+            "expected `rewards` with 1 numbers",
+        ),
         (200, r#"{"scores":[1]}"#, "whose keys are: scores"),
         (200, r#"{"rewards":[1]}"#, "expected `needed`"),
     ] {
@@ -201,10 +229,22 @@ fn options_are_checked_before_anything_is_asked() {
     for (options, expected) in [
         (json!({}), "option `url` is ``"),
         (json!({"url": "localhost:80"}), "option `url`"),
-        (json!({"url": "http://x", "tries": 0}), "option `tries` is 0"),
-        (json!({"url": "http://x", "timeout_s": -1}), "option `timeout_s` is -1"),
-        (json!({"url": "http://x", "token_env": "NO_SUCH_VARIABLE_HERE"}), "NO_SUCH_VARIABLE_HERE"),
-        (json!({"url": "http://x", "retries": 3}), "did you mean `tries`?"),
+        (
+            json!({"url": "http://x", "tries": 0}),
+            "option `tries` is 0",
+        ),
+        (
+            json!({"url": "http://x", "timeout_s": -1}),
+            "option `timeout_s` is -1",
+        ),
+        (
+            json!({"url": "http://x", "token_env": "NO_SUCH_VARIABLE_HERE"}),
+            "NO_SUCH_VARIABLE_HERE",
+        ),
+        (
+            json!({"url": "http://x", "retries": 3}),
+            "did you mean `tries`?",
+        ),
     ] {
         let error = rule.reward(options.as_object().unwrap()).err().unwrap();
         assert!(error.to_string().contains(expected), "{error}");

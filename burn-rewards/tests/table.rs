@@ -26,7 +26,8 @@ fn number(value: f64) -> String {
 
 /// The tables of the documentation page.
 fn tables() -> String {
-    let mut text = "| rule | part | range | what it judges | source |\n|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| rule | part | range | what it judges | source |\n|---|---|---|---|---|\n".to_owned();
     for rule in RULES {
         let (low, high) = rule.range;
         writeln!(
@@ -68,19 +69,35 @@ fn the_documentation_has_the_rules_there_are() {
         fs::write(page(), format!("{before}{BEGIN}{}{END}{after}", tables())).unwrap();
         return;
     }
-    assert_eq!(found, tables(), "UPDATE_DOCS=1 cargo test -p burn-rewards --test table");
+    assert_eq!(
+        found,
+        tables(),
+        "UPDATE_DOCS=1 cargo test -p burn-rewards --test table"
+    );
 }
 
 #[test]
 fn names_are_unique_and_options_are_described() {
     for (i, rule) in RULES.iter().enumerate() {
-        assert!(RULES[..i].iter().all(|other| other.name != rule.name), "{}", rule.name);
+        assert!(
+            RULES[..i].iter().all(|other| other.name != rule.name),
+            "{}",
+            rule.name
+        );
         let described: Vec<&str> = rule.options.iter().map(|(name, _)| *name).collect();
         let defaults = (rule.defaults)();
         let there: Vec<&str> = defaults.keys().map(String::as_str).collect();
         assert_eq!(described.len(), there.len(), "{}: {there:?}", rule.name);
-        assert!(there.iter().all(|name| described.contains(name)), "{}: {there:?}", rule.name);
-        assert!(defaults.values().all(|v| !v.is_null()), "TOML has no null: {}", rule.name);
+        assert!(
+            there.iter().all(|name| described.contains(name)),
+            "{}: {there:?}",
+            rule.name
+        );
+        assert!(
+            defaults.values().all(|v| !v.is_null()),
+            "TOML has no null: {}",
+            rule.name
+        );
         assert!(rule.range.0 <= rule.range.1);
     }
 }
@@ -109,7 +126,10 @@ fn options_refuse_what_they_do_not_know() {
         let mut options = needed(rule);
         options.insert("colour".into(), json!("red"));
         let message = rule.reward(&options).err().unwrap().to_string();
-        assert!(message.contains(rule.name) && message.contains("`colour`"), "{message}");
+        assert!(
+            message.contains(rule.name) && message.contains("`colour`"),
+            "{message}"
+        );
         for (name, _) in rule.options {
             let mut options = needed(rule);
             options.insert((*name).to_owned(), json!({"no": ["such", "type"]}));
@@ -125,8 +145,16 @@ fn options_refuse_what_they_do_not_know() {
 #[test]
 fn values_stay_in_their_range_and_blank_gold_answers_are_refused_early() {
     let long = "so ".repeat(2000);
-    let texts = ["", "<answer>2</answer>", r"<think>a</think><answer>\boxed{2}</answer>", "[0,0,1,1]", &long];
-    let local = RULES.iter().filter(|rule| !["command", "http"].contains(&rule.name));
+    let texts = [
+        "",
+        "<answer>2</answer>",
+        r"<think>a</think><answer>\boxed{2}</answer>",
+        "[0,0,1,1]",
+        &long,
+    ];
+    let local = RULES
+        .iter()
+        .filter(|rule| !["command", "http"].contains(&rule.name));
     for rule in local {
         let built = rule.reward(&Map::new()).unwrap();
         for gold in ["2", "B", "[0,0,1,1]", "", " "] {
@@ -138,10 +166,19 @@ fn values_stay_in_their_range_and_blank_gold_answers_are_refused_early() {
                 match built.score(&input) {
                     Ok(scored) => {
                         let range = rule.range.0..=rule.range.1;
-                        assert!(range.contains(&scored.value), "{} {}", rule.name, scored.value);
+                        assert!(
+                            range.contains(&scored.value),
+                            "{} {}",
+                            rule.name,
+                            scored.value
+                        );
                     }
                     Err(RewardError::Gold { .. }) => {
-                        assert!(built.check_gold("", gold).is_err(), "{}: `{gold}`", rule.name);
+                        assert!(
+                            built.check_gold("", gold).is_err(),
+                            "{}: `{gold}`",
+                            rule.name
+                        );
                     }
                     Err(error) => panic!("{}: {error}", rule.name),
                 }

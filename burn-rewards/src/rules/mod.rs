@@ -59,8 +59,11 @@ pub struct Rule {
     pub options: &'static [(&'static str, &'static str)],
     /// Its options and their defaults.
     pub defaults: fn() -> Map<String, Value>,
-    build: fn(&Map<String, Value>) -> Result<Box<dyn RewardFn>, String>,
+    build: Build,
 }
+
+/// Builds a rule from its options, or says what is wrong with them.
+type Build = fn(&Map<String, Value>) -> Result<Box<dyn RewardFn>, String>;
 
 /// Every rule there is. A new rule is one file and one entry.
 pub const RULES: &[Rule] = &[
