@@ -46,3 +46,66 @@ fn reward_rises_and_falls_with_the_sign_of_the_weight() {
     assert_eq!(punished[0], rewarded[0]);
     assert!(punished[11] < 0.1, "{punished:?}");
 }
+
+/// Demonstrations beside rewards are the loss of supervised fine-tuning, times their weight.
+#[test]
+fn a_term_of_demonstrations_is_fine_tuning_times_its_weight() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model");
+    tiny::write_model(&model, 0);
+    let shown = write_bandit(&dir.path().join("shown"), 12, None);
+    let asked = write_bandit(&dir.path().join("asked"), 4, Some("green"));
+    let run = |name: &str, rest: &str| {
+        let config = format!(
+            r#"
+            model.path = "{model}"
+            seed = 2
+            checkpoint.every = 0
+            optim = {{ lr = 1e-3, max_grad_norm = 0 }}
+            {rest}
+            "#,
+            model = model.display(),
+        );
+        let run = dir.path().join(name);
+        assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+        tiny::reproducible_metrics(&run).remove(0)
+    };
+    let shown = shown.display();
+    let tuned = run(
+        "tuned",
+        &format!(
+            r#"
+            algo.name = "sft"
+            data.train = "{shown}"
+            rollout.prompts_per_step = 8
+            train = {{ steps = 1, micro_batch = 3 }}
+            "#
+        ),
+    );
+    // Rewards of weight 0 are all alike: the policy loss has no gradient.
+    let mixed = run(
+        "mixed",
+        &format!(
+            r#"
+            algo = {{ name = "grpo", beta = 0 }}
+            reward.parts = [{{ rule = "answer_exact", weight = 0 }}]
+            data.train = "{asked}"
+            rollout = {{ prompts_per_step = 2, samples_per_prompt = 2, sampling = {{ max_new_tokens = 4 }} }}
+            train = {{ steps = 1, demonstrations = {{ data = "{shown}", coefficient = 0.25, rows = 8 }} }}
+            "#,
+            asked = asked.display(),
+        ),
+    );
+    let number = |line: &serde_json::Value, key: &str| line[key].as_f64().unwrap();
+    let (loss, found) = (
+        number(&tuned, "policy/loss"),
+        number(&mixed, "policy/demonstration_loss"),
+    );
+    assert!((loss - found).abs() < 1e-5 * loss, "{loss} {found}");
+    let (norm, found) = (
+        number(&tuned, "optim/grad_norm"),
+        number(&mixed, "optim/grad_norm"),
+    );
+    assert!((0.25 * norm - found).abs() < 1e-4 * norm, "{norm} {found}");
+    assert_eq!(number(&mixed, "policy/loss"), 0.0);
+}

@@ -5,6 +5,7 @@
 mod common;
 
 use burn_rl::{
+    metrics::help::metric_help,
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
     trainer::Outcome,
@@ -166,6 +167,104 @@ fn a_killed_and_resumed_run_is_one_that_was_not() {
     let run = at("before_a_checkpoint");
     let dies = |event: &Event<'_>| matches!(event, Event::Stepped(4, _));
     killed(|watch| train(&recipe, &run, watch), dies);
+    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_same(&run, &straight);
+}
+
+/// PPO with everything else that has a state: a critic and its moments, groups that wait for a
+/// later update, a moving average, a renewed reference, a weight of the KL that is steered, and
+/// demonstrations beside rewards.
+fn stateful_recipe(dir: &Path) -> String {
+    let model = demonstrated(dir);
+    let questions = write_bandit(&dir.join("asked"), 7, Some("green"));
+    let shown = write_bandit(&dir.join("more"), 5, None);
+    format!(
+        r#"
+        seed = 5
+        model.path = "{model}"
+        data.train = "{data}"
+        rollout = {{ prompts_per_step = 4, samples_per_prompt = 4, sampling = {{ max_new_tokens = 5 }} }}
+        algo = {{ name = "ppo", beta = 0.02, kl_in = "loss", kl_target = 0.01, kl_horizon = 100, accuracy_low = 0.2, accuracy_high = 0.8 }}
+        filter = {{ short_batch = "refill_carry", rounds_per_step = 2 }}
+        train = {{ steps = {STEPS}, epochs = 2, mini_batches = 2, micro_batch_tokens = 200, freezing_actor_steps = 1, average_decay = 0.9, reference_refresh_steps = 2, demonstrations = {{ data = "{shown}", rows = 3 }} }}
+        optim = {{ lr = 2e-3, schedule = "linear" }}
+        critic.optim = {{ lr = 3e-3, warmup_steps = 2 }}
+        eval = {{ data = "{data}", every = 2, samples = 3, draws = 2, temperature = 1.0, max_new_tokens = 5, weights = "average" }}
+        checkpoint = {{ every = 1, keep = 9 }}
+        "#,
+        model = model.canonicalize().unwrap().display(),
+        data = questions.display(),
+        shown = shown.display(),
+    )
+}
+
+#[test]
+fn everything_with_a_state_is_resumed_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let recipe = stateful_recipe(dir.path());
+    let straight = at("straight");
+    assert_eq!(train(&recipe, &straight, &mut Silent), Outcome::Done);
+
+    // The comparison is worth something only if there is a state, and it changes.
+    let metrics = tiny::reproducible_metrics(&straight);
+    let numbers = |key: &str| -> Vec<f64> {
+        let steps = metrics[1..].iter();
+        steps.filter_map(|line| line[key].as_f64()).collect()
+    };
+    let waiting = numbers("filter/waiting");
+    assert!(waiting[..4].iter().any(|n| *n > 0.0), "{waiting:?}");
+    let coefficients = numbers("policy/kl_coef");
+    assert!(
+        coefficients.windows(2).all(|w| w[0] != w[1]),
+        "{coefficients:?}"
+    );
+    for key in [
+        "value/loss",
+        "policy/demonstration_loss",
+        "policy/kl_ref",
+        "filter/rounds",
+    ] {
+        let found = numbers(key);
+        assert!(
+            found.len() >= 2 && found.iter().any(|n| *n != 0.0),
+            "{key}: {found:?}"
+        );
+    }
+    // Every number of a run is explained.
+    for (key, _) in metrics.iter().flat_map(|line| line.as_object().unwrap()) {
+        assert!(
+            key == "step" || metric_help(key).is_some(),
+            "{key} has no help"
+        );
+    }
+    let expected = files(&straight);
+    for name in [
+        "critic/optimizer.safetensors",
+        "critic/value_head.safetensors",
+        "average/model.safetensors",
+        "average/tokenizer.json",
+        "reference/model.safetensors",
+        "learner_state.json",
+    ] {
+        let path = Path::new("checkpoints/step_000004").join(name);
+        assert!(expected.contains_key(&path), "no {name}");
+    }
+
+    // Killed after every step in turn, in one run that takes five attempts.
+    let run = at("killed");
+    let dies_after = |step: u64| {
+        move |event: &Event<'_>| {
+            matches!(event, Event::Saved(_)) && {
+                let latest = fs::read_link(at("killed").join("checkpoints/latest"));
+                latest.is_ok_and(|name| name == Path::new(&format!("step_{step:06}")))
+            }
+        }
+    };
+    killed(|watch| train(&recipe, &run, watch), dies_after(1));
+    for step in 2..STEPS {
+        killed(|watch| resume(&recipe, &run, watch), dies_after(step));
+    }
     assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
     assert_same(&run, &straight);
 }

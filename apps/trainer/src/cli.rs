@@ -26,6 +26,8 @@ pub enum Command {
     Score(cmd::score::Args),
     /// Write a checkpoint as a Hugging Face model directory.
     Export(cmd::export::Args),
+    /// Keep the rows of a data set that are neither too hard nor too easy for a model.
+    FilterDifficulty(cmd::filter_difficulty::Args),
     /// Describe a model directory.
     Inspect(cmd::inspect::Args),
     /// Make a published data set ready for training.

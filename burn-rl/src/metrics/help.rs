@@ -37,7 +37,31 @@ const HELP: &[(&str, &str)] = &[
         "reward/zero_std_groups",
         "Share of groups whose draws all earned the same: no signal.",
     ),
-    ("filter/kept", "Groups that the update used."),
+    (
+        "filter/kept",
+        "Groups that the update used; 0 in a step without one.",
+    ),
+    (
+        "filter/rounds",
+        "Rollouts that it took to fill the batch, where it is refilled.",
+    ),
+    ("filter/waiting", "Groups that wait for a later update."),
+    (
+        "filter/accuracy_kept",
+        "Mean accuracy of the groups that the update used.",
+    ),
+    (
+        "filter/hard",
+        "Groups of the update of which no completion was right.",
+    ),
+    (
+        "filter/mid",
+        "Groups of the update of which some completions were right.",
+    ),
+    (
+        "filter/easy",
+        "Groups of the update of which all completions were right.",
+    ),
     ("response/tokens", "Mean length of a completion."),
     (
         "response/tokens_correct",
@@ -64,6 +88,38 @@ const HELP: &[(&str, &str)] = &[
         "Distance from the reference policy per token, in nats.",
     ),
     (
+        "policy/kl_coef",
+        "Weight of that distance, where a controller moves it.",
+    ),
+    (
+        "policy/kl_old",
+        "How far the step's updates have moved the policy per token, in nats.",
+    ),
+    (
+        "policy/stopped_early",
+        "1 where the step's updates ended because the policy had moved too far.",
+    ),
+    (
+        "policy/correction",
+        "Mean importance weight of the trainer's policy over the sampler's.",
+    ),
+    (
+        "policy/drift",
+        "Mean excess of the ratio over 1 in the drift term, after its cap.",
+    ),
+    (
+        "policy/cov_clipped",
+        "Share of tokens left out because entropy hangs on them most.",
+    ),
+    (
+        "policy/cov_penalised",
+        "Share of tokens with a KL penalty because entropy hangs on them most.",
+    ),
+    (
+        "policy/demonstration_loss",
+        "Mean loss per token of the demonstrations beside rewards, before its weight.",
+    ),
+    (
         "policy/ratio_mean",
         "Mean ratio of new to old token probability; 1 means unchanged.",
     ),
@@ -84,7 +140,36 @@ const HELP: &[(&str, &str)] = &[
         "optim/grad_norm",
         "Global gradient norm before clipping; spikes warn of instability.",
     ),
-    ("value/loss", "Error of the value head."),
+    (
+        "optim/updates",
+        "Optimiser steps of the policy in this step.",
+    ),
+    (
+        "optim/skipped_updates",
+        "Optimiser steps left out because gradients were not finite.",
+    ),
+    ("value/loss", "The critic's loss: half the squared error."),
+    (
+        "value/mean",
+        "What the critic expects on average, before the update.",
+    ),
+    (
+        "value/return",
+        "What it should have expected: the mean return.",
+    ),
+    (
+        "value/explained_variance",
+        "1 is a critic that foretells every return, 0 one that says the same of all.",
+    ),
+    (
+        "value/grad_norm",
+        "Global gradient norm of the critic before clipping.",
+    ),
+    (
+        "value/skipped_updates",
+        "The critic's optimiser steps left out because gradients were not finite.",
+    ),
+    ("value/lr", "Learning rate of the critic."),
     ("time/rollout_s", "Seconds spent sampling completions."),
     ("time/reward_s", "Seconds spent grading them."),
     (
@@ -122,7 +207,22 @@ const FAMILIES: &[(&str, &str, &str)] = &[
         "/tokens",
         "Mean length of a completion on held-out questions.",
     ),
+    (
+        "eval/",
+        "/reward",
+        "Mean reward of a completion on held-out questions.",
+    ),
+    (
+        "eval/",
+        "/truncated",
+        "Share of completions of held-out questions cut off at the limit.",
+    ),
     ("filter/dropped/", "", "Groups dropped for this reason."),
+    (
+        "filter/masked/",
+        "",
+        "Completions without a loss for this reason.",
+    ),
     ("reward/", "", "Mean of one part of the reward."),
 ];
 

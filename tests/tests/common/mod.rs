@@ -7,6 +7,7 @@ pub mod tiny;
 
 use burn::tensor::Device;
 use burn_rl::{
+    error::RlError,
     observer::{Event, Observer},
     run_dir::RunDir,
     trainer::Outcome,
@@ -80,9 +81,19 @@ pub fn train(text: &str, dir: &Path, watch: &mut dyn Observer) -> Outcome {
 
 /// Runs a configuration in a run directory, from its start or its last checkpoint to the end.
 pub fn start(text: &str, run: RunDir, resumed: bool, watch: &mut dyn Observer) -> Outcome {
+    try_start(text, run, resumed, watch).unwrap()
+}
+
+/// The same for a run that may not get to its end.
+pub fn try_start(
+    text: &str,
+    run: RunDir,
+    resumed: bool,
+    watch: &mut dyn Observer,
+) -> Result<Outcome, RlError> {
     let mut resolved = config::resolve(Some(text), &[], &[]).unwrap();
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let (mut trainer, done) = build(resolved.run, run, &Device::flex(), resumed, stop).unwrap();
-    trainer.run(done, watch).unwrap()
+    trainer.run(done, watch)
 }

@@ -3,6 +3,7 @@
 pub mod algos;
 pub mod config;
 pub mod export;
+pub mod filter_difficulty;
 pub mod generate;
 pub mod inspect;
 pub mod prepare;
@@ -27,6 +28,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(&args)?,
         Command::Score(args) => score::run(&args)?,
         Command::Export(args) => export::run(&args)?,
+        Command::FilterDifficulty(args) => filter_difficulty::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Prepare(args) => prepare::run(&args)?,
         Command::Algos(args) => algos::run(&args)?,

@@ -95,6 +95,9 @@ pub(super) fn panels(history: &History) -> Vec<(&'static str, Vec<Chart>)> {
     panels.one("Gradient norm", Unit::Plain, "optim/grad_norm");
     panels.one("Learning rate", Unit::Plain, "optim/lr");
     panels.one("Value loss", Unit::Plain, "value/loss");
+    let values = [("expected", "value/mean"), ("returned", "value/return")];
+    let caption = "What the critic expects of a response, and what it should have.";
+    panels.named("Values", caption, Unit::Plain, Kind::Lines, &values);
     panels.time();
     let speed = [
         ("sampling", "throughput/rollout_tokens_per_s"),

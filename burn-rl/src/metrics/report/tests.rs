@@ -182,3 +182,25 @@ fn an_empty_run_has_a_report_too() {
     let html = fs::read_to_string(write_report(&run).unwrap()).unwrap();
     assert!(html.contains("No step has been recorded yet."));
 }
+
+#[test]
+fn warnings_stand_at_the_top_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::create(dir.path().join("ill")).unwrap();
+    let mut sink = JsonlWriter::create(run.metrics()).unwrap();
+    let mut write = |step: u64, truncated: f64| {
+        let mut m = Metrics::new();
+        m.set("response/truncated", truncated);
+        sink.step(step, &m).unwrap();
+        fs::read_to_string(write_report(&run).unwrap()).unwrap()
+    };
+    write(1, 0.4);
+    assert!(!write(2, 0.4).contains("<h2>Warnings</h2>"));
+    let page = write(3, 0.4);
+    let (warning, chart) = (
+        page.find("Step 3: 40 %").unwrap(),
+        page.find("<svg").unwrap(),
+    );
+    assert!(warning < chart);
+    assert!(page.contains("raise rollout.sampling.max_new_tokens"));
+}
