@@ -15,6 +15,7 @@ pub mod config;
 pub mod demo;
 pub mod device;
 pub mod exit;
+pub mod hub;
 pub mod input_error;
 pub mod model_dir;
 pub mod output;

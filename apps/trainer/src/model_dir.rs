@@ -1,6 +1,6 @@
 //! A model directory ready for use: weights, processor and stop tokens that fit each other.
 
-use crate::input_error::InputError;
+use crate::{hub, input_error::InputError};
 use anyhow::Result;
 use burn::tensor::Device;
 use burn_vlm::{ModelConfig, Processor, Vlm, lora, text::stop_token_ids};
@@ -25,6 +25,7 @@ impl ModelDir {
     /// # Errors
     /// A directory or a file in it that is missing, malformed or does not fit the others.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+        let dir = &hub::locate(dir);
         let described = described_in(dir)?;
         let processor = Processor::from_dir(&described)?;
         let stop = stop_token_ids(&described, processor.tokenizer())?;
@@ -49,26 +50,32 @@ pub fn described_in(dir: &Path) -> Result<PathBuf> {
     if lora::is_adapter(dir) && !dir.join("config.json").exists() {
         return Ok(lora::base_dir(dir)?);
     }
-    require_config(dir)?;
-    Ok(dir.to_owned())
+    Ok(require_config(dir)?)
 }
 
-/// Refuses a path that is no model directory, before anything in it is read.
+/// The directory of a model that is named by its path, or by its name on the hub where it is in
+/// the Hugging Face cache.
 ///
 /// # Errors
 /// There is no such directory, or it has no `config.json`.
-pub fn require_config(dir: &Path) -> Result<(), InputError> {
+pub fn require_config(model: &Path) -> Result<PathBuf, InputError> {
     const EXPECTED: &str =
         "expected a Hugging Face model directory (config.json, *.safetensors, tokenizer.json)";
+    let dir = hub::locate(model);
     let found = match (dir.is_dir(), dir.join("config.json").is_file()) {
-        (true, true) => return Ok(()),
-        (true, false) => "no config.json in this directory",
-        (false, _) if dir.exists() => "not a directory",
-        (false, _) => "does not exist",
+        (true, true) => return Ok(dir),
+        (true, false) => "no config.json in this directory".to_owned(),
+        (false, _) if dir.exists() => "not a directory".to_owned(),
+        (false, _) => match model.to_str().filter(|name| hub::is_name(name)) {
+            None => "does not exist".to_owned(),
+            Some(name) => format!(
+                "does not exist, and is not in the Hugging Face cache (to get it: hf download {name})"
+            ),
+        },
     };
     Err(InputError::new(format!(
         "{}: {found}, {EXPECTED}",
-        dir.display()
+        model.display()
     )))
 }
 

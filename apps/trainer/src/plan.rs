@@ -1,5 +1,6 @@
 //! What a run will take, before it takes it.
 
+use crate::{hub, model_dir::require_config};
 use burn_rl::config::{ModelInit, RunConfig};
 use burn_vlm::{ModelConfig, Vlm, weights::shapes};
 use std::path::Path;
@@ -98,17 +99,28 @@ impl Plan {
     }
 }
 
-/// Reads the model configuration that a run names; the built-in one is in this binary.
+/// Reads the model configuration that a run names; the built-in one, and those of the models that
+/// recipes name, are in this binary.
 ///
 /// # Errors
-/// A file that is missing, malformed or not supported.
-pub fn model_config(config: &RunConfig) -> Result<ModelConfig, burn_vlm::VlmError> {
-    let path = Path::new(&config.model.path).join("config.json");
-    if config.model.path == crate::setup::BUILTIN_MODEL {
+/// A model that is not there and not known by name; a configuration that is malformed or not
+/// supported.
+pub fn model_config(config: &RunConfig) -> anyhow::Result<ModelConfig> {
+    let name = &config.model.path;
+    let path = Path::new(name).join("config.json");
+    if name == crate::setup::BUILTIN_MODEL {
         let asset = crate::demo::model::assets()
             .iter()
             .find(|(name, _)| *name == "config.json");
-        return ModelConfig::from_slice(asset.map_or(&[][..], |(_, bytes)| bytes), &path);
+        let bytes = asset.map_or(&[][..], |(_, bytes)| bytes);
+        return Ok(ModelConfig::from_slice(bytes, &path)?);
     }
-    ModelConfig::from_file(&path)
+    match (
+        require_config(Path::new(name)),
+        hub::known_architecture(name),
+    ) {
+        (Ok(dir), _) => Ok(ModelConfig::from_dir(&dir)?),
+        (Err(_), Some(known)) => Ok(ModelConfig::from_slice(known.as_bytes(), &path)?),
+        (Err(error), None) => Err(error.into()),
+    }
 }

@@ -26,7 +26,7 @@ use burn_rl::{
 use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -104,8 +104,7 @@ pub fn build(
     stop: Arc<AtomicBool>,
 ) -> Result<(Trainer, u64)> {
     config.check()?;
-    let model_dir = PathBuf::from(&config.model.path);
-    require_config(&model_dir)?;
+    let model_dir = require_config(Path::new(&config.model.path))?;
     let sizes = ModelConfig::from_dir(&model_dir)?;
     let processor = Arc::new(Processor::from_dir(&model_dir)?);
     let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;

@@ -38,8 +38,7 @@ pub struct Args {
 /// # Errors
 /// A directory that cannot be loaded; what is known of it is printed first.
 pub fn run(args: &Args) -> Result<()> {
-    let dir = &args.model;
-    require_config(dir)?;
+    let dir = &require_config(&args.model)?;
     let config = ModelConfig::from_dir(dir)?;
     let weights = Weights::read(dir, &config);
     let tokenizer = tokenizer(dir, &config);

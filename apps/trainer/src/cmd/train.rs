@@ -13,6 +13,7 @@ use crate::{
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
+    config::RunConfig,
     metrics::{
         report::write_report,
         rollout_log::{RolloutRecord, read_rollouts},
@@ -86,7 +87,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         out.line(config::to_toml(&resolved).trim_end())?;
         out.finish()?;
         say!("{}", plan.table(&resolved.run).trim_end());
+        tell_missing(&resolved.run);
         return Ok(ExitCode::SUCCESS);
+    }
+    if resolved.run.model.path != setup::BUILTIN_MODEL {
+        require_config(Path::new(&resolved.run.model.path))?;
     }
     let run = match &args.run_dir {
         Some(path) if args.resume => RunDir::open(path)?,
@@ -165,6 +170,20 @@ fn resolve(args: &Args) -> Result<Resolved> {
     Ok(resolved)
 }
 
+/// What a run of this configuration still lacks, for a plan.
+fn tell_missing(run: &RunConfig) {
+    let model = Path::new(&run.model.path);
+    if run.model.path != setup::BUILTIN_MODEL && require_config(model).is_err() {
+        let model = model.display();
+        say!("not here yet: model {model}, planned by its published configuration");
+    }
+    let sets = run.data.sets();
+    let paths = sets.iter().map(|set| &set.path).chain([&run.eval.data]);
+    for path in paths.filter(|path| !path.is_empty() && !Path::new(path).exists()) {
+        say!("not here yet: {path}");
+    }
+}
+
 /// Refuses what makes no sense, before anything is written.
 fn check(resolved: &Resolved) -> Result<()> {
     let mut run = resolved.run.clone();
@@ -177,9 +196,6 @@ fn check(resolved: &Resolved) -> Result<()> {
         run.data.train = "the demo's".into();
     }
     run.check()?;
-    if run.model.path != setup::BUILTIN_MODEL {
-        require_config(Path::new(&run.model.path))?;
-    }
     Ok(())
 }
 
