@@ -154,6 +154,7 @@ impl SetConfig {
         RowFormat {
             columns: self.columns.clone(),
             template: self.template.clone(),
+            keep: vec![],
         }
     }
 }

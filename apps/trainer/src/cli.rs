@@ -24,6 +24,8 @@ pub enum Command {
     Generate(cmd::generate::Args),
     /// Log-probabilities of given responses.
     Score(cmd::score::Args),
+    /// Measure a model on a benchmark or on data rows.
+    Eval(cmd::eval::Args),
     /// Write a checkpoint as a Hugging Face model directory.
     Export(cmd::export::Args),
     /// Keep the rows of a data set that are neither too hard nor too easy for a model.

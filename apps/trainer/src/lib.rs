@@ -9,6 +9,7 @@ macro_rules! say {
     }};
 }
 
+pub mod bench;
 pub mod cli;
 pub mod cmd;
 pub mod config;

@@ -3,7 +3,6 @@
 use super::columns::Columns;
 use crate::error::RlError;
 use burn_vlm::text::{Content, IMAGE_MARK, Message, place_images};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     path::{Path, PathBuf},
@@ -29,6 +28,8 @@ pub struct DataRow {
     pub images: Vec<PathBuf>,
     /// How hard the row is, if it says so: larger is harder.
     pub difficulty: Option<f64>,
+    /// The fields that [`RowFormat::keep`] names and the row has.
+    pub kept: Map<String, Value>,
     /// The file the row is from.
     pub file: Arc<Path>,
     /// Line of the file, or row where the file has no lines; from 1.
@@ -45,14 +46,15 @@ pub enum RowKind {
 }
 
 /// How the rows of a file are read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowFormat {
     /// Which field means what.
     pub columns: Columns,
     /// What the last question is put into, at `{question}`. Where it has `<image>` marks of its
     /// own, those of the question are left out. Empty to leave questions as they are.
     pub template: String,
+    /// Fields that are kept beside what the row means, as those that a benchmark groups by.
+    pub keep: Vec<String>,
 }
 
 /// A row as it stands in its file.
@@ -69,7 +71,7 @@ pub struct Record {
 impl RowFormat {
     /// # Errors
     /// A template without a place for the question.
-    pub(crate) fn check(&self, key: &str) -> Result<(), RlError> {
+    pub fn check(&self, key: &str) -> Result<(), RlError> {
         match self.template.is_empty() || self.template.matches(QUESTION_MARK).count() == 1 {
             true => Ok(()),
             false => Err(RlError::Config(format!(
@@ -188,6 +190,11 @@ fn read(
         answer,
         images,
         difficulty: format.columns.difficulty(fields)?,
+        kept: format
+            .keep
+            .iter()
+            .filter_map(|name| Some((name.clone(), fields.get(name)?.clone())))
+            .collect(),
         file: file.clone(),
         line,
     })

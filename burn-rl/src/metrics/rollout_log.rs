@@ -11,7 +11,7 @@ use crate::error::RlError;
 use crate::run_dir::write_atomic;
 
 /// One completion and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RolloutRecord {
     /// The step it was sampled in; for an evaluation, the number of updates before it.
     pub step: u64,

@@ -182,6 +182,7 @@ fn rows(args: &Args) -> Result<Vec<DataRow>> {
         answer: None,
         images,
         difficulty: None,
+        kept: Default::default(),
         file: Path::new("").into(),
         line: 0,
     }])

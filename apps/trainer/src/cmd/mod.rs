@@ -2,6 +2,7 @@
 
 pub mod algos;
 pub mod config;
+pub mod eval;
 pub mod export;
 pub mod filter_difficulty;
 pub mod generate;
@@ -27,6 +28,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => return train::run(&args),
         Command::Generate(args) => generate::run(&args)?,
         Command::Score(args) => score::run(&args)?,
+        Command::Eval(args) => eval::run(&args)?,
         Command::Export(args) => export::run(&args)?,
         Command::FilterDifficulty(args) => filter_difficulty::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,

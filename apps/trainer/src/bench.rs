@@ -1,0 +1,138 @@
+//! Benchmarks by name: where the question stands in a row, how it is put, and what is right.
+
+use burn_rl::data::{Columns, RowFormat};
+
+/// A benchmark whose rows its authors publish.
+pub struct Bench {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// What it measures, and what its data are.
+    pub about: &'static str,
+    /// Who scores it so.
+    pub source: &'static str,
+    /// Fields of prompt, gold answer and pictures.
+    columns: [&'static str; 3],
+    /// How the question is put to a model that reasons.
+    reasoning: &'static str,
+    /// How it is put to one that answers at once.
+    direct: &'static str,
+    /// A system message, where the benchmark has one.
+    pub system: &'static str,
+    /// The reward rule that judges.
+    pub rule: &'static str,
+    /// Fields that results are grouped by.
+    pub by: &'static [&'static str],
+    /// Tokens after which a completion is cut.
+    pub max_new_tokens: usize,
+}
+
+/// Every benchmark there is.
+pub const BENCHES: &[Bench] = &[
+    Bench {
+        name: "cv_bench",
+        about: "spatial understanding, 2,638 multiple-choice questions; \
+                hf.co/datasets/nyu-visionx/CV-Bench (parquet)",
+        source: "Cambrian-1 (arXiv:2406.16860); prompts of VisualThinker-R1-Zero",
+        columns: ["prompt", "answer", "image"],
+        reasoning: "{question}\nOutput the thinking process in <think> </think> and final answer \
+                    in <answer> </answer> tags.",
+        direct: "{question}",
+        system: "",
+        rule: "cv_bench",
+        by: &["task", "source"],
+        max_new_tokens: 1024,
+    },
+    Bench {
+        name: "superclevr",
+        about: "counting, 200 questions; superclevr_test200_counting_problems.jsonl of R1-V",
+        source: "R1-V, src/eval/test_qwen2vl_counting_superclevr.py",
+        columns: ["question", "ground_truth", "image_path"],
+        reasoning: "{question} First output the thinking process in <think> </think> and final \
+                    answer (number) in <answer> </answer> tags.",
+        direct: "{question}",
+        system: "",
+        rule: "numeric",
+        by: &[],
+        max_new_tokens: 256,
+    },
+    Bench {
+        name: "geoqa",
+        about: "geometry, 754 questions; geoqa_test_prompts.jsonl of R1-V",
+        source: "R1-V, src/eval/test_qwen2vl_geoqa.py",
+        columns: ["question", "ground_truth", "image_path"],
+        reasoning: "{question} Output the thinking process in <think> </think> and final answer \
+                    (number) in <answer> </answer> tags.",
+        direct: "{question}",
+        system: "",
+        rule: "math",
+        by: &[],
+        max_new_tokens: 1024,
+    },
+    Bench {
+        name: "math",
+        about: "problems in text with gold answers: GSM8K, MATH-500, AIME, AMC, Minerva, \
+                OlympiadBench and others as Qwen2.5-Math's evaluation keeps them (JSONL)",
+        source: "SimpleRL-Reason, eval/sh/eval.sh, template qwen25-math-cot",
+        columns: ["", "", ""],
+        reasoning: "",
+        direct: "",
+        system: "Please reason step by step, and put your final answer within \\boxed{}.",
+        rule: "math",
+        by: &["subject", "level"],
+        max_new_tokens: 3000,
+    },
+];
+
+impl Bench {
+    /// How its rows are read.
+    pub fn format(&self, direct: bool) -> RowFormat {
+        let [prompt, answer, images] = self.columns.map(str::to_owned);
+        RowFormat {
+            columns: Columns {
+                prompt,
+                answer,
+                images,
+                ..Columns::default()
+            },
+            template: if direct { self.direct } else { self.reasoning }.into(),
+            keep: self.by.iter().map(|field| (*field).to_owned()).collect(),
+        }
+    }
+}
+
+/// CV-Bench's own score of accuracies by source: `2D` is the mean over ADE20K and COCO, `3D` is
+/// Omni3D's, the score is the mean of the two. None unless all three sources are there.
+pub fn cv_bench_score(by_source: &[(String, f64)]) -> Option<[f64; 3]> {
+    let of = |name: &str| {
+        let found = by_source
+            .iter()
+            .find(|(source, _)| source.eq_ignore_ascii_case(name));
+        found.map(|(_, accuracy)| *accuracy)
+    };
+    let flat = (of("ADE20K")? + of("COCO")?) / 2.0;
+    let deep = of("Omni3D")?;
+    Some([flat, deep, (flat + deep) / 2.0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_exists() {
+        for bench in BENCHES {
+            let known = burn_rewards::RULES.iter().any(|rule| rule.name == bench.rule);
+            assert!(known, "{}: {}", bench.name, bench.rule);
+        }
+    }
+
+    #[test]
+    fn the_score_weighs_flat_and_deep_alike() {
+        let sources = [("ADE20K", 0.5), ("COCO", 0.7), ("Omni3D", 0.8)];
+        let sources = sources.map(|(name, accuracy)| (name.to_owned(), accuracy));
+        let [flat, deep, score] = cv_bench_score(&sources).unwrap();
+        assert!((flat - 0.6).abs() < 1e-12 && (deep - 0.8).abs() < 1e-12);
+        assert!((score - 0.7).abs() < 1e-12);
+        assert_eq!(cv_bench_score(&sources[..2]), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! `trainer eval`
+
+mod summary;
+
+use crate::{
+    bench::{BENCHES, Bench},
+    device,
+    input_error::InputError,
+    model_dir::ModelDir,
+    output::Output,
+    processor_args::ProcessorArgs,
+};
+use anyhow::{Context, Result};
+use burn_rewards::{RewardConfig, RewardFn};
+use burn_rl::{
+    config::{EvalConfig, OnError},
+    data::{DataRow, Encoder, RowDataset, RowFormat, RowKind},
+    eval::evaluate,
+    metrics::rollout_log::RolloutRecord,
+    rollout::LocalEngine,
+    types::Prompt,
+};
+use clap::{ArgGroup, value_parser};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::{fs, io::IsTerminal, path::PathBuf, sync::Arc};
+use summary::Summary;
+
+/// Tokens after which a completion is cut where no benchmark says.
+const MAX_NEW_TOKENS: usize = 1024;
+
+/// Arguments of `trainer eval`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["bench", "data"])))]
+pub struct Args {
+    /// A benchmark: cv_bench, superclevr, geoqa or math.
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub bench: Option<String>,
+    /// Its data, or data rows of your own: a file, or a directory of parquet files.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// A Hugging Face model directory, or the name of one in the Hugging Face cache.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// A new directory for samples.jsonl and summary.json.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The rule that judges, as `trainer rewards` lists them [default: the benchmark's, or math].
+    #[arg(long, value_name = "NAME")]
+    pub rule: Option<String>,
+    /// Asks for the answer alone, without reasoning, where the benchmark knows both ways.
+    #[arg(long)]
+    pub direct: bool,
+    /// What a question is put into, at {question}, in place of the benchmark's own.
+    #[arg(long, value_name = "TEXT", conflicts_with = "direct")]
+    pub template: Option<String>,
+    /// A system message for conversations that have none.
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// How text and pictures are processed.
+    #[command(flatten)]
+    pub processor: ProcessorArgs,
+    /// Rows used, from the first; all by default.
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub samples: Option<u32>,
+    /// Completions of each row; with more than one, pass@k is estimated.
+    #[arg(short = 'n', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    pub n: u32,
+    /// Divides the logits; 0 is greedy.
+    #[arg(long, value_name = "T", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub temperature: f64,
+    /// Keeps the most likely tokens that hold this mass.
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub top_p: f64,
+    /// Cuts a completion after this many tokens [default: the benchmark's, or 1024].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub max_new_tokens: Option<u32>,
+    /// Most sequences that are decoded together.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..))]
+    pub max_batch: u32,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Prints the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
+    #[arg(long, default_value = "flex")]
+    pub device: String,
+}
+
+/// A completion as it is written to samples.jsonl.
+#[derive(Serialize)]
+struct Sample<'a> {
+    #[serde(flatten)]
+    record: &'a RolloutRecord,
+    #[serde(flatten)]
+    kept: &'a Map<String, Value>,
+}
+
+/// Completes every row, judges the completions, and sums up.
+///
+/// # Errors
+/// An unknown benchmark or rule; a model, a row or a picture that cannot be used; an output
+/// directory that exists.
+pub fn run(args: &Args) -> Result<()> {
+    let bench = args.bench.as_deref().map(find).transpose()?;
+    let rule = rule(args, bench)?;
+    let sampling = sampling(args, bench);
+    sampling.sampling().check()?;
+    if args.n > 1 && args.temperature == 0.0 {
+        let message = "-n: all greedy completions of a row are alike, expected a --temperature above 0";
+        return Err(InputError::new(message).into());
+    }
+    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+        let out = out.display();
+        return Err(InputError::new(format!("--out {out}: exists, expected a new directory")).into());
+    }
+    let rows = rows(args, bench)?;
+    let options = args.processor.options();
+    let loaded = ModelDir::load(&args.model, &options, &device::parse(&args.device)?)?;
+    let encoder = Encoder {
+        processor: loaded.processor.clone(),
+        system: system(args, bench),
+        max_prompt_tokens: loaded.model.config().max_positions(),
+        stop: loaded.stop[0],
+    };
+    let max_batch = args.max_batch as usize;
+    let processor = loaded.processor.clone();
+    let engine = LocalEngine::new(loaded.model, processor, loaded.stop, max_batch, args.seed);
+
+    let mut samples = args.out.as_ref().map(|out| {
+        fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+        Ok::<_, anyhow::Error>(Output::create(Some(&out.join("samples.jsonl")))?)
+    });
+    let bar = progress_bar(rows.len() * sampling.draws);
+    let mut summary = Summary::default();
+    // Pictures of a few batches are in memory at a time.
+    for rows in rows.chunks(max_batch.div_ceil(sampling.draws) * 4) {
+        let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
+        let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
+        let start = bar.position();
+        let found = evaluate(&sampling, &engine, &prompts, rule.as_ref(), 0, &mut |done| {
+            bar.set_position(start + done as u64);
+        })?;
+        for (row, records) in rows.iter().zip(found.records.chunks(sampling.draws)) {
+            summary.add(records, &row.kept);
+            for record in records {
+                if let Some(out) = &mut samples {
+                    let out = out.as_mut().map_err(|e| anyhow::anyhow!("{e:#}"))?;
+                    let kept = &row.kept;
+                    out.json(&Sample { record, kept })?;
+                }
+            }
+        }
+        bar.set_position(start + prompts.len() as u64 * sampling.draws as u64);
+        bar.set_message(summary.so_far());
+    }
+    bar.finish_and_clear();
+    if let Some(samples) = samples {
+        samples?.finish()?;
+    }
+    finish(args, bench, &summary)
+}
+
+fn finish(args: &Args, bench: Option<&Bench>, summary: &Summary) -> Result<()> {
+    let name = bench.map_or("", |bench| bench.name);
+    let json = summary.json(name, &args.model);
+    if let Some(out) = &args.out {
+        let mut file = Output::create(Some(&out.join("summary.json")))?;
+        file.line(format!("{json:#}"))?;
+        file.finish()?;
+    }
+    let mut out = Output::stdout();
+    match args.json {
+        true => out.line(format!("{json:#}"))?,
+        false => out.line(summary.table(name).trim_end())?,
+    }
+    out.finish()
+}
+
+fn find(name: &str) -> Result<&'static Bench, InputError> {
+    BENCHES.iter().find(|bench| bench.name == name).ok_or_else(|| {
+        let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+        let known = known.join(", ");
+        InputError::new(format!("--bench is `{name}`, expected one of: {known}"))
+    })
+}
+
+fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
+    let name = args.rule.as_deref();
+    let name = name.or(bench.map(|bench| bench.rule)).unwrap_or("math");
+    let config: RewardConfig = serde_json::from_value(serde_json::json!({
+        "parts": [{ "rule": name }],
+    }))?;
+    let rule = config.build().map_err(|e| InputError::new(format!("--rule: {e}")))?;
+    Ok(Box::new(rule))
+}
+
+fn sampling(args: &Args, bench: Option<&Bench>) -> EvalConfig {
+    let limit = bench.map_or(MAX_NEW_TOKENS, |bench| bench.max_new_tokens);
+    EvalConfig {
+        name: bench.map_or("eval", |bench| bench.name).into(),
+        draws: args.n as usize,
+        temperature: args.temperature,
+        top_p: args.top_p,
+        max_new_tokens: args.max_new_tokens.map_or(limit, |n| n as usize),
+        ..EvalConfig::default()
+    }
+}
+
+fn system(args: &Args, bench: Option<&Bench>) -> String {
+    let own = bench.map_or("", |bench| bench.system);
+    args.system.clone().unwrap_or_else(|| own.into())
+}
+
+fn rows(args: &Args, bench: Option<&Bench>) -> Result<Vec<DataRow>> {
+    let mut format = bench.map_or_else(RowFormat::default, |bench| bench.format(args.direct));
+    if let Some(template) = &args.template {
+        format.template.clone_from(template);
+    }
+    format.check("--template")?;
+    let path = args.data.as_deref().unwrap_or(std::path::Path::new(""));
+    let set = RowDataset::open(path, &format, OnError::Error, RowKind::Lesson)?;
+    let limit = args.samples.map_or(usize::MAX, |n| n as usize);
+    Ok(set.rows().iter().take(limit).cloned().collect())
+}
+
+fn progress_bar(completions: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(completions as u64);
+    let style = "{bar:30.cyan/dim} {pos}/{len} · {msg} · {elapsed} < {eta}";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
+    bar
+}
