@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn every_rule_exists() {
         for bench in BENCHES {
-            let known = burn_rewards::RULES.iter().any(|rule| rule.name == bench.rule);
+            let known = burn_rewards::RULES
+                .iter()
+                .any(|rule| rule.name == bench.rule);
             assert!(known, "{}: {}", bench.name, bench.rule);
         }
     }

@@ -131,20 +131,7 @@ mod tests {
             assert!(!is_name(path), "{path}");
         }
     }
-
-    #[test]
-    fn every_known_architecture_is_one_the_models_accept() {
-        for (name, config) in ARCHITECTURES {
-            let raw = serde_json::from_str(config).unwrap();
-            let config = burn_vlm::ModelConfig::from_json(&raw);
-            assert!(config.is_ok(), "{name}: {:?}", config.err());
-        }
-        assert!(
-            SAME.iter()
-                .all(|(_, name)| known_architecture(name).is_some())
-        );
-        assert_eq!(known_architecture("Qwen/Nothing"), None);
-    }
+}
 
     #[test]
     fn every_known_architecture_is_one_the_models_accept() {

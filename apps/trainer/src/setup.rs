@@ -26,7 +26,7 @@ use burn_rl::{
 use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
 

@@ -8,7 +8,6 @@ use crate::{
     input_error::InputError,
     model_dir::ModelDir,
     output::Output,
-    processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
 use burn_rewards::{RewardConfig, RewardFn};
@@ -59,9 +58,6 @@ pub struct Args {
     /// A system message for conversations that have none.
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
-    /// How text and pictures are processed.
-    #[command(flatten)]
-    pub processor: ProcessorArgs,
     /// Rows used, from the first; all by default.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub samples: Option<u32>,
@@ -69,10 +65,20 @@ pub struct Args {
     #[arg(short = 'n', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub n: u32,
     /// Divides the logits; 0 is greedy.
-    #[arg(long, value_name = "T", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub temperature: f64,
     /// Keeps the most likely tokens that hold this mass.
-    #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub top_p: f64,
     /// Cuts a completion after this many tokens [default: the benchmark's, or 1024].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
@@ -111,16 +117,18 @@ pub fn run(args: &Args) -> Result<()> {
     let sampling = sampling(args, bench);
     sampling.sampling().check()?;
     if args.n > 1 && args.temperature == 0.0 {
-        let message = "-n: all greedy completions of a row are alike, expected a --temperature above 0";
+        let message =
+            "-n: all greedy completions of a row are alike, expected a --temperature above 0";
         return Err(InputError::new(message).into());
     }
     if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
         let out = out.display();
-        return Err(InputError::new(format!("--out {out}: exists, expected a new directory")).into());
+        return Err(
+            InputError::new(format!("--out {out}: exists, expected a new directory")).into(),
+        );
     }
     let rows = rows(args, bench)?;
-    let options = args.processor.options();
-    let loaded = ModelDir::load(&args.model, &options, &device::parse(&args.device)?)?;
+    let loaded = ModelDir::load(&args.model, &device::parse(&args.device)?)?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
         system: system(args, bench),
@@ -142,9 +150,16 @@ pub fn run(args: &Args) -> Result<()> {
         let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let start = bar.position();
-        let found = evaluate(&sampling, &engine, &prompts, rule.as_ref(), 0, &mut |done| {
-            bar.set_position(start + done as u64);
-        })?;
+        let found = evaluate(
+            &sampling,
+            &engine,
+            &prompts,
+            rule.as_ref(),
+            0,
+            &mut |done| {
+                bar.set_position(start + done as u64);
+            },
+        )?;
         for (row, records) in rows.iter().zip(found.records.chunks(sampling.draws)) {
             summary.add(records, &row.kept);
             for record in records {
@@ -182,11 +197,14 @@ fn finish(args: &Args, bench: Option<&Bench>, summary: &Summary) -> Result<()> {
 }
 
 fn find(name: &str) -> Result<&'static Bench, InputError> {
-    BENCHES.iter().find(|bench| bench.name == name).ok_or_else(|| {
-        let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
-        let known = known.join(", ");
-        InputError::new(format!("--bench is `{name}`, expected one of: {known}"))
-    })
+    BENCHES
+        .iter()
+        .find(|bench| bench.name == name)
+        .ok_or_else(|| {
+            let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+            let known = known.join(", ");
+            InputError::new(format!("--bench is `{name}`, expected one of: {known}"))
+        })
 }
 
 fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
@@ -195,7 +213,9 @@ fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
     let config: RewardConfig = serde_json::from_value(serde_json::json!({
         "parts": [{ "rule": name }],
     }))?;
-    let rule = config.build().map_err(|e| InputError::new(format!("--rule: {e}")))?;
+    let rule = config
+        .build()
+        .map_err(|e| InputError::new(format!("--rule: {e}")))?;
     Ok(Box::new(rule))
 }
 

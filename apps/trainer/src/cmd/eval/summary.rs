@@ -34,7 +34,10 @@ impl Sums {
         self.right += right as f64 / n as f64;
         self.any += pass_at_k(n, right, n);
         self.tokens += records.iter().map(|r| r.tokens).sum::<usize>();
-        self.truncated += records.iter().filter(|r| r.finish_reason == "length").count();
+        self.truncated += records
+            .iter()
+            .filter(|r| r.finish_reason == "length")
+            .count();
     }
 
     fn accuracy(&self) -> f64 {
@@ -79,7 +82,9 @@ impl Summary {
     pub fn add(&mut self, records: &[RolloutRecord], kept: &Map<String, Value>) {
         self.all.add(records);
         for (field, value) in kept {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             let group = self.by.entry(field.clone()).or_default();
             group.entry(value).or_default().add(records);
         }
@@ -92,7 +97,9 @@ impl Summary {
 
     fn official(&self, bench: &str) -> Option<[f64; 3]> {
         let sources = self.by.get("source").filter(|_| bench == "cv_bench")?;
-        let accuracies = sources.iter().map(|(name, sums)| (name.clone(), sums.accuracy()));
+        let accuracies = sources
+            .iter()
+            .map(|(name, sums)| (name.clone(), sums.accuracy()));
         cv_bench_score(&accuracies.collect::<Vec<_>>())
     }
 
@@ -102,7 +109,9 @@ impl Summary {
         out["bench"] = bench.into();
         out["model"] = model.display().to_string().into();
         for (field, group) in &self.by {
-            let group = group.iter().map(|(value, sums)| (value.clone(), sums.json()));
+            let group = group
+                .iter()
+                .map(|(value, sums)| (value.clone(), sums.json()));
             out["by"][field] = Value::Object(group.collect());
         }
         if let Some([flat, deep, score]) = self.official(bench) {
@@ -151,8 +160,14 @@ mod tests {
     fn rows_count_alike_however_many_completions_they_have() {
         let mut summary = Summary::default();
         let kept = |task: &str| Map::from_iter([("task".to_owned(), json!(task))]);
-        summary.add(&[record(true, 4, "stop"), record(false, 8, "length")], &kept("a"));
-        summary.add(&[record(false, 2, "stop"), record(false, 2, "stop")], &kept("b"));
+        summary.add(
+            &[record(true, 4, "stop"), record(false, 8, "length")],
+            &kept("a"),
+        );
+        summary.add(
+            &[record(false, 2, "stop"), record(false, 2, "stop")],
+            &kept("b"),
+        );
         let json = summary.json("x", Path::new("m"));
         assert_eq!(json["rows"], 2);
         assert_eq!(json["accuracy"], 0.25);
