@@ -131,7 +131,6 @@ mod tests {
             assert!(!is_name(path), "{path}");
         }
     }
-}
 
     #[test]
     fn every_known_architecture_is_one_the_models_accept() {

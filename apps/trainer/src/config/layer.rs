@@ -140,7 +140,10 @@ fn extend(
     inside.push(path.into());
     for base in bases {
         let base = path.with_file_name(base);
-        extend(&base, inside, layers).map_err(|e| refuse(format!("`extends`: {e}")))?;
+        if !base.is_file() {
+            return Err(refuse(format!("extends {}, which does not exist", base.display())));
+        }
+        extend(&base, inside, layers)?;
     }
     inside.pop();
     layers.push(own);
