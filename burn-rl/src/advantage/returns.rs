@@ -23,7 +23,7 @@ pub fn to_go(rewards: &[f64], mask: &[bool], gamma: f64) -> Vec<f64> {
 }
 
 /// Generalised advantage estimation ([arXiv:1506.02438](https://arxiv.org/abs/1506.02438),
-/// equations 11 and 16): `δ_t = r_t + γ V_{t+1} − V_t`, `A_t = δ_t + γλ A_{t+1}`, with no value after
+/// equation 16): `δ_t = r_t + γ V_{t+1} − V_t`, `A_t = δ_t + γλ A_{t+1}`, with no value after
 /// the last token. Returns advantages and the critic's targets `A_t + V_t`.
 pub fn gae(
     rewards: &[f64],

@@ -16,7 +16,7 @@ pub enum Baseline {
     /// The mean over the other completions of the group; a group of one has score 0.
     LeaveOneOut,
     /// The mean over the group, each completion weighted by its length
-    /// ([arXiv:2505.23585](https://arxiv.org/abs/2505.23585), equation 6).
+    /// ([arXiv:2505.23585](https://arxiv.org/abs/2505.23585)).
     LengthWeighted,
     /// The reward of the greedy completion of the same prompt
     /// ([arXiv:2310.10505](https://arxiv.org/abs/2310.10505)).

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! MiniMax-M1, [arXiv:2506.13585](https://arxiv.org/abs/2506.13585), equations 4 and 5, without a
-//! lower bound and without a KL (section 3.1). The paper does not give ε_high; a weight of at most 5
+//! lower bound and without a KL. The paper does not give ε_high; a weight of at most 5
 //! is ScaleRL's choice ([arXiv:2510.13786](https://arxiv.org/abs/2510.13786)).
 
 use super::{Algorithm, Composition, check::non_negative};

@@ -6,10 +6,10 @@
 //! L = −1/N Σ min(ρA, clip(ρ)A), 0 for share·N random tokens with ω_low < Cov < ω_high
 //! ```
 //!
-//! [arXiv:2505.22617](https://arxiv.org/abs/2505.22617), equations 10 to 13; share 2e-4, ω 1 and 5 from
-//! section 4.3. Tokens that are clipped anyway are not drawn, as in the authors' code
+//! [arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4; share 2e-4 and ω 1 and 5 from the
+//! authors' code. Tokens that are clipped anyway are not drawn, as there
 //! (<https://github.com/PRIME-RL/Entropy-Mechanism-of-RL>). Which tokens are drawn is a function of
-//! their own numbers.
+//! their log-probabilities.
 
 use super::{
     Algorithm, Composition,

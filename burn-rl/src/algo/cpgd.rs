@@ -6,7 +6,7 @@
 //! L = −1/D Σ_x 1/Σ_k|y_k| Σ_k Σ_t (Φ − αE)      a token mean in each prompt's group, over prompts
 //! ```
 //!
-//! [arXiv:2505.12504](https://arxiv.org/abs/2505.12504), equations 5 to 8, ω(x) = 1/std. α = 0.01, ε = 0.2
+//! [arXiv:2505.12504](https://arxiv.org/abs/2505.12504), ω(x) = 1/std. α = 0.01, ε = 0.2
 //! and c = 2 from the authors' scripts and defaults (<https://github.com/ModalMinds/MM-EUREKA>), whose
 //! code takes a token mean over each micro-batch instead. Their other ω: `scale = "none"` for 1, with
 //! `clip_filter_cap = 3` for the clip-filter-like weight.

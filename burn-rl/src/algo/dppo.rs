@@ -5,7 +5,7 @@
 //! M = 0 if A > 0, p > p_old and D(p_old, p) > δ_high, or A ≤ 0, p < p_old and D > δ_low; else 1
 //! ```
 //!
-//! [arXiv:2602.04879](https://arxiv.org/abs/2602.04879), section 4: D is the total variation or the KL of
+//! [arXiv:2602.04879](https://arxiv.org/abs/2602.04879): D is the total variation or the KL of
 //! the chosen token against all others. δ is 0.15 for the first and 0.05 for the second in the
 //! authors' scripts (<https://github.com/sail-sg/Stable-RL>), which also cut the ratio at 20 (section
 //! 5.4). `ratio_anchor = "sampler"` takes p_old from the sampler, as the paper recommends.

@@ -5,7 +5,7 @@
 //! L = −1/G Σ_i 1/H Σ_t min(ρ_it A_i, clip(ρ_it, 1−ε, 1+ε) A_i)
 //! ```
 //!
-//! [arXiv:2503.20783](https://arxiv.org/abs/2503.20783), section 3.2 and figure 1; no KL (section 2).
+//! [arXiv:2503.20783](https://arxiv.org/abs/2503.20783), figure 1, without a KL.
 //! The equation has H = 1; the authors' listing 1 divides by a constant, the longest response, which
 //! is `horizon`.
 

@@ -5,8 +5,8 @@
 //! m(l) = min(l, ε_high) if A_i > 0, max(l, −ε_low) if A_i < 0
 //! ```
 //!
-//! [arXiv:2507.20673](https://arxiv.org/abs/2507.20673), equation 4; the range (e^−0.4, e^0.4) from
-//! section 3.3. It differs from GSPO in that tokens are clipped before the mean.
+//! [arXiv:2507.20673](https://arxiv.org/abs/2507.20673), with its range (e^−0.4, e^0.4) and the log-ratios
+//! of the authors' code (<https://github.com/callsys/GMPO>). It differs from GSPO in that tokens are clipped before the mean.
 
 use super::{Algorithm, Composition, check::non_negative};
 use crate::{

@@ -5,7 +5,7 @@
 //! L = −1/Σ|o_i| Σ_i Σ_t A_i log π(o_it)
 //! ```
 //!
-//! [arXiv:2504.02546](https://arxiv.org/abs/2504.02546), equations 5 to 7, F_norm = 1. The authors sample
+//! [arXiv:2504.02546](https://arxiv.org/abs/2504.02546), equation 7 for α, F_norm = 1. The authors sample
 //! on where α would exceed 2 (`min_inverse_alpha` of <https://github.com/AMAP-ML/GPG>); here
 //! `clip_filter_cap` bounds it, by default far beyond any batch.
 

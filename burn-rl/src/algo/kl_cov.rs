@@ -6,9 +6,9 @@
 //! L = −1/N Σ ρA + β |log π − log π_old| for the share·N tokens of greatest Cov
 //! ```
 //!
-//! [arXiv:2505.22617](https://arxiv.org/abs/2505.22617), equations 14 and 15, with the absolute log-ratio
-//! of the authors' code (<https://github.com/PRIME-RL/Entropy-Mechanism-of-RL>); share 2e-4 and β = 1
-//! from section 4.3. There is no clip.
+//! [arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4, with the absolute log-ratio
+//! of the authors' code (<https://github.com/PRIME-RL/Entropy-Mechanism-of-RL>); share 2e-4 and
+//! β = 1 are its defaults. There is no clip.
 
 use super::{
     Algorithm, Composition,

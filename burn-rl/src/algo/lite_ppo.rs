@@ -5,8 +5,8 @@
 //! L = −1/Σ|o_i| Σ_i Σ_t min(ρ_it A_i, clip(ρ_it, 1−ε, 1+ε) A_i)
 //! ```
 //!
-//! [arXiv:2508.08221](https://arxiv.org/abs/2508.08221), section 5; the deviation is that of all rewards
-//! of the batch (section 4.1). ε is PPO's.
+//! [arXiv:2508.08221](https://arxiv.org/abs/2508.08221); the deviation is that of all rewards
+//! of the batch. ε is PPO's.
 
 use super::{Algorithm, Composition, check::non_negative, composition::positive};
 use crate::{

@@ -4,7 +4,7 @@
 //! L = −1/G Σ_i |o_i| min(s_i A_i, clip(s_i, 1−ε_low, 1+ε_high) A_i)
 //! ```
 //!
-//! [arXiv:2602.05261](https://arxiv.org/abs/2602.05261), equation 9; ε 2e-3 and 2.5e-3 from section
+//! [arXiv:2602.05261](https://arxiv.org/abs/2602.05261); ε 2e-3 and 2.5e-3 from section
 //! 5.1. A sum over tokens instead of GSPO's mean is that weight.
 
 use super::{Algorithm, Composition, check::non_negative};

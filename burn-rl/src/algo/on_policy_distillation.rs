@@ -5,7 +5,7 @@
 //! L = −1/N Σ ρ_t A_t
 //! ```
 //!
-//! The reverse KL of [arXiv:2306.13649](https://arxiv.org/abs/2306.13649), section 3.1, from one sample, as in
+//! The reverse KL of [arXiv:2306.13649](https://arxiv.org/abs/2306.13649) from one sample, as in
 //! <https://thinkingmachines.ai/blog/on-policy-distillation>: no discount reaches later tokens (γ = 0),
 //! and the task's own reward counts for nothing (`outcome_weight`). The teacher is the reference model.
 

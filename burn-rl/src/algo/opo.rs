@@ -6,8 +6,8 @@
 //! L = −1/G Σ_i A_i Σ_t log π(o_it)
 //! ```
 //!
-//! [arXiv:2505.23585](https://arxiv.org/abs/2505.23585), equations 5 and 6; neither KL nor entropy
-//! (section 4.1). Run it with one update a rollout.
+//! [arXiv:2505.23585](https://arxiv.org/abs/2505.23585); neither KL nor entropy
+//! bonus. Run it with one update a rollout.
 
 use super::{Algorithm, Composition};
 use crate::{

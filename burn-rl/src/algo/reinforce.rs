@@ -4,8 +4,8 @@
 //! L = −1/B Σ_i (r_i − b) Σ_t log π(o_it)
 //! ```
 //!
-//! Williams, 1992, [doi:10.1007/BF00992696](https://doi.org/10.1007/BF00992696), equation 11, with no
-//! baseline; `baseline = "moving_average"` is the reinforcement comparison of its section 6.
+//! Williams, 1992, [doi:10.1007/BF00992696](https://doi.org/10.1007/BF00992696), with no baseline;
+//! `baseline = "moving_average"` is the classical reinforcement comparison.
 
 use super::{Algorithm, Composition};
 use crate::{

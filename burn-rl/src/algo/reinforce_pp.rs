@@ -7,7 +7,7 @@
 //! L = −1/N Σ min(ρ_t A_t, clip(ρ_t, 1−ε, 1+ε) A_t)
 //! ```
 //!
-//! [arXiv:2501.03262](https://arxiv.org/abs/2501.03262), section 3; β = 0.01 and ε = 0.2 from the authors'
+//! [arXiv:2501.03262](https://arxiv.org/abs/2501.03262); β = 0.01 and ε = 0.2 from the authors'
 //! code (<https://github.com/OpenRLHF/OpenRLHF>). One completion a prompt is enough.
 
 use super::{Algorithm, Composition, KlPlace, check::non_negative};

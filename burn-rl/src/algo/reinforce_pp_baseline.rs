@@ -6,7 +6,7 @@
 //! L = −1/N Σ min(ρ_t A_t, clip(ρ_t, 1−ε, 1+ε) A_t) + β KL_k2(π‖π_ref)
 //! ```
 //!
-//! [arXiv:2501.03262](https://arxiv.org/abs/2501.03262), section 3.3; k2 because its gradient is that of the
+//! [arXiv:2501.03262](https://arxiv.org/abs/2501.03262); k2 because its gradient is that of the
 //! KL. β = 0.001 and ε = 0.2 from the authors' scripts (<https://github.com/OpenRLHF/OpenRLHF>).
 
 use super::{Algorithm, Composition, check::non_negative};

@@ -5,8 +5,8 @@
 //! L = −1/G Σ_i 1/|o_i| Σ_t f(ρ_it) A_i
 //! ```
 //!
-//! [arXiv:2511.20347](https://arxiv.org/abs/2511.20347), equations 5 and 6; τ 1.0 and 1.05 from
-//! section 5. The factor 4/τ makes the gradient at ρ = 1 that of the plain ratio.
+//! [arXiv:2511.20347](https://arxiv.org/abs/2511.20347); τ 1.0 and 1.05 are the
+//! paper's. The factor 4/τ makes the gradient at ρ = 1 that of the plain ratio.
 
 use super::{Algorithm, Composition, check::above_zero};
 use crate::{error::RlError, loss, recipe::Recipe};

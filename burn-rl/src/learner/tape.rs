@@ -50,9 +50,13 @@ pub struct TapeOutput {
 
 /// Runs the loss of a recipe forward and backward.
 pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
-    let logp = x.logp.clone().autodiff().require_grad();
-    let entropy = x.entropy.autodiff().require_grad();
     let masked_out = x.mask.clone().bool_not();
+    // What masked tokens hold may not even be finite: it is replaced before anything is computed,
+    // and nothing of it can reach another token of its row.
+    let clean = |x: Tensor<2>| x.mask_fill(masked_out.clone(), 0.0);
+    let constant = |x: Tensor<2>| clean(x).autodiff();
+    let logp = constant(x.logp.clone()).require_grad();
+    let entropy = constant(x.entropy).require_grad();
     let anchor = match recipe.anchor {
         Anchor::Old => x.old_logp,
         Anchor::Sampler => x.sample_logp.clone(),
@@ -60,10 +64,10 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
     let input = LossInput {
         logp: logp.clone(),
         entropy: entropy.clone(),
-        old_logp: anchor.unwrap_or(x.logp).autodiff(),
-        sample_logp: x.sample_logp.map(Tensor::autodiff),
-        ref_logp: x.ref_logp.map(Tensor::autodiff),
-        advantages: x.advantages.autodiff(),
+        old_logp: constant(anchor.unwrap_or(x.logp)),
+        sample_logp: x.sample_logp.map(constant),
+        ref_logp: x.ref_logp.map(constant),
+        advantages: constant(x.advantages),
         mask: x.mask.autodiff(),
         marks: x.marks.map(Tensor::autodiff),
         ratio: recipe.ratio,
@@ -83,21 +87,19 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
         total.loss = total.loss + loss;
         total.stats.extend(stats);
     }
-    // Masked tokens are replaced, not multiplied: what they hold may not even be finite.
     let token_loss = total.loss.mask_fill(masked_out.clone().autodiff(), 0.0);
-    let loss = (token_loss.clone() * x.weights.autodiff()).sum();
+    let loss = (token_loss.clone() * constant(x.weights)).sum();
     let mut grads = loss.backward();
     let d_logp = logp.grad_remove(&mut grads);
-    let mask = |x: Tensor<2>| x.mask_fill(masked_out.clone(), 0.0);
     TapeOutput {
-        d_logp: mask(
+        d_logp: clean(
             d_logp.unwrap_or_else(|| Tensor::zeros(token_loss.dims(), &masked_out.device())),
         ),
-        d_entropy: entropy.grad_remove(&mut grads).map(mask),
+        d_entropy: entropy.grad_remove(&mut grads).map(clean),
         stats: total
             .stats
             .into_iter()
-            .map(|(name, stat)| (name, mask(stat)))
+            .map(|(name, stat)| (name, clean(stat)))
             .collect(),
         loss: loss.inner(),
         token_loss: token_loss.inner(),
@@ -121,19 +123,20 @@ pub struct ValueInput {
 
 /// The critic's loss `[1]` and its derivative by the values `[B, R]`, zero where masked.
 pub fn differentiate_values(critic: &CriticSpec, x: ValueInput) -> (Tensor<1>, Tensor<2>) {
-    let values = x.values.autodiff().require_grad();
     let masked_out = x.mask.bool_not();
+    let clean = |x: Tensor<2>| x.mask_fill(masked_out.clone(), 0.0);
+    let constant = |x: Tensor<2>| clean(x).autodiff();
+    let values = constant(x.values).require_grad();
     let loss = value_loss(
         values.clone(),
-        x.old_values.autodiff(),
-        x.returns.autodiff(),
+        constant(x.old_values),
+        constant(x.returns),
         critic.value_clip,
     );
-    let loss = loss.mask_fill(masked_out.clone().autodiff(), 0.0) * x.weights.autodiff();
-    let loss = loss.sum();
+    let loss = (loss * constant(x.weights)).sum();
     let mut grads = loss.backward();
     let shape = masked_out.dims();
     let d_values = values.grad_remove(&mut grads);
     let d_values = d_values.unwrap_or_else(|| Tensor::zeros(shape, &masked_out.device()));
-    (loss.inner(), d_values.mask_fill(masked_out, 0.0))
+    (loss.inner(), clean(d_values))
 }

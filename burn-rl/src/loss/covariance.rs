@@ -5,7 +5,7 @@ use super::{Importance, LossInput, PolicyLoss, PpoClip, TokenLoss};
 use crate::types::Needs;
 
 /// PPO's clipped surrogate without the chosen tokens
-/// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), equation 13).
+/// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClipCov(pub PpoClip);
 
@@ -34,7 +34,7 @@ impl PolicyLoss for ClipCov {
 }
 
 /// The plain surrogate, and `coef · |log p − log p_old|` on top for the chosen tokens
-/// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), equation 15).
+/// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KlCov {
     /// Weight of the penalty.

@@ -5,7 +5,7 @@ use crate::types::Needs;
 
 /// `−A · log p`, where `log p` is held at `log p_old + ln(1 + high)` from above if the advantage is
 /// positive, and at `log p_old + ln(1 − low)` from below if it is negative: no ratio multiplies the
-/// gradient ([arXiv:2505.12504](https://arxiv.org/abs/2505.12504), equation 5; in the form of the
+/// gradient ([arXiv:2505.12504](https://arxiv.org/abs/2505.12504); in the form of the
 /// authors' `openrlhf/models/loss.py`, which differs by a constant).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cpg {

@@ -21,7 +21,7 @@ pub enum Divergence {
 
 /// `−min(ρ, cap) · A` with gradient where the token has not left its trust region in the direction
 /// the advantage pushes it, and 0 elsewhere
-/// ([arXiv:2602.04879](https://arxiv.org/abs/2602.04879), section 4).
+/// ([arXiv:2602.04879](https://arxiv.org/abs/2602.04879)).
 ///
 /// The cap holds the weight, not the gradient: a token beyond it still learns, as with truncated
 /// importance sampling (section 5.4).

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 ///
 /// At the recipe's geometric level `low` and `high` bound the log of each token's ratio, and the
 /// mean is taken of what the minimum has left of it
-/// ([arXiv:2507.20673](https://arxiv.org/abs/2507.20673), equation 4).
+/// ([arXiv:2507.20673](https://arxiv.org/abs/2507.20673)).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PpoClip {
     /// How far the ratio may fall below 1.
@@ -18,7 +18,7 @@ pub struct PpoClip {
     /// How far the ratio may rise above 1.
     pub high: f64,
     /// Where the advantage is negative, the loss ends at `−c·A`
-    /// ([arXiv:1912.09729](https://arxiv.org/abs/1912.09729), equation 5); none for no end.
+    /// ([arXiv:1912.09729](https://arxiv.org/abs/1912.09729)); none for no end.
     pub dual: Option<f64>,
     /// The ratio itself ends here, whatever the advantage
     /// (<https://github.com/ModalMinds/MM-EUREKA>, `openrlhf/models/loss.py`); none for no end.

@@ -16,7 +16,7 @@ pub enum RatioLevel {
     /// ([arXiv:2507.18071](https://arxiv.org/abs/2507.18071), equation 7).
     Sequence,
     /// As `Sequence`, but tokens are clipped before the mean is taken
-    /// ([arXiv:2507.20673](https://arxiv.org/abs/2507.20673), equation 4).
+    /// ([arXiv:2507.20673](https://arxiv.org/abs/2507.20673)).
     Geometric,
     /// All tokens of a response share the product of theirs: the ratio of its likelihoods.
     Product,

@@ -5,7 +5,7 @@ use crate::types::Needs;
 use burn::tensor::activation::sigmoid;
 
 /// `−4/τ · σ(τ(ρ − 1)) · A`, with a τ of its own where the advantage is positive
-/// ([arXiv:2511.20347](https://arxiv.org/abs/2511.20347), equations 5 and 6).
+/// ([arXiv:2511.20347](https://arxiv.org/abs/2511.20347)).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sapo {
     /// τ where the advantage is positive.

@@ -8,7 +8,7 @@ use crate::{
 
 /// `α · min(sg(ρ) − 1, c) · log π` with the ratio of each token: its gradient is that of the forward
 /// KL's k3 estimator, cut where the ratio explodes
-/// ([arXiv:2505.12504](https://arxiv.org/abs/2505.12504), equation 7).
+/// ([arXiv:2505.12504](https://arxiv.org/abs/2505.12504)).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PolicyDrift {
     /// α

@@ -48,7 +48,7 @@ impl KlEstimator {
 }
 
 /// How β follows the measured KL
-/// ([arXiv:1909.08593](https://arxiv.org/abs/1909.08593), section 2.2).
+/// ([arXiv:1909.08593](https://arxiv.org/abs/1909.08593)).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KlControl {
     /// The KL a token that is aimed at, in nats.

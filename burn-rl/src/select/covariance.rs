@@ -1,5 +1,5 @@
 //! Tokens by the covariance of their advantage and log-probability, which is what makes entropy
-//! fall ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), equation 10).
+//! fall ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
 
 use super::{StepScores, TokenSelector};
 use crate::types::{Credit, Needs, ScoredBatch};
@@ -9,7 +9,7 @@ use burn_vlm::generate::rng::mix;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Covariance {
     /// At random `share` of all tokens, at least one, among those whose covariance lies strictly
-    /// between `low` and `high` and whose ratio has not left its clip range (equation 12).
+    /// between `low` and `high` and whose ratio has not left its clip range.
     Band {
         /// Share of all tokens.
         share: f64,
@@ -22,7 +22,7 @@ pub enum Covariance {
         /// How far the ratio may rise above 1.
         clip_high: f64,
     },
-    /// The `share` of all tokens, at least one, with the greatest covariance (equation 14).
+    /// The `share` of all tokens, at least one, with the greatest covariance.
     Top {
         /// Share of all tokens.
         share: f64,
@@ -34,7 +34,7 @@ struct Candidate {
     row: usize,
     t: usize,
     covariance: f64,
-    /// What random choice goes by: a function of the token's own numbers, so that it does not
+    /// What random choice goes by: a function of the token's log-probability, so that it does not
     /// depend on the order of samples.
     key: u64,
 }
@@ -69,7 +69,7 @@ impl TokenSelector for Covariance {
             row,
             t,
             covariance: (advantage(i, t) - mean_advantage) * (logp(row, t) - mean_logp),
-            key: mix(logp(row, t).to_bits(), advantage(i, t).to_bits()),
+            key: mix(0xc0_7a11, logp(row, t).to_bits()),
         };
         let (mut candidates, share): (Vec<Candidate>, f64) = match *self {
             Self::Top { share } => {

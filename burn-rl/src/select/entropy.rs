@@ -4,7 +4,7 @@ use super::{StepScores, TokenSelector};
 use crate::types::{Credit, ScoredBatch};
 
 /// The `share` of all tokens of the step with the greatest entropy, at least one: the forking tokens
-/// of [arXiv:2506.01939](https://arxiv.org/abs/2506.01939), equation 5. All tokens as uncertain as
+/// of [arXiv:2506.01939](https://arxiv.org/abs/2506.01939). All tokens as uncertain as
 /// the last one chosen are chosen too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopEntropy {
