@@ -76,11 +76,11 @@ pub trait Algorithm: Serialize + DeserializeOwned + Default {
     /// Other spellings of the name; case, `-`, `_` and blanks never matter.
     const ALIASES: &'static [&'static str] = &[];
     /// One sentence: what differs from its neighbours.
-    const ABOUT: &'static str;
+    const ABOUT: &'static str = "";
     /// What is minimised, on one line.
-    const EQUATION: &'static str;
+    const EQUATION: &'static str = "";
     /// Where it is from.
-    const PAPER: &'static str;
+    const PAPER: &'static str = "";
     /// Axes that do nothing in this algorithm and are therefore refused.
     const WITHOUT: &'static [&'static str] = &[];
 

@@ -33,6 +33,26 @@ pub struct TapeInput {
     pub kl_coef: Option<f64>,
 }
 
+impl TapeInput {
+    /// What a loss on policy needs, all tokens taking part: log-probabilities, advantages and the
+    /// weight of each token, `[B, R]` each.
+    pub fn new(logp: Tensor<2>, advantages: Tensor<2>, weights: Tensor<2>) -> Self {
+        Self {
+            entropy: logp.zeros_like(),
+            mask: logp.ones_like().bool(),
+            old_logp: None,
+            sample_logp: None,
+            ref_logp: None,
+            marks: None,
+            focus: None,
+            kl_coef: None,
+            logp,
+            advantages,
+            weights,
+        }
+    }
+}
+
 /// The loss, and its derivatives by the two numbers that cross from the model.
 #[derive(Debug, Clone)]
 pub struct TapeOutput {

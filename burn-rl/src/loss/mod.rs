@@ -72,6 +72,16 @@ pub struct TokenLoss {
     pub stats: Vec<(&'static str, Tensor<2>)>,
 }
 
+impl TokenLoss {
+    /// A loss with nothing to log beside it.
+    pub fn new(loss: Tensor<2>) -> Self {
+        Self {
+            loss,
+            stats: vec![],
+        }
+    }
+}
+
 /// What is minimised.
 pub trait PolicyLoss: Send + Sync {
     /// What the loss reads beside log-probabilities and advantages.

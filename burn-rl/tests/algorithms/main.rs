@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
 
 mod docs;
+mod extension;
 mod harness;
 mod invariants;
 mod model;
