@@ -110,7 +110,12 @@ impl ModelConfig {
         };
         if self.tie_word_embeddings {
             let table = find("model.embed_tokens.weight");
-            let repeats = table.is_some_and(|table| files.bytes(&table) == files.bytes(&head));
+            let repeats = table.is_some_and(|table| {
+                let same = files.bytes(&table) == files.bytes(&head);
+                files.release(&table);
+                files.release(&head);
+                same
+            });
             match self.family {
                 Family::InternVl | Family::InternVlChat => self.tie_word_embeddings = repeats,
                 _ if repeats => {}

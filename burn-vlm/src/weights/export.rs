@@ -9,11 +9,13 @@ use burn::{
     module::{Module, ParamId},
     tensor::{Tensor, bf16},
 };
+use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensorError, tensor::View};
 use serde_json::json;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
+    fs::File,
     path::Path,
 };
 
@@ -44,7 +46,10 @@ struct Collect(Params);
 
 impl TensorVisitor for Collect {
     fn visit<const D: usize>(&mut self, path: &str, _: ParamId, tensor: Tensor<D>) {
-        let read = move || tensor.to_data().iter::<f32>().collect();
+        let read = move || {
+            let data = tensor.to_data().convert::<f32>();
+            data.into_vec().expect("numbers that were made f32")
+        };
         self.0.insert(path.to_owned(), Box::new(read));
     }
 }
@@ -84,12 +89,16 @@ impl View for Lazy<'_> {
                 .entry(&piece.path)
                 .or_insert_with(|| self.params[&piece.path]());
             let values = &values[piece.rows.start * width..piece.rows.end * width];
+            let (start, size) = (bytes.len(), self.dtype.size());
+            bytes.resize(start + values.len() * size, 0);
+            let places = bytes[start..].par_chunks_exact_mut(size).zip(values);
             match self.dtype {
-                ExportDtype::F32 => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
-                ExportDtype::Bf16 => {
-                    let rounded = values.iter().map(|v| bf16::from_f32(*v));
-                    bytes.extend(rounded.flat_map(bf16::to_le_bytes));
+                ExportDtype::F32 => {
+                    places.for_each(|(place, v)| place.copy_from_slice(&v.to_le_bytes()));
                 }
+                ExportDtype::Bf16 => places.for_each(|(place, v)| {
+                    place.copy_from_slice(&bf16::from_f32(*v).to_le_bytes());
+                }),
             }
         }
         Cow::Owned(bytes)
@@ -153,10 +162,17 @@ pub fn save<M: Module>(
 }
 
 fn write_shard(path: &Path, tensors: Vec<Lazy<'_>>) -> Result<(), VlmError> {
+    let io = |e| VlmError::io(path, e);
+    // The file is written beside and renamed, which would leave it to its owner alone.
+    let permissions = File::create(path)
+        .and_then(|file| file.metadata())
+        .map_err(io)?
+        .permissions();
     let named = tensors.into_iter().map(|t| (t.tensor.name.as_str(), t));
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(named, Some(metadata), path).map_err(|e| match e {
-        SafeTensorError::IoError(e) => VlmError::io(path, e),
+        SafeTensorError::IoError(e) => io(e),
         other => VlmError::weights(path, other.to_string()),
-    })
+    })?;
+    std::fs::set_permissions(path, permissions).map_err(io)
 }

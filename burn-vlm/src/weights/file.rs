@@ -147,10 +147,18 @@ impl WeightFiles {
         self.index.get(name).map(|entry| entry.shape.as_slice())
     }
 
-    /// The bytes of `name` as they stand in the file.
+    /// The bytes of `name` as they stand in the file. They stay in memory until they are
+    /// [released](Self::release).
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         let entry = self.index.get(name)?;
         Some(&self.maps[entry.file].1[entry.bytes.clone()])
+    }
+
+    /// Lets go of the memory behind a tensor whose bytes have been looked at.
+    pub fn release(&self, name: &str) {
+        if let Some(entry) = self.index.get(name) {
+            release(&self.maps[entry.file].1, entry.bytes.clone());
+        }
     }
 
     /// The text that the files' metadata have under `key`.

@@ -30,6 +30,7 @@ impl WeightFiles {
                 word[..end - start].copy_from_slice(&bytes[start..end]);
                 add(u64::from_le_bytes(word));
             }
+            self.release(name);
         }
         let [high, low] = halves;
         format!("{high:016x}{low:016x}")
