@@ -141,7 +141,10 @@ fn extend(
     for base in bases {
         let base = path.with_file_name(base);
         if !base.is_file() {
-            return Err(refuse(format!("extends {}, which does not exist", base.display())));
+            return Err(refuse(format!(
+                "extends {}, which does not exist",
+                base.display()
+            )));
         }
         extend(&base, inside, layers)?;
     }
