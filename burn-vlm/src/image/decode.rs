@@ -251,6 +251,29 @@ mod tests {
         assert!(worst <= 6 && mean < 0.5, "worst {worst}, mean {mean}");
     }
 
+    /// Every mode of the three formats, against Pillow 12.3 and transformers 5.23. JPEG and lossy
+    /// WebP leave the decoder freedom in rounding.
+    #[test]
+    fn every_mode_becomes_the_rgb_that_python_makes_of_it() {
+        let modes = golden::modes();
+        assert_eq!(modes.len(), 29);
+        for (name, expected) in modes {
+            let tolerance = match name.as_str() {
+                "lossy.webp" => 2,
+                jpeg if jpeg.ends_with(".jpg") => 4,
+                _ => 0,
+            };
+            for (alpha, expected) in [Alpha::OverWhite, Alpha::Drop].into_iter().zip(expected) {
+                let image = load(&golden::path("modes").join(&name), alpha).unwrap();
+                let size = [image.height() as usize, image.width() as usize, 3];
+                assert_eq!(size, expected.shape[..], "{name}");
+                let off = image.iter().zip(&expected.bytes).map(|(a, b)| a.abs_diff(*b));
+                let worst = off.max().unwrap();
+                assert!(worst <= tolerance, "{name}, {alpha:?}: off by {worst}");
+            }
+        }
+    }
+
     #[test]
     fn refusals_name_the_file_and_the_reason() {
         let message = |bytes: &[u8]| {

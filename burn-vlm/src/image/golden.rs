@@ -25,7 +25,12 @@ pub fn path(name: &str) -> std::path::PathBuf {
 
 /// A reference picture, alpha composited over white.
 pub fn picture(name: &str) -> RgbImage {
-    load(&path("images").join(name), Alpha::OverWhite).unwrap()
+    picture_as(name, Alpha::OverWhite)
+}
+
+/// A reference picture.
+pub fn picture_as(name: &str, alpha: Alpha) -> RgbImage {
+    load(&path("images").join(name), alpha).unwrap()
 }
 
 pub struct Tensor {
@@ -33,13 +38,30 @@ pub struct Tensor {
     pub bytes: Vec<u8>,
 }
 
-pub fn tensor(name: &str) -> Tensor {
-    let file = std::fs::read(path("qwen2_vl.safetensors")).unwrap();
-    let tensors = SafeTensors::deserialize(&file).unwrap();
+fn read(file: &[u8], name: &str) -> Tensor {
+    let tensors = SafeTensors::deserialize(file).unwrap();
     let view = tensors.tensor(name).unwrap();
     Tensor {
         shape: view.shape().to_vec(),
         bytes: view.data().to_vec(),
+    }
+}
+
+/// A number of Qwen2-VL's processor.
+pub fn tensor(name: &str) -> Tensor {
+    read(&std::fs::read(path("qwen2_vl.safetensors")).unwrap(), name)
+}
+
+/// The numbers of InternVL's processor: tiles of 56 pixels, one to six, with a thumbnail.
+pub struct InternVl(Vec<u8>);
+
+impl InternVl {
+    pub fn open() -> Self {
+        Self(std::fs::read(path("internvl.safetensors")).unwrap())
+    }
+
+    pub fn tensor(&self, name: &str) -> Tensor {
+        read(&self.0, name)
     }
 }
 
@@ -62,6 +84,22 @@ impl Tensor {
     pub fn i64s(&self) -> Vec<i64> {
         self.read(i64::from_le_bytes)
     }
+}
+
+/// Every picture of `modes/`, by name, with its expected bytes over white and with alpha dropped.
+pub fn modes() -> Vec<(String, [Tensor; 2])> {
+    let file = std::fs::read(path("modes.safetensors")).unwrap();
+    let expected = |name: &str, kind: &str| read(&file, &format!("{name}/{kind}"));
+    let names = std::fs::read_dir(path("modes")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut modes: Vec<_> = names
+        .map(|name| {
+            let both = [expected(&name, "over_white"), expected(&name, "drop")];
+            (name, both)
+        })
+        .collect();
+    modes.sort_by(|a, b| a.0.cmp(&b.0));
+    modes
 }
 
 /// The rows of the table whose title starts with `title`.

@@ -1,4 +1,4 @@
-//! Cutting a normalised picture into the rows of patches that a Qwen vision tower reads.
+//! Cutting a normalised picture into the rows of patches that a vision tower reads.
 
 use image::RgbImage;
 use rayon::prelude::*;
@@ -29,10 +29,11 @@ impl PatchLayout {
 pub struct ImagePatches {
     /// `[n, C * T * P * P]`, row-major, normalised.
     ///
-    /// Rows walk the picture one `M x M` merge block after the other, row-major inside and
-    /// outside; the features of a row are ordered channel, frame, y, x.
+    /// For the Qwen towers rows walk the picture one `M x M` merge block after the other, row-major
+    /// inside and outside; for InternVL they walk one tile after the other, each row by row. The
+    /// features of a row are ordered channel, frame, y, x.
     pub patches: Vec<f32>,
-    /// Patches along time, height and width.
+    /// Patches along time (or tiles), height and width.
     pub grid: [usize; 3],
 }
 

@@ -2,8 +2,31 @@
 
 use crate::error::VlmError;
 
-/// The largest ratio of the long to the short side that the models were trained with.
+/// The largest ratio of the long to the short side that a picture may have: the limit of
+/// `transformers`' Qwen2-VL image processor, kept for every family.
 pub const MAX_ASPECT_RATIO: f64 = 200.0;
+
+/// Refuses pictures of which no resizing leaves anything to see.
+///
+/// # Errors
+/// An empty picture, or sides more than [`MAX_ASPECT_RATIO`] apart.
+pub fn check_aspect_ratio(width: usize, height: usize) -> Result<(), VlmError> {
+    let refuse = |message: String| VlmError::Image {
+        name: format!("of {width}x{height}"),
+        message,
+    };
+    if height == 0 || width == 0 {
+        return Err(refuse("it has no pixels".into()));
+    }
+    let (h, w) = (height as f64, width as f64);
+    let ratio = h.max(w) / h.min(w);
+    if ratio > MAX_ASPECT_RATIO {
+        return Err(refuse(format!(
+            "its aspect ratio is {ratio:.1}, at most {MAX_ASPECT_RATIO} is allowed"
+        )));
+    }
+    Ok(())
+}
 
 /// Chooses `(height, width)` in pixels: both multiples of `factor`, the aspect ratio kept as far
 /// as that allows, the area between `min_pixels` and `max_pixels`.
@@ -22,22 +45,14 @@ pub fn smart_resize(
     min_pixels: usize,
     max_pixels: usize,
 ) -> Result<(usize, usize), VlmError> {
-    let refuse = |message: String| VlmError::Image {
-        name: format!("of {width}x{height}"),
-        message,
-    };
-    if height == 0 || width == 0 || factor == 0 {
-        return Err(refuse(format!(
-            "cannot be resized to multiples of {factor} pixels"
-        )));
+    check_aspect_ratio(width, height)?;
+    if factor == 0 {
+        return Err(VlmError::Image {
+            name: format!("of {width}x{height}"),
+            message: "cannot be resized to multiples of 0 pixels".into(),
+        });
     }
     let (h, w, f) = (height as f64, width as f64, factor as f64);
-    let ratio = h.max(w) / h.min(w);
-    if ratio > MAX_ASPECT_RATIO {
-        return Err(refuse(format!(
-            "its aspect ratio is {ratio:.1}, at most {MAX_ASPECT_RATIO} is allowed"
-        )));
-    }
     let rounded = |side: f64| (side / f).round_ties_even() * f;
     let (near_h, near_w) = (rounded(h), rounded(w));
     let (new_h, new_w) = if near_h * near_w > max_pixels as f64 {

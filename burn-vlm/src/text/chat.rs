@@ -25,7 +25,8 @@ const NAMED_TOKENS: [&str; 7] = [
 ];
 
 /// A Jinja chat template, rendered as `transformers` does: `trim_blocks`, `lstrip_blocks`, loop
-/// controls, Python's string and dictionary methods, `tojson`, `raise_exception`, `strftime_now`.
+/// controls, Python's string and dictionary methods and its way of printing, `tojson`,
+/// `raise_exception`, `strftime_now`, and the tag `{% generation %}`.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
@@ -94,13 +95,9 @@ impl ChatTemplate {
             .lstrip_blocks(true)
             .build();
         environment.set_syntax(syntax.map_err(invalid)?);
+        python::install(&mut environment);
         environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_filter("tojson", python::tojson);
-        environment.add_function("raise_exception", python::raise_exception);
-        environment.add_function("strftime_now", python::strftime_now);
-        environment
-            .add_template_owned(NAME, source.to_owned())
+            .add_template_owned(NAME, python::without_generation_tags(source).into_owned())
             .map_err(invalid)?;
 
         let mut tokens = BTreeMap::new();
