@@ -267,7 +267,10 @@ mod tests {
                 let image = load(&golden::path("modes").join(&name), alpha).unwrap();
                 let size = [image.height() as usize, image.width() as usize, 3];
                 assert_eq!(size, expected.shape[..], "{name}");
-                let off = image.iter().zip(&expected.bytes).map(|(a, b)| a.abs_diff(*b));
+                let off = image
+                    .iter()
+                    .zip(&expected.bytes)
+                    .map(|(a, b)| a.abs_diff(*b));
                 let worst = off.max().unwrap();
                 assert!(worst <= tolerance, "{name}, {alpha:?}: off by {worst}");
             }

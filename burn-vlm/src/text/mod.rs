@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::image::ImagePatches;
 
+mod added;
 pub mod chat;
 pub mod files;
 pub mod message;

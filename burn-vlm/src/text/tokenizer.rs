@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::special::{SpecialToken, SpecialTokens};
+use super::{ProcessorFiles, added};
 use crate::error::VlmError;
 
 /// A `tokenizer.json`, with a strict border between special tokens and text that spells them.
@@ -23,6 +24,17 @@ impl Tokenizer {
     /// The file cannot be read or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, VlmError> {
         let bytes = std::fs::read(path).map_err(|error| VlmError::io(path, error))?;
+        Self::parse(&bytes).map_err(|message| VlmError::config(path, message))
+    }
+
+    /// Reads the `tokenizer.json` among a model's files, with the tokens that
+    /// `tokenizer_config.json` declares.
+    ///
+    /// # Errors
+    /// A file is missing or wrong; the message names it.
+    pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
+        let bytes = added::reconciled(files)?;
+        let path = files.path("tokenizer.json");
         Self::parse(&bytes).map_err(|message| VlmError::config(path, message))
     }
 

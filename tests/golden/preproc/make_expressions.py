@@ -70,6 +70,10 @@ not none
 'a' is iterable
 {} is iterable
 1 is iterable
+none is iterable
+missing is iterable
+missing is sequence
+range(2) is iterable
 [] is sequence
 'a' is sequence
 {} is sequence

@@ -49,7 +49,10 @@ fn of_string(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, 
             let (keep, named): (Option<bool>, Kwargs) = from_args(args)?;
             let keep = keep.or(named.get("keepends")?).unwrap_or(false);
             named.assert_all_used()?;
-            splitlines(text, keep).into_iter().map(Value::from).collect()
+            splitlines(text, keep)
+                .into_iter()
+                .map(Value::from)
+                .collect()
         }
         "partition" | "rpartition" => {
             let (separator,): (&str,) = from_args(args)?;
@@ -177,8 +180,10 @@ fn words_from_right(text: &str, pieces: usize) -> Vec<&str> {
 /// The line ends of Python's `str.splitlines`.
 fn splitlines(text: &str, keep: bool) -> Vec<&str> {
     let ends_line = |c: char| {
-        matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-            || ('\u{1c}'..='\u{1e}').contains(&c)
+        matches!(
+            c,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        ) || ('\u{1c}'..='\u{1e}').contains(&c)
     };
     let (mut lines, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
@@ -204,7 +209,10 @@ fn pad(text: &str, method: &str, width: i64, fill: char) -> String {
         _ => missing / 2 + (missing & usize::try_from(width).unwrap_or(0) & 1),
     };
     let fill = |n: usize| std::iter::repeat_n(fill, n);
-    fill(left).chain(text.chars()).chain(fill(missing - left)).collect()
+    fill(left)
+        .chain(text.chars())
+        .chain(fill(missing - left))
+        .collect()
 }
 
 fn index_in(list: &Value, args: &[Value]) -> Result<Value, Error> {

@@ -22,6 +22,7 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_filter("int", int);
     environment.add_filter("wordcount", |text: &str| text.split_whitespace().count());
     environment.add_test("sequence", is_sequence);
+    environment.add_test("iterable", is_iterable);
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", time::strftime_now);
 }
@@ -72,10 +73,21 @@ fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(
     .map_err(Error::from)
 }
 
-/// Whatever has a length and items, as Jinja2 has it: strings and dictionaries too.
+/// Whatever has a length and items, as Jinja2 has it: strings, dictionaries and the undefined value
+/// too.
 fn is_sequence(value: &Value) -> bool {
-    let kinds = [ValueKind::Seq, ValueKind::String, ValueKind::Map];
+    let kinds = [
+        ValueKind::Seq,
+        ValueKind::String,
+        ValueKind::Map,
+        ValueKind::Undefined,
+    ];
     kinds.contains(&value.kind())
+}
+
+/// What Python's `iter` takes; none is not of it.
+fn is_iterable(value: &Value) -> bool {
+    is_sequence(value) || value.kind() == ValueKind::Iterable
 }
 
 /// The whole part of a number or of a text that spells one, else `default`, else 0.

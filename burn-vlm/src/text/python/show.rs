@@ -44,7 +44,12 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
-fn list([open, close]: [char; 2], items: &Value, out: &mut String, each: impl Fn(&Value, &mut String)) {
+fn list(
+    [open, close]: [char; 2],
+    items: &Value,
+    out: &mut String,
+    each: impl Fn(&Value, &mut String),
+) {
     out.push(open);
     for (i, item) in items.try_iter().into_iter().flatten().enumerate() {
         if i > 0 {
@@ -58,7 +63,9 @@ fn list([open, close]: [char; 2], items: &Value, out: &mut String, each: impl Fn
 /// Whole numbers as they are; of others those that Python writes with an exponent.
 fn number(value: &Value, out: &mut String) {
     let text = value.to_string();
-    let float = text.contains(['.', 'e', 'N', 'i']).then(|| text.parse::<f64>().ok());
+    let float = text
+        .contains(['.', 'e', 'N', 'i'])
+        .then(|| text.parse::<f64>().ok());
     let Some(Some(float)) = float else {
         out.push_str(&text);
         return;
