@@ -22,6 +22,9 @@ pub struct Tiling {
 }
 
 impl Tiling {
+    /// The largest `max_tiles`, at which InternVL 1.5 was evaluated.
+    pub const MOST: usize = 40;
+
     /// Chooses `(columns, rows)` for a picture of `width` x `height` pixels: the grid of allowed
     /// area whose ratio `columns / rows` is closest to `width / height`. Candidates are taken by
     /// rising area, and of several equally close ones a later one wins if the picture has more than

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::ProcessorFiles;
+use super::{ProcessorFiles, Tokenizer};
 use crate::error::VlmError;
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -21,10 +21,10 @@ const CONFIG: &str = "tokenizer_config.json";
 /// There is no `tokenizer.json`, or a file is not of its form.
 pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmError> {
     let bytes = files.require(TOKENIZER)?;
-    let config = files.json(CONFIG)?.unwrap_or_default();
-    let Some(tokens) = config["added_tokens_decoder"].as_object() else {
+    let tokens = declared_in_config(files)?;
+    if tokens.is_empty() {
         return Ok(Cow::Borrowed(bytes));
-    };
+    }
     let path = files.path(TOKENIZER);
     let mut json: Value = serde_json::from_slice(bytes)
         .map_err(|error| VlmError::config(&path, format!("not JSON: {error}")))?;
@@ -34,29 +34,19 @@ pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmErr
         .flatten()
         .filter_map(|token| Some((token["id"].as_u64()?, token["content"].as_str()?.to_owned())))
         .collect();
-    let mut missing = Vec::new();
-    for (key, token) in tokens {
-        let wrong = || {
-            let message = format!(
-                "added_tokens_decoder holds {key:?}: {token}, expected an id and an object with content"
-            );
-            VlmError::config(files.path(CONFIG), message)
-        };
-        let id: u64 = key.parse().map_err(|_| wrong())?;
-        let content = token["content"].as_str().ok_or_else(wrong)?;
-        if !declared
+    let agrees = |(id, token): &(u64, Value)| {
+        let content = token["content"].as_str();
+        declared
             .iter()
-            .any(|(known, name)| *known == id && name == content)
-        {
-            missing.push((id, content.to_owned(), token));
-        }
-    }
+            .any(|(known, name)| known == id && Some(name.as_str()) == content)
+    };
+    let missing: Vec<_> = tokens.into_iter().filter(|token| !agrees(token)).collect();
     if missing.is_empty() {
         return Ok(Cow::Borrowed(bytes));
     }
-    missing.sort_by_key(|(id, ..)| *id);
-    for (id, content, token) in missing {
-        rename(&mut json["model"]["vocab"], id, &content);
+    for (id, token) in missing {
+        let content = token["content"].as_str().unwrap_or_default();
+        rename(&mut json["model"]["vocab"], id, content);
         let flag = |name: &str| token[name] == true;
         let declaration = json!({
             "id": id, "content": content, "single_word": flag("single_word"),
@@ -73,6 +63,47 @@ pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmErr
         }
     }
     Ok(Cow::Owned(json.to_string().into_bytes()))
+}
+
+/// The tokens of the configuration by rising id.
+fn declared_in_config(files: &ProcessorFiles) -> Result<Vec<(u64, Value)>, VlmError> {
+    let config = files.json(CONFIG)?.unwrap_or_default();
+    let mut tokens = Vec::new();
+    for (key, token) in config["added_tokens_decoder"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        let (Ok(id), Some(_)) = (key.parse(), token["content"].as_str()) else {
+            let message = format!(
+                "added_tokens_decoder holds {key:?}: {token}, expected an id and an object with content"
+            );
+            return Err(VlmError::config(files.path(CONFIG), message));
+        };
+        tokens.push((id, token.clone()));
+    }
+    tokens.sort_by_key(|(id, _)| *id);
+    Ok(tokens)
+}
+
+/// Whether every token of the configuration has its id in `tokenizer`, which numbers tokens beyond
+/// its vocabulary itself.
+///
+/// # Errors
+/// The first token that has another.
+pub(super) fn check(files: &ProcessorFiles, tokenizer: &Tokenizer) -> Result<(), VlmError> {
+    for (id, token) in declared_in_config(files)? {
+        let content = token["content"].as_str().unwrap_or_default();
+        let found = tokenizer.token_id(content).map(u64::from);
+        if found != Some(id) {
+            let found = found.map_or("none".to_owned(), |id| id.to_string());
+            let message = format!(
+                "added_tokens_decoder says that {content:?} is token {id}, in tokenizer.json it is {found}"
+            );
+            return Err(VlmError::config(files.path(CONFIG), message));
+        }
+    }
+    Ok(())
 }
 
 /// Gives the vocabulary's entry at `id`, if there is one, the name `content`.
@@ -103,7 +134,7 @@ fn rename(vocab: &mut Value, id: u64, content: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::{Tokenizer, tokenizer::tiny};
+    use crate::text::tokenizer::tiny;
 
     fn files(tokens: Value) -> ProcessorFiles {
         let mut files = ProcessorFiles::new();
@@ -120,19 +151,19 @@ mod tests {
     #[test]
     fn an_unused_entry_is_renamed_and_declared() {
         let mut json = tiny::json();
-        let vocab = json["model"]["vocab"].as_object_mut().unwrap();
-        vocab.insert("[UNUSED_TOKEN_1]".into(), 265.into());
-        let mut files = files(json!({"259": token("<|im_start|>"), "265": token("<|plugin|>")}));
+        // A control byte gives up its entry.
+        rename(&mut json["model"]["vocab"], 7, "[UNUSED_TOKEN_1]");
+        let mut files = files(json!({"259": token("<|im_start|>"), "7": token("<|plugin|>")}));
         files.insert(TOKENIZER, json.to_string());
         let plain = Tokenizer::from_bytes(files.get(TOKENIZER).unwrap()).unwrap();
         assert_eq!(plain.token_id("<|plugin|>"), None);
         let tokenizer = Tokenizer::from_files(&files).unwrap();
-        assert_eq!(tokenizer.token_id("<|plugin|>"), Some(265));
+        assert_eq!(tokenizer.token_id("<|plugin|>"), Some(7));
         assert_eq!(tokenizer.token_id("[UNUSED_TOKEN_1]"), None);
-        assert_eq!(tokenizer.vocab_size(), 266);
+        assert_eq!(tokenizer.vocab_size(), plain.vocab_size());
         let ids = tokenizer.encode_template("hi<|plugin|>", None).unwrap();
-        assert_eq!(ids, [256, 265]);
-        assert!(!tokenizer.encode_text("<|plugin|>").unwrap().contains(&265));
+        assert_eq!(ids, [256, 7]);
+        assert!(!tokenizer.encode_text("<|plugin|>").unwrap().contains(&7));
     }
 
     #[test]
@@ -150,6 +181,13 @@ mod tests {
         let files = files(json!({"258": token("<|endoftext|>"), "259": token("<|im_start|>")}));
         assert!(matches!(reconciled(&files).unwrap(), Cow::Borrowed(_)));
         assert!(reconciled(&ProcessorFiles::new()).is_err());
+    }
+
+    #[test]
+    fn an_id_that_cannot_be_given_is_named() {
+        let message = Tokenizer::from_files(&files(json!({"400": token("<img>")}))).unwrap_err();
+        let expected = "\"<img>\" is token 400, in tokenizer.json it is 265";
+        assert!(message.to_string().contains(expected), "{message}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Value, context};
 use serde_json::Value as Json;
 
+use super::builtin::{BUILTIN, Builtin};
 use super::message::{Content, Message};
 use super::{ProcessorFiles, Tokenizer, python, special, stop};
 use crate::error::VlmError;
@@ -81,6 +82,31 @@ impl ChatTemplate {
         )
     }
 
+    /// The source of the template called `name`, if it is one of [`names`](Self::names): `image` is
+    /// what it writes for a picture, and the tokens with which `tokenizer` begins every text come
+    /// first.
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn builtin(
+        name: &str,
+        image: &str,
+        tokenizer: &Tokenizer,
+    ) -> Result<Option<String>, VlmError> {
+        let source = |builtin: &Builtin| Ok(builtin.source(image, &tokenizer.prefix()?));
+        Builtin::find(name).map(source).transpose()
+    }
+
+    /// The names of the templates that come with this crate.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|builtin| builtin.name)
+    }
+
+    /// Whether a conversation with pictures can be rendered.
+    pub fn takes_images(&self) -> bool {
+        self.takes_parts
+    }
+
     /// The template `source`, called `origin` in messages.
     ///
     /// # Errors
@@ -122,9 +148,15 @@ impl ChatTemplate {
         Ok(template)
     }
 
-    /// Whether a text comes out when it is given as a list of parts, or as a string.
+    /// The template itself.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether a text comes out when it is given as a list of parts, or as a string. A list that is
+    /// printed as such shows the line break as an escape.
     fn shows_probe(&self, as_parts: bool) -> bool {
-        const PROBE: &str = "2f6b1c";
+        const PROBE: &str = "2f6\nb1c";
         let message = value(&Message::text("user", PROBE), as_parts);
         self.render_values(vec![message], false)
             .is_ok_and(|text| text.contains(PROBE))

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::VlmError;
 
 /// Files by name, with the bytes as they were read, so that an exported model carries exactly what
-/// its training used.
+/// its training used. `config.json` is among them to be read; the model itself writes it.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessorFiles {
     origin: PathBuf,
@@ -16,8 +16,12 @@ pub struct ProcessorFiles {
 }
 
 impl ProcessorFiles {
+    /// The model's configuration, which [`write_dir`](Self::write_dir) leaves out.
+    pub const CONFIG: &str = "config.json";
+
     /// The names that are read from a model directory, where they exist.
-    pub const NAMES: [&str; 9] = [
+    pub const NAMES: [&str; 10] = [
+        Self::CONFIG,
         "tokenizer.json",
         "tokenizer_config.json",
         "special_tokens_map.json",
@@ -102,13 +106,13 @@ impl ProcessorFiles {
             .map_err(wrong)
     }
 
-    /// Writes every file into `dir`, which is created.
+    /// Writes every file but the model's configuration into `dir`, which is created.
     ///
     /// # Errors
     /// The directory or a file cannot be written.
     pub fn write_dir(&self, dir: &Path) -> Result<(), VlmError> {
         std::fs::create_dir_all(dir).map_err(|error| VlmError::io(dir, error))?;
-        for (name, bytes) in &self.files {
+        for (name, bytes) in self.files.iter().filter(|(name, _)| *name != Self::CONFIG) {
             let path = dir.join(name);
             std::fs::write(&path, bytes).map_err(|error| VlmError::io(path, error))?;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::image::ImagePatches;
 
 mod added;
+mod builtin;
 pub mod chat;
 pub mod files;
 pub mod message;

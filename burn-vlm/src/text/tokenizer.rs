@@ -35,7 +35,9 @@ impl Tokenizer {
     pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
         let bytes = added::reconciled(files)?;
         let path = files.path("tokenizer.json");
-        Self::parse(&bytes).map_err(|message| VlmError::config(path, message))
+        let tokenizer = Self::parse(&bytes).map_err(|message| VlmError::config(path, message))?;
+        added::check(files, &tokenizer)?;
+        Ok(tokenizer)
     }
 
     /// Reads the bytes of a `tokenizer.json`.
@@ -155,6 +157,22 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, VlmError> {
         let wrong = |error| VlmError::Text(format!("tokens cannot be decoded: {error}"));
         self.with_specials.decode(ids, skip_special).map_err(wrong)
+    }
+
+    /// The tokens with which this tokenizer begins a text by itself, as one text: a beginning of
+    /// sentence, or nothing. Chat templates write it themselves; code without one relies on it.
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn prefix(&self) -> Result<String, VlmError> {
+        let wrong = |error| VlmError::Text(format!("text cannot be tokenised: {error}"));
+        let framed = self.with_specials.encode_fast("x", true).map_err(wrong)?;
+        let plain = encode(&self.with_specials, "x")?;
+        let first = plain.first();
+        let before = framed.get_ids().iter().take_while(|id| Some(*id) != first);
+        Ok(before
+            .filter_map(|id| self.with_specials.id_to_token(*id))
+            .collect())
     }
 
     /// The id of a token by its exact text.

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod keys;
+pub mod processor;
 pub mod vision;
 
 pub use config::VisionConfig;

@@ -2,6 +2,3 @@
 //! with RMSNorm, SwiGLU and windowed attention in the vision transformer.
 
 pub mod config;
-pub mod processor;
-
-pub use processor::Processor;

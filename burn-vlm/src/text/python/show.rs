@@ -28,7 +28,7 @@ fn write(value: &Value, out: &mut String) {
         ValueKind::Seq => {
             let tuple = value.downcast_object_ref::<Tuple>().is_some();
             let marks = if tuple { ['(', ')'] } else { ['[', ']'] };
-            list(marks, value, out, |item, out| write(item, out));
+            list(marks, value, out, write);
             if tuple && value.len() == Some(1) {
                 out.insert(out.len() - 1, ',');
             }

@@ -1,0 +1,314 @@
+//! How InternVL 2.5 cuts pictures.
+
+use image::RgbImage;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::VlmError;
+use crate::image::{ImagePatches, Normalization, Tiling};
+use crate::processor::section::{all_done, bicubic_only, image_section, positive};
+use crate::text::ProcessorFiles;
+
+pub use super::IMAGE_TOKEN;
+/// The token before a picture's features.
+pub const IMAGE_START: &str = "<img>";
+/// The token after a picture's features.
+pub const IMAGE_END: &str = "</img>";
+/// What the family's conversation template writes for a picture.
+pub const IMAGE_TEXT: &str = "<img><IMG_CONTEXT></img>";
+
+/// How pictures become tiles and patches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageConfig {
+    /// How a picture is cut into tiles.
+    pub tiling: Tiling,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Side, in patches, of the square that becomes one token.
+    pub merge_size: usize,
+    /// The tower's statistics.
+    pub normalization: Normalization,
+}
+
+/// `config.json`: the tiling of the original layout, the tower's sizes of both.
+#[derive(Deserialize)]
+struct RawModel {
+    model_type: String,
+    vision_config: RawVision,
+    force_image_size: Option<usize>,
+    downsample_ratio: Option<f64>,
+    dynamic_image_size: Option<bool>,
+    min_dynamic_patch: Option<usize>,
+    max_dynamic_patch: Option<usize>,
+    use_thumbnail: Option<bool>,
+    pad2square: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct RawVision {
+    image_size: Option<Side>,
+    patch_size: Option<Side>,
+}
+
+/// One number in the original layout, a pair of them in transformers' own.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Side {
+    Square(usize),
+    Pair([usize; 2]),
+}
+
+/// The image processor's own file; its size counts only in transformers' layout.
+#[derive(Default, Deserialize)]
+struct RawImages {
+    image_mean: Option<[f64; 3]>,
+    image_std: Option<[f64; 3]>,
+    rescale_factor: Option<f64>,
+    resample: Option<u32>,
+    do_resize: Option<bool>,
+    do_rescale: Option<bool>,
+    do_normalize: Option<bool>,
+    size: Option<Value>,
+    min_patches: Option<usize>,
+    max_patches: Option<usize>,
+}
+
+impl Side {
+    fn square(&self, key: &str) -> Result<usize, String> {
+        match self {
+            Self::Square(side) => Ok(*side),
+            Self::Pair([a, b]) if a == b => Ok(*a),
+            Self::Pair(pair) => Err(format!("{key} is {pair:?}, expected a square")),
+        }
+    }
+}
+
+impl ImageConfig {
+    /// Reads `config.json`, and statistics (and tiles, in transformers' layout) from the image
+    /// processor's file where there is one.
+    ///
+    /// # Errors
+    /// A file is missing, a value has the wrong type, or one asks for what is not supported.
+    pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
+        let path = files.path(ProcessorFiles::CONFIG);
+        files.require(ProcessorFiles::CONFIG)?;
+        let model = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        let model: RawModel = serde_json::from_value(model)
+            .map_err(|error| VlmError::config(&path, error.to_string()))?;
+        let native = model.model_type == "internvl";
+        let (images_path, images) = match image_section(files)? {
+            Some((path, json)) => {
+                let raw = serde_json::from_value(json)
+                    .map_err(|error| VlmError::config(&path, error.to_string()))?;
+                (path, raw)
+            }
+            None => (path.clone(), RawImages::default()),
+        };
+        let mut config = Self::of_model(&model).map_err(|m| VlmError::config(&path, m))?;
+        config
+            .read_images(&images, native)
+            .map_err(|message| VlmError::config(&images_path, message))?;
+        config.validate().map_err(|m| VlmError::config(&path, m))?;
+        Ok(config)
+    }
+
+    fn of_model(model: &RawModel) -> Result<Self, String> {
+        if model.pad2square == Some(true) {
+            return Err("pad2square is true, only false is supported".into());
+        }
+        let side = |side: &Option<Side>, key: &str, default: usize| {
+            let side = side.as_ref().map(|side| side.square(key));
+            side.unwrap_or(Ok(default))
+        };
+        let image_size = side(
+            &model.vision_config.image_size,
+            "vision_config.image_size",
+            448,
+        )?;
+        let patch_size = side(
+            &model.vision_config.patch_size,
+            "vision_config.patch_size",
+            14,
+        )?;
+        let ratio = model.downsample_ratio.unwrap_or(0.5);
+        let merge_size = (1.0 / ratio).round();
+        if !(1.0..=16.0).contains(&merge_size) || (merge_size * ratio - 1.0).abs() > 1e-6 {
+            return Err(format!(
+                "downsample_ratio is {ratio}, expected one over a whole number"
+            ));
+        }
+        // What InternVL's code assumes when the file says nothing. Without dynamic_image_size a
+        // picture is one tile.
+        let dynamic = model.dynamic_image_size.unwrap_or(false);
+        let limit =
+            |value: Option<usize>, default| if dynamic { value.unwrap_or(default) } else { 1 };
+        Ok(Self {
+            tiling: Tiling {
+                tile_size: model.force_image_size.unwrap_or(image_size),
+                min_tiles: limit(model.min_dynamic_patch, 1),
+                max_tiles: limit(model.max_dynamic_patch, 6),
+                thumbnail: model.use_thumbnail.unwrap_or(false),
+            },
+            patch_size,
+            merge_size: merge_size as usize,
+            normalization: Normalization::IMAGENET,
+        })
+    }
+
+    fn read_images(&mut self, raw: &RawImages, native: bool) -> Result<(), String> {
+        all_done([
+            ("do_resize", raw.do_resize),
+            ("do_rescale", raw.do_rescale),
+            ("do_normalize", raw.do_normalize),
+        ])?;
+        bicubic_only(raw.resample)?;
+        let normalization = &mut self.normalization;
+        normalization.rescale = raw.rescale_factor.unwrap_or(normalization.rescale);
+        normalization.mean = raw.image_mean.unwrap_or(normalization.mean);
+        normalization.std = raw.image_std.unwrap_or(normalization.std);
+        if !native {
+            return Ok(());
+        }
+        // transformers' InternVL processor always tiles, one to twelve where nothing is said, and
+        // always adds the thumbnail.
+        self.tiling.min_tiles = raw.min_patches.unwrap_or(1);
+        self.tiling.max_tiles = raw.max_patches.unwrap_or(12);
+        self.tiling.thumbnail = true;
+        let side = self.tiling.tile_size;
+        match raw.size.as_ref().filter(|size| size.is_object()) {
+            Some(size) if size["height"] != side || size["width"] != side => Err(format!(
+                "size is {size}, expected height and width {side} as in config.json"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the numbers make sense together.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let Tiling {
+            tile_size,
+            min_tiles,
+            max_tiles,
+            ..
+        } = self.tiling;
+        let token = self.patch_size * self.merge_size;
+        if token == 0 || tile_size == 0 || !tile_size.is_multiple_of(token) {
+            return Err(format!(
+                "the image size is {tile_size}, expected a multiple of {token} pixels, one token"
+            ));
+        }
+        if min_tiles == 0 || min_tiles > max_tiles || max_tiles > Tiling::MOST {
+            return Err(format!(
+                "a picture has {min_tiles} to {max_tiles} tiles, expected 1 <= min <= max <= {}",
+                Tiling::MOST
+            ));
+        }
+        positive(&self.normalization.std)
+    }
+
+    /// Tiles, normalises and cuts a picture.
+    ///
+    /// # Errors
+    /// The picture is empty or too long and thin, see
+    /// [`check_aspect_ratio`](crate::image::check_aspect_ratio).
+    pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
+        self.tiling
+            .patches(image, self.patch_size, &self.normalization)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(model: Value, images: Value) -> Result<ImageConfig, String> {
+        let mut files = ProcessorFiles::new();
+        files.insert("config.json", model.to_string());
+        if !images.is_null() {
+            files.insert("preprocessor_config.json", images.to_string());
+        }
+        ImageConfig::from_files(&files).map_err(|error| error.to_string())
+    }
+
+    fn original() -> Value {
+        json!({
+            "model_type": "internvl_chat", "force_image_size": 448, "downsample_ratio": 0.5,
+            "dynamic_image_size": true, "min_dynamic_patch": 1, "max_dynamic_patch": 12,
+            "use_thumbnail": true, "pad2square": false,
+            "vision_config": {"image_size": 448, "patch_size": 14},
+        })
+    }
+
+    fn native() -> Value {
+        json!({
+            "model_type": "internvl", "downsample_ratio": 0.5,
+            "vision_config": {"image_size": [448, 448], "patch_size": [14, 14]},
+        })
+    }
+
+    #[test]
+    fn both_layouts_are_read() {
+        let clip = json!({"crop_size": 448, "size": 448, "do_center_crop": true, "resample": 3,
+            "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]});
+        let expected = ImageConfig {
+            tiling: Tiling {
+                tile_size: 448,
+                min_tiles: 1,
+                max_tiles: 12,
+                thumbnail: true,
+            },
+            patch_size: 14,
+            merge_size: 2,
+            normalization: Normalization::IMAGENET,
+        };
+        assert_eq!(read(original(), clip).unwrap(), expected);
+        assert_eq!(read(original(), Value::Null).unwrap(), expected);
+        let got = json!({"crop_to_patches": false, "min_patches": 1, "max_patches": 12,
+            "size": {"height": 448, "width": 448}, "image_std": [0.229, 0.224, 0.225]});
+        assert_eq!(read(native(), got).unwrap(), expected);
+    }
+
+    #[test]
+    fn without_dynamic_tiles_a_picture_is_one() {
+        let mut model = original();
+        model["dynamic_image_size"] = false.into();
+        assert_eq!(read(model, Value::Null).unwrap().tiling.max_tiles, 1);
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        let with = |key: &str, value: Value| {
+            let mut model = original();
+            model[key] = value;
+            read(model, Value::Null).unwrap_err()
+        };
+        for (key, value, expected) in [
+            ("pad2square", json!(true), "pad2square is true"),
+            ("downsample_ratio", json!(0.3), "downsample_ratio is 0.3"),
+            ("min_dynamic_patch", json!(13), "13 to 12 tiles"),
+            ("max_dynamic_patch", json!(1000), "1 to 1000 tiles"),
+            ("force_image_size", json!(450), "the image size is 450"),
+            (
+                "vision_config",
+                json!({"image_size": [448, 224]}),
+                "vision_config.image_size is [448, 224], expected a square",
+            ),
+        ] {
+            let message = with(key, value);
+            assert!(message.starts_with("config.json: "), "{message}");
+            assert!(message.contains(expected), "{message}");
+        }
+        let size = json!({"size": {"height": 384, "width": 384}});
+        let message = read(native(), size).unwrap_err();
+        assert!(
+            message.contains("expected height and width 448"),
+            "{message}"
+        );
+        let message = read(original(), json!({"resample": 2})).unwrap_err();
+        assert!(
+            message.starts_with("preprocessor_config.json: resample"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! How Qwen2-VL and Qwen2.5-VL cut pictures.
+
+use image::RgbImage;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::VlmError;
+use crate::image::{
+    ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
+};
+use crate::processor::section::{all_done, bicubic_only, image_section, positive};
+use crate::text::ProcessorFiles;
+
+/// The token that a picture's patches replace.
+pub const IMAGE_TOKEN: &str = "<|image_pad|>";
+/// What the family's chat templates write for a picture.
+pub const IMAGE_TEXT: &str = "<|vision_start|><|image_pad|><|vision_end|>";
+
+/// How pictures become patches: the contents of `preprocessor_config.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageConfig {
+    /// Patch, merge and frame sizes.
+    pub layout: PatchLayout,
+    /// The tower's statistics.
+    pub normalization: Normalization,
+    /// The smallest area after resizing, in pixels.
+    pub min_pixels: usize,
+    /// The largest area after resizing, in pixels.
+    pub max_pixels: usize,
+}
+
+impl Default for ImageConfig {
+    /// What `transformers` assumes when a file says nothing.
+    fn default() -> Self {
+        Self {
+            layout: PatchLayout {
+                patch_size: 14,
+                merge_size: 2,
+                temporal_patch_size: 2,
+            },
+            normalization: Normalization::CLIP,
+            min_pixels: 56 * 56,
+            max_pixels: 28 * 28 * 1280,
+        }
+    }
+}
+
+/// The keys of the file. Others, such as names of classes, do not concern the numbers.
+#[derive(Deserialize)]
+struct RawImageConfig {
+    patch_size: Option<usize>,
+    merge_size: Option<usize>,
+    temporal_patch_size: Option<usize>,
+    min_pixels: Option<usize>,
+    max_pixels: Option<usize>,
+    size: Option<RawSize>,
+    image_mean: Option<[f64; 3]>,
+    image_std: Option<[f64; 3]>,
+    rescale_factor: Option<f64>,
+    resample: Option<u32>,
+    do_resize: Option<bool>,
+    do_rescale: Option<bool>,
+    do_normalize: Option<bool>,
+}
+
+/// Areas, in spite of the names that `transformers` 5 gives them.
+#[derive(Deserialize)]
+struct RawSize {
+    #[serde(alias = "min_pixels")]
+    shortest_edge: Option<usize>,
+    #[serde(alias = "max_pixels")]
+    longest_edge: Option<usize>,
+}
+
+impl ImageConfig {
+    /// Reads `image_processor` of `processor_config.json`, else `preprocessor_config.json`.
+    ///
+    /// Limits may be given as `min_pixels` and `max_pixels`, which count first, or as `size` with
+    /// `shortest_edge` and `longest_edge`.
+    ///
+    /// # Errors
+    /// Neither is there, a value has the wrong type, or one asks for what is not supported.
+    pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
+        match image_section(files)? {
+            Some((path, json)) => {
+                Self::from_json(json).map_err(|message| VlmError::config(path, message))
+            }
+            None => Err(VlmError::config(
+                files.path("preprocessor_config.json"),
+                "the file does not exist",
+            )),
+        }
+    }
+
+    pub(crate) fn from_json(json: Value) -> Result<Self, String> {
+        let raw: RawImageConfig =
+            serde_json::from_value(json).map_err(|error| error.to_string())?;
+        all_done([
+            ("do_resize", raw.do_resize),
+            ("do_rescale", raw.do_rescale),
+            ("do_normalize", raw.do_normalize),
+        ])?;
+        bicubic_only(raw.resample)?;
+        let default = Self::default();
+        let size = raw.size.unwrap_or(RawSize {
+            shortest_edge: None,
+            longest_edge: None,
+        });
+        let config = Self {
+            layout: PatchLayout {
+                patch_size: raw.patch_size.unwrap_or(default.layout.patch_size),
+                merge_size: raw.merge_size.unwrap_or(default.layout.merge_size),
+                temporal_patch_size: raw
+                    .temporal_patch_size
+                    .unwrap_or(default.layout.temporal_patch_size),
+            },
+            normalization: Normalization {
+                rescale: raw.rescale_factor.unwrap_or(default.normalization.rescale),
+                mean: raw.image_mean.unwrap_or(default.normalization.mean),
+                std: raw.image_std.unwrap_or(default.normalization.std),
+            },
+            min_pixels: raw
+                .min_pixels
+                .or(size.shortest_edge)
+                .unwrap_or(default.min_pixels),
+            max_pixels: raw
+                .max_pixels
+                .or(size.longest_edge)
+                .unwrap_or(default.max_pixels),
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let PatchLayout {
+            patch_size,
+            merge_size,
+            temporal_patch_size,
+        } = self.layout;
+        if [patch_size, merge_size, temporal_patch_size].contains(&0) {
+            return Err(format!("a size is zero in {:?}", self.layout));
+        }
+        positive(&self.normalization.std)?;
+        // A limit below one merged token cannot be kept.
+        let (min, max, token) = (
+            self.min_pixels,
+            self.max_pixels,
+            self.layout.factor().pow(2),
+        );
+        if min > max || max < token {
+            return Err(format!(
+                "min_pixels is {min} and max_pixels {max}, expected min_pixels <= max_pixels and max_pixels >= {token}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Resizes, normalises and cuts a picture.
+    ///
+    /// # Errors
+    /// The picture is empty or too long and thin, see [`smart_resize()`].
+    pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
+        let (height, width) = (image.height() as usize, image.width() as usize);
+        let (min, max) = (self.min_pixels, self.max_pixels);
+        let (height, width) = smart_resize(height, width, self.layout.factor(), min, max)?;
+        let resized = resize_bicubic(image, width as u32, height as u32);
+        patchify(&resized, &self.layout, &self.normalization)
+    }
+}

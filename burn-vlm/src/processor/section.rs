@@ -1,0 +1,58 @@
+//! The image processor's section of a model directory, and what every family refuses in it.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::error::VlmError;
+use crate::text::ProcessorFiles;
+
+/// `image_processor` of `processor_config.json`, else `preprocessor_config.json`, with the file it
+/// is from; nothing if there is neither.
+///
+/// # Errors
+/// A file is not JSON.
+pub(crate) fn image_section(files: &ProcessorFiles) -> Result<Option<(PathBuf, Value)>, VlmError> {
+    let nested = files.json("processor_config.json")?;
+    let nested = nested.and_then(|json| json.get("image_processor").cloned());
+    if let Some(json) = nested {
+        return Ok(Some((files.path("processor_config.json"), json)));
+    }
+    let name = "preprocessor_config.json";
+    Ok(files.json(name)?.map(|json| (files.path(name), json)))
+}
+
+/// Refuses settings that leave out a step without which no tower was trained.
+///
+/// # Errors
+/// The first step that is switched off.
+pub(crate) fn all_done(steps: [(&str, Option<bool>); 3]) -> Result<(), String> {
+    match steps.iter().find(|(_, value)| *value == Some(false)) {
+        Some((key, _)) => Err(format!("{key} is false, only true is supported")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses filters other than Pillow's number 3.
+///
+/// # Errors
+/// The number that was found.
+pub(crate) fn bicubic_only(filter: Option<u32>) -> Result<(), String> {
+    match filter.filter(|&filter| filter != 3) {
+        Some(filter) => Err(format!(
+            "resample is {filter}, only 3 (bicubic) is supported"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Refuses statistics that cannot be divided by.
+///
+/// # Errors
+/// The standard deviations.
+pub(crate) fn positive(std: &[f64; 3]) -> Result<(), String> {
+    match std.iter().all(|std| *std > 0.0) {
+        true => Ok(()),
+        false => Err(format!("image_std is {std:?}, expected > 0")),
+    }
+}
