@@ -19,7 +19,7 @@ use crate::{
     recipe::{Recipe, RunFacts},
 };
 use burn_rewards::{RewardConfig, RewardFn};
-use burn_vlm::generate::Sampling;
+use burn_vlm::{generate::Sampling, processor::ProcessorOptions};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -65,6 +65,43 @@ pub struct ModelConfig {
     pub init: ModelInit,
     /// A system message before every conversation that has none; empty for no such message.
     pub system: String,
+    /// A chat template in place of the model's own, saved with checkpoints: a file of Jinja, or a
+    /// name that `trainer generate --help` lists. Empty for the model's own.
+    pub chat_template: String,
+    /// How pictures are cut.
+    pub images: ImagesConfig,
+}
+
+/// Limits on pictures in place of the model's own, which hold where a number is 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImagesConfig {
+    /// Smallest area of a picture after resizing, in pixels (Qwen-VL).
+    pub min_pixels: usize,
+    /// Largest area of a picture after resizing, in pixels (Qwen-VL).
+    pub max_pixels: usize,
+    /// Fewest tiles of a picture (InternVL).
+    pub min_tiles: usize,
+    /// Most tiles of a picture, the thumbnail not counted (InternVL).
+    pub max_tiles: usize,
+    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains InternVL.
+    pub blank: bool,
+}
+
+impl ModelConfig {
+    /// What the processor is told.
+    pub fn processor_options(&self) -> ProcessorOptions {
+        let set = |value: usize| (value > 0).then_some(value);
+        let template = &self.chat_template;
+        ProcessorOptions {
+            chat_template: (!template.is_empty()).then(|| template.clone()),
+            min_pixels: set(self.images.min_pixels),
+            max_pixels: set(self.images.max_pixels),
+            min_tiles: set(self.images.min_tiles),
+            max_tiles: set(self.images.max_tiles),
+            blank_image: self.images.blank,
+        }
+    }
 }
 
 /// Where weights come from.

@@ -21,5 +21,6 @@ pub mod input_error;
 pub mod model_dir;
 pub mod output;
 pub mod plan;
+pub mod processor_args;
 pub mod progress;
 pub mod setup;

@@ -3,7 +3,7 @@
 use crate::{hub, input_error::InputError};
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_vlm::{ModelConfig, Processor, Vlm, lora, text::stop_token_ids};
+use burn_vlm::{ModelConfig, Processor, Vlm, lora, processor::ProcessorOptions, text::stop_token_ids};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,16 +20,16 @@ pub struct ModelDir {
 }
 
 impl ModelDir {
-    /// Loads a directory.
+    /// Loads a directory, whose text and pictures are processed as it says but for `options`.
     ///
     /// # Errors
     /// A directory or a file in it that is missing, malformed or does not fit the others.
-    pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+    pub fn load(dir: &Path, options: &ProcessorOptions, device: &Device) -> Result<Self> {
         let dir = &hub::locate(dir);
         let described = described_in(dir)?;
-        let processor = Processor::from_dir(&described)?;
-        let stop = stop_token_ids(&described, processor.tokenizer())?;
         let config = ModelConfig::from_dir(&described)?;
+        let processor = Processor::from_dir(&described)?.with_options(options)?;
+        let stop = stop_token_ids(&described, processor.tokenizer())?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         let model = Vlm::from_dir(dir, device)?;

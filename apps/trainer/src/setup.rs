@@ -106,7 +106,8 @@ pub fn build(
     config.check()?;
     let model_dir = require_config(Path::new(&config.model.path))?;
     let sizes = ModelConfig::from_dir(&model_dir)?;
-    let processor = Arc::new(Processor::from_dir(&model_dir)?);
+    let processor = Processor::from_dir(&model_dir)?;
+    let processor = Arc::new(processor.with_options(&config.model.processor_options())?);
     let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;
     check_fit(&sizes, &processor, &stop_ids)
         .map_err(|message| InputError::new(format!("{}: {message}", model_dir.display())))?;

@@ -2,7 +2,7 @@
 
 use crate::{device, input_error::InputError, model_dir::ModelDir};
 use anyhow::{Context, Result};
-use burn_vlm::weights::ExportDtype;
+use burn_vlm::{processor::ProcessorOptions, weights::ExportDtype};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -59,7 +59,8 @@ pub fn run(args: &Args) -> Result<()> {
         let message = "exists, expected a new or an empty directory";
         return Err(InputError::new(format!("--out {}: {message}", out.display())).into());
     }
-    let mut loaded = ModelDir::load(&args.checkpoint, &device::parse(&args.device)?)?;
+    let device = device::parse(&args.device)?;
+    let mut loaded = ModelDir::load(&args.checkpoint, &ProcessorOptions::default(), &device)?;
     if args.merge {
         if loaded.model.lora().is_none() {
             let dir = args.checkpoint.display();

@@ -1,6 +1,9 @@
 //! `trainer generate`
 
-use crate::{device, input_error::InputError, model_dir::ModelDir, output::Output};
+use crate::{
+    device, input_error::InputError, model_dir::ModelDir, output::Output,
+    processor_args::ProcessorArgs,
+};
 use anyhow::{Context, Result};
 use burn_rl::{
     config::OnError,
@@ -45,6 +48,9 @@ pub struct Args {
         hide_default_value = true
     )]
     pub system: String,
+    /// How text and pictures are processed.
+    #[command(flatten)]
+    pub processor: ProcessorArgs,
     /// Takes the most likely token every time.
     #[arg(long, conflicts_with = "temperature")]
     pub greedy: bool,
@@ -112,7 +118,11 @@ pub fn run(args: &Args) -> Result<()> {
         ..Sampling::default()
     };
     sampling.check()?;
-    let loaded = ModelDir::load(&args.model, &device::parse(&args.device)?)?;
+    let loaded = ModelDir::load(
+        &args.model,
+        &args.processor.options(),
+        &device::parse(&args.device)?,
+    )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
         system: args.system.clone(),

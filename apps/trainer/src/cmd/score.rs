@@ -2,7 +2,7 @@
 
 mod rows;
 
-use crate::{device, model_dir::ModelDir, output::Output};
+use crate::{device, model_dir::ModelDir, output::Output, processor_args::ProcessorArgs};
 use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::data::Encoder;
@@ -44,6 +44,9 @@ pub struct Args {
         hide_default_value = true
     )]
     pub system: String,
+    /// How text and pictures are processed.
+    #[command(flatten)]
+    pub processor: ProcessorArgs,
     /// Sequences that are scored together; the numbers do not depend on it.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
     pub micro_batch: u32,
@@ -85,7 +88,7 @@ impl Scorable {
 pub fn run(args: &Args) -> Result<()> {
     let rows = read_rows(&args.data)?;
     let device = device::parse(&args.device)?;
-    let loaded = ModelDir::load(&args.model, &device)?;
+    let loaded = ModelDir::load(&args.model, &args.processor.options(), &device)?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
         system: args.system.clone(),
