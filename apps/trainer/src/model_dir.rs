@@ -3,7 +3,9 @@
 use crate::{hub, input_error::InputError};
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_vlm::{ModelConfig, Processor, Vlm, lora, processor::ProcessorOptions, text::stop_token_ids};
+use burn_vlm::{
+    ModelConfig, Processor, Vlm, lora, processor::ProcessorOptions, text::stop_token_ids,
+};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

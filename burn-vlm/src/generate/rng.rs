@@ -18,7 +18,7 @@ pub fn uniform(key: u64) -> f64 {
 }
 
 /// Which completion of a run this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct SampleKey {
     /// Seed of the run.
     pub seed: u64,

@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use crate::error::VlmError;
 use crate::image::{Alpha, ImagePatches};
-use crate::models::{VisionConfig, internvl, qwen2_vl};
+use crate::models::{Family, VisionConfig, internvl, qwen2_vl};
 use crate::text::{ProcessorFiles, Tokenizer};
 
 /// The picture processing of a family, with the ids of its image tokens.
@@ -27,7 +27,7 @@ pub enum Pictures {
     InternVl {
         /// How a picture is tiled and cut.
         config: internvl::processor::ImageConfig,
-        /// The id of [`IMAGE_TOKEN`](internvl::processor::IMAGE_TOKEN).
+        /// The id of [`IMAGE_TOKEN`](internvl::IMAGE_TOKEN).
         token: u32,
         /// The ids of [`IMAGE_START`](internvl::processor::IMAGE_START) and
         /// [`IMAGE_END`](internvl::processor::IMAGE_END), which enclose a picture's tokens.
@@ -48,22 +48,25 @@ impl Pictures {
             };
             tokenizer.token_id(token).ok_or_else(missing)
         };
-        let config = files.json(ProcessorFiles::CONFIG)?;
-        let family = config.as_ref().map(|config| &config["model_type"]);
-        match family.map(|family| family.as_str().unwrap_or_default()) {
-            None | Some("qwen2_vl" | "qwen2_5_vl") => Ok(Self::Qwen {
+        let family = match files.json(ProcessorFiles::CONFIG)? {
+            None => Family::Qwen2Vl,
+            Some(config) => Family::of(&config)
+                .map_err(|m| VlmError::config(files.path(ProcessorFiles::CONFIG), m))?,
+        };
+        match family {
+            Family::Qwen2Vl | Family::Qwen2_5Vl => Ok(Self::Qwen {
                 token: id(qwen2_vl::processor::IMAGE_TOKEN)?,
                 config: qwen2_vl::processor::ImageConfig::from_files(files)?,
             }),
-            Some("internvl_chat" | "internvl") => Ok(Self::InternVl {
-                token: id(internvl::processor::IMAGE_TOKEN)?,
+            Family::InternVlChat | Family::InternVl => Ok(Self::InternVl {
+                token: id(internvl::IMAGE_TOKEN)?,
                 frame: [
                     id(internvl::processor::IMAGE_START)?,
                     id(internvl::processor::IMAGE_END)?,
                 ],
                 config: internvl::processor::ImageConfig::from_files(files)?,
             }),
-            Some(_) => Ok(Self::None),
+            Family::Qwen2 | Family::Llama | Family::InternLm2 => Ok(Self::None),
         }
     }
 
@@ -80,7 +83,7 @@ impl Pictures {
         match self {
             Self::None => None,
             Self::Qwen { token, .. } => Some((qwen2_vl::processor::IMAGE_TOKEN, *token)),
-            Self::InternVl { token, .. } => Some((internvl::processor::IMAGE_TOKEN, *token)),
+            Self::InternVl { token, .. } => Some((internvl::IMAGE_TOKEN, *token)),
         }
     }
 

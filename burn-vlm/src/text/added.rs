@@ -20,12 +20,17 @@ const CONFIG: &str = "tokenizer_config.json";
 /// # Errors
 /// There is no `tokenizer.json`, or a file is not of its form.
 pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmError> {
+    let path = files.path(TOKENIZER);
+    if files.get(TOKENIZER).is_none() && files.path("tokenizer.model").is_file() {
+        let message = "the file does not exist, only tokenizer.model; expected the fast tokenizer's \
+                       file, which AutoTokenizer.from_pretrained(…).save_pretrained(…) writes";
+        return Err(VlmError::config(path, message));
+    }
     let bytes = files.require(TOKENIZER)?;
     let tokens = declared_in_config(files)?;
     if tokens.is_empty() {
         return Ok(Cow::Borrowed(bytes));
     }
-    let path = files.path(TOKENIZER);
     let mut json: Value = serde_json::from_slice(bytes)
         .map_err(|error| VlmError::config(&path, format!("not JSON: {error}")))?;
     let declared: Vec<(u64, String)> = json["added_tokens"]

@@ -11,7 +11,9 @@ use crate::error::VlmError;
 ///
 /// They come from the first of these that names any: `eos_token_id` (a number or a list) of
 /// `generation_config.json`, then of `config.json` at the top and in `text_config` or
-/// `llm_config`, then `eos_token` of `tokenizer_config.json`.
+/// `llm_config`, then `eos_token` of `tokenizer_config.json`. InternVL's own code also stops at the
+/// end of a turn of its conversation template: where `config.json` names that of 2.5, `<|im_end|>`
+/// comes first.
 ///
 /// # Errors
 /// A file is no JSON, a value is no token id, `eos_token` is unknown to `tokenizer`, or nothing
@@ -38,7 +40,13 @@ pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, Vlm
                 );
                 VlmError::config(&path, message)
             };
-            let ids = ids_of(value).ok_or_else(wrong)?;
+            let mut ids = ids_of(value).ok_or_else(wrong)?;
+            if json["template"] == "internvl2_5"
+                && let Some(id) = tokenizer.token_id("<|im_end|>")
+            {
+                ids.retain(|other| *other != id);
+                ids.insert(0, id);
+            }
             if !ids.is_empty() {
                 return Ok(ids);
             }
@@ -126,6 +134,12 @@ mod tests {
         assert_eq!(stops(&[text, tokenizer]).unwrap(), [8]);
         assert_eq!(stops(&[llm, tokenizer]).unwrap(), [9]);
         assert_eq!(stops(&[("config.json", "{}"), tokenizer]).unwrap(), [260]);
+        let internvl = (
+            "config.json",
+            r#"{"template": "internvl2_5", "llm_config": {"eos_token_id": 9}}"#,
+        );
+        assert_eq!(stops(&[internvl]).unwrap(), [260, 9]);
+        assert_eq!(stops(&[internvl, generation]).unwrap(), [302, 300]);
         let object = (
             "tokenizer_config.json",
             r#"{"eos_token": {"content": "<|im_end|>"}}"#,

@@ -8,6 +8,7 @@ use crate::{
     input_error::InputError,
     model_dir::ModelDir,
     output::Output,
+    processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
 use burn_rewards::{RewardConfig, RewardFn};
@@ -58,6 +59,9 @@ pub struct Args {
     /// A system message for conversations that have none.
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
+    /// How text and pictures are processed.
+    #[command(flatten)]
+    pub processor: ProcessorArgs,
     /// Rows used, from the first; all by default.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub samples: Option<u32>,
@@ -128,7 +132,11 @@ pub fn run(args: &Args) -> Result<()> {
         );
     }
     let rows = rows(args, bench)?;
-    let loaded = ModelDir::load(&args.model, &device::parse(&args.device)?)?;
+    let loaded = ModelDir::load(
+        &args.model,
+        &args.processor.options(),
+        &device::parse(&args.device)?,
+    )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
         system: system(args, bench),

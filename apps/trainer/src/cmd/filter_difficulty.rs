@@ -227,7 +227,11 @@ fn measure(
     rates: &mut Rates,
 ) -> Result<()> {
     let device = device::parse(&args.device)?;
-    let loaded = ModelDir::load(Path::new(&config.model.path), &device)?;
+    let loaded = ModelDir::load(
+        Path::new(&config.model.path),
+        &config.model.processor_options(),
+        &device,
+    )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
         system: config.model.system.clone(),

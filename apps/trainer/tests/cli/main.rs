@@ -6,5 +6,6 @@
 mod common;
 
 mod bad_input;
+mod bad_models;
 mod interrupted;
 mod runs;

@@ -9,7 +9,6 @@ use crate::image::{ImagePatches, Normalization, Tiling};
 use crate::processor::section::{all_done, bicubic_only, image_section, positive};
 use crate::text::ProcessorFiles;
 
-pub use super::IMAGE_TOKEN;
 /// The token before a picture's features.
 pub const IMAGE_START: &str = "<img>";
 /// The token after a picture's features.

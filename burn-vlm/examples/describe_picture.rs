@@ -1,0 +1,32 @@
+//! `cargo run --release -p burn-vlm --example describe_picture --features flex -- MODEL_DIR PICTURE`
+
+use burn::tensor::Device;
+use burn_vlm::generate::{Generator, Request, SampleKey, Sampling};
+use burn_vlm::{Processor, Vlm, image::load, text::Message, text::stop_token_ids};
+use std::{error::Error, path::Path, sync::Arc};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, dir, picture] = args.as_slice() else {
+        return Err("expected a model directory and a picture".into());
+    };
+    let dir = Path::new(dir);
+    let processor = Processor::from_dir(dir)?;
+    let model = Vlm::from_dir(dir, &Device::default())?;
+
+    let picture = load(Path::new(picture), processor.alpha())?;
+    let question = Message::with_image_marks("user", "<image>\nDescribe this picture.");
+    let prompt = processor.encode(&[question], &[picture], true)?;
+
+    let stop = stop_token_ids(dir, processor.tokenizer())?;
+    let generator = Generator {
+        model: &model,
+        sampling: Sampling::greedy(256),
+        stop: &stop,
+        max_batch: 1,
+    };
+    let (prompt, key) = (Arc::new(prompt), SampleKey::default());
+    let said = generator.generate(&[Request { prompt, key }], &mut |_| {})?;
+    println!("{}", processor.decode(&said[0].tokens, true)?);
+    Ok(())
+}
