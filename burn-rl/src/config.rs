@@ -13,13 +13,13 @@ pub use optim::{LrSchedule, OptimConfig};
 pub use train::{DemonstrationConfig, TrainConfig};
 
 use crate::{
-    algo,
+    adapt, algo,
     data::{Columns, Curriculum, RowFormat},
     error::RlError,
     recipe::{Recipe, RunFacts},
 };
 use burn_rewards::{RewardConfig, RewardFn};
-use burn_vlm::{generate::Sampling, processor::ProcessorOptions};
+use burn_vlm::{generate::Sampling, lora::LoraConfig, processor::ProcessorOptions};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -33,6 +33,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// The model that is trained.
     pub model: ModelConfig,
+    /// The adapter that is trained in place of the model, if any.
+    pub lora: LoraConfig,
     /// What it is trained on.
     pub data: DataConfig,
     /// How completions are sampled.
@@ -65,6 +67,9 @@ pub struct ModelConfig {
     pub init: ModelInit,
     /// A system message before every conversation that has none; empty for no such message.
     pub system: String,
+    /// What is not trained: leading components of parameters' names, as `visual` or
+    /// `model.layers.0..8`.
+    pub freeze: Vec<String>,
     /// A chat template in place of the model's own, saved with checkpoints: a file of Jinja, or a
     /// name that `trainer generate --help` lists. Empty for the model's own.
     pub chat_template: String,
@@ -350,6 +355,7 @@ impl RunConfig {
         if self.model.path.is_empty() {
             return refuse("model.path is empty, expected a path".into());
         }
+        adapt::check(self)?;
         self.data.check()?;
         let (prompts, parts) = (self.rollout.prompts_per_step, self.train.mini_batches);
         if !prompts.is_multiple_of(parts) {

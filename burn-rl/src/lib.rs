@@ -7,6 +7,7 @@
 //! Burn's own `burn-rl` and `burn::train` have a `Learner` too; do not glob-import both.
 #![warn(missing_docs)]
 
+pub mod adapt;
 pub mod advantage;
 pub mod algo;
 pub mod checkpoint;

@@ -59,6 +59,7 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
     let scored = ScoredBatch::from_groups(groups);
     let credit = recipe.credit(&scored);
     TrainBatch {
+        features: None,
         rows,
         scored,
         credit,

@@ -20,6 +20,7 @@ pub mod model;
 pub mod models;
 pub mod nn;
 pub mod processor;
+mod reload;
 pub mod tape;
 pub mod text;
 pub mod value_head;

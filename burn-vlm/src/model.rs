@@ -2,19 +2,18 @@
 
 use crate::{
     error::VlmError,
-    freeze::{set_trainable, trainable},
     input::{VisionInput, VlmInput},
     lora::{self, BaseModel, Lora},
     models::{ModelConfig, Vision},
     nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
     value_head::{VALUE_HEAD_FILE, ValueHead},
-    weights::{self, Allow, ExportDtype, KeyMap, NamedShape, WeightFiles, shapes},
+    weights::{self, Allow, ExportDtype, KeyMap, WeightFiles},
 };
 use burn::{
-    module::{Module, ParamId},
+    module::Module,
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// Largest shard that [`Vlm::save`] writes, in bytes, as transformers does.
 const MAX_SHARD_BYTES: usize = 5_000_000_000;
@@ -105,7 +104,7 @@ impl Vlm {
     }
 
     /// The same with the value head that was saved in `dir`, if one was.
-    fn with_saved_head(mut self, dir: &Path) -> Result<Self, VlmError> {
+    pub(crate) fn with_saved_head(mut self, dir: &Path) -> Result<Self, VlmError> {
         if dir.join(VALUE_HEAD_FILE).exists() {
             self.value_head = ValueHead::from_dir(dir, self.width(), &self.device())?;
         }
@@ -162,43 +161,6 @@ impl Vlm {
             ..self.clone()
         };
         weights::save(&body, &self.keys(), dtype, MAX_SHARD_BYTES, dir)
-    }
-
-    /// The model that [`save`](Self::save) wrote in `dir` at another time of the same training: of
-    /// adapters those alone are read and put beside the weights that are here. What is frozen here
-    /// is frozen there.
-    ///
-    /// # Errors
-    /// As [`from_dir`](Self::from_dir), and a model of other parts than this one.
-    pub fn reload(&self, dir: &Path) -> Result<Self, VlmError> {
-        let found = match &self.lora {
-            Some(_) => self
-                .without_lora()
-                .with_adapter(dir)?
-                .with_saved_head(dir)?,
-            None => Self::from_dir(dir, &self.device())?,
-        };
-        let (ours, theirs) = (shapes(self), shapes(&found));
-        let differs = |a: &NamedShape, b: &NamedShape| (&a.path, &a.shape) != (&b.path, &b.shape);
-        let other = ours.iter().zip(&theirs).find(|(a, b)| differs(a, b));
-        if let (Some(_), _) | (_, true) = (other, ours.len() != theirs.len()) {
-            let name = other.map_or("the number of parameters", |(_, b)| b.path.as_str());
-            let message = format!("{name} differs from that of the model in training");
-            return Err(VlmError::weights(dir, message));
-        }
-        let scale = |model: &Self| model.lora().map(|lora| lora.config.scale());
-        if scale(self) != scale(&found) {
-            let message = "lora.alpha or lora.rslora differs from that of the model in training";
-            return Err(VlmError::weights(dir, message));
-        }
-        let trained = trainable(self);
-        let trained: HashSet<ParamId> = ours
-            .iter()
-            .zip(&theirs)
-            .filter(|(a, _)| trained.contains(&a.id))
-            .map(|(_, b)| b.id)
-            .collect();
-        Ok(set_trainable(found, |id| Some(trained.contains(&id))))
     }
 
     /// The configuration.

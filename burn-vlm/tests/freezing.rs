@@ -4,12 +4,15 @@
 
 mod common;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::{
+    module::{Param, ParamId},
+    tensor::{Device, Tensor, TensorData},
+};
 use burn_vlm::{
     ImageFeatures, Vlm, VlmInput,
     freeze::{freeze, trainable},
     tape::{ActivationRecompute, Grads, Reach, Stage, Tape, Targets, Upstream},
-    weights::{NamedShape, shapes},
+    weights::{NamedShape, TensorMapper, map_tensors, shapes},
 };
 use common::{Case, assert_close, golden};
 
@@ -183,6 +186,14 @@ fn a_name_that_fits_nothing_is_refused_with_the_nearest() {
     assert!(refused(&["visual", "model", "lm_head"]).contains("every parameter"));
 }
 
+/// Changes one parameter.
+struct Move(ParamId);
+impl TensorMapper for Move {
+    fn map<const D: usize>(&mut self, _: &str, p: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+        (p.id == self.0).then(|| p.val().add_scalar(1e-3))
+    }
+}
+
 #[test]
 fn a_model_is_reloaded_with_what_is_frozen() {
     let s = setup("qwen2_5_vl");
@@ -198,6 +209,26 @@ fn a_model_is_reloaded_with_what_is_frozen() {
             .collect()
     };
     assert_eq!(names(&again), names(&model));
+    let shared = again.visual.iter().chain(&model.visual).flat_map(shapes);
+    let ids: Vec<_> = shared.map(|p| p.id).collect();
+    assert_eq!(
+        ids[..ids.len() / 2],
+        ids[ids.len() / 2..],
+        "the tower is one"
+    );
+    let tower = model.visual.as_ref().unwrap().blocks()[0]
+        .attn
+        .proj
+        .weight
+        .id;
+    let names = ["visual".to_owned()];
+    let moved = map_tensors(model.clone(), &mut Move(tower));
+    let moved = freeze(moved, &names, &model.keys(), "model.freeze").unwrap();
+    let message = moved.reload(dir.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("visual.blocks.0.attn.proj.weight is frozen, but differs"),
+        "{message}"
+    );
     let other = setup("qwen2_5_vl_tied").model;
     let message = other.reload(dir.path()).unwrap_err().to_string();
     assert!(

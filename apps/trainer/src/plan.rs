@@ -1,8 +1,13 @@
 //! What a run will take, before it takes it.
 
-use crate::{hub, model_dir::require_config};
-use burn_rl::config::{ModelInit, RunConfig};
-use burn_vlm::{ModelConfig, Vlm, weights::shapes};
+use crate::{hub, model_dir::described_in};
+use anyhow::Result;
+use burn_rl::{
+    adapt::count_parameters,
+    config::{ModelInit, RunConfig},
+    error::RlError,
+};
+use burn_vlm::{ModelConfig, Vlm, lora};
 use std::path::Path;
 
 /// Bytes of an f32.
@@ -11,15 +16,17 @@ const F32: f64 = 4.0;
 /// Sizes of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
-    /// Trainable parameters.
+    /// Parameters, an adapter's included.
     pub parameters: usize,
+    /// Those of them that are trained.
+    pub trained: usize,
     /// Completions a step.
     pub completions: usize,
     /// Optimiser steps a step.
     pub updates: usize,
     /// Longest sequence: the longest prompt allowed and the longest response.
     pub longest: usize,
-    /// Weights, gradients and two moments.
+    /// Weights, and gradients and two moments of what is trained.
     pub state_bytes: f64,
     /// Key-value cache of the largest decoding batch.
     pub cache_bytes: f64,
@@ -31,11 +38,15 @@ impl Plan {
     /// Plans a run of `config` on the model it names, reading no weights.
     ///
     /// # Errors
-    /// A model configuration that is missing or not supported.
-    pub fn new(config: &RunConfig, model_config: ModelConfig) -> Self {
+    /// Names of layers or frozen parts that the model has not.
+    pub fn new(config: &RunConfig, model_config: ModelConfig) -> Result<Self, RlError> {
         let text = model_config.text.clone();
-        let skeleton = Vlm::new(model_config, &burn::tensor::Device::default());
-        let parameters: usize = shapes(&skeleton).iter().map(|p| p.len()).sum();
+        let mut skeleton = Vlm::new(model_config, &burn::tensor::Device::default());
+        let dir = Path::new(&config.model.path);
+        if lora::is_adapter(dir) {
+            skeleton = skeleton.with_adapter(dir)?;
+        }
+        let [parameters, trained] = count_parameters(skeleton, config)?;
         let longest = config.data.max_prompt_tokens + config.rollout.sampling.max_new_tokens;
         let rollout = &config.rollout;
         let completions = rollout.prompts_per_step * rollout.samples_per_prompt;
@@ -45,22 +56,38 @@ impl Plan {
         let (d, inner) = (text.hidden_size as f64, text.intermediate_size as f64);
         let scores = (text.num_attention_heads * longest) as f64;
         let layers = text.num_hidden_layers as f64;
+        // Sampling from merged weights takes a copy of those that have an adapter.
+        let merged = config.lora.is_on() && config.lora.merge_rollouts;
+        let copies = if merged { 2.0 } else { 1.0 };
         // A block's tape holds about twelve D-wide, six I-wide and four score tensors a token.
         let block = 12.0 * d + 6.0 * inner + 4.0 * scores;
-        Self {
+        Ok(Self {
             parameters,
+            trained,
             completions,
             updates: config.train.epochs * config.train.mini_batches,
             longest,
-            state_bytes: 4.0 * F32 * parameters as f64,
+            state_bytes: F32 * (copies * parameters as f64 + 3.0 * trained as f64),
             cache_bytes: 2.0 * F32 * layers * kv * sequences * longest as f64,
             activation_bytes: F32 * tokens * (layers * d + block),
-        }
+        })
     }
 
     /// Upper bound of what the run holds at a time: rollout and update take turns.
     pub fn peak_bytes(&self) -> f64 {
         self.state_bytes + self.cache_bytes.max(self.activation_bytes)
+    }
+
+    /// How much of the model is trained.
+    fn trained_text(&self, config: &RunConfig) -> String {
+        let share = 100.0 * self.trained as f64 / self.parameters.max(1) as f64;
+        let how = match (config.lora.is_on(), config.model.freeze.is_empty()) {
+            (true, _) => format!(", an adapter of rank {}", config.lora.rank),
+            (false, false) => format!(", frozen: {}", config.model.freeze.join(", ")),
+            (false, true) => String::new(),
+        };
+        let millions = self.trained as f64 / 1e6;
+        format!("{millions:.2} M parameters ({share:.2} %){how}")
     }
 
     /// The plan for people.
@@ -79,6 +106,7 @@ impl Plan {
                     config.model.path
                 ),
             ),
+            ("trained", self.trained_text(config)),
             ("algorithm", config.algo.name.clone()),
             (
                 "steps",
@@ -116,11 +144,11 @@ pub fn model_config(config: &RunConfig) -> anyhow::Result<ModelConfig> {
         return Ok(ModelConfig::from_slice(bytes, &path)?);
     }
     match (
-        require_config(Path::new(name)),
+        described_in(Path::new(name)),
         hub::known_architecture(name),
     ) {
         (Ok(dir), _) => Ok(ModelConfig::from_dir(&dir)?),
         (Err(_), Some(known)) => Ok(ModelConfig::from_slice(known.as_bytes(), &path)?),
-        (Err(error), None) => Err(error.into()),
+        (Err(error), None) => Err(error),
     }
 }

@@ -8,11 +8,12 @@ use crate::{
         model::assets,
     },
     input_error::InputError,
-    model_dir::{check_fit, require_config},
+    model_dir::{check_fit, described_in, require_config},
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
+    adapt::adapt,
     checkpoint::TrainerState,
     config::{ModelInit, RunConfig, SetConfig},
     data::{Encoder, GoldCheck, PromptSet},
@@ -104,17 +105,19 @@ pub fn build(
     stop: Arc<AtomicBool>,
 ) -> Result<(Trainer, u64)> {
     config.check()?;
-    let model_dir = require_config(Path::new(&config.model.path))?;
-    let sizes = ModelConfig::from_dir(&model_dir)?;
-    let processor = Processor::from_dir(&model_dir)?;
+    let model_dir = hub::locate(Path::new(&config.model.path));
+    let described = described_in(&model_dir)?;
+    let sizes = ModelConfig::from_dir(&described)?;
+    let processor = Processor::from_dir(&described)?;
     let processor = Arc::new(processor.with_options(&config.model.processor_options())?);
-    let stop_ids = stop_token_ids(&model_dir, processor.tokenizer())?;
+    let stop_ids = stop_token_ids(&described, processor.tokenizer())?;
     check_fit(&sizes, &processor, &stop_ids)
         .map_err(|message| InputError::new(format!("{}: {message}", model_dir.display())))?;
     let model = match config.model.init {
         ModelInit::Pretrained => Vlm::from_dir(&model_dir, device)?,
         ModelInit::Random => Vlm::random(sizes, config.seed, device),
     };
+    let model = adapt(model, &config)?;
     let encoder = Encoder {
         processor: processor.clone(),
         system: config.model.system.clone(),
@@ -166,12 +169,12 @@ pub fn build(
     let mut collector = Collector::new(&config, &recipe);
     let mut done = 0;
     if let Some((state, latest)) = latest_checkpoint(&run, &config, resume)? {
-        learner.restore(Vlm::from_dir(&latest, device)?, &latest)?;
+        learner.restore(learner.model().reload(&latest)?, &latest)?;
         collector.restore(state.sampling, &mut train, &latest)?;
         done = state.step;
     }
     let engine = LocalEngine::new(
-        learner.model().clone(),
+        learner.model().for_sampling(),
         processor.clone(),
         stop_ids,
         config.rollout.max_batch,

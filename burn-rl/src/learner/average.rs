@@ -6,11 +6,12 @@ use burn::{
 };
 use burn_vlm::{
     Vlm,
+    freeze::is_trained,
     weights::{TensorMapper, TensorVisitor, for_each_tensor, map_tensors},
 };
 use std::collections::HashMap;
 
-/// `keep · model + (1 − keep) · toward`, parameter by parameter: one step of an exponential moving
+/// `keep · model + (1 − keep) · toward`, for every parameter that is trained: one step of an exponential moving
 /// average with decay `keep`, or of a reference that follows the policy.
 pub fn blend(model: Vlm, toward: &Vlm, keep: f64) -> Vlm {
     if keep == 0.0 {
@@ -40,7 +41,8 @@ struct Blend {
 
 impl TensorMapper for Blend {
     fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
-        let other = self.other.0.remove(path)?;
+        // What is frozen is the same in both, and stays so to the bit.
+        let other = self.other.0.remove(path).filter(|_| is_trained(param))?;
         let own = param.val();
         let other = other.reshape(own.dims());
         Some(own.mul_scalar(self.keep) + other.mul_scalar(1.0 - self.keep))

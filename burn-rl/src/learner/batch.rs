@@ -5,7 +5,7 @@ use crate::{
     types::{Credit, ScoredBatch},
 };
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use burn_vlm::{EncodedPrompt, Row, Vlm, VlmInput, tape::Targets};
+use burn_vlm::{EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput, tape::Targets};
 use std::sync::Arc;
 
 /// A prompt and one response to it.
@@ -28,6 +28,8 @@ pub struct TrainBatch {
     pub credit: Credit,
     /// Groups of each mini-batch; none divides them evenly among the configured number.
     pub mini_batch: Option<usize>,
+    /// What the policy's vision tower makes of the pictures, while it is frozen.
+    pub features: Option<Arc<ImageFeatures>>,
 }
 
 impl TrainBatch {
@@ -46,6 +48,12 @@ impl TrainBatch {
             scored: ScoredBatch::from_groups(lessons.iter().map(|l| l.samples.clone())),
             ..Self::default()
         }
+    }
+
+    /// Encodes every picture once, if the vision tower of `model` is frozen.
+    pub(super) fn encode_pictures(&mut self, model: &Vlm) {
+        let images = self.rows.iter().flat_map(|row| &row.prompt.images);
+        self.features = ImageFeatures::of(model, images).map(Arc::new);
     }
 
     /// Tokens of all rows, prompts included.
@@ -111,7 +119,10 @@ impl MicroBatch {
                 images: &row.prompt.images,
             })
             .collect();
-        let input = VlmInput::new(&inputs, model.config(), device);
+        let mut input = VlmInput::new(&inputs, model.config(), device);
+        if let Some(features) = &batch.features {
+            features.give(model, &mut input);
+        }
         let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
         let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
         let targets = Targets::new(&tokens, &counts, input.width, device);

@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub focus: Option<HashMap<usize, Vec<bool>>>,
     /// Whether nothing is updated yet: what is scored here is the policy that sampled.
     pub is_first: bool,
+    /// What dropout depends on beside the sample.
+    pub dropout_key: u64,
 }
 
 /// A model at work on a batch.
@@ -124,8 +126,11 @@ impl Pass<'_> {
     ) -> (Grads, Stats) {
         let device = self.device;
         let micro = MicroBatch::new(batch, samples, self.model, device);
+        let model = self
+            .model
+            .with_dropout(&micro.input, plan.dropout_key, samples);
         let tape = Tape::record(
-            self.model,
+            &model,
             &micro.input,
             &micro.targets,
             TEMPERATURE,

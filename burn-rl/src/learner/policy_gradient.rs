@@ -46,7 +46,8 @@ enum Moved {
 }
 
 impl PolicyGradient {
-    /// A learner that starts from `model`, which is also the reference if the recipe needs one.
+    /// A learner that starts from `model`, which is also the reference if the recipe needs one: of a
+    /// model with adapters, what they are beside.
     pub fn new(
         model: Vlm,
         recipe: Arc<Recipe>,
@@ -55,7 +56,7 @@ impl PolicyGradient {
         seed: u64,
     ) -> Self {
         Self {
-            reference: recipe.needs().ref_logp.then(|| model.clone()),
+            reference: recipe.needs().ref_logp.then(|| model.without_lora()),
             average: (train.average_decay > 0.0).then(|| model.clone()),
             critic: None,
             demonstrations: None,
@@ -122,12 +123,14 @@ impl PolicyGradient {
         batch: &TrainBatch,
         groups: &[Range<usize>],
         lr: f64,
+        key: u64,
         total: &mut Stats,
     ) -> Result<Moved, RlError> {
         let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
         let pass = self.pass(&self.model);
         let plan = Plan {
             is_first: total.updates == 0.0,
+            dropout_key: mix(key, total.updates as u64),
             ..pass.plan(batch, groups)
         };
         let (mut grads, stats) = pass.gradients(batch, &samples, &plan);
@@ -177,6 +180,7 @@ impl PolicyGradient {
             device: &self.device,
         };
         let mut plan = pass.plan(&batch, &batch.scored.groups);
+        plan.dropout_key = mix(!self.seed, self.state.demonstrated);
         plan.weights.iter_mut().for_each(|w| *w *= coefficient);
         let samples: Vec<usize> = (0..batch.rows.len()).collect();
         let (grads, stats) = pass.gradients(&batch, &samples, &plan);
@@ -216,6 +220,7 @@ impl PolicyGradient {
 impl Learner for PolicyGradient {
     fn score(&self, batch: &mut TrainBatch) {
         let needs = self.recipe.needs();
+        batch.encode_pictures(&self.model);
         batch.scored.memory = self.state.memory;
         // With one update and none before it, the old policy is the one that is scored anyway.
         let moves = self.several_updates(batch) || batch.scored.samples.iter().any(has_old);
@@ -266,7 +271,8 @@ impl Learner for PolicyGradient {
                 if step <= self.train.freezing_actor_steps {
                     continue;
                 }
-                if let Moved::TooFar = self.optimizer_step(batch, part, lr, &mut stats)? {
+                let key = mix(self.seed, step);
+                if let Moved::TooFar = self.optimizer_step(batch, part, lr, key, &mut stats)? {
                     stopped = true;
                     break 'passes;
                 }
@@ -321,10 +327,10 @@ impl Learner for PolicyGradient {
             critic.restore(dir)?;
         }
         if self.average.is_some() {
-            self.average = Some(Vlm::from_dir(&dir.join(AVERAGE_DIR), &self.device)?);
+            self.average = Some(self.model.reload(&dir.join(AVERAGE_DIR))?);
         }
         if self.reference.is_some() && self.state.reference_step > 0 {
-            self.reference = Some(Vlm::from_dir(&dir.join(REFERENCE_DIR), &self.device)?);
+            self.reference = Some(self.model.reload(&dir.join(REFERENCE_DIR))?);
         }
         Ok(())
     }

@@ -90,6 +90,6 @@ impl RolloutEngine for LocalEngine {
     }
 
     fn sync(&mut self, model: &Vlm) {
-        self.model = model.clone();
+        self.model = model.for_sampling();
     }
 }

@@ -112,6 +112,15 @@ impl Vlm {
         model
     }
 
+    /// The model as completions are sampled from it, without dropout: merged, if its adapters are
+    /// to be.
+    pub fn for_sampling(&self) -> Self {
+        match &self.lora {
+            Some(lora) if lora.config.merge_rollouts => self.merged(),
+            _ => self.clone(),
+        }
+    }
+
     /// The model as it is to be trained on `input`, whose row `i` is sample `samples[i]` of the
     /// update `key`: with the dropout of its adapters, if they have any. Weights are shared.
     ///

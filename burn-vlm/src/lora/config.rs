@@ -19,6 +19,9 @@ pub struct LoraConfig {
     pub dropout: f64,
     /// Whether s = α / √r instead ([arXiv:2312.03732](https://arxiv.org/abs/2312.03732)).
     pub rslora: bool,
+    /// Whether completions are sampled with the adapter added to the weights, which is faster and
+    /// takes a copy of those weights, rather than beside them.
+    pub merge_rollouts: bool,
     /// Which layers: `all-linear`, or the last components of their names, as `q_proj`.
     pub target_modules: Vec<String>,
     /// Which parts of the model: leading components of names, as `model.layers.0..8` or `visual`;
@@ -33,6 +36,7 @@ impl Default for LoraConfig {
             alpha: 16.0,
             dropout: 0.0,
             rslora: false,
+            merge_rollouts: true,
             target_modules: vec![ALL_LINEAR.into()],
             layers: vec![],
         }

@@ -160,6 +160,7 @@ impl Vlm {
             alpha: read.lora_alpha,
             dropout: read.lora_dropout,
             rslora: read.use_rslora,
+            merge_rollouts: LoraConfig::default().merge_rollouts,
             target_modules: found.keys().map(|path| layer_name(&keys, path)).collect(),
             layers: vec![],
         };

@@ -4,7 +4,7 @@ use crate::{
     config::{self, Resolved},
     device,
     input_error::InputError,
-    model_dir::require_config,
+    model_dir::described_in,
     output::Output,
     plan::{self, Plan},
     progress::Progress,
@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut resolved = resolve(args)?;
     check(&resolved)?;
     if args.dry_run {
-        let plan = Plan::new(&resolved.run, plan::model_config(&resolved.run)?);
+        let plan = Plan::new(&resolved.run, plan::model_config(&resolved.run)?)?;
         let mut out = Output::stdout();
         out.line(config::to_toml(&resolved).trim_end())?;
         out.finish()?;
