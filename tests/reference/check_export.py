@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Whether an exported model gives the same numbers in Python transformers as in `trainer score`.
+"""Whether an exported model, or adapter, gives the same numbers in Python transformers (and peft) as
+in `trainer score`.
 
     check_export.py --trainer target/release/trainer --model DIR --data FILE.jsonl
 
@@ -14,6 +15,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import torch
@@ -72,6 +74,23 @@ def messages(row):
     return turns
 
 
+def load_model(model_dir):
+    """A model, or an adapter on the model it names."""
+    adapter = model_dir / "adapter_config.json"
+    base = json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.exists() else model_dir
+    model = AutoModelForImageTextToText.from_pretrained(
+        base, dtype=torch.float32, attn_implementation="eager"
+    )
+    if not adapter.exists():
+        return model
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        # A tensor that finds no place, or a place that finds no tensor, is only a warning to PEFT.
+        warnings.filterwarnings("error", message=".*(missing|unexpected).*keys.*")
+        return PeftModel.from_pretrained(model, model_dir)
+
+
 def reference_scores(model_dir, rows):
     """The same from transformers, one row at a time, in f32."""
     processor = AutoProcessor.from_pretrained(model_dir)
@@ -79,9 +98,7 @@ def reference_scores(model_dir, rows):
     processor.image_processor = AutoImageProcessor.from_pretrained(model_dir, backend="pil")
     # A directory may have its template beside the tokenizer only.
     template = processor.chat_template or processor.tokenizer.chat_template
-    model = AutoModelForImageTextToText.from_pretrained(
-        model_dir, dtype=torch.float32, attn_implementation="eager"
-    ).eval()
+    model = load_model(model_dir).eval()
     for row in rows:
         prompt = processor.apply_chat_template(
             messages(row), chat_template=template, add_generation_prompt=True

@@ -4,15 +4,17 @@
 
 mod common;
 
+use burn::tensor::Device;
 use burn_rl::{
     metrics::help::metric_help,
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
     trainer::Outcome,
 };
+use burn_vlm::{Vlm, freeze::trainable, weights::WeightFiles};
 use common::{Silent, demonstrated, start, tiny, train, write_bandit};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
@@ -267,4 +269,55 @@ fn everything_with_a_state_is_resumed_to_the_same_bits() {
     }
     assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
     assert_same(&run, &straight);
+}
+
+/// Names of the parameters that the optimiser has moments of.
+fn moments(checkpoint: &Path) -> BTreeSet<String> {
+    let file = WeightFiles::open_file(&checkpoint.join("optimizer.safetensors")).unwrap();
+    let names = file.tensors().map(|(name, ..)| name.to_owned());
+    names
+        .filter_map(|name| name.strip_prefix("exp_avg.").map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn an_adapter_or_a_model_half_frozen_is_resumed_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(dir.path());
+    let base = WeightFiles::open(&dir.path().join("demonstrated/checkpoints/latest")).unwrap();
+    let adapter = "lora = { rank = 4, alpha = 8.0, dropout = 0.1 }";
+    let frozen = r#"model.freeze = ["visual", "model.embed_tokens"]"#;
+    for (name, more) in [("adapter", adapter), ("frozen", frozen)] {
+        let recipe = format!("{recipe}\n{more}");
+        let straight = dir.path().join(format!("{name}_straight"));
+        assert_eq!(train(&recipe, &straight, &mut Silent), Outcome::Done);
+        for line in &tiny::reproducible_metrics(&straight)[1..] {
+            assert!(line["optim/grad_norm"].as_f64().unwrap() > 0.0, "{line}");
+            let gap = line["policy/sampler_gap_max"].as_f64().unwrap();
+            assert!(gap < 1e-4, "{name}: sampled from other weights: {gap}");
+        }
+        let run = dir.path().join(format!("{name}_killed"));
+        let dies = |event: &Event<'_>| matches!(event, Event::Stepped(3, _));
+        killed(|watch| train(&recipe, &run, watch), dies);
+        assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+        assert_same(&run, &straight);
+
+        let checkpoint = run.join("checkpoints/step_000005");
+        let moved = moments(&checkpoint);
+        if name == "adapter" {
+            assert!(moved.iter().all(|p| p.contains(".lora.")), "{moved:?}");
+            assert!(!checkpoint.join("model.safetensors").exists());
+            let model = Vlm::from_dir(&checkpoint, &Device::flex()).unwrap();
+            assert_eq!(trainable(&model).len(), moved.len());
+            continue;
+        }
+        assert!(moved.contains("model.layers.0.mlp.up_proj.weight"));
+        let after = WeightFiles::open(&checkpoint).unwrap();
+        for (tensor, ..) in after.tensors() {
+            let is_frozen = tensor.starts_with("visual.") || tensor == "model.embed_tokens.weight";
+            assert_ne!(moved.contains(tensor), is_frozen, "{tensor}");
+            let same = after.bytes(tensor) == base.bytes(tensor);
+            assert_eq!(same, is_frozen, "{tensor}");
+        }
+    }
 }

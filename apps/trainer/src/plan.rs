@@ -133,7 +133,7 @@ impl Plan {
 /// # Errors
 /// A model that is not there and not known by name; a configuration that is malformed or not
 /// supported.
-pub fn model_config(config: &RunConfig) -> anyhow::Result<ModelConfig> {
+pub fn model_config(config: &RunConfig) -> Result<ModelConfig> {
     let name = &config.model.path;
     let path = Path::new(name).join("config.json");
     if name == crate::setup::BUILTIN_MODEL {
@@ -143,10 +143,7 @@ pub fn model_config(config: &RunConfig) -> anyhow::Result<ModelConfig> {
         let bytes = asset.map_or(&[][..], |(_, bytes)| bytes);
         return Ok(ModelConfig::from_slice(bytes, &path)?);
     }
-    match (
-        described_in(Path::new(name)),
-        hub::known_architecture(name),
-    ) {
+    match (described_in(Path::new(name)), hub::known_architecture(name)) {
         (Ok(dir), _) => Ok(ModelConfig::from_dir(&dir)?),
         (Err(_), Some(known)) => Ok(ModelConfig::from_slice(known.as_bytes(), &path)?),
         (Err(error), None) => Err(error),

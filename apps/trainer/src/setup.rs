@@ -7,6 +7,7 @@ use crate::{
         dataset::{self, Rows},
         model::assets,
     },
+    hub,
     input_error::InputError,
     model_dir::{check_fit, described_in, require_config},
 };

@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if resolved.run.model.path != setup::BUILTIN_MODEL {
-        require_config(Path::new(&resolved.run.model.path))?;
+        described_in(Path::new(&resolved.run.model.path))?;
     }
     let run = match &args.run_dir {
         Some(path) if args.resume => RunDir::open(path)?,
@@ -173,7 +173,7 @@ fn resolve(args: &Args) -> Result<Resolved> {
 /// What a run of this configuration still lacks, for a plan.
 fn tell_missing(run: &RunConfig) {
     let model = Path::new(&run.model.path);
-    if run.model.path != setup::BUILTIN_MODEL && require_config(model).is_err() {
+    if run.model.path != setup::BUILTIN_MODEL && described_in(model).is_err() {
         let model = model.display();
         say!("not here yet: model {model}, planned by its published configuration");
     }

@@ -7,5 +7,6 @@ mod common;
 
 mod bad_input;
 mod bad_models;
+mod finetuning;
 mod interrupted;
 mod runs;

@@ -1,0 +1,181 @@
+//! Adapters and frozen parts, from the command line to what other tools are given.
+
+use crate::common::{World, stderr};
+use serde_json::Value;
+use std::fs;
+
+const TRAIN: [&str; 4] = ["train", "tiny.toml", "--run-dir", "run"];
+const LORA: [&str; 4] = ["--set", "lora.rank=2", "--set", "algo.name=sft"];
+
+/// Demonstrations, so that there is something to learn from the first step on.
+fn world() -> World {
+    let world = World::new();
+    let data = world.read("data/train.jsonl");
+    let rows: Vec<String> = data
+        .lines()
+        .map(|line| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            let response = format!("<answer>{}</answer>", row["answer"].as_str().unwrap());
+            let turn = serde_json::json!({ "role": "assistant", "content": response });
+            row["conversations"].as_array_mut().unwrap().push(turn);
+            row.to_string()
+        })
+        .collect();
+    world.write("data/train.jsonl", rows.join("\n"));
+    world
+}
+
+#[track_caller]
+fn refused(world: &World, args: &[&str]) -> String {
+    let output = world.run(args);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
+    message
+}
+
+/// The log-probabilities of every row's response, one after the other.
+fn scores(world: &World, model: &str) -> Vec<f64> {
+    let rows: Vec<String> = world
+        .read("data/train.jsonl")
+        .lines()
+        .map(|line| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            row["conversations"].as_array_mut().unwrap().truncate(1);
+            row["response"] = "a circle".into();
+            row.to_string()
+        })
+        .collect();
+    world.write("data/score.jsonl", rows.join("\n"));
+    let text = world.text(&["score", "--model", model, "--data", "data/score.jsonl"]);
+    text.lines()
+        .flat_map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let logprobs = row["logprobs"].as_array().unwrap().clone();
+            logprobs.into_iter().map(|x| x.as_f64().unwrap())
+        })
+        .collect()
+}
+
+fn furthest(a: &[f64], b: &[f64]) -> f64 {
+    assert!(!a.is_empty() && a.len() == b.len());
+    let pairs = a.iter().zip(b);
+    pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn an_adapter_is_trained_sampled_exported_and_merged() {
+    let world = world();
+    let more = ["--steps", "3", "--set", "optim.lr=5e-2"];
+    world.text(&[&TRAIN[..], &LORA, &more].concat());
+    let checkpoint = "run/checkpoints/latest";
+    let before = scores(&world, "model");
+    let trained = scores(&world, checkpoint);
+    assert!(furthest(&before, &trained) > 1e-2, "it learned nothing");
+
+    world.text(&["export", "--checkpoint", checkpoint, "--out", "adapter"]);
+    let names: Vec<_> = fs::read_dir(world.path("adapter"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for name in [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "tokenizer.json",
+    ] {
+        assert!(names.iter().any(|n| n == name), "no {name} in {names:?}");
+    }
+    assert!(!names.iter().any(|n| n == "model.safetensors"));
+    assert_eq!(scores(&world, "adapter"), trained);
+
+    world.text(&[
+        "export",
+        "--checkpoint",
+        checkpoint,
+        "--out",
+        "whole",
+        "--merge",
+    ]);
+    assert!(!world.path("whole/adapter_config.json").exists());
+    assert!(furthest(&scores(&world, "whole"), &trained) <= 1e-5);
+
+    let message = refused(
+        &world,
+        &["export", "--checkpoint", "whole", "--out", "x", "--merge"],
+    );
+    assert!(message.contains("whole has no adapter"), "{message}");
+    // Trained on from where it is.
+    let more = [
+        "--set",
+        "model.path=adapter",
+        "--set",
+        "algo.name=sft",
+        "--steps",
+        "1",
+    ];
+    world.text(&[&["train", "tiny.toml", "--run-dir", "more"], &more[..]].concat());
+    let further = scores(&world, "more/checkpoints/latest");
+    assert!(furthest(&further, &trained) > 0.0);
+    let message = refused(
+        &world,
+        &[
+            &["train", "tiny.toml", "--run-dir", "again"],
+            &more[..],
+            &LORA,
+        ]
+        .concat(),
+    );
+    assert!(message.contains("lora.rank is 2, expected 0"), "{message}");
+}
+
+#[test]
+fn the_plan_says_what_is_trained() {
+    let world = world();
+    let plan = |more: &[&str]| {
+        let output = world.run(&[&TRAIN[..], &["--dry-run"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let plan = stderr(&output);
+        let line = plan.lines().find(|line| line.starts_with("trained"));
+        line.unwrap().to_owned()
+    };
+    assert!(plan(&[]).contains("(100.00 %)"));
+    let frozen = plan(&["--set", "model.freeze=[\"visual\"]"]);
+    assert!(
+        frozen.contains("frozen: visual") && !frozen.contains("100.00"),
+        "{frozen}"
+    );
+    let adapter = plan(&LORA);
+    assert!(adapter.contains("an adapter of rank 2"), "{adapter}");
+}
+
+#[test]
+fn names_that_fit_nothing_and_what_does_not_go_together_are_refused() {
+    let world = world();
+    for (sets, expected) in [
+        (
+            &["model.freeze=[\"vision\"]"][..],
+            &["model.freeze has `vision`", "`visual`"][..],
+        ),
+        (
+            &["lora.rank=2", "lora.target_modules=[\"q_prj\"]"],
+            &["lora.target_modules has `q_prj`", "`q_proj`"],
+        ),
+        (
+            &["lora.rank=2", "model.freeze=[\"visual\"]"],
+            &["lora.rank is 2 and model.freeze is set"],
+        ),
+        (
+            &["lora.rank=2", "model.init=random"],
+            &["model.init is `random`"],
+        ),
+        (&["lora.rank=2", "lora.dropout=1.0"], &["lora.dropout is 1"]),
+        (&["lora.rnak=2"], &["lora.rnak", "rank"]),
+    ] {
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        let args: Vec<&str> = TRAIN.into_iter().chain(sets).collect();
+        let message = refused(&world, &args);
+        for part in expected {
+            assert!(message.contains(part), "{args:?}: {message}");
+        }
+        assert!(!world.path("run").exists(), "{args:?} left a directory");
+    }
+}
