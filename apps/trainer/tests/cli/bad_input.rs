@@ -175,6 +175,46 @@ fn an_algorithm_that_compares_what_is_alone() {
 }
 
 #[test]
+fn combinations_of_parts_that_make_no_sense() {
+    let world = World::new();
+    let cases: [(&[&str], &[&str]); 6] = [
+        (
+            &["name=ppo", "critic=false"],
+            &["algo.critic is false", "need a critic"],
+        ),
+        (
+            &["kl_target=0.1", "beta=0"],
+            &["algo.kl_target is 0.1", "needs a reference"],
+        ),
+        (
+            &["name=dapo", "overlong_horizon=100"],
+            &["algo.overlong_horizon is 100, below algo.overlong_buffer"],
+        ),
+        (
+            &["name=dapo"],
+            &[
+                "`dapo`",
+                "rollout.sampling.max_new_tokens",
+                "overlong_horizon",
+            ],
+        ),
+        (
+            &["ratio_level=sequence"],
+            &["algo.ratio_level is `sequence`", "those of a token"],
+        ),
+        (
+            &["accuracy_low=0.1", "accuracy_part=accurracy"],
+            &["algo.accuracy_part is `accurracy`", "accuracy"],
+        ),
+    ];
+    for (options, expected) in cases {
+        let sets: Vec<String> = options.iter().map(|o| format!("algo.{o}")).collect();
+        let more: Vec<&str> = sets.iter().flat_map(|s| ["--set", s.as_str()]).collect();
+        refused_at_once(&world, &more, expected);
+    }
+}
+
+#[test]
 fn a_model_directory_without_config() {
     let world = World::new();
     fs::remove_file(world.path("model/config.json")).unwrap();

@@ -22,12 +22,14 @@ pub struct Applied {
     /// What each token is worth.
     pub advantages: Ragged,
     /// What the critic's values should have been; none without a critic.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub returns: Option<Ragged>,
     /// The loss of each token, neither weighted nor reduced, zero where masked.
     pub token_loss: Ragged,
     /// The reduced loss of the policy.
     pub loss: f32,
     /// The reduced loss of the critic; none without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value_loss: Option<f32>,
     /// Derivative of the loss by the log-probability of each token.
     pub d_logp: Ragged,
@@ -328,6 +330,45 @@ mod tests {
         close(&out.token_loss, &[&[&[0.010_653_07]]]);
         close(&out.d_logp, &[&[&[0.039_346_93]]]);
         assert!((out.stats["policy/kl_ref"] - 0.106_530_7).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_filters_leave_out_is_not_counted() {
+        // The second group teaches nothing; without it four tokens are two.
+        let text = r#"{"groups":[
+            {"rollouts":[{"reward":1,"logp":[-1],"old_logp":[-1]},{"reward":0,"logp":[-1],"old_logp":[-1]}]},
+            {"rollouts":[{"reward":1,"logp":[-1,-2],"old_logp":[-1,-2],"mask":[1.0,1.0]}]}]}"#;
+        let mut recipe = grpo(
+            "beta = 0.0\nstd_epsilon = 0.0\nreduction = \"token_mean\"\ndrop_zero_variance = true",
+        );
+        let run =
+            |recipe: &Recipe, filter| apply(recipe, &batch(text), filter, &Device::flex()).unwrap();
+        let a = std::f32::consts::FRAC_1_SQRT_2;
+        let whole = run(&recipe, false);
+        close(&whole.d_logp, &[&[&[-a / 4.0], &[a / 4.0]], &[&[0.0, 0.0]]]);
+        let kept = run(&recipe, true);
+        close(&kept.d_logp, &[&[&[-a / 2.0], &[a / 2.0]], &[&[0.0, 0.0]]]);
+        close(&kept.advantages, &[&[&[a], &[-a]], &[&[0.0, 0.0]]]);
+        recipe.filters.clear();
+        assert_eq!(run(&recipe, true), whole);
+    }
+
+    #[test]
+    fn a_critic_has_a_loss_of_its_own() {
+        let text = r#"{"groups":[{"rollouts":[
+            {"reward":2,"logp":[-1,-1],"old_logp":[-1,-1],"values":[0.5,1.0]}]}]}"#;
+        let config = AlgoConfig {
+            name: "ppo".into(),
+            options: toml::from_str("whiten = \"none\"\nlambda = 1.0").unwrap(),
+        };
+        let recipe = config.recipe().unwrap();
+        let out = apply(&recipe, &batch(text), false, &Device::flex()).unwrap();
+        close(&out.advantages, &[&[&[1.5, 1.0]]]);
+        close(out.returns.as_ref().unwrap(), &[&[&[2.0, 2.0]]]);
+        // ½ (1.5² + 1²) / 2 and (V − R) / 2.
+        assert!((out.value_loss.unwrap() - 0.8125).abs() < 1e-6);
+        close(out.d_values.as_ref().unwrap(), &[&[&[-0.75, -0.5]]]);
+        assert!((out.loss + 1.25).abs() < 1e-6, "{}", out.loss);
     }
 
     #[test]

@@ -23,7 +23,12 @@ pub struct GroupFile {
     /// One or more.
     pub rollouts: Vec<RolloutFile>,
     /// The reward of the greedy completion of the same prompt.
-    #[serde(default, alias = "greedy", alias = "baseline")]
+    #[serde(
+        default,
+        alias = "greedy",
+        alias = "baseline",
+        alias = "baseline_reward"
+    )]
     pub greedy_reward: Option<f64>,
 }
 
@@ -41,7 +46,7 @@ pub struct RolloutFile {
     #[serde(default)]
     pub token_rewards: Option<Vec<f64>>,
     /// The reward of the greedy completion of the same prompt, where the group has none.
-    #[serde(default)]
+    #[serde(default, alias = "baseline", alias = "baseline_reward")]
     pub greedy_reward: Option<f64>,
     /// Whether the response was cut at the length limit.
     #[serde(default)]
@@ -84,6 +89,13 @@ impl<'de> Deserialize<'de> for Flag {
 
             fn visit_bool<E>(self, value: bool) -> Result<Flag, E> {
                 Ok(Flag(value))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Flag, E> {
+                match value == 0.0 || value == 1.0 {
+                    true => Ok(Flag(value == 1.0)),
+                    false => Err(E::invalid_value(de::Unexpected::Float(value), &self)),
+                }
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Flag, E> {
