@@ -21,7 +21,7 @@ pub struct Layout {
 /// The row numbered `index`; the same for the same seed.
 pub fn layout(config: &ModelConfig, seed: u64, index: u64) -> Layout {
     let mut draw = Draw(mix(mix(0x1a70, seed), index));
-    let image_token = config.image_token_id.unwrap();
+    let image_token = config.image_token_id.expect("a model that reads pictures");
     // The tiny checkpoints' tokens: words below 256; a picture's frame is before its own token.
     let word = |draw: &mut Draw| draw.below(256) as u32;
     let (mut tokens, mut images) = (vec![], vec![]);
@@ -59,7 +59,7 @@ pub fn layout(config: &ModelConfig, seed: u64, index: u64) -> Layout {
 /// A picture of noise: squares, and strips up to forty times as long as wide; one to seven tiles
 /// where the model reads tiles of one size.
 fn picture(config: &ModelConfig, draw: &mut Draw) -> ImagePatches {
-    let sizes = config.vision.as_ref().unwrap().sizes();
+    let sizes = config.vision.as_ref().expect("a vision tower").sizes();
     let merge = sizes.merge_size as u64;
     let grid = match config.vision.as_ref() {
         Some(VisionConfig::InternVit(tiles)) => {
