@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::math::eval::rat::Rat;
+use crate::math::eval::rat::{MAX_BITS, Rat};
 use crate::math::eval::{Eval, Fail, Fuel};
 use crate::math::tree::{BigOp, Constant, Function};
 
@@ -286,7 +286,7 @@ impl Arena {
                 continue;
             }
             match self.split_term(t)? {
-                (c, None) => constant = self.bounded(constant.add(&c))?,
+                (c, None) => constant = self.rat_sum(&constant, &c)?,
                 (c, Some(r)) => rest.push((r, c)),
             }
         }
@@ -300,7 +300,7 @@ impl Arena {
             let (id, mut c) = rest[at].clone();
             at += 1;
             while at < rest.len() && rest[at].0 == id {
-                c = self.bounded(c.add(&rest[at].1))?;
+                c = self.rat_sum(&c, &rest[at].1)?;
                 at += 1;
             }
             if !c.is_zero() {
@@ -317,16 +317,25 @@ impl Arena {
         self.intern(Node::Add(out.into()))
     }
 
-    /// Charges for a number by its length and refuses one that is too long.
-    fn bounded(&mut self, r: Rat) -> Eval<Rat> {
-        let bits = r.bits();
-        if bits > 64 {
-            self.fuel.spend((bits / 8) as u64)?;
+    /// Charges for an operation before it is done, and refuses one whose result could be too long.
+    fn charge(&mut self, a: &Rat, b: &Rat) -> Eval<()> {
+        self.fuel.spend(a.work(b))?;
+        if a.bits() + b.bits() > 8 * MAX_BITS {
+            Err(Fail::Fuel)
+        } else {
+            Ok(())
         }
-        if bits > 8 * crate::math::eval::rat::MAX_BITS {
-            return Err(Fail::Fuel);
-        }
-        Ok(r)
+    }
+
+    fn rat_sum(&mut self, a: &Rat, b: &Rat) -> Eval<Rat> {
+        self.charge(a, b)?;
+        Ok(a.add(b))
+    }
+
+    /// Product of rationals within the work limit.
+    pub fn rat_product(&mut self, a: &Rat, b: &Rat) -> Eval<Rat> {
+        self.charge(a, b)?;
+        Ok(a.mul(b))
     }
 
     /// Product of `factors`.
@@ -342,8 +351,8 @@ impl Arena {
                 self.fuel.spend(2)?;
                 match self.node(f) {
                     Node::Rat(r) => {
-                        let product = coefficient.mul(r);
-                        coefficient = self.bounded(product)?;
+                        let r = r.clone();
+                        coefficient = self.rat_product(&coefficient, &r)?;
                     }
                     Node::Mul(parts) => stack.extend(parts.iter().rev()),
                     Node::Pow(b, e) => rest.push((*b, *e)),
@@ -413,7 +422,7 @@ impl Arena {
                 let mut terms = Vec::with_capacity(parts.len());
                 for p in parts {
                     let (c, r) = self.split_term(p)?;
-                    let c = self.bounded(c.mul(&coefficient))?;
+                    let c = self.rat_product(&c, &coefficient)?;
                     terms.push(match r {
                         Some(r) => self.scaled(c, r)?,
                         None => self.rat(c)?,

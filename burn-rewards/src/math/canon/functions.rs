@@ -1,5 +1,7 @@
 //! Functions of known meaning in canonical form: exact where the arguments are rational.
 
+use dashu_int::IBig;
+
 use super::arena::{Arena, Id, Node};
 use crate::math::eval::Eval;
 use crate::math::eval::rat::{Rat, gcd_rat};
@@ -178,7 +180,10 @@ impl Arena {
             _ => return Ok(None),
         };
         for v in &values[1..] {
-            self.fuel.spend(1 + (v.bits() as u64) / 4)?;
+            // Two divisors: the product is as long as both.
+            self.fuel.spend(1 + 4 * acc.work(v))?;
+            let words = ((acc.bits() + v.bits()) / 64) as u64;
+            self.fuel.spend(words * words / 3)?;
             let Some(g) = gcd_rat(&acc, v) else {
                 return Ok(None);
             };
@@ -199,12 +204,10 @@ impl Arena {
         if n < 0 || count < 0 || n > MAX_FACTORIAL || count > n + 1 {
             return Ok(None);
         }
-        self.fuel.spend((count as u64).saturating_mul(12))?;
-        let mut value = Rat::ONE;
-        for j in 0..count {
-            value = value.mul(&Rat::int(n - j * step));
-        }
-        Ok(Some(value))
+        self.charge_product(count)?;
+        Ok(Some(Rat::from_ibig(product(
+            (0..count).map(|j| n - j * step),
+        ))))
     }
 
     fn binomial(&mut self, n: i64, k: i64) -> Eval<Option<Rat>> {
@@ -218,12 +221,29 @@ impl Arena {
         if k > MAX_FACTORIAL {
             return Ok(None);
         }
-        self.fuel.spend((k as u64).saturating_mul(24))?;
-        let mut value = Rat::ONE;
-        for j in 1..=k {
-            value = value.mul(&Rat::int(n - k + j));
-            value = value.div(&Rat::int(j)).unwrap_or(value);
-        }
-        Ok(Some(value))
+        self.charge_product(3 * k)?;
+        let above = product((0..k).map(|j| n - j));
+        Ok(Some(Rat::from_ibig(above / product(1..=k))))
     }
+
+    /// Charges for a product of `count` small integers.
+    fn charge_product(&mut self, count: i64) -> Eval<()> {
+        let count = count.unsigned_abs();
+        self.fuel.spend(count + count * count / 100)
+    }
+}
+
+/// Product of small integers, a word at a time.
+fn product(factors: impl Iterator<Item = i64>) -> IBig {
+    let (mut out, mut word) = (IBig::ONE, 1_i64);
+    for f in factors {
+        match word.checked_mul(f) {
+            Some(w) => word = w,
+            None => {
+                out *= IBig::from(word);
+                word = f;
+            }
+        }
+    }
+    out * IBig::from(word)
 }

@@ -1,5 +1,6 @@
 //! From the tree that was written to canonical form.
 
+use dashu_int::ops::BitTest;
 use dashu_int::{IBig, UBig};
 
 use super::arena::{Arena, Condition, Id, Node};
@@ -283,8 +284,13 @@ pub fn literal(n: &Number) -> Option<Rat> {
 }
 
 fn number(arena: &mut Arena, n: &Number) -> Eval<Id> {
+    // A decimal is reduced by a greatest common divisor, which is quadratic in the length.
+    let words = (n.mantissa.bit_len() as u64 + n.exponent.unsigned_abs() * 4) / 64;
+    let is_plain = n.exponent >= 0 && n.repeating == 0;
+    arena
+        .fuel
+        .spend(if is_plain { words } else { words * words / 3 })?;
     if let Some(value) = literal(n) {
-        arena.fuel.spend(value.bits() as u64 / 16)?;
         return if value.bits() > 4 * MAX_BITS {
             Err(Fail::Fuel)
         } else {

@@ -267,16 +267,17 @@ impl Matrix {
                 a.swap(pivot, rank);
                 det = det.neg();
             }
-            det = det.mul(&a[rank][column]);
+            det = arena.rat_product(&det, &a[rank][column])?;
             let (above, below) = a.split_at_mut(rank + 1);
             let pivot_row = &above[rank];
             for row in below {
+                arena.fuel.spend(row[column].work(&pivot_row[column]))?;
                 let Some(factor) = row[column].div(&pivot_row[column]) else {
                     continue;
                 };
                 for (x, p) in row.iter_mut().zip(pivot_row).skip(column) {
-                    let step = factor.mul(p);
-                    arena.fuel.spend(16 + step.bits() as u64 / 4)?;
+                    let step = arena.rat_product(&factor, p)?;
+                    arena.fuel.spend(16 + x.work(&step))?;
                     *x = x.sub(&step);
                 }
             }

@@ -1,7 +1,7 @@
 //! Powers in canonical form.
 
 use super::arena::{Arena, Id, Node};
-use crate::math::eval::rat::Rat;
+use crate::math::eval::rat::{MAX_BITS, Rat};
 use crate::math::eval::{Eval, Fail};
 use crate::math::tree::{Constant, Function};
 
@@ -51,9 +51,9 @@ impl Arena {
                 }
                 match whole {
                     Some(n) => {
-                        let bits = b.bits() as u64;
+                        let words = (b.bits() as u64).saturating_mul(n.unsigned_abs()) / 64;
                         self.fuel
-                            .spend(bits.saturating_mul(n.unsigned_abs()).min(1 << 15) / 32)?;
+                            .spend(words.min(MAX_BITS as u64 / 64).pow(2) / 16)?;
                         match b.powi(n) {
                             Some(p) => self.rat(p).map(Some),
                             None => Ok(None),

@@ -178,6 +178,20 @@ impl Rat {
         ))
     }
 
+    /// Work of a sum or product with `other`, in steps: that of the greatest common divisor, which
+    /// is quadratic in the length.
+    pub fn work(&self, other: &Self) -> u64 {
+        if let (Self::Small(..), Self::Small(..)) = (self, other) {
+            return 1;
+        }
+        let words = ((self.bits() + other.bits()) / 64 + 1) as u64;
+        if self.is_int() && other.is_int() {
+            words + words * words / 64
+        } else {
+            words * words / 3
+        }
+    }
+
     /// Bits of the longer of numerator and denominator.
     pub fn bits(&self) -> usize {
         match self {

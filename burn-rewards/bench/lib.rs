@@ -1,0 +1,1 @@
+//! Benchmarks of the rewards: `cargo bench -p burn-rewards-bench`.
