@@ -67,6 +67,9 @@ pub struct ModelConfig {
     pub init: ModelInit,
     /// A system message before every conversation that has none; empty for no such message.
     pub system: String,
+    /// Tensors of its files that may be missing, unused or misshapen, by name or by the beginning
+    /// of names up to a dot. A parameter that is not read is drawn afresh.
+    pub allow_tensors: Vec<String>,
     /// What is not trained: leading components of parameters' names, as `visual` or
     /// `model.layers.0..8`.
     pub freeze: Vec<String>,

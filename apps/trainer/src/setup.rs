@@ -115,7 +115,9 @@ pub fn build(
     check_fit(&sizes, &processor, &stop_ids)
         .map_err(|message| InputError::new(format!("{}: {message}", model_dir.display())))?;
     let model = match config.model.init {
-        ModelInit::Pretrained => Vlm::from_dir(&model_dir, device)?,
+        ModelInit::Pretrained => {
+            Vlm::from_dir_allowing(&model_dir, &config.model.allow_tensors, device)?
+        }
         ModelInit::Random => Vlm::random(sizes, config.seed, device),
     };
     let model = adapt(model, &config)?;

@@ -33,6 +33,7 @@ pub fn schema() -> Value {
     let reward = &mut properties["reward"]["properties"];
     reward["clip"] = bounds();
     reward["parts"]["items"] = json!({ "oneOf": RULES.iter().map(part).collect::<Vec<_>>() });
+    properties["model"]["properties"]["allow_tensors"]["items"] = json!({ "type": "string" });
     properties["demo"]["properties"]["sft"]["items"] = object(
         json!({
             "rows": { "type": "integer", "minimum": 0 },
