@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// What `transformers` assumes when a file says nothing.
 const INITIALIZER_RANGE: f64 = 0.02;
+const RMS_NORM_EPS: f64 = 1e-6;
 const ROPE_THETA: f64 = 10_000.0;
 
 /// A decoder, and what its section says of the whole model.
@@ -34,8 +35,8 @@ struct Fields {
     num_attention_heads: usize,
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
-    rms_norm_eps: f64,
-    hidden_act: String,
+    rms_norm_eps: Option<f64>,
+    hidden_act: Option<String>,
     max_position_embeddings: usize,
     initializer_range: Option<f64>,
     tie_word_embeddings: Option<bool>,
@@ -58,11 +59,9 @@ struct RopeFields {
 /// Reads the section of a text decoder.
 pub(super) fn read(json: &Value, biases: Biases) -> Result<TextSection, String> {
     let fields: Fields = serde_json::from_value(json.clone()).map_err(|e| e.to_string())?;
-    if fields.hidden_act != "silu" {
-        return Err(format!(
-            "hidden_act is `{}`, expected `silu`",
-            fields.hidden_act
-        ));
+    match fields.hidden_act.as_deref() {
+        None | Some("silu") => {}
+        Some(other) => return Err(format!("hidden_act is `{other}`, expected `silu`")),
     }
     if fields.use_sliding_window {
         return Err("use_sliding_window is true, which is not supported".into());
@@ -81,7 +80,7 @@ pub(super) fn read(json: &Value, biases: Biases) -> Result<TextSection, String> 
             num_attention_heads: heads,
             num_key_value_heads: fields.num_key_value_heads.unwrap_or(heads),
             head_dim: fields.head_dim.unwrap_or(fields.hidden_size / heads.max(1)),
-            rms_norm_eps: fields.rms_norm_eps,
+            rms_norm_eps: fields.rms_norm_eps.unwrap_or(RMS_NORM_EPS),
             rope_theta: rope_theta.unwrap_or(ROPE_THETA),
             rope_scaling: scaling(rope, fields.max_position_embeddings)?,
             qkv_bias: biases.qkv,

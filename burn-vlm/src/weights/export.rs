@@ -48,8 +48,7 @@ impl TensorVisitor for Collect {
     fn visit<const D: usize>(&mut self, path: &str, _: ParamId, tensor: Tensor<D>) {
         let read = move || {
             let data = tensor.to_data().convert::<f32>();
-            data.try_into_vec::<f32>()
-                .expect("numbers that were made f32")
+            data.try_into_vec().expect("numbers that were made f32")
         };
         self.0.insert(path.to_owned(), Box::new(read));
     }

@@ -43,13 +43,13 @@ struct VisionFields {
     image_size: Side,
     patch_size: Side,
     num_channels: Option<usize>,
-    hidden_act: String,
-    norm_type: String,
-    layer_norm_eps: f64,
+    hidden_act: Option<String>,
+    norm_type: Option<String>,
+    layer_norm_eps: Option<f64>,
     #[serde(alias = "attention_bias")]
-    qkv_bias: bool,
+    qkv_bias: Option<bool>,
     #[serde(alias = "use_qk_norm")]
-    qk_normalization: bool,
+    qk_normalization: Option<bool>,
     use_mean_pooling: Option<bool>,
     use_absolute_position_embeddings: Option<bool>,
 }
@@ -81,7 +81,7 @@ pub(in crate::models) fn read(family: Family, raw: &Value) -> Result<ModelConfig
         Family::InternVlChat => text.tie_word_embeddings,
         _ => tied.or(text.tie_word_embeddings),
     };
-    let vision = vision(raw, text.decoder.hidden_size)?;
+    let vision = vision(family, raw, text.decoder.hidden_size)?;
     let image_token = ["img_context_token_id", "image_token_id"];
     let image_token = image_token.iter().find_map(|key| raw[*key].as_u64());
     Ok(ModelConfig {
@@ -128,14 +128,17 @@ fn only(raw: &Value, key: &str, expected: &Value) -> Result<(), String> {
     }
 }
 
-fn vision(raw: &Value, out_hidden_size: usize) -> Result<VisionConfig, String> {
+fn vision(family: Family, raw: &Value, out_hidden_size: usize) -> Result<VisionConfig, String> {
     let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
         .map_err(|e| format!("vision_config: {e}"))?;
-    let act = Activation::from_name(&fields.hidden_act).ok_or_else(|| {
-        let found = &fields.hidden_act;
-        format!("vision_config.hidden_act is `{found}`, expected `gelu` or `quick_gelu`")
+    let act = fields.hidden_act.as_deref().unwrap_or("gelu");
+    let act = Activation::from_name(act).ok_or_else(|| {
+        format!("vision_config.hidden_act is `{act}`, expected `gelu` or `quick_gelu`")
     })?;
-    let norm = match fields.norm_type.as_str() {
+    // What the configuration class of either layout assumes: InternViT-6B, and InternViT-300M.
+    let large = family == Family::InternVlChat;
+    let norm = fields.norm_type.as_deref();
+    let norm = match norm.unwrap_or(if large { "rms_norm" } else { "layer_norm" }) {
         "layer_norm" => NormKind::Layer,
         "rms_norm" => NormKind::Rms,
         other => {
@@ -164,10 +167,10 @@ fn vision(raw: &Value, out_hidden_size: usize) -> Result<VisionConfig, String> {
             heads: fields.num_attention_heads,
             inner: fields.intermediate_size,
             norm,
-            eps: fields.layer_norm_eps,
+            eps: fields.layer_norm_eps.unwrap_or(1e-6),
             mlp: FeedForwardKind::Mlp(act),
-            qkv_bias: fields.qkv_bias,
-            qk_norm: fields.qk_normalization,
+            qkv_bias: fields.qkv_bias.unwrap_or(false),
+            qk_norm: fields.qk_normalization.unwrap_or(large),
             layer_scale: true,
         },
         image_size: fields.image_size.square("image_size")?,
