@@ -213,7 +213,7 @@ mod tests {
             ),
             (
                 b"{\"gold\":\"1\",\"pred\":\"\xff\"}",
-                ":2: not UTF-8 from byte 20 on",
+                ":2: not UTF-8 from byte 21 on",
             ),
             (b"nonsense", ":2: not a reward row"),
             (b"[1]", ":2: not a reward row"),
