@@ -23,7 +23,8 @@ pub fn explain(path: &str, message: &str) -> String {
         let siblings: Vec<String> = names.iter().map(dotted).collect();
         let elsewhere = known_keys()
             .into_iter()
-            .find(|k| k.rsplit('.').next() == Some(leaf));
+            .filter(|k| k.rsplit('.').next() == Some(leaf))
+            .min_by_key(|k| k.matches('.').count());
         return match elsewhere.filter(|_| !alike(leaf, &names)) {
             Some(key) => format!("unknown key `{path}`, did you mean `{key}`?"),
             None => format!("unknown key `{path}`{}", nearest(path, siblings.iter())),

@@ -122,6 +122,10 @@ impl RowReader {
 fn parse(line: usize, json: &[u8]) -> Result<Row, String> {
     let text = std::str::from_utf8(json)
         .map_err(|e| format!("not UTF-8 from byte {} on", e.valid_up_to() + 1))?;
+    if !text.trim_start().starts_with('{') {
+        // A list would be taken for the fields in their order.
+        return Err("not a reward row: expected a JSON object".into());
+    }
     let fields: Fields = serde_json::from_str(text).map_err(|e| {
         let message = e.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
