@@ -69,7 +69,7 @@ pub fn nearest<S: AsRef<str>>(name: &str, names: impl Iterator<Item = S>) -> Str
 fn alike(name: &str, names: &[String]) -> bool {
     names
         .iter()
-        .any(|other| strsim::jaro_winkler(name, other) >= 0.85)
+        .any(|other| strsim::jaro_winkler(name, other) >= 0.9)
 }
 
 /// What follows `algo (…): `, if the message starts so.
