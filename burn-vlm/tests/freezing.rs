@@ -304,3 +304,43 @@ fn pictures_of_a_frozen_tower_are_encoded_once() {
         assert_eq!(a, b);
     }
 }
+
+#[test]
+fn names_of_every_layout_freeze_the_same() {
+    // What the InternVL recipes train: projector and decoder.
+    for (dir, tower) in [
+        ("internvl_internlm2", "vision_tower"),
+        ("internvl_internlm2/original", "vision_model"),
+    ] {
+        let model = Vlm::from_dir(&golden(dir), &Device::flex()).unwrap();
+        let trained = |name: &str| {
+            let model = frozen(&model, &[name]);
+            let ids = trainable(&model);
+            let all = shapes(&model).into_iter();
+            let names = all.filter(|p| ids.contains(&p.id)).map(|p| p.path);
+            names.collect::<Vec<_>>()
+        };
+        let names = trained(tower);
+        assert!(names.iter().any(|n| n.starts_with("visual.projector.")));
+        assert!(names.iter().any(|n| n.starts_with("model.layers.")));
+        let inside = ["visual.blocks.", "visual.embeddings."];
+        assert!(
+            !names
+                .iter()
+                .any(|n| inside.iter().any(|p| n.starts_with(p)))
+        );
+    }
+    // A part of what is one parameter here.
+    let model = Vlm::from_dir(&golden("internvl_internlm2"), &Device::flex()).unwrap();
+    let names = |part: &str| [format!("vision_tower.encoder.layer.0.attention{part}")];
+    let refused = |part| {
+        let found = freeze(model.clone(), &names(part), &model.keys(), "model.freeze");
+        found.err().map(|e| e.to_string())
+    };
+    let message = refused(".q_proj").unwrap();
+    assert!(
+        message.contains("a part of visual.blocks.0.attn.qkv"),
+        "{message}"
+    );
+    assert_eq!(refused(""), None);
+}

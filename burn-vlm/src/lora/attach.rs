@@ -182,58 +182,73 @@ fn choose(model: &Vlm, config: &LoraConfig) -> Result<BTreeSet<String>, VlmError
     let keys = model.keys();
     let all = adaptable(model, &keys);
     let paths: Vec<&str> = all.iter().map(String::as_str).collect();
-    let mut chosen: BTreeSet<&str> = paths.iter().copied().collect();
+    let mut within: BTreeSet<&str> = paths.iter().copied().collect();
     if !config.layers.is_empty() {
-        chosen = select(&paths, &config.layers, &keys, "lora.layers")?;
+        within = select(&paths, &config.layers, &keys, "lora.layers")?;
     }
-    let spelled: Vec<(&str, Vec<String>)> = chosen
-        .iter()
-        .map(|path| (*path, layer_names(&keys, path)))
-        .collect();
-    let mut found = BTreeSet::new();
-    for target in &config.target_modules {
-        let ends = |name: &String| {
-            let rest = name.strip_suffix(target.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        let hits = spelled
-            .iter()
-            .filter(|(_, names)| target == ALL_LINEAR || names.iter().any(ends));
-        let mut any = false;
-        for (path, _) in hits {
-            any = true;
-            found.insert((*path).to_owned());
+    let targets = &config.target_modules;
+    let is_target = |name: &String| {
+        let hit = |target: &String| target == ALL_LINEAR || ends_in(name, target);
+        targets.iter().any(hit)
+    };
+    let (mut chosen, mut partial) = (BTreeSet::new(), None);
+    let mut names = BTreeSet::new();
+    for path in within {
+        let generations = layer_names(model, path);
+        let hits = |names: &Vec<String>| names.iter().filter(|name| is_target(name)).count();
+        let whole = |names: &Vec<String>| !names.is_empty() && hits(names) == names.len();
+        if generations.iter().any(whole) {
+            chosen.insert(path.to_owned());
+        } else if let Some(parts) = generations.iter().find(|names| hits(names) > 0) {
+            partial.get_or_insert((path, parts.join(", ")));
         }
-        if !any {
-            let names = spelled.iter().flat_map(|(_, names)| names);
-            let last = names.filter_map(|name| name.rsplit('.').next());
-            let near = nearest(target, last.chain([ALL_LINEAR]));
-            return Err(VlmError::Request(format!(
-                "lora.target_modules has `{target}`, which is the end of no layer's name; \
-                 nearest: {near}"
-            )));
-        }
+        names.extend(generations.into_iter().flatten());
     }
-    Ok(found)
+    let missed =
+        |target: &&String| *target != ALL_LINEAR && !names.iter().any(|name| ends_in(name, target));
+    if let Some(target) = targets.iter().find(missed) {
+        let last = names.iter().filter_map(|name| name.rsplit('.').next());
+        let near = nearest(target, last.chain([ALL_LINEAR]));
+        return Err(VlmError::Request(format!(
+            "lora.target_modules has `{target}`, which is the end of no layer's name; nearest: \
+             {near}"
+        )));
+    }
+    match partial {
+        Some((path, parts)) => Err(VlmError::Request(format!(
+            "lora.target_modules names some of {parts}, which are one layer here, {path}: name \
+             all of them, or none within lora.layers"
+        ))),
+        None => Ok(chosen),
+    }
 }
 
-/// Paths of all layers that are linear layers in the checkpoint too: a convolution over patches is
-/// not, and neither is a part of a joined projection.
+/// Whether `end` is a name or the last components of it.
+pub(super) fn ends_in(name: &str, end: &str) -> bool {
+    let rest = name.strip_suffix(end);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Paths of all layers that are linear layers in transformers too: a convolution over patches is
+/// not.
 pub(super) fn adaptable(model: &Vlm, keys: &KeyMap) -> Vec<String> {
     let mut paths = vec![];
     model.clone().each_linear(&mut |path, layer| {
         let shape = layer.weight.lazy_shape().to_vec();
-        let weight = format!("{path}.weight");
-        if keys.is_whole(&weight) && keys.file_shape(&weight, &shape).len() == 2 {
+        if keys.file_shape(&format!("{path}.weight"), &shape).len() == 2 {
             paths.push(path.to_owned());
         }
     });
     paths
 }
 
-/// Every name of a layer.
-fn layer_names(keys: &KeyMap, path: &str) -> Vec<String> {
-    let names = keys.spellings(&format!("{path}.weight"));
-    let layer = |name: String| name.trim_end_matches(".weight").to_owned();
-    names.into_iter().map(layer).collect()
+/// Every name of a layer: ours, the hub's and transformers'. Several of a generation are parts.
+fn layer_names(model: &Vlm, path: &str) -> Vec<Vec<String>> {
+    let weight = format!("{path}.weight");
+    let generations = model.keys().generations(&weight).into_iter();
+    let layer = |name: &String| name.trim_end_matches(".weight").to_owned();
+    generations
+        .chain([model.config().module_keys().newest(&weight)])
+        .map(|names| names.iter().map(layer).collect())
+        .collect()
 }

@@ -5,7 +5,10 @@
 //! layer's name in transformers. A third file, which PEFT does not look at, says which weights the
 //! adapters are beside.
 
-use super::{Adapter, Lora, LoraConfig, attach::adaptable};
+use super::{
+    Adapter, Lora, LoraConfig,
+    attach::{adaptable, ends_in},
+};
 use crate::{
     Vlm,
     error::VlmError,
@@ -17,7 +20,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -70,11 +73,12 @@ struct PeftConfig {
     alpha_pattern: BTreeMap<String, f64>,
 }
 
-/// A and B, flattened, with the rank and the layer's width.
+/// A and B of a layer in transformers, flattened.
 struct Factors {
     a: Vec<f32>,
     b: Vec<f32>,
     rank: usize,
+    layer: String,
 }
 
 impl Vlm {
@@ -87,32 +91,31 @@ impl Vlm {
             let message = "this model has no adapter to save".to_owned();
             return Err(VlmError::Request(message));
         };
-        let keys = self.keys();
+        let keys = self.config().module_keys();
         let mut tensors = vec![];
         let (mut ranks, mut alphas) = (Map::new(), Map::new());
         let mut names = vec![];
         self.clone().each_linear(&mut |path, layer| {
             let Some(adapter) = &layer.lora else { return };
-            let name = layer_name(&keys, path);
-            let rank = adapter.a.val().dims()[0];
-            if rank != lora.config.rank {
-                ranks.insert(name.clone(), json!(rank));
-            }
+            let [rank, d_in] = adapter.a.val().dims();
             let alpha = adapter.scale() * lora.config.divisor(rank);
-            if (alpha - lora.config.alpha).abs() > 1e-9 * alpha {
-                alphas.insert(name.clone(), json!(alpha));
+            let a = bytes(&adapter.a.val());
+            let b = bytes(&adapter.b.val());
+            let parts = parts(&keys, path);
+            // What is cut in transformers shares A there, and has its rows of B.
+            let rows = b.len() / (4 * rank) / parts.len();
+            for (name, b) in parts.into_iter().zip(b.chunks(4 * rank * rows)) {
+                if rank != lora.config.rank {
+                    ranks.insert(name.clone(), json!(rank));
+                }
+                if (alpha - lora.config.alpha).abs() > 1e-9 * alpha {
+                    alphas.insert(name.clone(), json!(alpha));
+                }
+                let factor = |factor| format!("{PREFIX}{name}.{factor}.weight");
+                tensors.push((factor("lora_A"), vec![rank, d_in], a.clone()));
+                tensors.push((factor("lora_B"), vec![rows, rank], b.to_vec()));
+                names.push(name);
             }
-            for (factor, value) in [("lora_A", &adapter.a), ("lora_B", &adapter.b)] {
-                let value = value.val();
-                let shape = value.dims().to_vec();
-                let bytes: Vec<u8> = value
-                    .into_data()
-                    .iter::<f32>()
-                    .flat_map(f32::to_le_bytes)
-                    .collect();
-                tensors.push((format!("{PREFIX}{name}.{factor}.weight"), shape, bytes));
-            }
-            names.push(name);
         });
         write_tensors(&dir.join(ADAPTER_WEIGHTS), &tensors)?;
         let config = &lora.config;
@@ -153,15 +156,19 @@ impl Vlm {
         let read = read_config(&path)?;
         check_base(dir, &self)?;
         let files = WeightFiles::open_file(&dir.join(ADAPTER_WEIGHTS))?;
-        let keys = self.keys();
-        let mut found = read_factors(&files, &keys, &adaptable(&self, &keys))?;
+        let found = read_parts(&files, &self)?;
+        let module_keys = self.config().module_keys();
+        let targets = found.iter().flat_map(|(path, halves)| {
+            let names = parts(&module_keys, path).into_iter().zip(halves);
+            names.filter_map(|(name, half)| half.is_some().then_some(name))
+        });
         let config = LoraConfig {
             rank: read.r,
             alpha: read.lora_alpha,
             dropout: read.lora_dropout,
             rslora: read.use_rslora,
             merge_rollouts: LoraConfig::default().merge_rollouts,
-            target_modules: found.keys().map(|path| layer_name(&keys, path)).collect(),
+            target_modules: targets.collect(),
             layers: vec![],
         };
         config.check()?;
@@ -169,28 +176,26 @@ impl Vlm {
         let mut model = self.frozen_base();
         let mut problem = None;
         model.each_linear(&mut |path, layer: &mut Linear| {
-            let Some(factors) = found.remove(path) else {
+            let Some(halves) = found.get(path) else {
                 return;
             };
             let [d_out, d_in] = layer.weight.lazy_shape().dims();
-            let rank = factors.rank;
-            let name = layer_name(&keys, path);
-            if factors.a.len() != rank * d_in || factors.b.len() != d_out * rank {
-                problem = Some(format!(
-                    "{name}: the adapter does not fit a layer of shape [{d_out}, {d_in}]"
-                ));
-                return;
+            let alpha = |name: &str| pattern(&read.alpha_pattern, name).unwrap_or(read.lora_alpha);
+            match joined(halves, [d_out, d_in], |part| {
+                alpha(&part.layer) / config.divisor(part.rank)
+            }) {
+                Ok((a, b, scale)) => {
+                    let rank = a.len() / d_in;
+                    let tensor = |values, shape: [usize; 2]| {
+                        Tensor::<2>::from_data(TensorData::new(values, shape), &device)
+                    };
+                    let (a, b) = (tensor(a, [rank, d_in]), tensor(b, [d_out, rank]));
+                    layer.lora = Some(Adapter::from_tensors(a, b, scale));
+                }
+                Err(message) => {
+                    problem.get_or_insert(message);
+                }
             }
-            let alpha = pattern(&read.alpha_pattern, &name).unwrap_or(read.lora_alpha);
-            let scale = alpha / config.divisor(rank);
-            let tensor = |values, shape: [usize; 2]| {
-                Tensor::<2>::from_data(TensorData::new(values, shape), &device)
-            };
-            layer.lora = Some(Adapter::from_tensors(
-                tensor(factors.a, [rank, d_in]),
-                tensor(factors.b, [d_out, rank]),
-                scale,
-            ));
         });
         if let Some(message) = problem {
             return Err(VlmError::weights(dir.join(ADAPTER_WEIGHTS), message));
@@ -280,13 +285,28 @@ fn check_base(dir: &Path, model: &Vlm) -> Result<(), VlmError> {
     }
 }
 
-/// A and B of every layer in the file, by our path of the layer.
-fn read_factors(
+/// A and B of every layer in the file, by our path of the layer: one for each of its parts, none for
+/// a part that has none.
+fn read_parts(
     files: &WeightFiles,
-    keys: &KeyMap,
-    layers: &[String],
-) -> Result<BTreeMap<String, Factors>, VlmError> {
-    let layers: BTreeSet<&str> = layers.iter().map(String::as_str).collect();
+    model: &Vlm,
+) -> Result<BTreeMap<String, Vec<Option<Factors>>>, VlmError> {
+    let keys = model.keys();
+    let module_keys = model.config().module_keys();
+    let mut places: BTreeMap<String, (String, usize, usize)> = BTreeMap::new();
+    for path in adaptable(model, &keys) {
+        let weight = format!("{path}.weight");
+        let hub = match keys.is_joined(&weight) {
+            true => vec![],
+            false => layers(keys.generations(&weight)[1].clone()),
+        };
+        for names in [parts(&module_keys, &path), hub] {
+            let n = names.len();
+            for (i, name) in names.into_iter().enumerate() {
+                places.entry(name).or_insert((path.clone(), i, n));
+            }
+        }
+    }
     let mut halves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
     for (tensor, ..) in files.tensors() {
         let fail = |message: String| VlmError::weights(files.path(), format!("{tensor} {message}"));
@@ -307,46 +327,101 @@ fn read_factors(
                 "is not part of an adapter, expected {expected}"
             )));
         };
-        let ours = keys.to_ours(&format!("{layer}.weight"));
-        let ours = ours.trim_end_matches(".weight").to_owned();
-        if !layers.contains(ours.as_str()) {
-            let near = nearest(&ours, layers.iter().copied());
+        if !places.contains_key(&layer) {
+            let near = nearest(&layer, places.keys().map(String::as_str));
             return Err(fail(format!(
                 "belongs to no layer of the model; nearest: {near}"
             )));
         }
-        halves.entry(ours).or_default()[half] = Some(tensor.to_owned());
+        halves.entry(layer).or_default()[half] = Some(tensor.to_owned());
     }
-    let mut found = BTreeMap::new();
-    for (path, [a, b]) in halves {
-        let (Some(a), Some(b)) = (a, b) else {
-            let message = format!("{path}: A or B is missing, expected both");
+    let mut found: BTreeMap<String, Vec<Option<Factors>>> = BTreeMap::new();
+    for (layer, halves) in halves {
+        let [Some(a), Some(b)] = halves else {
+            let message = format!("{layer}: A or B is missing, expected both");
             return Err(VlmError::weights(files.path(), message));
+        };
+        let Some((path, part, n)) = places.get(&layer).cloned() else {
+            continue;
         };
         let rank = files.shape(&a).and_then(|shape| shape.first().copied());
         let factors = Factors {
             a: files.read_f32(&a)?,
             b: files.read_f32(&b)?,
             rank: rank.unwrap_or_default(),
+            layer,
         };
-        found.insert(path, factors);
+        let none = || (0..n).map(|_| None).collect();
+        found.entry(path).or_insert_with(none)[part] = Some(factors);
     }
     Ok(found)
 }
 
-/// The name of a layer in transformers.
-fn layer_name(keys: &KeyMap, path: &str) -> String {
-    let name = keys.to_newest(&format!("{path}.weight"));
-    name.trim_end_matches(".weight").to_owned()
+/// A `[r, in]`, B `[out, r]` and scale of a layer, from those of its parts. Parts that share A share
+/// it here; else every part has its own rows of A and its block of B.
+fn joined(
+    parts: &[Option<Factors>],
+    [d_out, d_in]: [usize; 2],
+    scale: impl Fn(&Factors) -> f64,
+) -> Result<(Vec<f32>, Vec<f32>, f64), String> {
+    let rows = d_out / parts.len();
+    for part in parts.iter().flatten() {
+        if part.rank == 0 || part.a.len() != part.rank * d_in || part.b.len() != rows * part.rank {
+            return Err(format!(
+                "{}: the adapter does not fit a layer of shape [{rows}, {d_in}]",
+                part.layer
+            ));
+        }
+    }
+    let known: Vec<&Factors> = parts.iter().flatten().collect();
+    let Some(first) = known.first() else {
+        return Err("a layer without an adapter".into());
+    };
+    let all = known.len() == parts.len();
+    let alike = |part: &&Factors| part.a == first.a && scale(part) == scale(first);
+    if all && known.iter().all(alike) {
+        let b = known.iter().flat_map(|part| part.b.iter().copied());
+        return Ok((first.a.clone(), b.collect(), scale(first)));
+    }
+    let total: usize = known.iter().map(|part| part.rank).sum();
+    let a = known.iter().flat_map(|part| part.a.iter().copied());
+    let mut b = vec![0.0; d_out * total];
+    let mut column = 0;
+    for (i, part) in parts.iter().enumerate() {
+        let Some(part) = part else { continue };
+        // One scale for all parts: what is left of a part's own goes into its B.
+        let own = (scale(part) / scale(first)) as f32;
+        for (row, values) in part.b.chunks(part.rank).enumerate() {
+            let start = (i * rows + row) * total + column;
+            for (j, value) in values.iter().enumerate() {
+                b[start + j] = value * own;
+            }
+        }
+        column += part.rank;
+    }
+    Ok((a.collect(), b, scale(first)))
+}
+
+/// The names of a layer's parts in transformers: one, unless it is cut there.
+fn parts(module_keys: &KeyMap, path: &str) -> Vec<String> {
+    layers(module_keys.newest(&format!("{path}.weight")))
+}
+
+/// Names of weights as names of their layers.
+fn layers(weights: Vec<String>) -> Vec<String> {
+    let layer = |name: String| name.trim_end_matches(".weight").to_owned();
+    weights.into_iter().map(layer).collect()
+}
+
+/// In f32, little end first.
+fn bytes(value: &Tensor<2>) -> Vec<u8> {
+    let data = value.to_data();
+    data.iter::<f32>().flat_map(f32::to_le_bytes).collect()
 }
 
 /// What PEFT finds for a layer in one of its patterns: by the layer's name or the end of it.
 fn pattern(patterns: &BTreeMap<String, f64>, layer: &str) -> Option<f64> {
-    let fits = |end: &str| {
-        let rest = layer.strip_suffix(end);
-        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    let found = patterns.iter().find(|(end, _)| fits(end));
+    let found = patterns.iter().find(|(end, _)| ends_in(layer, end));
     found.map(|(_, value)| *value)
 }
 

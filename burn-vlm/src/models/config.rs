@@ -100,7 +100,7 @@ impl ModelConfig {
     pub fn settle_head(&mut self, files: &WeightFiles) -> Result<(), VlmError> {
         let keys = self.keys();
         let find = |path: &str| {
-            let names = keys.spellings(path).into_iter();
+            let names = keys.generations(path).into_iter().flatten();
             names.skip(1).find(|name| files.shape(name).is_some())
         };
         let Some(head) = find("lm_head.weight") else {
@@ -131,6 +131,11 @@ impl ModelConfig {
             }
         }
         Ok(())
+    }
+
+    /// Names of the modules in transformers: those of the newest generation.
+    pub fn module_keys(&self) -> KeyMap {
+        KeyMap::new(self.family.module_tables(&self.raw))
     }
 
     /// Names of the checkpoint's tensors.

@@ -100,6 +100,16 @@ impl Family {
         }
     }
 
+    /// Names of the modules in transformers, whose layout a checkpoint may not have: its adapters
+    /// are called so.
+    pub(super) fn module_tables(self, raw: &Value) -> Vec<(&'static str, &'static [KeyRow])> {
+        match self {
+            Self::InternLm2 => vec![("", llama::keys::ROWS)],
+            Self::InternVlChat => vec![("", internvl::keys::NATIVE)],
+            _ => self.tables(raw),
+        }
+    }
+
     /// Tensor names: what comes before the hub's names of a table, and the table.
     pub(super) fn tables(self, raw: &Value) -> Vec<(&'static str, &'static [KeyRow])> {
         match self {

@@ -115,31 +115,30 @@ impl KeyMap {
         }
     }
 
-    /// The name of our parameter `path` in the newest files, which is that in transformers; the
-    /// first of several.
-    pub fn to_newest(&self, path: &str) -> String {
-        match self.find(path) {
-            Some(found) if found.row.newer.is_empty() => found.hub(0),
-            Some(found) => filled(found.row.newer[0], found.layer, found.rest),
-            None => path.to_owned(),
-        }
+    /// Every name of our parameter `path`: ours, the hub's and those of newer files, which are none
+    /// where they are the hub's. Where it is cut in the file, all the parts together are it.
+    pub fn generations(&self, path: &str) -> [Vec<String>; 3] {
+        let ours = vec![path.to_owned()];
+        let Some(found) = self.find(path) else {
+            return [ours, vec![], vec![]];
+        };
+        let hub = (0..found.row.hub.len()).map(|i| found.hub(i));
+        let newer = found.row.newer.iter();
+        let newer = newer.map(|pattern| filled(pattern, found.layer, found.rest));
+        [ours, hub.collect(), newer.collect()]
     }
 
-    /// Every name of our parameter `path`: ours, the hub's and that of newer files.
-    pub fn spellings(&self, path: &str) -> Vec<String> {
-        let mut names = vec![path.to_owned()];
-        if let Some(found) = self.find(path) {
-            names.extend((0..found.row.hub.len()).map(|i| found.hub(i)));
-            let newer = found.row.newer.iter();
-            names.extend(newer.map(|pattern| filled(pattern, found.layer, found.rest)));
-        }
-        names
+    /// The names of our parameter `path` in the newest files: several where it is cut there.
+    pub fn newest(&self, path: &str) -> Vec<String> {
+        let generations = self.generations(path).into_iter();
+        let newest = generations.filter(|names| !names.is_empty()).next_back();
+        newest.unwrap_or_default()
     }
 
-    /// Whether our parameter `path` is one whole tensor of the file: neither cut nor joined.
-    pub fn is_whole(&self, path: &str) -> bool {
+    /// Whether our parameter `path` is one of several whose rows one tensor of the file joins.
+    pub fn is_joined(&self, path: &str) -> bool {
         self.find(path)
-            .is_none_or(|found| found.row.ours.len() == 1 && found.row.hub.len() == 1)
+            .is_some_and(|found| found.row.ours.len() > 1)
     }
 
     /// Our path of the tensor `name` of a file, of either generation; the first of several.
@@ -335,7 +334,14 @@ mod tests {
         assert_eq!(keys.to_ours("m.eye.0.v.bias"), "eye.0.qkv.bias");
         assert_eq!(keys.hub_name("m.eye.0.v.bias"), "lm.eye.0.v.bias");
         assert_eq!(keys.to_hub("other"), "other");
-        assert!(keys.is_whole("layers.0.norm.weight") && !keys.is_whole("layers.0.v.weight"));
+        assert!(!keys.is_joined("layers.0.norm.weight") && keys.is_joined("layers.0.v.weight"));
+        let [ours, hub, newer] = keys.generations("eye.0.qkv.bias");
+        assert_eq!(ours, ["eye.0.qkv.bias"]);
+        assert_eq!(hub[2], "lm.eye.0.v.bias");
+        assert_eq!(newer, keys.newest("eye.0.qkv.bias"));
+        assert_eq!(newer[0], "m.eye.0.q.bias");
+        assert_eq!(keys.newest("layers.1.norm.bias"), ["lm.blk.1.norm.bias"]);
+        assert_eq!(keys.newest("other"), ["other"]);
     }
 
     #[test]

@@ -60,38 +60,48 @@ impl NamePrefix {
 /// fits any, else for one of the hub's, else for one of newer files.
 ///
 /// # Errors
-/// A prefix that no name begins with; the message names the nearest. `key` is what the user wrote
-/// the prefix under.
+/// A prefix that no name begins with; the message names the nearest. One that names only a part of
+/// what is one parameter here. `key` is what the user wrote the prefix under.
 pub fn select<'a>(
     paths: &[&'a str],
     prefixes: &[String],
     keys: &KeyMap,
     key: &str,
 ) -> Result<BTreeSet<&'a str>, VlmError> {
-    let spelled: Vec<(&str, Vec<String>)> = paths
+    let named: Vec<(&str, [Vec<String>; 3])> = paths
         .iter()
-        .map(|path| (*path, keys.spellings(path)))
+        .map(|path| (*path, keys.generations(path)))
         .collect();
     let mut selected = BTreeSet::new();
     for text in prefixes {
         let prefix = NamePrefix::new(text);
-        let generations = spelled.iter().map(|(_, names)| names.len()).max();
-        let found = (0..generations.unwrap_or(0)).find_map(|generation| {
-            let fits = |names: &[String]| {
-                let name = names.get(generation);
-                name.is_some_and(|name| prefix.matches(name))
-            };
-            let found = spelled.iter().filter(|(_, names)| fits(names));
-            let found: Vec<&str> = found.map(|(path, _)| *path).collect();
-            (!found.is_empty()).then_some(found)
-        });
-        let Some(found) = found else {
-            let names = spelled.iter().flat_map(|(_, names)| names);
+        let mut found = vec![];
+        for generation in 0..3 {
+            for (path, generations) in &named {
+                let names = &generations[generation];
+                match names.iter().filter(|name| prefix.matches(name)).count() {
+                    0 => {}
+                    n if n == names.len() => found.push(*path),
+                    _ => {
+                        return Err(VlmError::Request(format!(
+                            "{key} has `{text}`, a part of {path}, which is one parameter here: \
+                             expected {}",
+                            names.join(" and ")
+                        )));
+                    }
+                }
+            }
+            if !found.is_empty() {
+                break;
+            }
+        }
+        if found.is_empty() {
+            let names = named.iter().flat_map(|(_, names)| names.iter().flatten());
             let near = nearest(text, names.flat_map(|name| leading(name)));
             return Err(VlmError::Request(format!(
                 "{key} has `{text}`, which no parameter's name begins with; nearest: {near}"
             )));
-        };
+        }
         selected.extend(found);
     }
     Ok(selected)

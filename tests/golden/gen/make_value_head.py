@@ -31,9 +31,11 @@ def run(name, head):
         os.path.join(HERE, name), attn_implementation="eager", dtype=torch.float32).eval()
     case = load_file(os.path.join(HERE, name, "case_batch.safetensors"))
     ids = case["input_ids"]
-    out = model(input_ids=ids, attention_mask=case["attention_mask"], position_ids=case["position_ids"],
-                pixel_values=case["pixel_values"], image_grid_thw=case["image_grid_thw"],
-                mm_token_type_ids=case["mm_token_type_ids"].int(), use_cache=False, output_hidden_states=True)
+    mask, grids = case["attention_mask"], case["image_grid_thw"]
+    kinds = (ids == model.config.image_token_id).int()
+    positions = model.model.get_rope_index(ids, kinds, image_grid_thw=grids, attention_mask=mask)[0]
+    out = model(input_ids=ids, attention_mask=mask, position_ids=positions, pixel_values=case["pixel_values"],
+                image_grid_thw=grids, mm_token_type_ids=kinds, use_cache=False, output_hidden_states=True)
     hidden = out.hidden_states[-1]                                       # after the final norm
     values = head(hidden)[:, -R - 1:-1, 0]
     targets = torch.linspace(-1.5, 1.5, ids.shape[0] * R).reshape(ids.shape[0], R)
