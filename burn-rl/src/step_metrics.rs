@@ -14,6 +14,10 @@ pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
     let groups: Vec<&Group> = found.sampled.iter().map(|s| &s.group).collect();
     if recipe.source == Source::Policy {
         of_rewards(&groups, metrics);
+        if !found.greedy_rewards.is_empty() {
+            let greedy = found.greedy_rewards.iter().copied();
+            metrics.set("reward/greedy", mean(greedy));
+        }
         of_filters(found, metrics);
     }
     of_lengths(&groups, metrics);

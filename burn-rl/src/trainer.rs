@@ -176,7 +176,8 @@ impl Trainer {
             let samples = place.map_or(0..0, |i| batch.scored.groups[i].clone());
             let first = |i: usize| batch.credit.advantages[i].first().copied();
             let advantages: Vec<f32> = samples.map(|i| first(i).unwrap_or_default()).collect();
-            let kept = sampled.verdict.keeps();
+            // Not those that passed the filters and were thrown away because the batch was full.
+            let kept = place.is_some() || self.collector.is_waiting(sampled.position);
             records.extend(eval::records(&sampled.group, step, kept, &advantages));
         }
         eval::make_portable(&mut records, self.run.root());

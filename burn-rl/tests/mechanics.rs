@@ -367,3 +367,46 @@ fn the_critics_update_does_not_depend_on_the_micro_batch() {
         }
     }
 }
+
+#[test]
+fn another_model_may_be_the_reference() {
+    let teacher = || Vlm::random(model().config().clone(), 3, &Device::flex());
+    let train = TrainConfig::default();
+    let mut own = learner(with_kl(), train.clone());
+    assert!(
+        step(&mut own, 1)
+            .unwrap()
+            .get("policy/kl_ref")
+            .unwrap()
+            .abs()
+            < 1e-9
+    );
+    let mut taught = learner(with_kl(), train).with_reference(teacher());
+    // k3 of the tokens of the batch, from the log-probabilities of both models.
+    let scored = |model: Vlm| {
+        let recipe = Arc::new(clipped());
+        let learner = PolicyGradient::new(
+            model,
+            recipe,
+            TrainConfig::default(),
+            OptimConfig::default(),
+            0,
+        );
+        let mut batch = batch();
+        learner.remember(&mut batch);
+        let samples = batch.scored.samples.into_iter();
+        samples
+            .flat_map(|s| s.old_logp)
+            .map(f64::from)
+            .collect::<Vec<_>>()
+    };
+    let pairs: Vec<(f64, f64)> = scored(model()).into_iter().zip(scored(teacher())).collect();
+    let k3 = |(p, q): &(f64, f64)| (q - p).exp() - 1.0 - (q - p);
+    let expected = pairs.iter().map(k3).sum::<f64>() / pairs.len() as f64;
+    let found = step(&mut taught, 1).unwrap().get("policy/kl_ref").unwrap();
+    assert!(expected > 0.01, "{expected}");
+    assert!(
+        (found - expected).abs() < 1e-4 * expected,
+        "{found} {expected}"
+    );
+}

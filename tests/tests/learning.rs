@@ -109,3 +109,42 @@ fn a_term_of_demonstrations_is_fine_tuning_times_its_weight() {
     assert!((0.25 * norm - found).abs() < 1e-4 * norm, "{norm} {found}");
     assert_eq!(number(&mixed, "policy/loss"), 0.0);
 }
+
+/// What ReMax subtracts is the reward of the policy's own greedy completion: that of the evaluation
+/// just before.
+#[test]
+fn the_greedy_baseline_is_the_greedy_reward() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = demonstrated(dir.path()).canonicalize().unwrap();
+    let data = write_bandit(&dir.path().join("asked"), 6, Some(ANSWERS[1]));
+    let config = format!(
+        r#"
+        model.path = "{model}"
+        data.train = "{data}"
+        rollout = {{ prompts_per_step = 6, samples_per_prompt = 2, sampling = {{ max_new_tokens = 6 }} }}
+        reward.parts = [{{ rule = "answer_exact" }}, {{ rule = "answer_format" }}]
+        algo.name = "remax"
+        train.steps = 1
+        eval = {{ data = "{data}", name = "same", max_new_tokens = 6 }}
+        "#,
+        model = model.display(),
+        data = data.display(),
+    );
+    let run = dir.path().join("run");
+    assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+    let metrics = tiny::reproducible_metrics(&run);
+    let greedy = metrics[1]["reward/greedy"].as_f64().unwrap();
+    let evaluated = metrics[0]["eval/same/reward"].as_f64().unwrap();
+    assert!((greedy - evaluated).abs() < 1e-12, "{greedy} {evaluated}");
+    // Advantages are rewards over that of the prompt's own greedy completion.
+    let rewards = tiny::read_rows(&run.join("eval/same/step_000000.jsonl"));
+    for row in tiny::read_rows(&run.join("rollouts/step_000001.jsonl")) {
+        let own = rewards
+            .iter()
+            .find(|r| r["prompt_id"] == row["prompt_id"])
+            .unwrap();
+        let number = |row: &serde_json::Value, key: &str| row[key].as_f64().unwrap();
+        let expected = number(&row, "reward") - number(own, "reward");
+        assert!((number(&row, "advantage") - expected).abs() < 1e-6, "{row}");
+    }
+}

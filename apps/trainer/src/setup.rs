@@ -163,6 +163,11 @@ pub fn build(
     if let Some(critic) = critic {
         learner = learner.with_critic(critic);
     }
+    if !config.train.reference.is_empty() {
+        let dir = Path::new(&config.train.reference);
+        require_config(dir)?;
+        learner = learner.with_reference(Vlm::from_dir(dir, device)?);
+    }
     let beside = &config.train.demonstrations;
     if !beside.data.is_empty() {
         let set = open(&[config.data.set(&beside.data)], None)?;

@@ -29,6 +29,9 @@ pub struct TrainConfig {
     pub target_kl: f64,
     /// Decay of a moving average of the weights, which is saved beside them; 0 for none.
     pub average_decay: f64,
+    /// A model directory of the reference, which may be another model with the same tokenizer: a
+    /// teacher. Empty for the policy as it starts.
+    pub reference: String,
     /// Steps after which the policy becomes the reference; 0 for never.
     pub reference_refresh_steps: u64,
     /// Share of the policy in the reference that a refresh makes; the rest is the one before.
@@ -64,6 +67,7 @@ impl Default for TrainConfig {
             freezing_actor_steps: 0,
             target_kl: 0.0,
             average_decay: 0.0,
+            reference: String::new(),
             reference_refresh_steps: 0,
             reference_mix: 1.0,
             max_skipped_updates: 10,
@@ -109,10 +113,23 @@ impl TrainConfig {
                  algorithm has no critic: expected 0",
             );
         }
-        if self.reference_refresh_steps > 0 && !recipe.needs().ref_logp {
+        let reads_reference = recipe.needs().ref_logp;
+        if self.reference_refresh_steps > 0 && !reads_reference {
             return refuse(
                 "train.reference_refresh_steps renews the reference model, but no part of this \
                  algorithm reads one: expected 0, or a KL to the reference",
+            );
+        }
+        if !self.reference.is_empty() && !reads_reference {
+            return refuse(
+                "train.reference names a reference model, but no part of this algorithm reads one: \
+                 expected no such key, or a KL to the reference",
+            );
+        }
+        if self.reference_refresh_steps > 0 && !self.reference.is_empty() {
+            return refuse(
+                "train.reference_refresh_steps would replace the model of train.reference by the \
+                 policy: expected only one of them",
             );
         }
         Ok(())

@@ -71,6 +71,12 @@ impl PolicyGradient {
         }
     }
 
+    /// The same with another model as the reference.
+    pub fn with_reference(mut self, reference: Vlm) -> Self {
+        self.reference = Some(reference);
+        self
+    }
+
     /// The same with the critic of its recipe.
     pub fn with_critic(mut self, critic: Critic) -> Self {
         self.critic = Some(critic);

@@ -34,6 +34,10 @@ const HELP: &[(&str, &str)] = &[
         "Mean reward for an answer in the asked form.",
     ),
     (
+        "reward/greedy",
+        "Mean reward of the greedy completions that others are compared with.",
+    ),
+    (
         "reward/zero_std_groups",
         "Share of groups whose draws all earned the same: no signal.",
     ),

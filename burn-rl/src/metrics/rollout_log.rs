@@ -41,10 +41,10 @@ pub struct RolloutRecord {
     /// Whether the answer is right, where a rule can tell.
     #[serde(default)]
     pub correct: Option<bool>,
-    /// The advantage, where the algorithm gives one to the whole completion.
+    /// The advantage of its first token, where it was trained on in this step.
     #[serde(default)]
     pub advantage: Option<f64>,
-    /// Whether it was trained on; a filter may have dropped it.
+    /// Whether it was trained on, or waits to be; a filter may have dropped it.
     pub kept: bool,
 }
 

@@ -71,6 +71,8 @@ pub struct Collected {
     pub lessons: Vec<Lesson>,
     /// Groups that passed the filters and are thrown away, with the reason.
     pub thrown_away: Option<(&'static str, usize)>,
+    /// Rewards of greedy completions, where some part reads them: one a prompt.
+    pub greedy_rewards: Vec<f64>,
     /// Rollouts.
     pub rounds: usize,
     /// Groups that wait for the next update; none where the batch is not refilled.
@@ -124,6 +126,11 @@ impl Collector {
         Ok(())
     }
 
+    /// Whether the group of the prompt at `position` waits for an update.
+    pub fn is_waiting(&self, position: u64) -> bool {
+        self.waiting().iter().any(|l| l.position == position)
+    }
+
     /// Groups that wait for the next update.
     pub fn waiting(&self) -> &[Lesson] {
         self.batch.waiting()
@@ -165,11 +172,11 @@ impl Collector {
                 Source::Data => demonstrations(&prompts)?,
                 Source::Policy => from.rollouts(&prompts, &mut draws, step, watch)?,
             };
+            let greedy = from.greedy_rewards(&prompts, step)?;
             found.rollout_s += clock.lap();
             if from.recipe.source == Source::Policy {
                 reward(&mut groups, from.reward)?;
             }
-            let greedy = from.greedy_rewards(&prompts, step)?;
             found.reward_s += clock.lap();
             if from.stop.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -201,6 +208,7 @@ impl Collector {
                     verdict,
                 });
             }
+            found.greedy_rewards.extend(greedy.into_iter().flatten());
             self.drawn += size as u64;
             self.batch.add(kept, &dropped);
             found.rounds += 1;

@@ -100,8 +100,10 @@ pub fn probe(path: &Path) -> Result<(u32, u32), VlmError> {
         message,
     };
     let unreadable = |error: std::io::Error| refuse(format!("the file cannot be read: {error}"));
-    let mut reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
+    // By its content alone: a name says nothing.
+    let mut reader = std::fs::File::open(path)
+        .map(std::io::BufReader::new)
+        .and_then(|file| ImageReader::new(file).with_guessed_format())
         .map_err(unreadable)?;
     match reader.format() {
         Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) => {}

@@ -78,8 +78,9 @@ pub fn run(args: &Args) -> Result<()> {
         let start = Instant::now();
         let graded = grader.grade(&args.data, &rows);
         summary.grading += start.elapsed();
-        for row in graded {
-            match row? {
+        // A row that cannot be used is told before any other of its chunk is printed.
+        for row in graded.into_iter().collect::<Result<Vec<_>, _>>()? {
+            match row {
                 Graded::Record(record) => {
                     summary.add(&record);
                     out.json(&record)?;

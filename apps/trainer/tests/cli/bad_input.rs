@@ -61,6 +61,15 @@ fn a_truncated_image() {
 }
 
 #[test]
+fn a_picture_that_is_none() {
+    let world = World::new();
+    // Of the last row: its header is looked at before the first step.
+    let name = "data/images/train-000003.png";
+    world.write(name, b"<html>not found</html>");
+    refused_at_once(&world, &[], &["data/train.jsonl:4: ", name, "not an image"]);
+}
+
+#[test]
 fn a_row_that_is_not_json() {
     let world = World::new();
     world.set_row(3, r#"{"id": "x", "conversations": ["#);

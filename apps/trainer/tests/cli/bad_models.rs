@@ -19,7 +19,8 @@ fn refused(world: &World, args: &[&str], expected: &[&str]) {
     let output = world.run(args);
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
-    assert_eq!(message.matches("error: ").count(), 1, "{args:?}: {message}");
+    let errors = message.lines().filter(|line| line.starts_with("error: "));
+    assert_eq!(errors.count(), 1, "{args:?}: {message}");
     assert!(output.stdout.is_empty(), "{args:?}");
     for part in expected {
         assert!(

@@ -25,7 +25,8 @@ pub(super) fn panels(history: &History) -> Vec<(&'static str, Vec<Chart>)> {
     );
     panels.one("Reward", Unit::Plain, "reward/mean");
     let mut parts = panels.matching("reward/", "");
-    parts.retain(|n| !["reward/mean", "reward/std", "reward/zero_std_groups"].contains(&&**n));
+    let others = ["mean", "std", "zero_std_groups", "greedy"].map(|n| format!("reward/{n}"));
+    parts.retain(|n| !others.contains(n));
     panels.many(
         "Parts of the reward",
         Unit::Plain,
@@ -75,6 +76,7 @@ pub(super) fn panels(history: &History) -> Vec<(&'static str, Vec<Chart>)> {
         "policy/sampler_gap_max",
     );
     panels.one("Policy loss", Unit::Free, "policy/loss");
+    panels.one("Reward of greedy completions", Unit::Plain, "reward/greedy");
     panels.one("Spread of rewards", Unit::Plain, "reward/std");
     panels.one(
         "Groups without signal",
