@@ -130,8 +130,8 @@ impl KeyMap {
 
     /// The names of our parameter `path` in the newest files: several where it is cut there.
     pub fn newest(&self, path: &str) -> Vec<String> {
-        let generations = self.generations(path).into_iter();
-        let newest = generations.filter(|names| !names.is_empty()).next_back();
+        let mut generations = self.generations(path).into_iter();
+        let newest = generations.rfind(|names| !names.is_empty());
         newest.unwrap_or_default()
     }
 
