@@ -98,6 +98,16 @@ fn a_row_names_its_grader_and_its_options() {
     assert_eq!(verdicts, [false, true, false]);
     assert_eq!(graded[2]["reason"], "no_answer");
 
+    // Another name of the variable, which math-verify accepts on request.
+    let pair = |config: &str, gold: &str, pred: &str| json!({"gold": gold, "pred": pred, "config": config});
+    let rows = [
+        pair("default", "$3m^2-6m-45$", "$3z^{2}-6z-45$"),
+        pair("nonstrict", "$3m^2-6m-45$", "$3z^{2}-6z-45$"),
+    ];
+    let (graded, _) = Rows::new(lines(&rows)).grade(&[]);
+    assert_eq!(graded[0]["verdict"], false, "{}", graded[0]);
+    assert_eq!(graded[1]["verdict"], true, "{}", graded[1]);
+
     let message = Rows::new(lines(&[row("trll", json!({}))])).refused(&[]);
     assert!(
         message.contains("rows.jsonl:1: `config`") && message.contains("`trll`"),

@@ -149,15 +149,25 @@ fn gold_message(row: &Row) -> String {
     RewardError::gold("math", &row.gold, expected).to_string()
 }
 
-/// Judges one row, with the grader that it names.
+/// Judges one row, with the grader that it names: a profile, or math-verify's own with one option
+/// set, `nonstrict` (its `strict=False`) or `setrel` (its `allow_set_relation_comp=True`).
 fn explain(math: &Math, row: &Row) -> Result<Explanation, String> {
-    let profile = match &row.config {
+    let mut options = math.compare();
+    let profile = match row.config.as_deref() {
+        Some("nonstrict") => {
+            options.strict = false;
+            Profile::MathVerify
+        }
+        Some("setrel") => {
+            options.allow_set_relation_comp = true;
+            Profile::MathVerify
+        }
         Some(name) => Profile::from_name(name).map_err(|e| format!("`config`: {e}"))?,
         None => math.profile,
     };
     let options = match row.opts.is_empty() {
-        true => math.compare(),
-        false => overridden(&math.compare(), &row.opts)?,
+        true => options,
+        false => overridden(&options, &row.opts)?,
     };
     let verifier = Verifier::with_options(profile, options);
     let response = math.answer_in.of(&row.pred).unwrap_or_default();
