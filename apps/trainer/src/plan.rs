@@ -41,7 +41,7 @@ impl Plan {
     /// Names of layers or frozen parts that the model has not.
     pub fn new(config: &RunConfig, model_config: ModelConfig) -> Result<Self, RlError> {
         let text = model_config.text.clone();
-        let mut skeleton = Vlm::new(model_config, &burn::tensor::Device::default());
+        let mut skeleton = Vlm::new(model_config, &crate::device::host());
         let dir = Path::new(&config.model.path);
         if lora::is_adapter(dir) {
             skeleton = skeleton.with_adapter(dir)?;

@@ -179,3 +179,24 @@ fn wrong_arguments_have_status_2() {
         "{message}"
     );
 }
+
+#[test]
+fn devices_are_listed_with_what_is_not_compiled_in() {
+    let listed = text(&["inspect", "--devices", "--json"]);
+    let rows: Vec<Value> = listed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<&str> = rows.iter().filter_map(|r| r["names"].as_str()).collect();
+    assert_eq!(names, ["flex", "cuda:N", "tch, tch:cuda:N"]);
+    assert_eq!(rows[0]["devices"][0], "flex");
+    let table = text(&["inspect", "--devices"]);
+    for row in &rows {
+        let (compiled, feature) = (&row["compiled"], row["feature"].as_str().unwrap());
+        let missing = table.contains(&format!("not compiled in (--features {feature})"));
+        assert_eq!(compiled == false, missing, "{table}");
+    }
+    let message = refused(&["algos", "grpo", "--apply", "no.json", "--device", "gpu"]);
+    assert!(!message.contains("panicked"), "{message}");
+    refused(&["inspect"]);
+}

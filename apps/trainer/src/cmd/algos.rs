@@ -36,8 +36,8 @@ pub struct Args {
     /// Changes an option of the algorithm, as `clip_high=0.28`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "name")]
     pub sets: Vec<String>,
-    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
-    #[arg(long, default_value = "flex")]
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
 }
 

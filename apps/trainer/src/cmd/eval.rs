@@ -96,8 +96,8 @@ pub struct Args {
     /// Prints the summary as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
-    #[arg(long, default_value = "flex")]
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
 }
 

@@ -24,8 +24,8 @@ pub struct Args {
     /// adapter is written, as PEFT loads it.
     #[arg(long)]
     pub merge: bool,
-    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
-    #[arg(long, default_value = "flex")]
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
 }
 

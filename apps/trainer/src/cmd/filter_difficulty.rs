@@ -51,8 +51,8 @@ pub struct Args {
     /// Continues from the rates that an interrupted call has left.
     #[arg(long)]
     pub resume: bool,
-    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
-    #[arg(long, default_value = "flex")]
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
 }
 

@@ -89,8 +89,8 @@ pub struct Args {
     /// Most sequences that are decoded together.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..))]
     pub max_batch: u32,
-    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
-    #[arg(long, default_value = "flex")]
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
 }
 

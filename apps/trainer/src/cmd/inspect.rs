@@ -1,12 +1,12 @@
-//! `trainer inspect`
+//! `trainer inspect`: a model directory, or devices.
 
 use crate::{
+    device,
     input_error::InputError,
     model_dir::{check_fit, require_config},
     output::Output,
 };
 use anyhow::Result;
-use burn::tensor::Device;
 use burn_vlm::{
     ModelConfig, Processor, Vlm, VlmError,
     models::VisionConfig,
@@ -26,19 +26,57 @@ const LOADABLE: [&str; 3] = ["F32", "F16", "BF16"];
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
-    #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "devices")]
+    pub model: Option<PathBuf>,
+    /// Lists the devices that this binary and this machine have, for --device.
+    #[arg(long, conflicts_with = "model")]
+    pub devices: bool,
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Describes a model directory, without reading its weights' values.
+/// Describes a model directory, without reading its weights' values, or lists devices.
 ///
 /// # Errors
 /// A directory that cannot be loaded; what is known of it is printed first.
 pub fn run(args: &Args) -> Result<()> {
-    let dir = &require_config(&args.model)?;
+    match &args.model {
+        Some(dir) => model(dir, args.json),
+        None => devices(args.json),
+    }
+}
+
+/// Every backend with its devices, or with what would compile it in.
+fn devices(as_json: bool) -> Result<()> {
+    let mut out = Output::stdout();
+    let mut rows = vec![];
+    for backend in device::BACKENDS {
+        let found = backend.devices();
+        let names = match (backend.compiled, found.is_empty()) {
+            (false, _) => format!("not compiled in (--features {})", backend.feature),
+            (true, true) => "none on this machine".into(),
+            (true, false) => found.join(", "),
+        };
+        rows.push((backend.names, backend.about, names));
+        if as_json {
+            let row = json!({
+                "names": backend.names, "about": backend.about, "feature": backend.feature,
+                "compiled": backend.compiled, "devices": found,
+            });
+            out.json(&row)?;
+        }
+    }
+    if !as_json {
+        for (names, about, found) in rows {
+            out.line(format_args!("{names:<18}{about:<36}{found}"))?;
+        }
+    }
+    out.finish()
+}
+
+fn model(dir: &Path, as_json: bool) -> Result<()> {
+    let dir = &require_config(dir)?;
     let config = ModelConfig::from_dir(dir)?;
     let weights = Weights::read(dir, &config);
     let tokenizer = tokenizer(dir, &config);
@@ -49,7 +87,7 @@ pub fn run(args: &Args) -> Result<()> {
         ("tokenizer", tokenizer.section),
     ];
     let mut out = Output::stdout();
-    if args.json {
+    if as_json {
         out.json(&Map::from_iter(
             sections.map(|(name, section)| (name.to_owned(), section)),
         ))?;
@@ -116,7 +154,7 @@ fn architecture(config: &ModelConfig) -> Value {
 
 /// Counts by part; a tied head is counted with the text.
 fn parameters(config: &ModelConfig) -> Value {
-    let skeleton = Vlm::new(config.clone(), &Device::default());
+    let skeleton = Vlm::new(config.clone(), &device::host());
     let count = |prefix: &str| -> usize {
         shapes(&skeleton)
             .iter()
@@ -162,7 +200,7 @@ impl Weights {
             found.problem = Some(error.to_string());
             return found;
         }
-        let model = Vlm::new(config, &Device::default());
+        let model = Vlm::new(config, &device::host());
         found.report = LoadReport::compare(&model, &files, &model.keys());
         if !found.report.is_exact() {
             found.problem = Some(format!("{}: {}", dir.display(), found.report.message()));

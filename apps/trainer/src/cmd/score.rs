@@ -50,8 +50,8 @@ pub struct Args {
     /// Sequences that are scored together; the numbers do not depend on it.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
     pub micro_batch: u32,
-    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
-    #[arg(long, default_value = "flex")]
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
 }
 

@@ -60,8 +60,8 @@ pub struct Args {
     /// Seed of everything random.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Where to compute: flex (the CPU), or cuda:0 where compiled in.
-    #[arg(long, default_value = "flex")]
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
     /// Prints the resolved configuration and the plan, and exits.
     #[arg(long)]
@@ -75,7 +75,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     // `Args::default()`, which stands for a bare `trainer`, has no device.
     let device = device::parse(if args.device.is_empty() {
-        "flex"
+        device::DEFAULT
     } else {
         &args.device
     })?;
