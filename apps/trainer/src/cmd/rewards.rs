@@ -2,7 +2,7 @@
 
 use crate::output::Output;
 use anyhow::Result;
-use burn_rewards::{RULES, Rule, rules};
+use burn_rewards::{Rule, rules};
 use serde_json::{Value, json};
 
 /// Arguments of `trainer rewards`.
@@ -22,7 +22,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let chosen: Vec<&Rule> = match &args.name {
         Some(name) => vec![rules::find(name)?],
-        None => RULES.iter().collect(),
+        None => rules::all(),
     };
     let mut out = Output::stdout();
     match (args.json, &args.name) {

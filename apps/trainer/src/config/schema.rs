@@ -1,7 +1,7 @@
 //! A JSON schema of the configuration, from the defaults and from what reading refuses.
 
 use super::explain::{default_tree, names_in};
-use burn_rewards::{RULES, Rule};
+use burn_rewards::{Rule, rules};
 use burn_rl::{algo::all, config::RunConfig};
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,8 @@ pub fn schema() -> Value {
     );
     let reward = &mut properties["reward"]["properties"];
     reward["clip"] = bounds();
-    reward["parts"]["items"] = json!({ "oneOf": RULES.iter().map(part).collect::<Vec<_>>() });
+    reward["parts"]["items"] =
+        json!({ "oneOf": rules::all().into_iter().map(part).collect::<Vec<_>>() });
     properties["model"]["properties"]["allow_tensors"]["items"] = json!({ "type": "string" });
     properties["demo"]["properties"]["sft"]["items"] = object(
         json!({
