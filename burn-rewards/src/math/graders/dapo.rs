@@ -4,10 +4,7 @@
 //! Source: volcengine/verl, `verl/utils/reward_score/math_dapo.py`, `is_correct_minerva`; its
 //! cleaning is Minerva's (Lewkowycz et al. 2022, appendix D).
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
+use super::scan;
 use super::text::{last_box, last_chars, unwrapped};
 
 /// Characters of a response that are looked at.
@@ -71,22 +68,13 @@ const REMOVED: [&str; 40] = [
     "\"",
 ];
 
-static ANSWER: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)Answer\s*:\s*([^\n]+)").ok());
-
 pub(super) fn answer(text: &str, is_gold: bool) -> Option<String> {
     if is_gold {
         let cleaned = cleaned(text);
         return (!cleaned.is_empty()).then_some(cleaned);
     }
     let window = last_chars(text, WINDOW);
-    let found = ANSWER
-        .as_ref()?
-        .captures_iter(window)
-        .last()?
-        .get(1)?
-        .as_str();
-    Some(cleaned(found))
+    scan::last_answer_line(window).map(cleaned)
 }
 
 fn cleaned(answer: &str) -> String {

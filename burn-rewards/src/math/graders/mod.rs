@@ -8,6 +8,7 @@ mod gsm8k;
 mod hendrycks;
 mod prm800k;
 mod qwen;
+mod scan;
 mod text;
 
 use super::{Outcome, Profile, Reason, Verdict};

@@ -7,12 +7,8 @@
 //! `pylatexenc` is rewritten here, with parentheses around compound numerators (there `\frac{x+1}{2}`
 //! becomes `x+1/2`).
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-use super::hendrycks;
 use super::text::{last_box, unwrapped};
+use super::{hendrycks, scan};
 use crate::math::config::{LatexTarget, Target};
 use crate::math::{Options, ParseConfig, Reason, decide, parse};
 
@@ -35,13 +31,6 @@ const UNITS: [&str; 16] = [
     "inch",
     "yard",
 ];
-
-static FRACTION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^-?[0-9]+.?/0*[1-9][0-9]*.?$").ok());
-static UNIT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(&format!(r"(?:{})(?:es)?s? *(?:\^[0-9]+)?", UNITS.join("|"))).ok());
-static LARGE_POWER: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\^[0-9]+\^|\^[0-9][0-9]+|\^\{|\^\(").ok());
 
 /// The last box, or the whole text.
 pub(super) fn answer(text: &str, _is_gold: bool) -> Option<String> {
@@ -72,8 +61,7 @@ pub(super) fn equal(gold: &str, pred: &str) -> (bool, Reason) {
 }
 
 fn element_equal(gold: &str, pred: &str) -> bool {
-    let is_fraction = |s: &str| FRACTION.as_ref().is_some_and(|r| r.is_match(s));
-    if is_fraction(gold) && is_fraction(pred) {
+    if scan::is_fraction(gold) && scan::is_fraction(pred) {
         return gold == pred;
     }
     if is_integer(gold) != is_integer(pred) {
@@ -84,7 +72,7 @@ fn element_equal(gold: &str, pred: &str) -> bool {
     let mut letters: Vec<char> = bare.chars().filter(|c| c.is_alphabetic()).collect();
     letters.sort_unstable();
     letters.dedup();
-    if letters.len() > 2 || LARGE_POWER.as_ref().is_some_and(|r| r.is_match(&both)) {
+    if letters.len() > 2 || scan::has_large_power(&both) {
         return false;
     }
     let config = ParseConfig {
@@ -146,9 +134,7 @@ fn normalised(answer: &str) -> String {
     for (word, power) in [("million", 6), ("billion", 9), ("trillion", 12)] {
         out = out.replace(word, &format!("*10^{power}"));
     }
-    if let Some(unit) = UNIT.as_ref() {
-        out = unit.replace_all(&out, "").into_owned();
-    }
+    out = scan::without_units(&out, &UNITS);
     out = out
         .replace("^{\\circ}", "")
         .replace("^\\circ", "")

@@ -5,10 +5,7 @@
 //! `evaluation/grader.py` (`math_equal`). Where the original asks SymPy, the decision procedure of
 //! this crate is asked. Of its unit list, entries with free-standing dots are left out.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
+use super::scan;
 use super::text::{braced, braced_fractions, slash_fraction, unwrapped};
 use crate::math::config::{LatexTarget, Target};
 use crate::math::{Options, ParseConfig, Reason, decide, parse};
@@ -27,18 +24,8 @@ const UNITS: &str = "east degree mph kmph ft deg mile monkey prime ratio rd o gm
     kg g month km m cm mm apple liter loss yard pure year increase decrease d less Surface litre \
     metre meter inch";
 
-static UNIT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let words: Vec<&str> = UNITS.split_whitespace().collect();
-    Regex::new(&format!(
-        r"(^|\W)(?:sq m|sq inch|cu cm|cm 2|no change|{})s?($|\W)",
-        words.join("|")
-    ))
-    .ok()
-});
-static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"-?\d*\.?\d+").ok());
-static ZEROS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\d+)\.0*([^\d]|$)").ok());
-static CHOICE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(A|B|C|D|E)\b").ok());
-static ROOT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\\sqrt(\w+)").ok());
+/// Units of two words.
+const PHRASES: [&str; 5] = ["sq m", "sq inch", "cu cm", "cm 2", "no change"];
 
 /// Numbers in words, as far as answers use them.
 const WORDS: [&str; 21] = [
@@ -107,8 +94,7 @@ fn extracted(text: &str) -> Option<String> {
         );
     }
     let numbers = text.replace(',', "");
-    let last = NUMBER.as_ref()?.find_iter(&numbers).last()?;
-    Some(last.as_str().to_owned())
+    scan::last_number(&numbers).map(str::to_owned)
 }
 
 fn cleaned(answer: &str) -> String {
@@ -135,12 +121,10 @@ fn cleaned(answer: &str) -> String {
     {
         out = out[..at].trim().to_owned();
     }
-    if let Some(unit) = UNIT.as_ref() {
-        for _ in 0..2 {
-            let next = unit.replace_all(&out, "$1$2").into_owned();
-            if !next.is_empty() {
-                out = next;
-            }
+    for _ in 0..2 {
+        let next = scan::without_words(&out, &PHRASES, UNITS);
+        if !next.is_empty() {
+            out = next;
         }
     }
     for gone in ["^{\\circ}", "^\\circ", "\\$", "$", "\\(", "\\)"] {
@@ -171,9 +155,7 @@ fn cleaned(answer: &str) -> String {
     if out.contains('j') && !out.contains('i') {
         out = out.replace('j', "i");
     }
-    if let Some(zeros) = ZEROS.as_ref() {
-        out = zeros.replace_all(&out, "$1$2").into_owned();
-    }
+    out = scan::without_zero_decimals(&out);
     if out.starts_with('.') {
         out.insert(0, '0');
     }
@@ -182,9 +164,7 @@ fn cleaned(answer: &str) -> String {
     {
         out = value.to_owned();
     }
-    if let Some(root) = ROOT.as_ref() {
-        out = root.replace_all(&out, "\\sqrt{$1}").into_owned();
-    }
+    out = scan::braced_roots(&out);
     slash_fraction(&braced_fractions(&out.replace(' ', "")))
 }
 
@@ -211,9 +191,8 @@ pub(super) fn equal(gold: &str, pred: &str, depth: u32) -> (bool, Reason) {
         return (true, Reason::SameString);
     }
     if matches!(gold, "A" | "B" | "C" | "D" | "E") {
-        let upper = pred.to_uppercase();
-        let last = CHOICE.as_ref().and_then(|r| r.find_iter(&upper).last());
-        if last.is_some_and(|m| m.as_str() == gold) {
+        let last = scan::last_choice(&pred.to_uppercase());
+        if last.is_some_and(|letter| gold.starts_with(letter)) {
             return (true, Reason::SameString);
         }
     }
