@@ -5,6 +5,9 @@
 //! `evaluation/grader.py` (`math_equal`). Where the original asks SymPy, the decision procedure of
 //! this crate is asked. Of its unit list, entries with free-standing dots are left out.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::scan;
 use super::text::{braced, braced_fractions, slash_fraction, unwrapped};
 use crate::math::config::{LatexTarget, Target};
@@ -17,12 +20,14 @@ const TOLERANCE: f64 = 1e-4;
 const MAX_DEPTH: u32 = 8;
 
 /// Words that are dropped, also with an "s" after them.
-const UNITS: &str = "east degree mph kmph ft deg mile monkey prime ratio rd o gm lb tile per dm lt \
-    gain ab way west t a h men soldier pie bc excess st inches noon percent by gal kmh c acre rise \
-    th sq mark l toy coin gallon profit minw yr women feet am pm hr square are rupee rounds cubic \
-    cc mtr s ohm number day hour minute min second man woman sec cube mt mp hectare more unit rs \
-    kg g month km m cm mm apple liter loss yard pure year increase decrease d less Surface litre \
-    metre meter inch";
+const UNITS: &str = "east degree mph kmph ft deg mile monkey prime ratio rd o gm lb tile per dm lt gain ab \
+    way west t a h men soldier pie bc excess st inches noon percent by gal kmh c acre rise \
+    th sq mark l toy coin gallon profit minw yr women feet am pm hr square are rupee rounds \
+    cubic cc mtr s ohm number day hour minute min second man woman sec cube mt mp hectare \
+    more unit rs kg g month km m cm mm apple liter loss yard pure year increase decrease d \
+    less Surface litre metre meter inch";
+
+static UNIT_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| UNITS.split_whitespace().collect());
 
 /// Units of two words.
 const PHRASES: [&str; 5] = ["sq m", "sq inch", "cu cm", "cm 2", "no change"];
@@ -122,7 +127,7 @@ fn cleaned(answer: &str) -> String {
         out = out[..at].trim().to_owned();
     }
     for _ in 0..2 {
-        let next = scan::without_words(&out, &PHRASES, UNITS);
+        let next = scan::without_words(&out, &PHRASES, &UNIT_WORDS);
         if !next.is_empty() {
             out = next;
         }

@@ -3,6 +3,8 @@
 //! The regular expression of the original stands above each; where it is one of a list of words,
 //! `…` stands for them.
 
+use std::collections::HashSet;
+
 /// A character of `\w`.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
@@ -96,8 +98,8 @@ pub(super) fn braced_roots(text: &str) -> String {
 
 /// `(^|\W)(…)s?($|\W)` to `\1\2`, the neighbours: words and phrases that stand alone. Phrases come
 /// before the words they begin with.
-pub(super) fn without_words(text: &str, phrases: &[&str], words: &str) -> String {
-    let is_listed = |token: &str| words.split_whitespace().any(|word| word == token);
+pub(super) fn without_words(text: &str, phrases: &[&str], words: &HashSet<&str>) -> String {
+    let is_listed = |token: &str| words.contains(token);
     let ends = |rest: &str| !rest.starts_with(is_word);
     // The length of what is dropped from the beginning of `rest`.
     let dropped = |rest: &str| -> Option<usize> {
@@ -240,7 +242,8 @@ mod tests {
 
     #[test]
     fn words_that_stand_alone() {
-        let drop = |text: &str| without_words(text, &["sq m", "cm 2"], "m cm sq s rs day");
+        let words = HashSet::from(["m", "cm", "sq", "s", "rs", "day"]);
+        let drop = |text: &str| without_words(text, &["sq m", "cm 2"], &words);
         assert_eq!(drop("5 m"), "5 ");
         assert_eq!(drop("5 sq m, 3 cm 2"), "5 , 3 ");
         assert_eq!(drop("7 days"), "7 ");
