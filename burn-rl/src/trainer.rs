@@ -111,6 +111,7 @@ impl Trainer {
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         let (mut score_s, mut update_s) = (0.0, 0.0);
         if !batch.rows.is_empty() {
+            self.engine.release();
             self.learner.score(&mut batch);
             batch.credit = self.recipe.credit(&batch.scored);
             // Groups that wait are learned from after this update: what they were sampled with is

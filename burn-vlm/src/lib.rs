@@ -9,6 +9,7 @@
 //! Nothing here knows of rewards or of training.
 #![warn(missing_docs)]
 
+pub mod device;
 pub mod error;
 pub mod features;
 pub mod freeze;
@@ -26,6 +27,7 @@ pub mod text;
 pub mod value_head;
 pub mod weights;
 
+pub use device::runs_on_host;
 pub use error::VlmError;
 pub use features::ImageFeatures;
 pub use input::{Row, VlmInput};

@@ -178,6 +178,13 @@ impl Vlm {
         self.config.text.hidden_size
     }
 
+    /// Moves the model out and leaves one without weights, so that nothing holds the old ones while
+    /// others are made of them.
+    pub fn take(&mut self) -> Self {
+        let empty = Self::new(self.config().clone(), &self.device());
+        std::mem::replace(self, empty)
+    }
+
     /// The device the parameters are on.
     pub fn device(&self) -> Device {
         self.model.norm.weight.val().device()

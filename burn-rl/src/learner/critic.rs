@@ -3,6 +3,7 @@
 use super::{
     AdamW, TrainBatch,
     batch::{MicroBatch, padded, padded_mask},
+    lanes::{each_part, sum_gradients},
     micro::{TEMPERATURE, lists, scalar},
     schedule::learning_rate,
     tape::{ValueInput, differentiate_values},
@@ -19,7 +20,6 @@ use burn_vlm::{
     tape::{ActivationRecompute, Grads, Tape, Upstream},
     weights::ExportDtype,
 };
-use rayon::prelude::*;
 use std::{collections::HashMap, fs, path::Path};
 
 /// Where the critic is in a checkpoint: a model directory with moments beside.
@@ -79,7 +79,8 @@ impl Critic {
         };
         let all: Vec<usize> = (0..batch.rows.len()).collect();
         let parts = batch.micro_batches(&all, train.micro_batch, train.micro_batch_tokens);
-        let mut found: HashMap<usize, Vec<f32>> = parts.par_iter().flat_map_iter(values).collect();
+        let mut found: HashMap<usize, Vec<f32>> = HashMap::new();
+        each_part(&device, &parts, values, |part| found.extend(part));
         let of = |i: &usize| found.remove(i).unwrap_or_default();
         all.iter().map(of).collect()
     }
@@ -106,17 +107,12 @@ impl Critic {
     ) {
         let parts = batch.micro_batches(samples, train.micro_batch, train.micro_batch_tokens);
         let recompute = train.activation_recompute;
-        let results: Vec<(Grads, f64)> = parts
-            .par_iter()
-            .map(|part| self.micro_gradients(batch, part, weights, recompute))
-            .collect();
-        let mut grads = Grads::new();
-        for (part, loss) in results {
-            grads.merge(part, &self.model);
-            stats.loss += loss;
-        }
+        let work = |part: &Vec<usize>, grads: &mut Grads| {
+            self.micro_gradients(batch, part, weights, recompute, grads)
+        };
+        let grads = sum_gradients(&self.model, &parts, work, |loss| stats.loss += loss);
         let lr = learning_rate(&self.optim, step, train.steps);
-        let (model, norm) = self.optimizer.step(self.model.clone(), grads, lr);
+        let (model, norm) = self.optimizer.step(self.model.take(), grads, lr);
         self.model = model;
         stats.updates += 1.0;
         match norm.is_finite() {
@@ -131,7 +127,8 @@ impl Critic {
         samples: &[usize],
         weights: &[f64],
         recompute: ActivationRecompute,
-    ) -> (Grads, f64) {
+        grads: &mut Grads,
+    ) -> f64 {
         let device = self.model.device();
         let micro = MicroBatch::new(batch, samples, &self.model, &device);
         let tape = self.record(&micro, recompute);
@@ -156,7 +153,8 @@ impl Critic {
             values: Some(d_values),
             ..Upstream::default()
         };
-        (tape.backward(upstream), scalar(loss))
+        tape.backward_into(upstream, grads);
+        scalar(loss)
     }
 
     /// The numbers of a step.

@@ -3,6 +3,7 @@
 use super::{
     TrainBatch,
     batch::{MicroBatch, padded, padded_mask},
+    lanes::{each_part, sum_gradients},
     stats::Stats,
     tape::{TapeInput, differentiate},
 };
@@ -14,7 +15,6 @@ use burn_vlm::{
     Vlm,
     tape::{ActivationRecompute, Grads, Tape, Upstream},
 };
-use rayon::prelude::*;
 use std::{collections::HashMap, ops::Range};
 
 /// Log-probabilities are those of the policy itself, at temperature 1.
@@ -73,8 +73,8 @@ impl Pass<'_> {
             samples.iter().copied().zip(both).collect::<Vec<_>>()
         };
         let parts = self.micro_batches(batch, &samples);
-        let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> =
-            parts.par_iter().flat_map_iter(score).collect();
+        let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> = HashMap::new();
+        each_part(self.device, &parts, score, |part| found.extend(part));
         let (logp, entropy) = samples
             .iter()
             .map(|i| found.remove(i).unwrap_or_default())
@@ -106,15 +106,10 @@ impl Pass<'_> {
     /// Gradients of an optimiser step on some samples.
     pub fn gradients(&self, batch: &TrainBatch, samples: &[usize], plan: &Plan) -> (Grads, Stats) {
         let parts = self.micro_batches(batch, samples);
-        let results: Vec<(Grads, Stats)> = parts
-            .par_iter()
-            .map(|part| self.micro_gradients(batch, part, plan))
-            .collect();
-        let (mut grads, mut stats) = (Grads::new(), Stats::default());
-        for (part, found) in results {
-            grads.merge(part, self.model);
-            stats.merge(found);
-        }
+        let mut stats = Stats::default();
+        let work =
+            |part: &Vec<usize>, grads: &mut Grads| self.micro_gradients(batch, part, plan, grads);
+        let grads = sum_gradients(self.model, &parts, work, |found| stats.merge(found));
         (grads, stats)
     }
 
@@ -123,7 +118,8 @@ impl Pass<'_> {
         batch: &TrainBatch,
         samples: &[usize],
         plan: &Plan,
-    ) -> (Grads, Stats) {
+        grads: &mut Grads,
+    ) -> Stats {
         let device = self.device;
         let micro = MicroBatch::new(batch, samples, self.model, device);
         let model = self
@@ -199,7 +195,8 @@ impl Pass<'_> {
             entropy: out.d_entropy,
             values: None,
         };
-        (tape.backward(upstream), stats)
+        tape.backward_into(upstream, grads);
+        stats
     }
 }
 

@@ -149,7 +149,7 @@ impl PolicyGradient {
             grads.merge(found, &self.model);
             total.demonstration_loss = Some(total.demonstration_loss.unwrap_or(0.0) + loss);
         }
-        let (model, norm) = self.optimizer.step(self.model.clone(), grads, lr);
+        let (model, norm) = self.optimizer.step(self.model.take(), grads, lr);
         self.model = model;
         total.updates += 1.0;
         if norm.is_finite() {

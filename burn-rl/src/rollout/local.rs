@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 /// An engine that shares the trainer's process, device and model definition.
 pub struct LocalEngine {
-    model: Vlm,
+    /// None between release and synchronisation.
+    model: Option<Vlm>,
     processor: Arc<Processor>,
     stop: Vec<u32>,
     max_batch: usize,
@@ -31,7 +32,7 @@ impl LocalEngine {
         seed: u64,
     ) -> Self {
         Self {
-            model,
+            model: Some(model),
             processor,
             stop,
             max_batch,
@@ -71,8 +72,11 @@ impl RolloutEngine for LocalEngine {
             .iter()
             .flat_map(|ask| ask.draws.clone().map(move |draw| request(ask, draw)))
             .collect();
+        let model = self.model.as_ref().ok_or_else(|| {
+            RlError::Training("the engine was asked to sample after it let go of its weights".into())
+        })?;
         let generator = Generator {
-            model: &self.model,
+            model,
             sampling,
             stop: &self.stop,
             max_batch: self.max_batch,
@@ -90,6 +94,10 @@ impl RolloutEngine for LocalEngine {
     }
 
     fn sync(&mut self, model: &Vlm) {
-        self.model = model.for_sampling();
+        self.model = Some(model.for_sampling());
+    }
+
+    fn release(&mut self) {
+        self.model = None;
     }
 }

@@ -63,6 +63,9 @@ pub trait RolloutEngine: Send {
 
     /// Takes new weights.
     fn sync(&mut self, model: &Vlm);
+
+    /// Lets go of the weights until the next [`sync`](Self::sync), so that an update has their room.
+    fn release(&mut self);
 }
 
 /// The responses that the data demonstrate, one a prompt.

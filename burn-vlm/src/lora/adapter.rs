@@ -52,9 +52,9 @@ impl Adapter {
     }
 
     /// # Shapes
-    /// - input: `[..., in]`
-    /// - output: `[..., out]`
-    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+    /// - input: `[N, in]`
+    /// - output: `[N, out]`
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let (a, b, dtype) = (self.a.val(), self.b.val(), x.dtype());
         let x = x.cast(a.dtype());
         let x = match &self.dropout {

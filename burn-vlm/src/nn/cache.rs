@@ -52,25 +52,24 @@ impl KvCache {
     }
 
     /// A cache whose row `i` is row `rows[i]` of this one, with room for `capacity` positions:
-    /// copies prompts for several draws, or drops the rows that are done.
-    pub fn select(&self, rows: &Tensor<1, Int>, capacity: usize) -> Self {
-        let pick = |x: &Tensor<4>| {
+    /// copies prompts for several draws, or drops the rows that are done. The old rows of a layer
+    /// go when its new ones are there.
+    pub fn select(self, rows: &Tensor<1, Int>, capacity: usize) -> Self {
+        let len = self.len;
+        let pick = |x: Tensor<4>| {
             let [_, heads, _, d] = x.dims();
-            let filled = x.clone().narrow(2, 0, self.len).select(0, rows.clone());
-            let room = Tensor::zeros([rows.dims()[0], heads, capacity, d], &x.device());
-            room.slice_assign([0..rows.dims()[0], 0..heads, 0..self.len, 0..d], filled)
+            let (n, device) = (rows.dims()[0], x.device());
+            let filled = x.narrow(2, 0, len).select(0, rows.clone());
+            let room = Tensor::zeros([n, heads, capacity, d], &device);
+            room.slice_assign([0..n, 0..heads, 0..len, 0..d], filled)
         };
-        let layers = self
-            .layers
-            .iter()
-            .map(|layer| LayerCache {
-                keys: pick(&layer.keys),
-                values: pick(&layer.values),
-            })
-            .collect();
+        let layer = |layer: LayerCache| LayerCache {
+            keys: pick(layer.keys),
+            values: pick(layer.values),
+        };
         Self {
-            layers,
-            len: self.len,
+            layers: self.layers.into_iter().map(layer).collect(),
+            len,
         }
     }
 }

@@ -39,10 +39,17 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
         let weight = self.weight.val().transpose();
-        match &self.lora {
-            Some(adapter) => linear(x.clone(), weight, bias) + adapter.forward(x),
-            None => linear(x, weight, bias),
-        }
+        let mut shape = x.dims();
+        let d_in = shape[D - 1];
+        shape[D - 1] = weight.dims()[1];
+        // As one matrix: the gradient of a weight would be made for every row of a batch otherwise.
+        let n = x.shape().num_elements() / d_in;
+        let rows = x.reshape([n, d_in]);
+        let y = match &self.lora {
+            Some(adapter) => linear(rows.clone(), weight, bias) + adapter.forward(rows),
+            None => linear(rows, weight, bias),
+        };
+        y.reshape(shape)
     }
 }
 

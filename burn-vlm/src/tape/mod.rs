@@ -129,9 +129,15 @@ impl<'a> Tape<'a> {
     /// [`values`](Self::values) are given.
     pub fn backward(self, upstream: Upstream) -> Grads {
         let mut grads = Grads::new();
+        self.backward_into(upstream, &mut grads);
+        grads
+    }
+
+    /// Adds the gradients of [`backward`](Self::backward) to others.
+    pub fn backward_into(self, upstream: Upstream, grads: &mut Grads) {
         let mut parts = vec![];
         if upstream.logp.is_some() || upstream.entropy.is_some() {
-            parts.push(self.head_backward(upstream.logp, upstream.entropy, &mut grads));
+            parts.push(self.head_backward(upstream.logp, upstream.entropy, grads));
         }
         if let (Some(d_values), Some(head)) = (upstream.values, &self.model.value_head) {
             let found = head.backward(&self.selected, self.targets.flatten(d_values));
@@ -144,16 +150,15 @@ impl<'a> Tape<'a> {
             parts.push(found.hidden);
         }
         let Some(hidden) = parts.into_iter().reduce(|a, b| a + b) else {
-            return grads;
+            return;
         };
         match self.body {
-            Body::Graph(graph) => graph.backward(hidden, &mut grads),
+            Body::Graph(graph) => graph.backward(hidden, grads),
             Body::Blocks(blocks) => {
                 let hidden = self.targets.unselect(hidden, self.input);
-                blocks.backward(self.model, self.input, hidden, &mut grads);
+                blocks.backward(self.model, self.input, hidden, grads);
             }
         }
-        grads
     }
 
     /// Through the head that predicts tokens: `[N, D]`.
