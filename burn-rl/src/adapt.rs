@@ -3,12 +3,18 @@
 use crate::{config::RunConfig, error::RlError};
 use burn_vlm::{
     Vlm,
+    footprint::TrainedSizes,
     freeze::{freeze, frozen_parameters},
-    weights::shapes,
+    weights::{NamedShape, shapes},
 };
+use std::collections::HashSet;
 
 /// The key that names of frozen parts stand under.
 const FREEZE: &str = "model.freeze";
+
+/// The matrix that predicts tokens, and the one that it is where there is no other.
+const HEAD: &str = "lm_head.weight";
+const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// The model as `config` trains it: with its adapter, or with its parts frozen, or as it is. A model
 /// that is an adapter already stays one.
@@ -26,12 +32,28 @@ pub fn adapt(model: Vlm, config: &RunConfig) -> Result<Vlm, RlError> {
     Ok(freeze(model, &config.model.freeze, &keys, FREEZE)?)
 }
 
-/// Numbers of parameters that a run has in all, and that it trains. The model may be one whose
-/// weights are not loaded: none is looked at.
+/// How many parameters a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterCounts {
+    /// All of them, an adapter's included.
+    pub total: usize,
+    /// Those that are trained.
+    pub trained: TrainedSizes,
+    /// The largest matrix that is trained.
+    pub largest: usize,
+    /// Those of the layers that have an adapter.
+    pub adapted: usize,
+    /// Those of the head, unless it is the embedding table.
+    pub head: usize,
+}
+
+/// Numbers of parameters of a run. The model may be one whose weights are not loaded: none is
+/// looked at.
 ///
 /// # Errors
 /// As [`adapt`].
-pub fn count_parameters(skeleton: Vlm, config: &RunConfig) -> Result<[usize; 2], RlError> {
+pub fn count_parameters(skeleton: Vlm, config: &RunConfig) -> Result<ParameterCounts, RlError> {
+    const LORA: &str = ".lora.";
     let is_adapter = config.lora.is_on() || skeleton.lora().is_some();
     let keys = skeleton.keys();
     let model = match config.lora.is_on() {
@@ -39,14 +61,39 @@ pub fn count_parameters(skeleton: Vlm, config: &RunConfig) -> Result<[usize; 2],
         false => skeleton,
     };
     let all = shapes(&model);
-    let total: usize = all.iter().map(|p| p.len()).sum();
-    if is_adapter {
-        let adapters = all.iter().filter(|p| p.path.contains(".lora."));
-        return Ok([total, adapters.map(|p| p.len()).sum()]);
+    let frozen = match is_adapter {
+        true => vec![],
+        false => frozen_parameters(&all, &config.model.freeze, &keys, FREEZE)?,
+    };
+    let frozen: HashSet<&str> = frozen.iter().map(|p| p.path.as_str()).collect();
+    let is_trained = |p: &&NamedShape| match is_adapter {
+        true => p.path.contains(LORA),
+        false => !frozen.contains(p.path.as_str()),
+    };
+    let adapted: HashSet<&str> = all
+        .iter()
+        .filter_map(|p| p.path.split_once(LORA).map(|(layer, _)| layer))
+        .collect();
+    let adapted = |p: &&NamedShape| {
+        let layer = p.path.strip_suffix(".weight");
+        layer.is_some_and(|layer| adapted.contains(layer))
+    };
+    fn sum<'a>(of: impl Iterator<Item = &'a NamedShape>) -> usize {
+        of.map(NamedShape::len).sum()
     }
-    let frozen = frozen_parameters(&all, &config.model.freeze, &keys, FREEZE)?;
-    let frozen: usize = frozen.iter().map(|p| p.len()).sum();
-    Ok([total, total - frozen])
+    let trained = || all.iter().filter(is_trained);
+    let head = model.lm_head.as_ref().map_or(EMBEDDING, |_| HEAD);
+    Ok(ParameterCounts {
+        total: sum(all.iter()),
+        trained: TrainedSizes {
+            all: sum(trained()),
+            head: sum(trained().filter(|p| p.path == head)),
+            tower: trained().any(|p| p.path.starts_with("visual.")),
+        },
+        largest: trained().map(NamedShape::len).max().unwrap_or(0),
+        adapted: sum(all.iter().filter(adapted)),
+        head: sum(all.iter().filter(|p| p.path == HEAD)),
+    })
 }
 
 /// Refuses what does not go together.

@@ -12,6 +12,7 @@
 pub mod device;
 pub mod error;
 pub mod features;
+pub mod footprint;
 pub mod freeze;
 pub mod generate;
 pub mod image;

@@ -38,6 +38,10 @@ pub struct VisionSizes {
     pub width: usize,
     /// Attention heads.
     pub heads: usize,
+    /// Width inside the feed-forward layers.
+    pub inner: usize,
+    /// Values of a patch.
+    pub patch_len: usize,
     /// Side of a patch in pixels.
     pub patch_size: usize,
     /// Side of a merged group in patches.
@@ -68,6 +72,26 @@ impl VisionConfig {
     /// Image features that a picture of `grid` patches becomes.
     pub fn image_tokens(&self, [t, h, w]: [usize; 3]) -> usize {
         t * h * w / self.sizes().merge_size.pow(2)
+    }
+
+    /// How many segments of patches a picture is, each attending to itself, and the patches of one.
+    pub fn segments(&self, [t, h, w]: [usize; 3]) -> [usize; 2] {
+        match self {
+            Self::Qwen(_) => [1, t * h * w],
+            // A class token goes before the patches of every tile.
+            Self::InternVit(_) => [t, h * w + 1],
+        }
+    }
+
+    /// The patches of a tile, `[1, h, w]`, where pictures are cut into tiles of one size.
+    pub fn tile(&self) -> Option<[usize; 3]> {
+        match self {
+            Self::Qwen(_) => None,
+            Self::InternVit(config) => {
+                let side = config.image_size / config.patch_size;
+                Some([1, side, side])
+            }
+        }
     }
 
     /// Parameters whose shape in a file differs from ours, with the file's shape.

@@ -6,7 +6,7 @@ use crate::{
     input_error::InputError,
     model_dir::described_in,
     output::Output,
-    plan::{self, Plan},
+    plan::{self, Lengths, Plan, room},
     progress::Progress,
     setup,
 };
@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
     config::RunConfig,
+    learner,
     metrics::{
         report::write_report,
         rollout_log::{RolloutRecord, read_rollouts},
@@ -21,6 +22,7 @@ use burn_rl::{
     run_dir::{RunDir, write_atomic},
     trainer::{Outcome, Trainer},
 };
+use burn_vlm::ModelConfig;
 use std::{
     fs::OpenOptions,
     path::{Path, PathBuf},
@@ -66,6 +68,9 @@ pub struct Args {
     /// Prints the resolved configuration and the plan, and exits.
     #[arg(long)]
     pub dry_run: bool,
+    /// Starts a run that is predicted not to fit into memory.
+    #[arg(long)]
+    pub ignore_memory: bool,
 }
 
 /// Trains.
@@ -82,9 +87,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut resolved = resolve(args)?;
     check(&resolved)?;
     if args.dry_run {
-        let plan = Plan::new(&resolved.run, plan::model_config(&resolved.run)?)?;
+        let written = config::to_toml(&resolved);
+        let model = plan::model_config(&resolved.run)?;
+        let lengths = dry_lengths(&mut resolved, &model)?;
+        let lanes = learner::lanes(&device);
+        let plan = Plan::new(&resolved.run, &model, lengths, lanes)?;
         let mut out = Output::stdout();
-        out.line(config::to_toml(&resolved).trim_end())?;
+        out.line(written.trim_end())?;
         out.finish()?;
         say!("{}", plan.table(&resolved.run).trim_end());
         tell_missing(&resolved.run);
@@ -100,7 +109,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let root = run.root().to_owned();
     let (mut trainer, done) =
-        prepare(run, &mut resolved, &device, args.resume).inspect_err(|_| {
+        prepare(run, &mut resolved, &device, args).inspect_err(|_| {
             if !args.resume {
                 // Nothing is trained yet: what was just made must not stand in the way of a second
                 // try. That the first one failed is what is reported, not whether this works.
@@ -136,7 +145,7 @@ fn prepare(
     run: RunDir,
     resolved: &mut Resolved,
     device: &Device,
-    resume: bool,
+    args: &Args,
 ) -> Result<(Trainer, u64)> {
     log_to(&run.log())?;
     setup::materialise(resolved, &run)?;
@@ -144,7 +153,37 @@ fn prepare(
     write_atomic(&run.config(), text.as_bytes())?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
-    setup::build(resolved.run.clone(), run, device, resume, stop)
+    if !args.ignore_memory {
+        check_room(&resolved.run, device, &args.device)?;
+    }
+    setup::build(resolved.run.clone(), run, device, args.resume, stop)
+}
+
+/// The lengths of a run's prompts, as far as its data are here; the demo's are written for it.
+fn dry_lengths(resolved: &mut Resolved, model: &ModelConfig) -> Result<Lengths> {
+    let limits = |run: &RunConfig| Lengths::limits(run, model);
+    let scratch = std::env::temp_dir().join(format!("trainer-plan-{}", std::process::id()));
+    let run = RunDir::create(&scratch)?;
+    let found = setup::materialise(resolved, &run).map(|()| {
+        Lengths::look(&resolved.run, model).unwrap_or_else(|| limits(&resolved.run))
+    });
+    std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
+    found
+}
+
+/// Refuses a run that will not fit, as far as the room of its device is known.
+fn check_room(config: &RunConfig, device: &Device, name: &str) -> Result<()> {
+    let Some(room) = room::free_bytes(name) else {
+        return Ok(());
+    };
+    let model = plan::model_config(config)?;
+    let Some(lengths) = Lengths::look(config, &model) else {
+        return Ok(());
+    };
+    let lanes = learner::lanes(device);
+    let plan = |config: &RunConfig| Plan::new(config, &model, lengths, lanes);
+    tracing::info!("{}", plan(config)?.table(config));
+    Ok(room::check(config, room, |config| plan(config).ok())?)
 }
 
 /// The configuration of a new run, or that of the run which is continued.

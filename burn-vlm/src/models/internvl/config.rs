@@ -205,6 +205,8 @@ impl VisionConfig {
             depth: self.depth,
             width: self.block.width,
             heads: self.block.heads,
+            inner: self.block.inner,
+            patch_len: self.in_channels * self.patch_size.pow(2),
             patch_size: self.patch_size,
             merge_size: self.merge_size,
             temporal_patch_size: 1,

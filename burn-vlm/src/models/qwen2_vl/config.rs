@@ -127,6 +127,8 @@ impl VisionConfig {
             depth: self.depth,
             width: self.block.width,
             heads: self.block.heads,
+            inner: self.block.inner,
+            patch_len: self.patch_len(),
             patch_size: self.patch_size,
             merge_size: self.spatial_merge_size,
             temporal_patch_size: self.temporal_patch_size,

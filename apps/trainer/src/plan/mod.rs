@@ -1,98 +1,101 @@
 //! What a run will take, before it takes it.
 
+mod lengths;
+mod memory;
+pub mod room;
+
+pub use lengths::Lengths;
+pub use memory::Memory;
+
 use crate::{hub, model_dir::described_in};
 use anyhow::Result;
 use burn_rl::{
-    adapt::count_parameters,
+    adapt::{ParameterCounts, count_parameters},
     config::{ModelInit, RunConfig},
     error::RlError,
 };
 use burn_vlm::{ModelConfig, Vlm, lora};
 use std::path::Path;
 
-/// Bytes of an f32.
-const F32: f64 = 4.0;
-
 /// Sizes of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
-    /// Parameters, an adapter's included.
-    pub parameters: usize,
-    /// Those of them that are trained.
-    pub trained: usize,
+    /// Parameters.
+    pub counts: ParameterCounts,
     /// Completions a step.
     pub completions: usize,
     /// Optimiser steps a step.
     pub updates: usize,
-    /// Longest sequence: the longest prompt allowed and the longest response.
+    /// Longest sequence: the longest prompt and the longest response.
     pub longest: usize,
-    /// Weights, and gradients and two moments of what is trained.
-    pub state_bytes: f64,
-    /// Key-value cache of the largest decoding batch.
-    pub cache_bytes: f64,
-    /// One micro-batch of the longest sequences: saved block inputs and one block's tape.
-    pub activation_bytes: f64,
+    /// Prompts.
+    pub lengths: Lengths,
+    /// What it holds.
+    pub memory: Memory,
 }
 
 impl Plan {
-    /// Plans a run of `config` on the model it names, reading no weights.
+    /// Plans a run of `config` on the model it names, reading no weights. `lanes` micro-batches are
+    /// at work at a time.
     ///
     /// # Errors
-    /// Names of layers or frozen parts that the model has not.
-    pub fn new(config: &RunConfig, model_config: ModelConfig) -> Result<Self, RlError> {
-        let text = model_config.text.clone();
-        let mut skeleton = Vlm::new(model_config, &crate::device::host());
+    /// Names of layers or frozen parts that the model has not; an algorithm that is not known.
+    pub fn new(
+        config: &RunConfig,
+        model: &ModelConfig,
+        lengths: Lengths,
+        lanes: usize,
+    ) -> Result<Self, RlError> {
+        let mut skeleton = Vlm::new(model.clone(), &crate::device::host());
         let dir = Path::new(&config.model.path);
         if lora::is_adapter(dir) {
             skeleton = skeleton.with_adapter(dir)?;
         }
-        let [parameters, trained] = count_parameters(skeleton, config)?;
-        let longest = config.data.max_prompt_tokens + config.rollout.sampling.max_new_tokens;
+        let counts = count_parameters(skeleton, config)?;
+        let recipe = config.algo.recipe()?;
         let rollout = &config.rollout;
-        let completions = rollout.prompts_per_step * rollout.samples_per_prompt;
-        let kv = (text.num_key_value_heads * text.head_dim) as f64;
-        let sequences = rollout.max_batch.min(completions) as f64;
-        let tokens = (config.train.micro_batch.min(completions) * longest) as f64;
-        let (d, inner) = (text.hidden_size as f64, text.intermediate_size as f64);
-        let scores = (text.num_attention_heads * longest) as f64;
-        let layers = text.num_hidden_layers as f64;
-        // Sampling from merged weights takes a copy of those that have an adapter.
-        let merged = config.lora.is_on() && config.lora.merge_rollouts;
-        let copies = if merged { 2.0 } else { 1.0 };
-        // A block's tape holds about twelve D-wide, six I-wide and four score tensors a token.
-        let block = 12.0 * d + 6.0 * inner + 4.0 * scores;
         Ok(Self {
-            parameters,
-            trained,
-            completions,
+            counts,
+            completions: rollout.prompts_per_step * rollout.samples_per_prompt,
             updates: config.train.epochs * config.train.mini_batches,
-            longest,
-            state_bytes: F32 * (copies * parameters as f64 + 3.0 * trained as f64),
-            cache_bytes: 2.0 * F32 * layers * kv * sequences * longest as f64,
-            activation_bytes: F32 * tokens * (layers * d + block),
+            longest: lengths.prompt + rollout.sampling.max_new_tokens,
+            lengths,
+            memory: Memory::of(config, &recipe, model, &counts, &lengths, lanes),
         })
-    }
-
-    /// Upper bound of what the run holds at a time: rollout and update take turns.
-    pub fn peak_bytes(&self) -> f64 {
-        self.state_bytes + self.cache_bytes.max(self.activation_bytes)
     }
 
     /// How much of the model is trained.
     fn trained_text(&self, config: &RunConfig) -> String {
-        let share = 100.0 * self.trained as f64 / self.parameters.max(1) as f64;
+        let (trained, total) = (self.counts.trained.all, self.counts.total);
+        let share = 100.0 * trained as f64 / total.max(1) as f64;
         let how = match (config.lora.is_on(), config.model.freeze.is_empty()) {
             (true, _) => format!(", an adapter of rank {}", config.lora.rank),
             (false, false) => format!(", frozen: {}", config.model.freeze.join(", ")),
             (false, true) => String::new(),
         };
-        let millions = self.trained as f64 / 1e6;
+        let millions = trained as f64 / 1e6;
         format!("{millions:.2} M parameters ({share:.2} %){how}")
+    }
+
+    /// The longest sequence, and where its length is from.
+    fn longest_text(&self) -> String {
+        let Lengths { prompt, segments, patches, seen } = self.lengths;
+        let from = match seen {
+            Some(n) => format!("longest of the first {n} prompts"),
+            None => "data.max_prompt_tokens".into(),
+        };
+        let pictures = match segments {
+            0 => String::new(),
+            n => format!("; {n} pictures or tiles of {patches} patches"),
+        };
+        let response = self.longest - prompt;
+        format!("{} tokens: {prompt} ({from}) + {response}{pictures}", self.longest)
     }
 
     /// The plan for people.
     pub fn table(&self, config: &RunConfig) -> String {
         let gib = |bytes: f64| format!("{:.2} GiB", bytes / f64::from(1 << 30));
+        let memory = &self.memory;
         let weights = match config.model.init {
             ModelInit::Pretrained => "loaded from",
             ModelInit::Random => "drawn for",
@@ -102,7 +105,7 @@ impl Plan {
                 "model",
                 format!(
                     "{:.2} M parameters, {weights} {}",
-                    self.parameters as f64 / 1e6,
+                    self.counts.total as f64 / 1e6,
                     config.model.path
                 ),
             ),
@@ -115,11 +118,14 @@ impl Plan {
                     config.train.steps, self.completions, self.updates
                 ),
             ),
-            ("longest sequence", format!("{} tokens", self.longest)),
-            ("weights, gradients, moments", gib(self.state_bytes)),
-            ("key-value cache, at most", gib(self.cache_bytes)),
-            ("activations, at most", gib(self.activation_bytes)),
-            ("predicted peak, at most", gib(self.peak_bytes())),
+            ("longest sequence", self.longest_text()),
+            ("weights", gib(memory.weights)),
+            ("moments", gib(memory.moments)),
+            ("pictures", gib(memory.pictures)),
+            ("while sampling, besides", gib(memory.rollout)),
+            ("while scoring, besides", gib(memory.score)),
+            ("while updating, besides", gib(memory.update)),
+            ("predicted peak memory", gib(memory.peak())),
         ];
         rows.iter()
             .map(|(name, value)| format!("{name:<28} {value}\n"))

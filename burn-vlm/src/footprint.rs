@@ -1,0 +1,200 @@
+//! How much memory passes take beyond the weights, counted in numbers that are alive at a time.
+//!
+//! The coefficients are what `nn`, `tape` and `generate` hold at their fullest moment, measured with
+//! a counting allocator and held by `tests/tests/memory.rs`. With D, I, Q, K the widths of the
+//! residual stream, the feed-forward layer, queries and keys, and S = heads · keys, the scores of a
+//! token:
+//!
+//! | moment | numbers a token |
+//! |---|---|
+//! | a block forward | max(2 D + 2 I, Q + 2 K + 2 S) |
+//! | a block forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
+//! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
+//! | a row of the head forward, backward | 2 V, 4 V |
+
+use crate::{
+    models::{ModelConfig, VisionConfig},
+    tape::{ActivationRecompute, HEAD_ROWS},
+};
+
+/// Sizes of a padded batch.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct BatchSizes {
+    /// Sequences.
+    pub rows: usize,
+    /// Tokens of the longest one.
+    pub width: usize,
+    /// Tokens that are predicted, in all rows.
+    pub targets: usize,
+    /// Different pictures.
+    pub pictures: usize,
+    /// Patches of a picture, the largest.
+    pub patches: usize,
+}
+
+/// What of a model is trained, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrainedSizes {
+    /// All parameters that are trained.
+    pub all: usize,
+    /// Those of the matrix that predicts tokens.
+    pub head: usize,
+    /// Whether any of the vision tower's are.
+    pub tower: bool,
+}
+
+/// The widths of a block.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    depth: usize,
+    d: f64,
+    inner: f64,
+    q: f64,
+    k: f64,
+    heads: f64,
+}
+
+impl Block {
+    fn text(config: &ModelConfig) -> Self {
+        let text = &config.text;
+        Self {
+            depth: text.num_hidden_layers,
+            d: text.hidden_size as f64,
+            inner: text.intermediate_size as f64,
+            q: (text.num_attention_heads * text.head_dim) as f64,
+            k: (text.num_key_value_heads * text.head_dim) as f64,
+            heads: text.num_attention_heads as f64,
+        }
+    }
+
+    fn tower(config: &VisionConfig) -> Self {
+        let sizes = config.sizes();
+        let e = sizes.width as f64;
+        Self {
+            depth: sizes.depth,
+            d: e,
+            inner: sizes.inner as f64,
+            q: e,
+            k: e,
+            heads: sizes.heads as f64,
+        }
+    }
+
+    /// One block, nothing kept.
+    fn forward(&self, n: f64, keys: f64) -> f64 {
+        let s = self.heads * keys;
+        let attention = self.q + 2.0 * self.k + 2.0 * s;
+        n * (2.0 * self.d + 2.0 * self.inner).max(attention)
+    }
+
+    /// One block forward and backward, without the gradients of its parameters but for those that
+    /// are under way.
+    fn backward(&self, n: f64, keys: f64) -> f64 {
+        let s = self.heads * keys;
+        let kept = 4.0 * self.d + self.q + 2.0 * self.k;
+        let feed_forward = kept + 6.0 * self.inner + 3.0 * self.q + 2.0 * s;
+        n * feed_forward.max(kept + 5.0 * s) + self.d * self.inner
+    }
+
+    /// What autodiff keeps of one block.
+    fn graph(&self, n: f64, keys: f64) -> f64 {
+        let s = self.heads * keys;
+        n * (8.0 * self.d + 5.0 * self.inner + 2.0 * self.q + 2.0 * self.k + 3.0 * s)
+    }
+
+    /// What all blocks keep for the backward pass.
+    fn kept(&self, n: f64, keys: f64, recompute: ActivationRecompute) -> f64 {
+        let depth = self.depth as f64;
+        match recompute {
+            ActivationRecompute::Block => depth * n * self.d,
+            ActivationRecompute::None => depth * self.graph(n, keys),
+        }
+    }
+}
+
+/// The passes of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Footprint<'a> {
+    config: &'a ModelConfig,
+}
+
+impl<'a> Footprint<'a> {
+    /// The passes of a model of this size.
+    pub fn new(config: &'a ModelConfig) -> Self {
+        Self { config }
+    }
+
+    /// The key-value cache of `rows` sequences of `width` tokens.
+    pub fn cache(&self, rows: usize, width: usize) -> f64 {
+        let text = Block::text(self.config);
+        2.0 * text.depth as f64 * text.k * (rows * width) as f64
+    }
+
+    /// Pictures as they wait to be read: patches on the host and as a tensor.
+    pub fn pixels(&self, batch: &BatchSizes) -> f64 {
+        let len = self.config.vision.as_ref().map_or(0, |v| v.sizes().patch_len);
+        (batch.pictures * batch.patches * len) as f64
+    }
+
+    /// Reading a batch of prompts, nothing kept but their keys and values.
+    pub fn prefill(&self, batch: &BatchSizes) -> f64 {
+        let n = (batch.rows * batch.width) as f64;
+        let text = Block::text(self.config);
+        self.vision_forward(batch) + n * text.d + text.forward(n, batch.width as f64)
+    }
+
+    /// One more token of `rows` sequences: logits on the device and on the host.
+    pub fn decode(&self, rows: usize) -> f64 {
+        2.0 * (rows * self.config.text.vocab_size) as f64
+    }
+
+    /// Log-probabilities of a batch.
+    pub fn score(&self, batch: &BatchSizes) -> f64 {
+        let n = (batch.rows * batch.width) as f64;
+        let text = Block::text(self.config);
+        let kept = text.kept(n, batch.width as f64, ActivationRecompute::Block);
+        kept + self.vision_forward(batch)
+            + text.forward(n, batch.width as f64).max(2.0 * self.logits(batch))
+    }
+
+    /// Gradients of a batch, themselves included.
+    pub fn gradients(
+        &self,
+        batch: &BatchSizes,
+        trained: &TrainedSizes,
+        recompute: ActivationRecompute,
+    ) -> f64 {
+        let (n, keys) = ((batch.rows * batch.width) as f64, batch.width as f64);
+        let text = Block::text(self.config);
+        let mut kept = text.kept(n, keys, recompute) + 2.0 * n * text.d;
+        let mut block = text.backward(n, keys);
+        if let (Some(vision), true) = (&self.config.vision, trained.tower && batch.patches > 0) {
+            let tower = Block::tower(vision);
+            let patches = (batch.pictures * batch.patches) as f64;
+            kept += self.pixels(batch) + tower.kept(patches, batch.patches as f64, recompute);
+            block = block.max(tower.backward(patches, batch.patches as f64));
+        }
+        if recompute == ActivationRecompute::None {
+            // The graph holds what a block's backward needs; what it makes is small beside it.
+            block = n * (2.0 * text.inner + text.d);
+        }
+        let head = 4.0 * self.logits(batch) + trained.head as f64;
+        let first = kept + block + trained.head as f64;
+        let last = block + trained.all as f64 + if recompute == ActivationRecompute::None { 0.0 } else { 2.0 * n * text.d };
+        (kept + head).max(first).max(last)
+    }
+
+    /// Rows of logits that exist at a time.
+    fn logits(&self, batch: &BatchSizes) -> f64 {
+        (batch.targets.min(HEAD_ROWS) * self.config.text.vocab_size) as f64
+    }
+
+    fn vision_forward(&self, batch: &BatchSizes) -> f64 {
+        let Some(vision) = self.config.vision.as_ref().filter(|_| batch.pictures > 0) else {
+            return 0.0;
+        };
+        let patches = (batch.pictures * batch.patches) as f64;
+        let tower = Block::tower(vision);
+        self.pixels(batch) + patches * tower.d + tower.forward(patches, batch.patches as f64)
+    }
+}
