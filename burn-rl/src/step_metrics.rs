@@ -106,13 +106,3 @@ fn of_lengths(groups: &[&Group], metrics: &mut Metrics) {
         }
     }
 }
-
-/// Most memory this process ever held, in bytes; none where the system does not say.
-pub fn peak_memory_bytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kilobytes * 1024.0)
-}

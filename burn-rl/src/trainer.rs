@@ -23,7 +23,7 @@ use crate::{
     types::Prompt,
 };
 use burn_rewards::RewardFn;
-use burn_vlm::Processor;
+use burn_vlm::{Processor, device::memory_bytes};
 use std::sync::{Arc, atomic::AtomicBool};
 
 /// How a run ended.
@@ -110,8 +110,10 @@ impl Trainer {
         batch.mini_batch = collector.mini_batch();
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         let (mut score_s, mut update_s) = (0.0, 0.0);
+        let device = self.learner.model().device();
         if !batch.rows.is_empty() {
             self.engine.release();
+            device.memory_cleanup();
             self.learner.score(&mut batch);
             batch.credit = self.recipe.credit(&batch.scored);
             // Groups that wait are learned from after this update: what they were sampled with is
@@ -145,7 +147,7 @@ impl Trainer {
                 metrics.set(name, tokens as f64 / seconds);
             }
         }
-        if let Some(bytes) = step_metrics::peak_memory_bytes() {
+        if let Some(bytes) = memory_bytes(&device) {
             metrics.set("memory/peak_bytes", bytes);
         }
         if self.is_due(step, self.config.eval.every) {

@@ -132,7 +132,11 @@ impl<'a> Footprint<'a> {
 
     /// Pictures as they wait to be read: patches on the host and as a tensor.
     pub fn pixels(&self, batch: &BatchSizes) -> f64 {
-        let len = self.config.vision.as_ref().map_or(0, |v| v.sizes().patch_len);
+        let len = self
+            .config
+            .vision
+            .as_ref()
+            .map_or(0, |v| v.sizes().patch_len);
         (batch.pictures * batch.patches * len) as f64
     }
 
@@ -154,7 +158,9 @@ impl<'a> Footprint<'a> {
         let text = Block::text(self.config);
         let kept = text.kept(n, batch.width as f64, ActivationRecompute::Block);
         kept + self.vision_forward(batch)
-            + text.forward(n, batch.width as f64).max(2.0 * self.logits(batch))
+            + text
+                .forward(n, batch.width as f64)
+                .max(2.0 * self.logits(batch))
     }
 
     /// Gradients of a batch, themselves included.
@@ -180,7 +186,13 @@ impl<'a> Footprint<'a> {
         }
         let head = 4.0 * self.logits(batch) + trained.head as f64;
         let first = kept + block + trained.head as f64;
-        let last = block + trained.all as f64 + if recompute == ActivationRecompute::None { 0.0 } else { 2.0 * n * text.d };
+        let last = block
+            + trained.all as f64
+            + if recompute == ActivationRecompute::None {
+                0.0
+            } else {
+                2.0 * n * text.d
+            };
         (kept + head).max(first).max(last)
     }
 

@@ -36,6 +36,8 @@ pub enum Command {
     Prepare(cmd::prepare::Args),
     /// List the algorithms, or describe or apply one.
     Algos(cmd::algos::Args),
+    /// Time sampling, scoring and updating on made-up prompts.
+    Bench(cmd::bench::Args),
     /// Grade responses against gold answers.
     Reward(cmd::reward::Args),
     /// List the rewards.

@@ -3,6 +3,7 @@
 use crate::{hub, input_error::InputError};
 use anyhow::Result;
 use burn::tensor::Device;
+use burn_rl::config::ModelInit;
 use burn_vlm::{
     ModelConfig, Processor, Vlm, lora, processor::ProcessorOptions, text::stop_token_ids,
 };
@@ -10,6 +11,9 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Seed of weights that are drawn for a look at a shape.
+const RANDOM_SEED: u64 = 0;
 
 /// What a Hugging Face model directory holds, or that of an adapter and the model it is beside.
 pub struct ModelDir {
@@ -22,11 +26,17 @@ pub struct ModelDir {
 }
 
 impl ModelDir {
-    /// Loads a directory, whose text and pictures are processed as it says but for `options`.
+    /// Loads a directory, whose text and pictures are processed as it says but for `options`. With
+    /// random weights it needs none.
     ///
     /// # Errors
     /// A directory or a file in it that is missing, malformed or does not fit the others.
-    pub fn load(dir: &Path, options: &ProcessorOptions, device: &Device) -> Result<Self> {
+    pub fn load(
+        dir: &Path,
+        init: ModelInit,
+        options: &ProcessorOptions,
+        device: &Device,
+    ) -> Result<Self> {
         let dir = &hub::locate(dir);
         let described = described_in(dir)?;
         let config = ModelConfig::from_dir(&described)?;
@@ -34,7 +44,10 @@ impl ModelDir {
         let stop = stop_token_ids(&described, processor.tokenizer())?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
-        let model = Vlm::from_dir(dir, device)?;
+        let model = match init {
+            ModelInit::Pretrained => Vlm::from_dir(dir, device)?,
+            ModelInit::Random => Vlm::random(config, RANDOM_SEED, device),
+        };
         Ok(Self {
             model,
             processor: Arc::new(processor),

@@ -1,10 +1,16 @@
-//! Arguments that say how text and pictures are processed, alike in all commands.
+//! Arguments that say where weights come from and how text and pictures are processed, alike in all
+//! commands.
 
+use burn_rl::config::ModelInit;
 use burn_vlm::processor::ProcessorOptions;
 
 /// Settings over the model directory's own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ProcessorArgs {
+    /// `random` draws the weights on the device: the directory needs none, only what describes the
+    /// model.
+    #[arg(long, value_name = "random|pretrained", default_value = "pretrained", value_parser = parse_init)]
+    pub init: ModelInit,
     /// A chat template in place of the model's: a Jinja file, a JSON file with "chat_template", or
     /// one of the built-in internvl2_5, r1_zero, visualthinker_base.
     #[arg(long, value_name = "NAME|FILE")]
@@ -24,6 +30,15 @@ pub struct ProcessorArgs {
     /// Shows a white picture to conversations that have none.
     #[arg(long)]
     pub blank_image: bool,
+}
+
+/// What `--init` says.
+pub fn parse_init(text: &str) -> Result<ModelInit, String> {
+    match text {
+        "random" => Ok(ModelInit::Random),
+        "pretrained" => Ok(ModelInit::Pretrained),
+        _ => Err("expected random or pretrained".into()),
+    }
 }
 
 impl ProcessorArgs {

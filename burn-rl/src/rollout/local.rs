@@ -73,7 +73,9 @@ impl RolloutEngine for LocalEngine {
             .flat_map(|ask| ask.draws.clone().map(move |draw| request(ask, draw)))
             .collect();
         let model = self.model.as_ref().ok_or_else(|| {
-            RlError::Training("the engine was asked to sample after it let go of its weights".into())
+            RlError::Training(
+                "the engine was asked to sample after it let go of its weights".into(),
+            )
         })?;
         let generator = Generator {
             model,

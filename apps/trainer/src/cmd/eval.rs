@@ -134,6 +134,7 @@ pub fn run(args: &Args) -> Result<()> {
     let rows = rows(args, bench)?;
     let loaded = ModelDir::load(
         &args.model,
+        args.processor.init,
         &args.processor.options(),
         &device::parse(&args.device)?,
     )?;

@@ -2,6 +2,7 @@
 
 use crate::{device, input_error::InputError, model_dir::ModelDir};
 use anyhow::{Context, Result};
+use burn_rl::config::ModelInit;
 use burn_vlm::{processor::ProcessorOptions, weights::ExportDtype};
 use std::{
     fs,
@@ -60,7 +61,12 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(InputError::new(format!("--out {}: {message}", out.display())).into());
     }
     let device = device::parse(&args.device)?;
-    let mut loaded = ModelDir::load(&args.checkpoint, &ProcessorOptions::default(), &device)?;
+    let mut loaded = ModelDir::load(
+        &args.checkpoint,
+        ModelInit::Pretrained,
+        &ProcessorOptions::default(),
+        &device,
+    )?;
     if args.merge {
         if loaded.model.lora().is_none() {
             let dir = args.checkpoint.display();

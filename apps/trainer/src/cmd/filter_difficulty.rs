@@ -229,6 +229,7 @@ fn measure(
     let device = device::parse(&args.device)?;
     let loaded = ModelDir::load(
         Path::new(&config.model.path),
+        config.model.init,
         &config.model.processor_options(),
         &device,
     )?;

@@ -120,6 +120,7 @@ pub fn run(args: &Args) -> Result<()> {
     sampling.check()?;
     let loaded = ModelDir::load(
         &args.model,
+        args.processor.init,
         &args.processor.options(),
         &device::parse(&args.device)?,
     )?;

@@ -1,6 +1,7 @@
 //! One command a file.
 
 pub mod algos;
+pub mod bench;
 pub mod config;
 pub mod eval;
 pub mod export;
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Prepare(args) => prepare::run(&args)?,
         Command::Algos(args) => algos::run(&args)?,
+        Command::Bench(args) => bench::run(&args)?,
         Command::Reward(args) => reward::run(&args)?,
         Command::Rewards(args) => rewards::run(&args)?,
         Command::Config(args) => config::run(&args)?,

@@ -88,7 +88,12 @@ impl Scorable {
 pub fn run(args: &Args) -> Result<()> {
     let rows = read_rows(&args.data)?;
     let device = device::parse(&args.device)?;
-    let loaded = ModelDir::load(&args.model, &args.processor.options(), &device)?;
+    let loaded = ModelDir::load(
+        &args.model,
+        args.processor.init,
+        &args.processor.options(),
+        &device,
+    )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
         system: args.system.clone(),

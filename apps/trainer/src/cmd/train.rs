@@ -108,14 +108,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) =
-        prepare(run, &mut resolved, &device, args).inspect_err(|_| {
-            if !args.resume {
-                // Nothing is trained yet: what was just made must not stand in the way of a second
-                // try. That the first one failed is what is reported, not whether this works.
-                let _ = std::fs::remove_dir_all(&root);
-            }
-        })?;
+    let (mut trainer, done) = prepare(run, &mut resolved, &device, args).inspect_err(|_| {
+        if !args.resume {
+            // Nothing is trained yet: what was just made must not stand in the way of a second
+            // try. That the first one failed is what is reported, not whether this works.
+            let _ = std::fs::remove_dir_all(&root);
+        }
+    })?;
     say!("run directory {}", root.display());
     if args.resume {
         say!("continuing after step {done}");
@@ -164,9 +163,8 @@ fn dry_lengths(resolved: &mut Resolved, model: &ModelConfig) -> Result<Lengths> 
     let limits = |run: &RunConfig| Lengths::limits(run, model);
     let scratch = std::env::temp_dir().join(format!("trainer-plan-{}", std::process::id()));
     let run = RunDir::create(&scratch)?;
-    let found = setup::materialise(resolved, &run).map(|()| {
-        Lengths::look(&resolved.run, model).unwrap_or_else(|| limits(&resolved.run))
-    });
+    let found = setup::materialise(resolved, &run)
+        .map(|()| Lengths::look(&resolved.run, model).unwrap_or_else(|| limits(&resolved.run)));
     std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     found
 }

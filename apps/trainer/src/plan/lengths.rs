@@ -34,7 +34,11 @@ impl Lengths {
         let prompt = config.data.max_prompt_tokens;
         let limits = Self {
             prompt,
-            held_out: if config.eval.data.is_empty() { 0 } else { config.eval.samples },
+            held_out: if config.eval.data.is_empty() {
+                0
+            } else {
+                config.eval.samples
+            },
             ..Self::default()
         };
         let Some(vision) = &model.vision else {
@@ -47,7 +51,11 @@ impl Lengths {
             None => prompt * merged,
         };
         let segments = (prompt * merged).div_ceil(patches.max(1));
-        Self { segments, patches, ..limits }
+        Self {
+            segments,
+            patches,
+            ..limits
+        }
     }
 
     /// Those of the first rows of a run's data; none where the data or the model's processor are not
@@ -56,12 +64,19 @@ impl Lengths {
         let dir = described_in(&hub::locate(Path::new(&config.model.path))).ok()?;
         let processor = Processor::from_dir(&dir).ok()?;
         let encoder = Encoder {
-            processor: Arc::new(processor.with_options(&config.model.processor_options()).ok()?),
+            processor: Arc::new(
+                processor
+                    .with_options(&config.model.processor_options())
+                    .ok()?,
+            ),
             system: config.model.system.clone(),
             max_prompt_tokens: config.data.max_prompt_tokens,
             stop: 0,
         };
-        let mut found = Self { seen: Some(0), ..Self::default() };
+        let mut found = Self {
+            seen: Some(0),
+            ..Self::default()
+        };
         let mut read = |set: &SetConfig| {
             let (path, kind) = (set.path.as_ref(), RowKind::Lesson);
             let rows = RowDataset::open(path, &set.format(), config.data.on_error, kind).ok()?;

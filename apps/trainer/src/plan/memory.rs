@@ -50,7 +50,11 @@ impl Memory {
             (true, true) if !is_adapter => trained,
             _ => 0,
         };
-        let average = if config.train.average_decay > 0.0 { trained } else { 0 };
+        let average = if config.train.average_decay > 0.0 {
+            trained
+        } else {
+            0
+        };
         let merged = match is_adapter && config.lora.merge_rollouts {
             true => counts.adapted,
             false => 0,
@@ -76,7 +80,11 @@ impl Memory {
             own.samples_per_prompt,
             own.sampling.max_new_tokens,
         );
-        let measured = rollout(lengths.held_out, config.eval.draws, config.eval.max_new_tokens);
+        let measured = rollout(
+            lengths.held_out,
+            config.eval.draws,
+            config.eval.max_new_tokens,
+        );
 
         let micro = micro_batch(config, lengths);
         let completions = own.prompts_per_step * own.samples_per_prompt;
@@ -84,21 +92,36 @@ impl Memory {
         let parts = per_update.div_ceil(micro.rows.max(1));
         let lanes = lanes.min(parts).max(1);
         // Beside the lanes' own gradients there is their sum, once there is more than one round.
-        let sum = if parts > lanes && lanes > 1 { trained } else { 0 };
+        let sum = if parts > lanes && lanes > 1 {
+            trained
+        } else {
+            0
+        };
         let recompute = config.train.activation_recompute;
         let gradients = passes.gradients(&micro, &counts.trained, recompute);
         let mut update = lanes as f64 * gradients + sum as f64;
         // The optimiser moves one matrix at a time.
         update = update.max((trained + 6 * counts.largest) as f64);
         if critic > 0 {
-            let trained = burn_vlm::footprint::TrainedSizes { all: critic, head: 0, tower: true };
-            let without_head = BatchSizes { targets: 0, ..micro };
+            let trained = burn_vlm::footprint::TrainedSizes {
+                all: critic,
+                head: 0,
+                tower: true,
+            };
+            let without_head = BatchSizes {
+                targets: 0,
+                ..micro
+            };
             let critic_update = passes.gradients(&without_head, &trained, recompute);
             let sum = if sum > 0 { critic } else { 0 };
             update = update.max(lanes as f64 * critic_update + sum as f64);
         }
         let shown = (own.prompts_per_step + lengths.held_out) * lengths.segments;
-        let shown = BatchSizes { pictures: shown, patches: lengths.patches, ..micro };
+        let shown = BatchSizes {
+            pictures: shown,
+            patches: lengths.patches,
+            ..micro
+        };
         Self {
             weights: F32 * (counts.total + reference + average + critic) as f64,
             moments: F32 * 2.0 * (trained + critic) as f64,
@@ -109,10 +132,15 @@ impl Memory {
         }
     }
 
-    /// The fullest moment: phases take turns.
-    pub fn peak(&self) -> f64 {
+    /// Tensors and pictures at the fullest moment: phases take turns.
+    pub fn tensors(&self) -> f64 {
         let phase = self.rollout.max(self.score).max(self.update);
-        PROGRAM_BYTES + self.weights + self.moments + self.pictures + phase
+        self.weights + self.moments + self.pictures + phase
+    }
+
+    /// The same with the program itself.
+    pub fn peak(&self) -> f64 {
+        PROGRAM_BYTES + self.tensors()
     }
 }
 
@@ -122,7 +150,9 @@ fn micro_batch(config: &RunConfig, lengths: &Lengths) -> BatchSizes {
     let response = rollout.sampling.max_new_tokens;
     let width = lengths.prompt + response;
     let completions = rollout.prompts_per_step * rollout.samples_per_prompt;
-    let rows = train.micro_batch.min(completions.div_ceil(train.mini_batches));
+    let rows = train
+        .micro_batch
+        .min(completions.div_ceil(train.mini_batches));
     let rows = match train.micro_batch_tokens {
         0 => rows,
         tokens => rows.min((tokens / width).max(1)),

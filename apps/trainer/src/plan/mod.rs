@@ -79,7 +79,13 @@ impl Plan {
 
     /// The longest sequence, and where its length is from.
     fn longest_text(&self) -> String {
-        let Lengths { prompt, segments, patches, seen } = self.lengths;
+        let Lengths {
+            prompt,
+            segments,
+            patches,
+            seen,
+            ..
+        } = self.lengths;
         let from = match seen {
             Some(n) => format!("longest of the first {n} prompts"),
             None => "data.max_prompt_tokens".into(),
@@ -89,7 +95,10 @@ impl Plan {
             n => format!("; {n} pictures or tiles of {patches} patches"),
         };
         let response = self.longest - prompt;
-        format!("{} tokens: {prompt} ({from}) + {response}{pictures}", self.longest)
+        format!(
+            "{} tokens: {prompt} ({from}) + {response}{pictures}",
+            self.longest
+        )
     }
 
     /// The plan for people.

@@ -24,9 +24,8 @@ pub fn check(
     };
     let gib = |bytes: f64| bytes / f64::from(1 << 30);
     let (wanted, free) = (gib(wanted), gib(room));
-    let message = format!(
-        "the run is predicted to hold {wanted:.1} GiB, but only {free:.1} GiB are free"
-    );
+    let message =
+        format!("the run is predicted to hold {wanted:.1} GiB, but only {free:.1} GiB are free");
     let advice = match settings_that_fit(config, room, plan) {
         Some(sets) => format!("it would fit with {}", sets.join(" ")),
         None => "no smaller batch and no adapter makes it fit: expected a smaller model, shorter \
@@ -77,11 +76,23 @@ fn changes(from: &RunConfig, to: &RunConfig) -> Vec<String> {
             sets.push(format!("--set {text}"));
         }
     };
-    add(from.lora.rank != to.lora.rank, format!("lora.rank={}", to.lora.rank));
-    add(from.model.freeze != to.model.freeze, "model.freeze=[]".into());
+    add(
+        from.lora.rank != to.lora.rank,
+        format!("lora.rank={}", to.lora.rank),
+    );
+    add(
+        from.model.freeze != to.model.freeze,
+        "model.freeze=[]".into(),
+    );
     let (a, b) = (&from.train, &to.train);
-    add(a.activation_recompute != b.activation_recompute, "train.activation_recompute=block".into());
-    add(a.micro_batch != b.micro_batch, format!("train.micro_batch={}", b.micro_batch));
+    add(
+        a.activation_recompute != b.activation_recompute,
+        "train.activation_recompute=block".into(),
+    );
+    add(
+        a.micro_batch != b.micro_batch,
+        format!("train.micro_batch={}", b.micro_batch),
+    );
     let (a, b) = (from.rollout.max_batch, to.rollout.max_batch);
     add(a != b, format!("rollout.max_batch={b}"));
     sets
@@ -93,7 +104,12 @@ pub fn free_bytes(name: &str) -> Option<f64> {
         return free_host_bytes();
     };
     let index = index.strip_prefix(':').unwrap_or("0");
-    let asked = ["--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", index];
+    let asked = [
+        "--query-gpu=memory.free",
+        "--format=csv,noheader,nounits",
+        "-i",
+        index,
+    ];
     let answer = Command::new("nvidia-smi").args(asked).output().ok()?;
     let mebibytes: f64 = String::from_utf8(answer.stdout).ok()?.trim().parse().ok()?;
     Some(mebibytes * f64::from(1 << 20))
@@ -102,7 +118,9 @@ pub fn free_bytes(name: &str) -> Option<f64> {
 /// Bytes that the host has free for this process; none where it does not say.
 fn free_host_bytes() -> Option<f64> {
     let file = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = file.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = file
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     let available = kilobytes * 1024.0;
     let limit = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<f64>().ok();

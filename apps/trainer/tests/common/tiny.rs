@@ -44,7 +44,8 @@ pub fn config() -> Value {
     config
 }
 
-fn put(into: &mut Value, from: Value) {
+/// Sets keys of an object.
+pub fn put(into: &mut Value, from: Value) {
     let Value::Object(from) = from else {
         panic!("{from} is no object")
     };

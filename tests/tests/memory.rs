@@ -1,0 +1,119 @@
+//! The planner's prediction against what runs hold, counted by the allocator.
+
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)] // A part of it is enough here.
+mod common;
+
+use burn_rl::{learner::lanes, run_dir::RunDir};
+use burn_vlm::{Vlm, weights::ExportDtype};
+use common::{Silent, start, tiny};
+use peak_alloc::PeakAlloc;
+use serde_json::json;
+use std::{fs, path::Path};
+use trainer::{
+    config,
+    demo::Split,
+    plan::{Lengths, Plan, model_config},
+};
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// A model of 6 million parameters: weights, gradients and activations are alike in size.
+fn write_model(dir: &Path) {
+    tiny::write_model(dir, 0);
+    let mut raw = tiny::config();
+    let text = json!({
+        "hidden_size": 256,
+        "intermediate_size": 768,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "vocab_size": 4096,
+        "rope_scaling": { "type": "mrope", "mrope_section": [4, 6, 6] },
+    });
+    tiny::put(&mut raw, text);
+    let vision = json!({ "hidden_size": 64, "intermediate_size": 128, "out_hidden_size": 256 });
+    tiny::put(&mut raw["vision_config"], vision);
+    fs::write(dir.join("config.json"), raw.to_string()).unwrap();
+    let model = burn_vlm::ModelConfig::from_dir(dir).unwrap();
+    let model = Vlm::random(model, 0, &burn::tensor::Device::flex());
+    model.save(dir, ExportDtype::F32).unwrap();
+}
+
+/// Largest and predicted bytes of a run of two steps.
+fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
+    let text = format!(
+        r#"
+        model.path = "{model}"
+        data.train = "{data}"
+        rollout.prompts_per_step = 8
+        rollout.samples_per_prompt = 4
+        rollout.sampling.max_new_tokens = 48
+        reward.parts = [{{ rule = "answer_exact" }}]
+        checkpoint.every = 0
+        train.steps = 2
+        {own}
+        "#,
+        model = dir.join("model").display(),
+        data = dir.join("train.jsonl").display(),
+    );
+    let run = config::resolve(Some(&text), &[], &[]).unwrap().run;
+    let model = model_config(&run).unwrap();
+    let lengths = Lengths::look(&run, &model).unwrap();
+    let device = burn::tensor::Device::flex();
+    let plan = Plan::new(&run, &model, lengths, lanes(&device)).unwrap();
+    let before = ALLOCATED.current_usage() as f64;
+    ALLOCATED.reset_peak_usage();
+    start(
+        &text,
+        RunDir::create(&dir.join(name)).unwrap(),
+        false,
+        &mut Silent,
+    );
+    let held = ALLOCATED.peak_usage() as f64 - before;
+    (held, plan.memory.tensors())
+}
+
+/// One test, because the allocator counts for the whole process.
+#[test]
+fn predicted_within_a_tenth_of_what_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_model(&dir.join("model"));
+    let questions = tiny::write_questions(dir, Split::Train, 16);
+    fs::rename(questions, dir.join("train.jsonl")).unwrap();
+    let runs = [
+        ("full", "train.micro_batch = 8"),
+        (
+            "graph",
+            "train.micro_batch = 4\ntrain.activation_recompute = \"none\"",
+        ),
+        (
+            "frozen",
+            "model.freeze = [\"visual\", \"model.embed_tokens\"]\nalgo.beta = 0.04\ntrain.micro_batch = 16",
+        ),
+        ("adapter", "lora.rank = 8\ntrain.micro_batch = 16"),
+        (
+            "critic",
+            "algo.name = \"ppo\"\ntrain.micro_batch = 8\ntrain.mini_batches = 2",
+        ),
+    ];
+    let mut off = vec![];
+    for (name, own) in runs {
+        let (held, predicted) = measure(dir, name, own);
+        let mib = |bytes: f64| bytes / f64::from(1 << 20);
+        let error = predicted / held - 1.0;
+        println!(
+            "{name:<10} held {:7.1} MiB, predicted {:7.1} MiB, {:+.1} %",
+            mib(held),
+            mib(predicted),
+            100.0 * error
+        );
+        if error.abs() > 0.1 {
+            off.push(name);
+        }
+    }
+    assert!(off.is_empty(), "more than a tenth off: {off:?}");
+}
