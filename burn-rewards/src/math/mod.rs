@@ -2,6 +2,7 @@
 //! gold answer. Every step is linear or bounded by fuel; no clock, no thread, no recursion without
 //! a depth limit.
 
+mod bare;
 mod boxes;
 mod canon;
 mod config;

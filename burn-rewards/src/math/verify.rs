@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::config::Target;
 use super::decide::{self, Decision};
-use super::{Options, ParseConfig, Parsed, Profile, Unparsed, graders, parse};
+use super::{Options, ParseConfig, Parsed, Profile, Unparsed, bare, graders, parse};
 
 /// Whether the response answers the gold answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -123,6 +124,8 @@ pub struct Explanation {
 pub struct Gold {
     pub(super) text: String,
     pub(super) parsed: Parsed,
+    /// Whether all of the text is one formula without delimiters.
+    pub(super) is_bare: bool,
 }
 
 /// The gold answer holds nothing the profile can compare with.
@@ -205,6 +208,14 @@ impl Verifier {
             return Ok(Gold {
                 text: text.to_owned(),
                 parsed: Parsed::default(),
+                is_bare: false,
+            });
+        }
+        if let Some(parsed) = self.parse_bare(text, &self.gold_config) {
+            return Ok(Gold {
+                text: text.to_owned(),
+                parsed,
+                is_bare: true,
             });
         }
         let parsed = self.parse_side(text, true);
@@ -214,6 +225,7 @@ impl Verifier {
         Ok(Gold {
             text: text.to_owned(),
             parsed,
+            is_bare: false,
         })
     }
 
@@ -225,12 +237,31 @@ impl Verifier {
         }
     }
 
+    /// The text read whole, if it is a bare formula and the profile takes formulas without an
+    /// anchor.
+    fn parse_bare(&self, text: &str, config: &ParseConfig) -> Option<Parsed> {
+        let whole = |t: &Target| matches!(t, Target::Latex(l) if l.try_extract_without_anchor);
+        if self.profile == Profile::Verl || !config.targets.iter().any(whole) {
+            return None;
+        }
+        let parsed = parse(&bare::delimited(text)?, config);
+        (!parsed.values.is_empty()).then_some(parsed)
+    }
+
     /// Whether `response` answers `gold`.
     pub fn verify_gold(&self, gold: &Gold, response: &str) -> Outcome {
         if graders::is_string_grader(self.profile) {
             return graders::grade(self.profile, &gold.text, response);
         }
-        self.compare(gold, &self.parse_side(response, false))
+        let outcome = self.compare(gold, &self.parse_side(response, false));
+        if outcome.is_equal() || !gold.is_bare {
+            return outcome;
+        }
+        // A response may be written as the gold answer is.
+        match self.parse_bare(response, &self.pred_config) {
+            Some(pred) => self.compare(gold, &pred),
+            None => outcome,
+        }
     }
 
     fn compare(&self, gold: &Gold, pred: &Parsed) -> Outcome {
@@ -252,7 +283,9 @@ impl Verifier {
             if graders::is_string_grader(self.profile) {
                 return vec![graders::reading(self.profile, text, is_gold)];
             }
-            let parsed = self.parse_side(text, is_gold);
+            let bare = is_gold.then(|| self.parse_bare(text, &self.gold_config));
+            let parsed = bare.flatten();
+            let parsed = parsed.unwrap_or_else(|| self.parse_side(text, is_gold));
             let values = parsed.values.iter().map(|v| v.to_string());
             values
                 .chain(parsed.literal.clone())

@@ -245,6 +245,7 @@ fn by_evaluation(arena: &Arena, a: Id, b: Id, fuel: &mut Fuel, deep: &mut Fuel) 
                 Closeness::Agree => agreeing.push(point),
                 Closeness::Unclear => {}
             },
+            Err(Fail::Fuel) if agreeing.len() >= NEEDED => break,
             Err(Fail::Fuel) => return Decision::unknown(Reason::Fuel),
             Err(Fail::Unsupported) => {
                 unsupported = true;
@@ -252,9 +253,8 @@ fn by_evaluation(arena: &Arena, a: Id, b: Id, fuel: &mut Fuel, deep: &mut Fuel) 
             }
             Err(_) => {}
         }
-        if agreeing.len() >= NEEDED {
-            break;
-        }
+        // Where one side has cases (a maximum, an absolute value, a root of a square), only other
+        // points may be in the other case.
     }
     if unsupported {
         return Decision::unknown(Reason::Unsupported);

@@ -32,6 +32,7 @@ impl Parser<'_, '_> {
                 }
                 Ok(Expr::Constant(Constant::E))
             }
+            Token::Constant(Constant::I) if self.at_zero_argument() => self.name("I"),
             Token::Constant(constant) => Ok(Expr::Constant(*constant)),
             Token::Text(words) => self.text_value(words),
             Token::Function(function) => self.call(*function),

@@ -29,12 +29,19 @@ impl Parser<'_, '_> {
         while self.eat(&Token::Prime) {
             full.push('\'');
         }
-        if FUNCTION_NAMES.contains(&name)
+        if (FUNCTION_NAMES.contains(&name) || self.at_zero_argument())
             && let Some(call) = self.application(&full)
         {
             return call;
         }
         Ok(Expr::Symbol(Symbol(full.into())))
+    }
+
+    /// Whether `(0)` follows. Nobody multiplies by it: `V(0)` is a value of `V`.
+    pub(super) fn at_zero_argument(&self) -> bool {
+        self.peek() == Some(&Token::Open(Delim::Paren))
+            && matches!(self.peek_at(1), Some(Token::Number(n)) if n.mantissa.is_zero())
+            && self.peek_at(2) == Some(&Token::Close(Delim::Paren))
     }
 
     /// `name` with the subscript that follows, if one does: `x_{1}`.

@@ -19,7 +19,7 @@ struct RuleOf {
 
 #[test]
 fn values_are_those_of_the_originals() {
-    let text = include_str!("../../tests/golden/rewards/cases.json");
+    let text = include_str!("../../../tests/golden/rewards/cases.json");
     let golden: Golden = serde_json::from_str(text).unwrap();
     let build = |of: &RuleOf| rules::find(&of.rule).unwrap().reward(&of.options).unwrap();
     let built: Vec<Box<dyn RewardFn>> = golden.rules.iter().map(build).collect();

@@ -40,6 +40,35 @@ fn almost_equal_is_not_equal() {
     }
 }
 
+/// Whatever the order of the variables at the first points, they are in the other at some.
+#[test]
+fn values_that_differ_in_one_order_only() {
+    for (a, b) in [
+        ("a", "b"),
+        ("x", "y"),
+        ("m", "n"),
+        ("p", "q"),
+        ("s", "t"),
+        ("u", "v"),
+    ] {
+        for (one, other) in [(a, b), (b, a)] {
+            for (gold, pred) in [
+                (format!("${one}$"), format!("$\\max({one},{other})$")),
+                (format!("${one}$"), format!("$\\min({one},{other})$")),
+                (format!("${one}-{other}$"), format!("$|{one}-{other}|$")),
+                (
+                    format!("${one}-{other}$"),
+                    format!("$\\sqrt{{({one}-{other})^2}}$"),
+                ),
+            ] {
+                assert!(!verdict(&gold, &pred).is_equal(), "{gold} against {pred}");
+            }
+        }
+    }
+    assert!(verdict("$\\max(a,b)$", "$\\frac{a+b+|a-b|}{2}$").is_equal());
+    assert!(verdict("$|a-b|$", "$\\sqrt{(b-a)^2}$").is_equal());
+}
+
 #[test]
 fn huge_values_are_compared_without_being_written_out() {
     for (gold, pred) in [

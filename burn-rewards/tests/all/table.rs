@@ -72,7 +72,7 @@ fn the_documentation_has_the_rules_there_are() {
     assert_eq!(
         found,
         tables(),
-        "UPDATE_DOCS=1 cargo test -p burn-rewards --test table"
+        "UPDATE_DOCS=1 cargo test -p burn-rewards --test all table"
     );
 }
 

@@ -1,0 +1,11 @@
+//! One program for all tests: each of its own would be linked with everything again.
+
+mod command;
+mod golden;
+mod hostile;
+mod http;
+mod math_golden;
+mod math_limits;
+mod math_properties;
+mod register;
+mod table;
