@@ -2,6 +2,7 @@
 
 use crate::{
     error::VlmError,
+    freeze::set_trainable,
     input::{VisionInput, VlmInput},
     lora::{self, BaseModel, Lora},
     models::{ModelConfig, Vision},
@@ -112,7 +113,8 @@ impl Vlm {
     }
 
     /// Loads a critic: the body of a Hugging Face model directory, without the head that predicts
-    /// tokens, and the value head found there under any name in use, else `fresh`.
+    /// tokens, and the value head found there under any name in use, else `fresh`. Of an adapter
+    /// and the model it names, the body is both in one; all of it is trained.
     ///
     /// # Errors
     /// As [`from_dir`](Self::from_dir), and a value head that does not fit.
@@ -121,6 +123,13 @@ impl Vlm {
         fresh: impl FnOnce(usize) -> ValueHead,
         device: &Device,
     ) -> Result<Self, VlmError> {
+        if lora::is_adapter(dir) {
+            let mut critic = set_trainable(Self::from_dir(dir, device)?.merged(), |_| Some(true));
+            critic.lm_head = None;
+            let d = critic.width();
+            critic.value_head.get_or_insert_with(|| fresh(d));
+            return Ok(critic);
+        }
         let mut config = ModelConfig::from_dir(dir)?;
         let files = WeightFiles::open(dir)?;
         config.settle_head(&files)?;

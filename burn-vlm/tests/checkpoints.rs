@@ -240,4 +240,7 @@ fn an_unknown_architecture_names_those_that_are_known() {
     assert!(refuse("{}").contains("model_type is `none`"));
     let inner = refuse(r#"{"model_type": "internvl", "text_config": {"model_type": "phi3"}}"#);
     assert!(inner.contains("text_config.model_type is `phi3`, supported: qwen2, llama, internlm2"));
+    let config = fs::read_to_string(golden("internvl_internlm2/original/config.json")).unwrap();
+    let resized = refuse(&config.replace("\"force_image_size\": 56", "\"force_image_size\": 112"));
+    assert!(resized.contains("force_image_size is 112, expected 56"));
 }

@@ -12,6 +12,7 @@ use burn::{
 };
 use burn_vlm::{
     ValueHead, ValueInit, Vlm, VlmInput,
+    freeze::trainable,
     tape::{ActivationRecompute, Tape, Targets, Upstream},
     weights::{WeightFiles, shapes},
 };
@@ -171,6 +172,32 @@ fn a_critic_keeps_its_head_beside_its_weights() {
     // Only the head file differs from the directory of a model without a critic.
     let files = WeightFiles::open(dir.path()).unwrap();
     assert!(files.tensors().all(|(name, ..)| !name.contains("score")));
+}
+
+#[test]
+fn a_critic_of_an_adapter_is_both_in_one_and_trained_as_a_whole() {
+    let device = Device::flex();
+    let (dir, base) = (tempfile::tempdir().unwrap(), setup("qwen2_5_vl"));
+    let mut policy = Vlm::from_dir(&golden("qwen2_5_vl"), &device)
+        .unwrap()
+        .with_adapter(&golden("adapter/all_linear"))
+        .unwrap();
+    policy.value_head = base.model.value_head.clone();
+    policy.save(dir.path(), Default::default()).unwrap();
+    let fresh = |_: usize| -> ValueHead { panic!("the directory has a head") };
+    let critic = Vlm::critic_from_dir(dir.path(), fresh, &device).unwrap();
+    assert!(critic.lora().is_none() && critic.lm_head.is_none());
+    assert_eq!(trainable(&critic).len(), shapes(&critic).len());
+    let values = |model: &Vlm| -> Vec<f32> {
+        let (s, recompute) = (&base, ActivationRecompute::Block);
+        let tape = Tape::record(model, &s.input, &s.targets, 1.0, recompute);
+        tape.values().unwrap().into_data().iter().collect()
+    };
+    let expected = values(&policy);
+    let n = expected.len();
+    let got = TensorData::new(values(&critic), [n]);
+    assert_close(&got, &expected, 1e-5, "both in one");
+    assert_ne!(expected, values(&base.model), "the adapter does something");
 }
 
 #[test]

@@ -120,7 +120,7 @@ pub fn build(
         }
         ModelInit::Random => Vlm::random(sizes, config.seed, device),
     };
-    let model = adapt(model, &config)?;
+    let (whole, model) = (model.clone(), adapt(model, &config)?);
     let encoder = Encoder {
         processor: processor.clone(),
         system: config.model.system.clone(),
@@ -152,7 +152,7 @@ pub fn build(
         }
     };
 
-    let critic = critic(&config, &recipe, &model, device)?;
+    let critic = critic(&config, &recipe, whole, device)?;
     let mut learner = PolicyGradient::new(
         model,
         recipe.clone(),
@@ -164,9 +164,8 @@ pub fn build(
         learner = learner.with_critic(critic);
     }
     if !config.train.reference.is_empty() {
-        let dir = Path::new(&config.train.reference);
-        require_config(dir)?;
-        learner = learner.with_reference(Vlm::from_dir(dir, device)?);
+        let dir = require_config(Path::new(&config.train.reference))?;
+        learner = learner.with_reference(Vlm::from_dir(&dir, device)?);
     }
     let beside = &config.train.demonstrations;
     if !beside.data.is_empty() {
@@ -211,7 +210,7 @@ pub fn build(
 fn critic(
     config: &RunConfig,
     recipe: &Recipe,
-    policy: &Vlm,
+    policy: Vlm,
     device: &Device,
 ) -> Result<Option<Critic>> {
     let Some(spec) = recipe.critic else {
@@ -221,17 +220,18 @@ fn critic(
     let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
     let model = match (section.model.is_empty(), config.model.init) {
         (true, ModelInit::Random) => {
-            let mut critic = policy.clone();
+            let mut critic = policy;
             critic.lm_head = None;
             critic.value_head = Some(head(critic.width()));
             critic
         }
         (true, ModelInit::Pretrained) => {
-            Vlm::critic_from_dir(Path::new(&config.model.path), head, device)?
+            let dir = hub::locate(Path::new(&config.model.path));
+            Vlm::critic_from_dir(&dir, head, device)?
         }
         (false, _) => {
-            require_config(Path::new(&section.model))?;
-            Vlm::critic_from_dir(Path::new(&section.model), head, device)?
+            let dir = require_config(Path::new(&section.model))?;
+            Vlm::critic_from_dir(&dir, head, device)?
         }
     };
     Ok(Some(Critic::new(model, section.optim.clone(), spec)?))

@@ -38,7 +38,8 @@ impl ProcessorFiles {
         Self::default()
     }
 
-    /// Reads what exists of [`NAMES`](Self::NAMES) in `dir`.
+    /// Reads what exists of [`NAMES`](Self::NAMES) in `dir`, and the modules that transformers runs
+    /// for a model whose code is not its own, which are carried along and never run here.
     ///
     /// # Errors
     /// A file exists and cannot be read.
@@ -47,8 +48,9 @@ impl ProcessorFiles {
             origin: dir.into(),
             ..Self::default()
         };
-        for name in Self::NAMES {
-            let path = dir.join(name);
+        let names = Self::NAMES.map(String::from);
+        for name in names.into_iter().chain(modules(dir)) {
+            let path = dir.join(&name);
             match std::fs::read(&path) {
                 Ok(bytes) => files.insert(name, bytes),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -120,6 +122,13 @@ impl ProcessorFiles {
     }
 }
 
+/// Names of the Python modules in a directory; none in one that cannot be listed.
+fn modules(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".py")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +139,11 @@ mod tests {
         let odd = b"{ \"a\" :1,\r\n\t\"b\": [ ] }\n\n";
         std::fs::write(from.path().join("tokenizer_config.json"), odd).unwrap();
         std::fs::write(from.path().join("model.safetensors"), b"not ours").unwrap();
+        std::fs::write(
+            from.path().join("modeling_internvl_chat.py"),
+            b"import torch",
+        )
+        .unwrap();
         let files = ProcessorFiles::read_dir(from.path()).unwrap();
         let out = to.path().join("new/dir");
         files.write_dir(&out).unwrap();
@@ -137,7 +151,8 @@ mod tests {
             std::fs::read(out.join("tokenizer_config.json")).unwrap(),
             odd
         );
-        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+        assert!(out.join("modeling_internvl_chat.py").exists());
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
     }
 
     #[test]

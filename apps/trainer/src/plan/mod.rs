@@ -47,9 +47,9 @@ impl Plan {
         lanes: usize,
     ) -> Result<Self, RlError> {
         let mut skeleton = Vlm::new(model.clone(), &crate::device::host());
-        let dir = Path::new(&config.model.path);
-        if lora::is_adapter(dir) {
-            skeleton = skeleton.with_adapter(dir)?;
+        let dir = hub::locate(Path::new(&config.model.path));
+        if lora::is_adapter(&dir) {
+            skeleton = skeleton.with_adapter(&dir)?;
         }
         let counts = count_parameters(skeleton, config)?;
         let recipe = config.algo.recipe()?;

@@ -1,6 +1,7 @@
 //! Adapters and frozen parts, from the command line to what other tools are given.
 
 use crate::common::{World, stderr};
+use burn_vlm::weights::WeightFiles;
 use serde_json::Value;
 use std::fs;
 
@@ -125,6 +126,45 @@ fn an_adapter_is_trained_sampled_exported_and_merged() {
         .concat(),
     );
     assert!(message.contains("lora.rank is 2, expected 0"), "{message}");
+}
+
+/// Names of a checkpoint's tensors that the critic has moved away from the policy.
+fn moved(world: &World, run: &str) -> Vec<String> {
+    let open = |dir: &str| WeightFiles::open(&world.path(dir)).unwrap();
+    let policy = open(&format!("{run}/checkpoints/latest"));
+    let critic = open(&format!("{run}/checkpoints/latest/critic"));
+    let names = critic.tensors().map(|(name, ..)| name.to_owned());
+    let differs = |name: &String| policy.bytes(name) != critic.bytes(name);
+    names.filter(differs).collect()
+}
+
+#[test]
+fn a_critic_is_trained_as_a_whole_whatever_of_the_policy_is() {
+    let world = world();
+    let critic = ["--set", "algo.name=ppo", "--set", "critic.init=normal"];
+    let ppo = |run: &str, more: &[&str]| {
+        let train = ["train", "tiny.toml", "--run-dir", run];
+        world.text(&[&train[..], &critic, more].concat());
+    };
+    for init in ["random", "pretrained"] {
+        let init = format!("model.init={init}");
+        ppo(
+            &init,
+            &["--set", &init, "--set", "model.freeze=[\"visual\"]"],
+        );
+        let moved = moved(&world, &init);
+        assert!(
+            moved.iter().any(|name| name.starts_with("visual.")),
+            "{init}: {moved:?}"
+        );
+    }
+    // Beside the adapter of another run, the critic starts from both in one.
+    world.text(&[&TRAIN[..], &LORA].concat());
+    ppo("more", &["--set", "model.path=run/checkpoints/latest"]);
+    let critic = world.path("more/checkpoints/latest/critic");
+    assert!(
+        !critic.join("adapter_config.json").exists() && critic.join("model.safetensors").exists()
+    );
 }
 
 #[test]

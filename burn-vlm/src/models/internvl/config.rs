@@ -160,6 +160,16 @@ fn vision(family: Family, raw: &Value, out_hidden_size: usize) -> Result<VisionC
             "downsample_ratio is {ratio}, expected one over a whole number"
         ));
     }
+    let image_size = fields.image_size.square("image_size")?;
+    // Another size would need other position embeddings than the file holds.
+    match raw["force_image_size"].as_u64() {
+        Some(found) if found != image_size as u64 => {
+            return Err(format!(
+                "force_image_size is {found}, expected {image_size} as vision_config.image_size"
+            ));
+        }
+        _ => {}
+    }
     Ok(VisionConfig {
         depth: fields.num_hidden_layers,
         block: VisionBlockConfig {
@@ -173,7 +183,7 @@ fn vision(family: Family, raw: &Value, out_hidden_size: usize) -> Result<VisionC
             qk_norm: fields.qk_normalization.unwrap_or(large),
             layer_scale: true,
         },
-        image_size: fields.image_size.square("image_size")?,
+        image_size,
         patch_size: fields.patch_size.square("patch_size")?,
         merge_size: (1.0 / ratio) as usize,
         in_channels: fields.num_channels.unwrap_or(3),
