@@ -6,13 +6,12 @@ mod common;
 
 use burn::tensor::{Tensor, TensorData};
 use burn_vlm::{
-    EncodedPrompt, ModelConfig, Row, Vlm, VlmInput,
+    EncodedPrompt, ModelConfig, Row, VlmInput,
     generate::{Generator, Request, SampleKey, Sampling},
-    tape::{ActivationRecompute, Grads, Tape, Targets, Upstream},
-    weights::{FileTensor, NamedShape, Piece, shapes},
+    tape::{ActivationRecompute, Tape, Targets, Upstream},
 };
 use common::{assert_close, each_case, golden};
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 #[test]
 fn image_features_and_logits() {
@@ -71,33 +70,6 @@ fn log_probabilities_and_entropies() {
     });
 }
 
-/// Every gradient by our name of the parameter.
-fn flat(grads: &Grads, model: &Vlm) -> HashMap<String, Vec<f32>> {
-    let values = |param: &NamedShape| -> Option<Vec<f32>> {
-        Some(match param.shape.len() {
-            1 => grads.get::<1>(param.id)?.into_data().iter().collect(),
-            _ => grads.get::<2>(param.id)?.into_data().iter().collect(),
-        })
-    };
-    let found = shapes(model).into_iter();
-    found
-        .map(|param| {
-            let grad = values(&param).unwrap_or_else(|| vec![0.0; param.len()]);
-            (param.path, grad)
-        })
-        .collect()
-}
-
-/// The rows of a file's tensor, from those of our parameters.
-fn gather(tensor: &FileTensor, parameters: &HashMap<String, Vec<f32>>) -> Vec<f32> {
-    let rows: usize = tensor.pieces.iter().map(|piece| piece.rows.len()).sum();
-    let width = tensor.shape.iter().product::<usize>() / rows;
-    let piece = |piece: &Piece| {
-        parameters[&piece.path][piece.rows.start * width..piece.rows.end * width].to_vec()
-    };
-    tensor.pieces.iter().flat_map(piece).collect()
-}
-
 #[test]
 fn gradients() {
     for recompute in [ActivationRecompute::Block, ActivationRecompute::None] {
@@ -113,21 +85,17 @@ fn gradients() {
                 logp: Some(d_logp),
                 ..Upstream::default()
             });
-            let parameters = flat(&grads, model);
             let mut compared = 0;
-            // The reference has the names of the native layout, whose gradients are cut and joined
-            // as its tensors are.
-            for tensor in case.native_keys.file_tensors(&shapes(model)) {
-                let got = gather(&tensor, &parameters);
-                let at = format!("{at} {}", tensor.name);
+            for (name, got) in common::gradients(&grads, model, &case.native_keys) {
+                let at = format!("{at} {name}");
                 let norm = got.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
                 let norm = norm.sqrt();
-                let expected = case.grad(&format!("norm/{}", tensor.name));
+                let expected = case.grad(&format!("norm/{name}"));
                 let expected = f64::from(expected.unwrap_or_else(|| panic!("{at}"))[0]);
                 // A key's bias moves no softmax where nothing rotates: its gradient is rounding.
                 let error = (norm - expected).abs() / expected.max(1e-4);
                 assert!(error < 1e-3, "{at}: {norm} vs {expected}");
-                if let Some(full) = case.grad(&format!("grad/{}", tensor.name)) {
+                if let Some(full) = case.grad(&format!("grad/{name}")) {
                     let n = got.len();
                     assert_close(&TensorData::new(got, [n]), full, 1e-4, &at);
                 }

@@ -5,6 +5,7 @@
 
 For every model directory (tokenizer.json, tokenizer_config.json) compares
 
+* with the tokenizers of Qwen2.5 and InternLM2, the texts of tests/golden/preproc/prompts.json;
 * 1,000 random strings, special tokens recognised and taken as text, with the `tokenizers` library;
 * 200 random conversations through the directory's chat template, text and tokens, with what
   `apply_chat_template` of transformers gives;
@@ -167,11 +168,27 @@ def templates(binary, model, folder, config, draw):
     return report(f"{folder}: conversations", total, failed)
 
 
+def prompts(binary, model, tokenizer, path):
+    """Texts whose ids were computed with the tokenizers of Qwen2.5 and InternLM2, as far as they are of
+    this one. What comes before a text (`<s>`) is not part of it."""
+    start = tokenizer.token_to_id("<|im_start|>")
+    keys = {151644: ["qwen2_5", "ids", "ids_qwen2"], 92543: ["internlm2_no_bos", "ids_internlm2"]}.get(start, [])
+    known = [row for row in json.loads(path.read_text())["prompts"] if row["kind"] != "internvl2_5" or tokenizer.token_to_id("<IMG_CONTEXT>")]
+    rows = [(row, row[key]) for row in known for key in keys if key in row]
+    wrong = []
+    for (row, ids), answer in zip(rows, ours(binary, model, [{"text": row["text"]} for row, _ in rows]), strict=True):
+        ids = ids[1:] if ids[:1] == [tokenizer.token_to_id("<s>")] else ids
+        if answer.get("ids") != ids:
+            wrong.append(f"{row['kind']} {row['text']!r}: {difference(answer.get('ids'), ids)}")
+    return report(f"{model}: {path.name}", len(rows), wrong)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encode", required=True, help="the example encode_lines, built")
     parser.add_argument("--model", required=True, nargs="+", type=Path)
     parser.add_argument("--templates", type=Path)
+    parser.add_argument("--prompts", type=Path, default=Path(__file__).resolve().parents[1] / "golden/preproc/prompts.json")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     failed = False
@@ -179,11 +196,13 @@ def main():
         tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
         config = json.loads((model / "tokenizer_config.json").read_text())
         draw = random.Random(args.seed)
+        failed |= prompts(args.encode, model, tokenizer, args.prompts)
         failed |= strings(args.encode, model, tokenizer, draw)
         if config.get("chat_template"):
             failed |= conversations(args.encode, model, tokenizer, config, draw)
             failed |= hostile(args.encode, model, tokenizer, draw)
     if args.templates:
+        config = json.loads((args.model[0] / "tokenizer_config.json").read_text())
         failed |= templates(args.encode, args.model[0], args.templates, config, random.Random(args.seed))
     sys.exit(failed)
 

@@ -56,6 +56,18 @@ impl ModelDir {
     }
 }
 
+/// Whether a model directory, or that of the model an adapter is beside, has a tokenizer. Without
+/// one, tokens can be scored and weights exported.
+///
+/// # Errors
+/// Neither a model directory nor an adapter.
+pub fn has_tokenizer(dir: &Path) -> Result<bool> {
+    let described = described_in(&hub::locate(dir))?;
+    // One in a form that is not read is worth the message that says so.
+    let files = ["tokenizer.json", "tokenizer.model"];
+    Ok(files.iter().any(|file| described.join(file).is_file()))
+}
+
 /// Where `config.json`, tokenizer and processor of a model are: in its directory, but for an
 /// adapter that is nothing else, which has the model it names beside it.
 ///

@@ -155,6 +155,11 @@ impl Processor {
         &self.template
     }
 
+    /// The files it was made of.
+    pub fn files(&self) -> &ProcessorFiles {
+        &self.files
+    }
+
     /// The picture processing.
     pub fn pictures(&self) -> &Pictures {
         &self.pictures

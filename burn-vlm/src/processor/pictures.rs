@@ -1,13 +1,14 @@
 //! What differs between the families in how pictures become patches and tokens.
 
 use std::iter::repeat_n;
+use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
 
 use crate::error::VlmError;
 use crate::image::{Alpha, ImagePatches};
-use crate::models::{Family, VisionConfig, internvl, qwen2_vl};
+use crate::models::{Family, ModelConfig, VisionConfig, internvl, qwen2_vl};
 use crate::text::{ProcessorFiles, Tokenizer};
 
 /// The picture processing of a family, with the ids of its image tokens.
@@ -30,23 +31,49 @@ pub enum Pictures {
         /// The id of [`IMAGE_TOKEN`](internvl::IMAGE_TOKEN).
         token: u32,
         /// The ids of [`IMAGE_START`](internvl::processor::IMAGE_START) and
-        /// [`IMAGE_END`](internvl::processor::IMAGE_END), which enclose a picture's tokens.
-        frame: [u32; 2],
+        /// [`IMAGE_END`](internvl::processor::IMAGE_END), which enclose a picture's tokens; none
+        /// where no tokenizer says them.
+        frame: Option<[u32; 2]>,
     },
 }
 
 impl Pictures {
+    /// Reads the settings of a model directory without a tokenizer, enough for prompts that are
+    /// tokens already.
+    ///
+    /// # Errors
+    /// A file is missing or wrong, or `config.json` has no id of the image token, which only a
+    /// tokenizer could tell then.
+    pub fn from_dir(dir: &Path) -> Result<Self, VlmError> {
+        Self::read(&ProcessorFiles::read_dir(dir)?, None)
+    }
+
     /// Reads the settings of the family that `config.json` names.
     pub(super) fn from_files(
         files: &ProcessorFiles,
         tokenizer: &Tokenizer,
     ) -> Result<Self, VlmError> {
-        let id = |token: &str| {
+        Self::read(files, Some(tokenizer))
+    }
+
+    fn read(files: &ProcessorFiles, tokenizer: Option<&Tokenizer>) -> Result<Self, VlmError> {
+        let of_text = |tokenizer: &Tokenizer, token: &str| {
             let missing = || {
                 let path = files.path("tokenizer.json");
                 VlmError::config(path, format!("the token {token} is missing"))
             };
             tokenizer.token_id(token).ok_or_else(missing)
+        };
+        let id = |token: &str| match tokenizer {
+            Some(tokenizer) => of_text(tokenizer, token),
+            None => {
+                let path = files.path(ProcessorFiles::CONFIG);
+                let config =
+                    ModelConfig::from_slice(files.require(ProcessorFiles::CONFIG)?, &path)?;
+                let message = format!("no id of {token} here, expected a tokenizer.json beside it");
+                let missing = || VlmError::config(path, message);
+                config.image_token_id.ok_or_else(missing)
+            }
         };
         let family = match files.json(ProcessorFiles::CONFIG)? {
             None => Family::Qwen2Vl,
@@ -60,10 +87,13 @@ impl Pictures {
             }),
             Family::InternVlChat | Family::InternVl => Ok(Self::InternVl {
                 token: id(internvl::IMAGE_TOKEN)?,
-                frame: [
-                    id(internvl::processor::IMAGE_START)?,
-                    id(internvl::processor::IMAGE_END)?,
-                ],
+                frame: match tokenizer {
+                    None => None,
+                    Some(tokenizer) => Some([
+                        of_text(tokenizer, internvl::processor::IMAGE_START)?,
+                        of_text(tokenizer, internvl::processor::IMAGE_END)?,
+                    ]),
+                },
                 config: internvl::processor::ImageConfig::from_files(files)?,
             }),
             Family::Qwen2 | Family::Llama | Family::InternLm2 => Ok(Self::None),
@@ -97,7 +127,10 @@ impl Pictures {
     }
 
     /// Resizes, normalises and cuts one picture.
-    pub(super) fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
+    ///
+    /// # Errors
+    /// The picture cannot be used, or the model reads text only.
+    pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
         match self {
             Self::None => Err(text_only()),
             Self::Qwen { config, .. } => config.patches(image),
@@ -132,7 +165,7 @@ impl Pictures {
                 config,
                 token,
                 frame,
-            } => (*token, config.merge_size, Some(*frame)),
+            } => (*token, config.merge_size, *frame),
         };
         let mut counts = images.iter().map(|image| image.num_tokens(merge));
         let mut expanded = Vec::with_capacity(tokens.len());
@@ -151,7 +184,10 @@ impl Pictures {
     }
 
     /// Whether the tower reads what is cut here.
-    pub(super) fn check_fit(&self, vision: Option<&VisionConfig>) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What differs, with both values.
+    pub fn check_fit(&self, vision: Option<&VisionConfig>) -> Result<(), String> {
         let Some(sizes) = vision.map(VisionConfig::sizes) else {
             return match self {
                 Self::None => Ok(()),

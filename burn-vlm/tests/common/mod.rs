@@ -4,8 +4,11 @@
 
 use burn::tensor::{Device, TensorData};
 use burn_vlm::{
-    ModelConfig, Row, Vlm, image::ImagePatches, models::VisionConfig, tape::Targets,
-    weights::KeyMap,
+    ModelConfig, Row, Vlm,
+    image::ImagePatches,
+    models::VisionConfig,
+    tape::{Grads, Targets},
+    weights::{FileTensor, KeyMap, NamedShape, Piece, shapes},
 };
 use safetensors::{Dtype, SafeTensors};
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
@@ -125,17 +128,45 @@ fn noise(n: usize) -> Vec<f32> {
         .collect()
 }
 
+/// The patches of tiles `[N, 3, side, side]`, as transformers takes them.
+fn tile_patches(tiles: &[f32], side: usize, patch: usize) -> Vec<f32> {
+    let grid = side / patch;
+    let mut patches = Vec::with_capacity(tiles.len());
+    for tile in tiles.chunks_exact(3 * side * side) {
+        for place in 0..grid * grid {
+            let (top, left) = (place / grid * patch, place % grid * patch);
+            for line in 0..3 * patch {
+                let start = (line / patch * side + top + line % patch) * side + left;
+                patches.extend_from_slice(&tile[start..start + patch]);
+            }
+        }
+    }
+    patches
+}
+
 impl Case {
     /// The case `name` of a directory of `tests/golden`.
     pub fn load(dir: &str, name: &str, config: &ModelConfig) -> Self {
-        let (floats, ints, shapes) = read(golden(dir).join(format!("case_{name}.safetensors")));
+        let (mut floats, ints, shapes) = read(golden(dir).join(format!("case_{name}.safetensors")));
         let (grads, ..) = read(golden(dir).join(format!("grads_{name}.safetensors")));
         let [b, t] = shapes["input_ids"][..] else {
             panic!("input_ids is not [B, T]")
         };
         let grids = ints.get("image_grid_thw").map_or(&[][..], Vec::as_slice);
         let grids = grids.chunks_exact(3);
-        let grids: Vec<[usize; 3]> = grids.map(|g| [0, 1, 2].map(|i| g[i] as usize)).collect();
+        let mut grids: Vec<[usize; 3]> = grids.map(|g| [0, 1, 2].map(|i| g[i] as usize)).collect();
+        if let (Some(&[_, _, side, _]), Some(VisionConfig::InternVit(vision))) = (
+            shapes.get("pixel_values").map(Vec::as_slice),
+            &config.vision,
+        ) {
+            let (image, grid) = (config.image_token_id, vision.side());
+            let tile = config.image_tokens([1, grid, grid]);
+            let runs = ints["input_ids"].chunk_by(|a, b| a == b);
+            let runs = runs.filter(|run| Some(run[0] as u32) == image);
+            grids = runs.map(|run| [run.len() / tile, grid, grid]).collect();
+            let pixels = floats.get_mut("pixel_values").unwrap();
+            *pixels = tile_patches(pixels, side, vision.patch_size);
+        }
         let patches: usize = grids
             .iter()
             .map(|grid| grid.iter().product::<usize>())
@@ -206,6 +237,35 @@ impl Case {
             .filter(|name| name.starts_with("norm/"))
             .count()
     }
+}
+
+/// Every gradient under the names of `keys`, whose tensors are cut and joined as those of its files
+/// are.
+pub fn gradients(grads: &Grads, model: &Vlm, keys: &KeyMap) -> Vec<(String, Vec<f32>)> {
+    let all = shapes(model);
+    let of = |param: &NamedShape| -> Option<Vec<f32>> {
+        Some(match param.shape.len() {
+            1 => grads.get::<1>(param.id)?.into_data().iter().collect(),
+            _ => grads.get::<2>(param.id)?.into_data().iter().collect(),
+        })
+    };
+    let of = |param: &NamedShape| of(param).unwrap_or_else(|| vec![0.0; param.len()]);
+    let parameters: HashMap<String, Vec<f32>> = all
+        .iter()
+        .map(|param| (param.path.clone(), of(param)))
+        .collect();
+    let rows_of = |tensor: &FileTensor| {
+        let rows: usize = tensor.pieces.iter().map(|piece| piece.rows.len()).sum();
+        let width = tensor.shape.iter().product::<usize>() / rows;
+        let piece = |piece: &Piece| {
+            parameters[&piece.path][piece.rows.start * width..piece.rows.end * width].to_vec()
+        };
+        tensor.pieces.iter().flat_map(piece).collect()
+    };
+    let tensors = keys.file_tensors(&all).into_iter();
+    tensors
+        .map(|tensor| (tensor.name.clone(), rows_of(&tensor)))
+        .collect()
 }
 
 /// Compares element by element and names the worst one.

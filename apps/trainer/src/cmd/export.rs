@@ -1,9 +1,13 @@
 //! `trainer export`
 
-use crate::{device, input_error::InputError, model_dir::ModelDir};
+use crate::{
+    device, hub,
+    input_error::InputError,
+    model_dir::{ModelDir, has_tokenizer},
+};
 use anyhow::{Context, Result};
 use burn_rl::config::ModelInit;
-use burn_vlm::{processor::ProcessorOptions, weights::ExportDtype};
+use burn_vlm::{Vlm, processor::ProcessorOptions, text::ProcessorFiles, weights::ExportDtype};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -61,19 +65,28 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(InputError::new(format!("--out {}: {message}", out.display())).into());
     }
     let device = device::parse(&args.device)?;
-    let mut loaded = ModelDir::load(
-        &args.checkpoint,
-        ModelInit::Pretrained,
-        &ProcessorOptions::default(),
-        &device,
-    )?;
+    let (mut model, files) = match has_tokenizer(&args.checkpoint)? {
+        true => {
+            let options = ProcessorOptions::default();
+            let init = ModelInit::Pretrained;
+            let loaded = ModelDir::load(&args.checkpoint, init, &options, &device)?;
+            (loaded.model, loaded.processor.files().clone())
+        }
+        false => {
+            let dir = hub::locate(&args.checkpoint);
+            (
+                Vlm::from_dir(&dir, &device)?,
+                ProcessorFiles::read_dir(&dir)?,
+            )
+        }
+    };
     if args.merge {
-        if loaded.model.lora().is_none() {
+        if model.lora().is_none() {
             let dir = args.checkpoint.display();
             let message = format!("--merge: {dir} has no adapter, expected that of a LoRA run");
             return Err(InputError::new(message).into());
         }
-        loaded.model = loaded.model.merged();
+        model = model.merged();
     }
     let name = out
         .file_name()
@@ -81,7 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
         .to_string_lossy()
         .into_owned();
     let beside = out.with_file_name(format!(".{name}.tmp"));
-    let written = write(&loaded, args.dtype, &beside)
+    let written = write(&model, &files, args.dtype, &beside)
         .and_then(|()| fs::rename(&beside, out).with_context(|| out.display().to_string()));
     if let Err(error) = written {
         // The first error is the one to report, whether or not the remains can be removed.
@@ -96,13 +109,13 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn write(loaded: &ModelDir, dtype: Dtype, dir: &Path) -> Result<()> {
+fn write(model: &Vlm, files: &ProcessorFiles, dtype: Dtype, dir: &Path) -> Result<()> {
     if dir.exists() {
         // Left over from an export that was killed.
         fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-    loaded.model.save(dir, dtype.export())?;
-    loaded.processor.save_to_dir(dir)?;
+    model.save(dir, dtype.export())?;
+    files.write_dir(dir)?;
     Ok(())
 }

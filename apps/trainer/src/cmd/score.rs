@@ -2,17 +2,24 @@
 
 mod rows;
 
-use crate::{device, model_dir::ModelDir, output::Output, processor_args::ProcessorArgs};
+use crate::{
+    device, hub,
+    input_error::InputError,
+    model_dir::{ModelDir, described_in, has_tokenizer},
+    output::Output,
+    processor_args::ProcessorArgs,
+};
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_rl::data::Encoder;
+use burn_rl::{config::ModelInit, data::Encoder};
 use burn_vlm::{
     EncodedPrompt, Row, Vlm, VlmInput,
+    processor::{Pictures, ProcessorOptions},
     tape::{ActivationRecompute, Tape, Targets},
 };
 use clap::value_parser;
 use rayon::prelude::*;
-use rows::{ScoreRow, read_rows};
+use rows::{Reading, ScoreRow, read_rows};
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
 
@@ -88,24 +95,13 @@ impl Scorable {
 pub fn run(args: &Args) -> Result<()> {
     let rows = read_rows(&args.data)?;
     let device = device::parse(&args.device)?;
-    let loaded = ModelDir::load(
-        &args.model,
-        args.processor.init,
-        &args.processor.options(),
-        &device,
-    )?;
-    let encoder = Encoder {
-        processor: loaded.processor.clone(),
-        system: args.system.clone(),
-        max_prompt_tokens: usize::MAX,
-        stop: loaded.stop[0],
-    };
+    let (model, reading) = load(args, &rows, &device)?;
     let mut out = Output::create(args.out.as_deref())?;
     let micro_batch = args.micro_batch as usize;
     for rows in rows.chunks(micro_batch * BATCHES_AT_ONCE) {
-        let encode = |row: &ScoreRow| row.encode(&args.data, &encoder, loaded.model.config());
+        let encode = |row: &ScoreRow| row.encode(&args.data, &reading, model.config());
         let scorables: Vec<Scorable> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let found = logprobs(&loaded.model, &scorables, micro_batch, &device);
+        let found = logprobs(&model, &scorables, micro_batch, &device);
         for ((row, scorable), logprobs) in rows.iter().zip(&scorables).zip(&found) {
             out.json(&Record {
                 id: &row.id,
@@ -116,6 +112,34 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     out.finish()
+}
+
+/// The model, and how its rows are read: without a tokenizer only what is tokens already.
+fn load(args: &Args, rows: &[ScoreRow], device: &Device) -> Result<(Vlm, Reading)> {
+    let options = args.processor.options();
+    let drawn = args.processor.init == ModelInit::Random;
+    let plain = !drawn && options == ProcessorOptions::default();
+    if !plain || rows.iter().any(ScoreRow::is_text) || has_tokenizer(&args.model)? {
+        let loaded = ModelDir::load(&args.model, args.processor.init, &options, device)?;
+        let encoder = Encoder {
+            processor: loaded.processor,
+            system: args.system.clone(),
+            max_prompt_tokens: usize::MAX,
+            stop: loaded.stop[0],
+        };
+        return Ok((loaded.model, Reading::Text(encoder)));
+    }
+    let dir = hub::locate(&args.model);
+    let pictures = match rows.iter().any(ScoreRow::has_images) {
+        true => Pictures::from_dir(&described_in(&dir)?)?,
+        false => Pictures::None,
+    };
+    let model = Vlm::from_dir(&dir, device)?;
+    if pictures != Pictures::None {
+        let fits = pictures.check_fit(model.config().vision.as_ref());
+        fits.map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
+    }
+    Ok((model, Reading::Tokens(pictures)))
 }
 
 /// Log-probabilities of every response token, by row. Rows alike in length go together.

@@ -5,7 +5,12 @@ use burn_rl::{
     data::{DataRow, Encoder, RowKind, image_files},
     error::RlError,
 };
-use burn_vlm::{EncodedPrompt, VlmError, image::load, models::ModelConfig, processor::Processor};
+use burn_vlm::{
+    EncodedPrompt, VlmError,
+    image::{ImagePatches, load},
+    models::ModelConfig,
+    processor::Pictures,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -31,6 +36,26 @@ enum Content {
         response: Vec<u32>,
         images: Vec<PathBuf>,
     },
+}
+
+/// How rows become what the model takes.
+pub enum Reading {
+    /// Texts and tokens.
+    Text(Encoder),
+    /// Tokens only: the model has no tokenizer.
+    Tokens(Pictures),
+}
+
+impl Reading {
+    fn patches(&self, path: &Path) -> Result<ImagePatches, VlmError> {
+        match self {
+            Self::Text(encoder) => {
+                let processor = &encoder.processor;
+                processor.patches(&load(path, processor.alpha())?)
+            }
+            Self::Tokens(pictures) => pictures.patches(&load(path, pictures.alpha())?),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -121,6 +146,19 @@ fn parse(path: &Path, line: usize, json: &[u8]) -> Result<ScoreRow, RlError> {
 }
 
 impl ScoreRow {
+    /// Whether a tokenizer is needed.
+    pub fn is_text(&self) -> bool {
+        matches!(self.content, Content::Text { .. })
+    }
+
+    /// Whether pictures are shown.
+    pub fn has_images(&self) -> bool {
+        match &self.content {
+            Content::Text { row, .. } => !row.images.is_empty(),
+            Content::Tokens { images, .. } => !images.is_empty(),
+        }
+    }
+
     /// Reads the pictures and makes tokens of texts.
     ///
     /// # Errors
@@ -129,12 +167,15 @@ impl ScoreRow {
     pub fn encode(
         &self,
         path: &Path,
-        encoder: &Encoder,
+        reading: &Reading,
         config: &ModelConfig,
     ) -> Result<Scorable, RlError> {
         let refuse = |message: String| wrong(path, self.line, message);
         let scorable = match &self.content {
             Content::Text { row, response } => {
+                let Reading::Text(encoder) = reading else {
+                    return Err(refuse("the model has no tokenizer, expected tokens".into()));
+                };
                 let prompt = encoder
                     .encode(row)
                     .map_err(|e| refuse(e.to_string()))?
@@ -150,7 +191,10 @@ impl ScoreRow {
             } => {
                 check_ids("prompt_tokens", prompt, config).map_err(refuse)?;
                 check_ids("response_tokens", response, config).map_err(refuse)?;
-                let images = patches(&encoder.processor, images);
+                let images = images
+                    .iter()
+                    .map(|path| reading.patches(path).map(Arc::new));
+                let images: Result<Vec<_>, _> = images.collect();
                 let images = images.map_err(|e| refuse(e.to_string()))?;
                 let counts: Vec<usize> = images
                     .iter()
@@ -179,18 +223,6 @@ impl ScoreRow {
             false => Ok(scorable),
         }
     }
-}
-
-fn patches(
-    processor: &Processor,
-    images: &[PathBuf],
-) -> Result<Vec<Arc<burn_vlm::image::ImagePatches>>, VlmError> {
-    let one = |path: &PathBuf| {
-        processor
-            .patches(&load(path, processor.alpha())?)
-            .map(Arc::new)
-    };
-    images.iter().map(one).collect()
 }
 
 fn check_ids(name: &str, tokens: &[u32], config: &ModelConfig) -> Result<(), String> {
