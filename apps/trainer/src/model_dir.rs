@@ -5,7 +5,9 @@ use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::config::ModelInit;
 use burn_vlm::{
-    ModelConfig, Processor, Vlm, lora, processor::ProcessorOptions, text::stop_token_ids,
+    ModelConfig, Processor, Vlm, lora,
+    processor::ProcessorOptions,
+    text::{ProcessorFiles, stop_token_ids},
 };
 use std::{
     path::{Path, PathBuf},
@@ -60,12 +62,10 @@ impl ModelDir {
 /// one, tokens can be scored and weights exported.
 ///
 /// # Errors
-/// Neither a model directory nor an adapter.
+/// Neither a model directory nor an adapter, or a file that cannot be read.
 pub fn has_tokenizer(dir: &Path) -> Result<bool> {
-    let described = described_in(&hub::locate(dir))?;
-    // One in a form that is not read is worth the message that says so.
-    let files = ["tokenizer.json", "tokenizer.model"];
-    Ok(files.iter().any(|file| described.join(file).is_file()))
+    let files = ProcessorFiles::read_dir(&described_in(&hub::locate(dir))?)?;
+    Ok(files.have_tokenizer())
 }
 
 /// Where `config.json`, tokenizer and processor of a model are: in its directory, but for an

@@ -181,12 +181,18 @@ impl Processor {
                 "the tokenizer has {tokens} tokens, expected at most vocab_size, which is {rows}"
             ));
         }
-        if let (Some((name, found)), Some(expected)) = (self.image_token(), config.image_token_id)
-            && found != expected
+        if let Some((name, found)) = self.image_token()
+            && config.image_token_id != Some(found)
         {
-            return Err(format!(
-                "the id of {name} is {found}, expected {expected} as in config.json"
-            ));
+            return Err(match config.image_token_id {
+                Some(expected) => {
+                    format!("the id of {name} is {found}, expected {expected} as in config.json")
+                }
+                None => format!(
+                    "{name} is token {found} of the vocabulary only, expected it among the added \
+                     tokens"
+                ),
+            });
         }
         self.pictures.check_fit(config.vision.as_ref())
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{ProcessorFiles, Tokenizer};
+use super::{ProcessorFiles, Tokenizer, slow};
 use crate::error::VlmError;
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -15,24 +15,18 @@ const CONFIG: &str = "tokenizer_config.json";
 ///
 /// Some conversions leave the chat tokens out: InternLM2's calls ids 92538 to 92543
 /// `[UNUSED_TOKEN_n]` where the model was trained with `<|plugin|>` to `<|im_start|>`. Such an entry
-/// is renamed and declared; a token that is missing is added. What agrees is left as it is.
+/// is renamed and declared; a token that is missing is added. What agrees is left as it is. Where
+/// there is no `tokenizer.json`, it is made of the files of a slow tokenizer.
 ///
 /// # Errors
-/// There is no `tokenizer.json`, or a file is not of its form.
+/// There is no tokenizer, or a file is not of its form.
 pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmError> {
-    let path = files.path(TOKENIZER);
-    if files.get(TOKENIZER).is_none() && files.path("tokenizer.model").is_file() {
-        let message = "the file does not exist, only tokenizer.model; expected the fast tokenizer's \
-                       file, which AutoTokenizer.from_pretrained(…).save_pretrained(…) writes";
-        return Err(VlmError::config(path, message));
-    }
-    let bytes = files.require(TOKENIZER)?;
     let tokens = declared_in_config(files)?;
-    if tokens.is_empty() {
-        return Ok(Cow::Borrowed(bytes));
-    }
-    let mut json: Value = serde_json::from_slice(bytes)
-        .map_err(|error| VlmError::config(&path, format!("not JSON: {error}")))?;
+    let mut json = match files.get(TOKENIZER) {
+        None => slow::converted(files)?,
+        Some(bytes) if tokens.is_empty() => return Ok(Cow::Borrowed(bytes)),
+        Some(_) => files.json(TOKENIZER)?.unwrap_or_default(),
+    };
     let declared: Vec<(u64, String)> = json["added_tokens"]
         .as_array()
         .into_iter()
@@ -46,7 +40,7 @@ pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmErr
             .any(|(known, name)| known == id && Some(name.as_str()) == content)
     };
     let missing: Vec<_> = tokens.into_iter().filter(|token| !agrees(token)).collect();
-    if missing.is_empty() {
+    if let (true, Some(bytes)) = (missing.is_empty(), files.get(TOKENIZER)) {
         return Ok(Cow::Borrowed(bytes));
     }
     for (id, token) in missing {
@@ -73,12 +67,13 @@ pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmErr
 /// The tokens of the configuration by rising id.
 fn declared_in_config(files: &ProcessorFiles) -> Result<Vec<(u64, Value)>, VlmError> {
     let config = files.json(CONFIG)?.unwrap_or_default();
+    let declared = match config["added_tokens_decoder"].as_object() {
+        Some(declared) => declared.clone(),
+        None if files.get(TOKENIZER).is_none() => slow::added(files)?,
+        None => return Ok(vec![]),
+    };
     let mut tokens = Vec::new();
-    for (key, token) in config["added_tokens_decoder"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
+    for (key, token) in &declared {
         let (Ok(id), Some(_)) = (key.parse(), token["content"].as_str()) else {
             let message = format!(
                 "added_tokens_decoder holds {key:?}: {token}, expected an id and an object with content"

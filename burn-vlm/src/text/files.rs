@@ -20,9 +20,12 @@ impl ProcessorFiles {
     pub const CONFIG: &str = "config.json";
 
     /// The names that are read from a model directory, where they exist.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 13] = [
         Self::CONFIG,
         "tokenizer.json",
+        "tokenizer.model",
+        "vocab.json",
+        "merges.txt",
         "tokenizer_config.json",
         "special_tokens_map.json",
         "added_tokens.json",
@@ -73,6 +76,13 @@ impl ProcessorFiles {
     /// The bytes of a file.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.files.get(name).map(Vec::as_slice)
+    }
+
+    /// Whether there is a tokenizer, in whatever form.
+    pub fn have_tokenizer(&self) -> bool {
+        ["tokenizer.json", "tokenizer.model", "vocab.json"]
+            .iter()
+            .any(|name| self.get(name).is_some())
     }
 
     /// The bytes of a file that must be there.

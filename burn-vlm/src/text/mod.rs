@@ -10,6 +10,8 @@ pub mod chat;
 pub mod files;
 pub mod message;
 mod python;
+mod sentencepiece;
+mod slow;
 mod special;
 pub mod stop;
 pub mod tokenizer;

@@ -11,14 +11,19 @@ use crate::error::VlmError;
 ///
 /// They come from the first of these that names any: `eos_token_id` (a number or a list) of
 /// `generation_config.json`, then of `config.json` at the top and in `text_config` or
-/// `llm_config`, then `eos_token` of `tokenizer_config.json`. InternVL's own code also stops at the
-/// end of a turn of its conversation template: where `config.json` names that of 2.5, `<|im_end|>`
-/// comes first.
+/// `llm_config`, then `eos_token` of `tokenizer_config.json`. InternVL's own code stops at the end of
+/// a turn of its conversation template, whatever the files say: where `config.json` names that of
+/// 2.5, `<|im_end|>` comes first.
 ///
 /// # Errors
 /// A file is no JSON, a value is no token id, `eos_token` is unknown to `tokenizer`, or nothing
 /// names a stop token.
 pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, VlmError> {
+    let config = read_json(&dir.join("config.json"))?.unwrap_or_default();
+    let turn_end = match config["template"] == "internvl2_5" {
+        true => tokenizer.token_id("<|im_end|>"),
+        false => None,
+    };
     for (name, sections) in [
         ("generation_config.json", [""].as_slice()),
         (
@@ -41,13 +46,9 @@ pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, Vlm
                 VlmError::config(&path, message)
             };
             let mut ids = ids_of(value).ok_or_else(wrong)?;
-            if json["template"] == "internvl2_5"
-                && let Some(id) = tokenizer.token_id("<|im_end|>")
-            {
-                ids.retain(|other| *other != id);
-                ids.insert(0, id);
-            }
             if !ids.is_empty() {
+                ids.retain(|id| Some(*id) != turn_end);
+                ids.splice(0..0, turn_end);
                 return Ok(ids);
             }
         }
@@ -139,7 +140,8 @@ mod tests {
             r#"{"template": "internvl2_5", "llm_config": {"eos_token_id": 9}}"#,
         );
         assert_eq!(stops(&[internvl]).unwrap(), [260, 9]);
-        assert_eq!(stops(&[internvl, generation]).unwrap(), [302, 300]);
+        // Published ones list the token that begins a turn first.
+        assert_eq!(stops(&[internvl, generation]).unwrap(), [260, 302, 300]);
         let object = (
             "tokenizer_config.json",
             r#"{"eos_token": {"content": "<|im_end|>"}}"#,

@@ -3,7 +3,7 @@
 use crate::{
     device,
     input_error::InputError,
-    model_dir::{check_fit, require_config},
+    model_dir::{check_fit, has_tokenizer, require_config},
     output::Output,
 };
 use anyhow::Result;
@@ -239,9 +239,9 @@ struct TokenizerFit {
 
 /// A directory without a tokenizer can be loaded, if not asked anything.
 fn tokenizer(dir: &Path, config: &ModelConfig) -> TokenizerFit {
-    if !dir.join("tokenizer.json").exists() {
+    if matches!(has_tokenizer(dir), Ok(false)) {
         return TokenizerFit {
-            section: json!({ "fits": "no tokenizer.json" }),
+            section: json!({ "fits": "no tokenizer" }),
             problem: None,
         };
     }

@@ -98,26 +98,33 @@ pub(in crate::models) fn read(family: Family, raw: &Value) -> Result<ModelConfig
 
 /// The id of the image token in the tokenizer of a model directory, which InternVL's own
 /// configuration does not hold; none without a tokenizer, or where it has no such token.
+///
+/// Only what is declared beside the vocabulary is looked at, so that no tokenizer has to be built.
 pub(in crate::models) fn image_token(dir: &Path) -> Result<Option<u32>, VlmError> {
-    #[derive(Deserialize)]
-    struct TokenizerFile {
-        added_tokens: Vec<AddedToken>,
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let tokenizer = read_json(&dir.join("tokenizer.json"))?;
+    let listed = tokenizer["added_tokens"].as_array();
+    let listed = listed.and_then(|tokens| tokens.iter().find(|t| t["content"] == IMAGE_TOKEN));
+    if let Some(token) = listed {
+        return Ok(id(&token["id"]));
     }
-    #[derive(Deserialize)]
-    struct AddedToken {
-        id: u32,
-        content: String,
+    let config = read_json(&dir.join("tokenizer_config.json"))?;
+    let decoder = config["added_tokens_decoder"].as_object();
+    let mut decoder = decoder.into_iter().flatten();
+    if let Some((id, _)) = decoder.find(|(_, token)| token["content"] == IMAGE_TOKEN) {
+        return Ok(id.parse().ok());
     }
-    let path = dir.join("tokenizer.json");
-    if !path.exists() {
-        return Ok(None);
+    Ok(id(&read_json(&dir.join("added_tokens.json"))?[IMAGE_TOKEN]))
+}
+
+/// A JSON file; null where there is none.
+fn read_json(path: &Path) -> Result<Value, VlmError> {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| VlmError::config(path, format!("not JSON: {error}"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
+        Err(error) => Err(VlmError::io(path, error)),
     }
-    let bytes = std::fs::read(&path).map_err(|e| VlmError::io(&path, e))?;
-    let file: TokenizerFile =
-        serde_json::from_slice(&bytes).map_err(|e| VlmError::config(&path, e.to_string()))?;
-    let mut added = file.added_tokens.into_iter();
-    let found = added.find(|token| token.content == IMAGE_TOKEN);
-    Ok(found.map(|token| token.id))
 }
 
 /// A key that may be left out, and has one value that is supported.
