@@ -1,5 +1,6 @@
 //! Configuration files: layers that merge, checked key by key, and what they resolve to.
 
+mod algo;
 mod explain;
 mod layer;
 mod schema;
@@ -8,12 +9,9 @@ pub use layer::set_option;
 pub use schema::schema;
 
 use crate::input_error::InputError;
-use burn_rl::{
-    algo,
-    config::{AlgoConfig, RunConfig},
-};
-use explain::{explain, nearest, without_prefix};
-use layer::{Layer, merge};
+use burn_rl::config::RunConfig;
+use explain::explain;
+use layer::Layer;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use toml::{Table, Value};
@@ -56,11 +54,23 @@ pub struct Resolved {
     pub demo: Option<DemoConfig>,
     /// The layers merged, without defaults.
     pub table: Table,
+    /// What some layer sets and the run does not have, a line each, for whoever reads it.
+    pub notes: Vec<String>,
+}
+
+impl Resolved {
+    /// Says the notes to people.
+    pub fn tell(&self) {
+        for note in &self.notes {
+            say!("{note}");
+        }
+    }
 }
 
 /// Merges layers, the later over the earlier: `base`, the files in order, each over those that its
 /// `extends` names, then every `key.path=value` of `sets`. Tables merge, arrays and scalars
-/// replace.
+/// replace, and a layer that names another algorithm starts `[algo]` anew: the options of one
+/// algorithm are not those of another, and what is lost by it stands in `notes`.
 ///
 /// # Errors
 /// A file that is not TOML, an unknown key, a wrong type, an unknown algorithm or reward rule: one
@@ -80,12 +90,9 @@ pub fn resolve(
     for set in sets {
         layers.push(Layer::set(set)?);
     }
-    let mut table = Table::new();
-    for layer in &layers {
-        merge(&mut table, &layer.table);
-    }
+    let (table, notes) = algo::merge_layers(&layers);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
-    run.algo = resolve_algo(&run.algo, &layers)?;
+    run.algo = algo::complete(&run.algo, &layers)?;
     let reward = run.reward.build().and_then(|_| run.reward.resolved());
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
     if let Some(share) = demo
@@ -97,7 +104,12 @@ pub fn resolve(
         let message = format!("`demo.sft` has looking_share {share}, expected 0 to 1");
         return Err(at(&layers, &["demo", "sft"], message));
     }
-    Ok(Resolved { run, demo, table })
+    Ok(Resolved {
+        run,
+        demo,
+        table,
+        notes,
+    })
 }
 
 fn not_share(share: &f64) -> bool {
@@ -146,39 +158,6 @@ fn section_of<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Problem
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| Problem {
         message: explain(&error.path().to_string(), error.inner().message()),
         path: error.path().clone(),
-    })
-}
-
-/// The algorithm with all its options.
-fn resolve_algo(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, InputError> {
-    let Ok(entry) = algo::find(&given.name) else {
-        let names = algo::all().into_iter().map(|a| a.name);
-        let hint = nearest(&given.name, names);
-        let message = format!("`algo.name` is `{}`, which is unknown{hint}", given.name);
-        return Err(at(layers, &["algo", "name"], message));
-    };
-    if let Err(error) = (entry.build)(&given.options) {
-        // Which option is it? One that is refused even alone, if there is one.
-        for (key, value) in &given.options {
-            if let Err(error) = (entry.build)(&Table::from_iter([(key.clone(), value.clone())])) {
-                let message = error.to_string();
-                let message = explain(&format!("algo.{key}"), without_prefix(&message));
-                return Err(at(layers, &["algo", key], message));
-            }
-        }
-        return Err(at(layers, &["algo"], error.to_string()));
-    }
-    let mut options = (entry.defaults)();
-    for (key, value) in &given.options {
-        let whole = value
-            .as_integer()
-            .filter(|_| options.get(key).is_some_and(Value::is_float));
-        let value = whole.map_or_else(|| value.clone(), |n| Value::Float(n as f64));
-        options.insert(key.clone(), value);
-    }
-    Ok(AlgoConfig {
-        name: entry.name.into(),
-        options,
     })
 }
 

@@ -30,6 +30,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let base = args.configs.is_empty().then_some(DEMO);
     let resolved = config::resolve(base, &args.configs, &args.sets)?;
+    resolved.tell();
     out.line(config::to_toml(&resolved).trim_end())?;
     out.finish()
 }

@@ -80,6 +80,7 @@ struct Report {
 /// A configuration, a model or a row that cannot be used; a file that is there already.
 pub fn run(args: &Args) -> Result<()> {
     let resolved = config::resolve(None, &args.configs, &args.sets)?;
+    resolved.tell();
     let config = resolved.run;
     config.check()?;
     let reward = config.reward.build()?;

@@ -86,6 +86,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     })?;
     let mut resolved = resolve(args)?;
     check(&resolved)?;
+    resolved.tell();
     if args.dry_run {
         let written = config::to_toml(&resolved);
         let model = plan::model_config(&resolved.run)?;
@@ -148,7 +149,12 @@ fn prepare(
 ) -> Result<(Trainer, u64)> {
     log_to(&run.log())?;
     setup::materialise(resolved, &run)?;
-    let text = format!("# {}\n{}", versions(), config::to_toml(resolved));
+    let mut text = format!("# {}\n", versions());
+    for note in &resolved.notes {
+        tracing::info!("{note}");
+        text.push_str(&format!("# {note}\n"));
+    }
+    text.push_str(&config::to_toml(resolved));
     write_atomic(&run.config(), text.as_bytes())?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;

@@ -84,6 +84,11 @@ impl Layer {
         })
     }
 
+    /// Whether this is a `--set`.
+    pub fn is_set(&self) -> bool {
+        matches!(self.source, Source::Set(_))
+    }
+
     /// Where this layer sets a key, if it does.
     pub fn place(&self, key: &[&str]) -> Option<String> {
         let mut table = &self.table;

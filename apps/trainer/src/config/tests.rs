@@ -181,6 +181,63 @@ fn the_algorithm_decides_its_options() {
 }
 
 #[test]
+fn another_algorithm_starts_its_section_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = "[algo]\nname = \"mm_eureka\"\nratio_cap = 5.0\nscore_clip = 7.0\nclip_low = 0.3\nbeta = 0.5";
+    let base = file(dir.path(), "base.toml", base);
+    let top = "extends = \"base.toml\"\n[algo]\nname = \"cpgd\"\ndrift = 0.5\nclip_low = 0.1";
+    let top = file(dir.path(), "top.toml", top);
+    let resolved = |file: &PathBuf, sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+        resolve(None, std::slice::from_ref(file), &sets).unwrap()
+    };
+    let got = resolved(&top, &[]);
+    let option = |got: &Resolved, key: &str| got.run.algo.options[key].as_float().unwrap();
+    assert_eq!(got.run.algo.name, "cpgd");
+    assert_eq!((option(&got, "drift"), option(&got, "beta")), (0.5, 0.0));
+    assert_eq!(
+        option(&got, "score_clip"),
+        0.0,
+        "an axis of both is not carried either"
+    );
+    assert_eq!(
+        got.notes,
+        [format!(
+            "{}:3: the algorithm is `cpgd` instead of `mm_eureka`, whose options are not carried: \
+             ratio_cap = 5.0, score_clip = 7.0, beta = 0.5",
+            top.display()
+        )]
+    );
+    // What goes on top of the change is of the new algorithm, whichever `--set` stands first.
+    for sets in [
+        ["algo.drift=0.25", "algo.name=cpgd"],
+        ["algo.name=cpgd", "algo.drift=0.25"],
+    ] {
+        let got = resolved(&base, &sets);
+        assert_eq!(
+            (option(&got, "drift"), got.notes.len()),
+            (0.25, 1),
+            "{sets:?}"
+        );
+        assert!(
+            got.notes[0].starts_with("--set algo.name=cpgd: the algorithm is"),
+            "{:?}",
+            got.notes
+        );
+    }
+    // The same name, however it is spelled, changes nothing.
+    let got = resolved(&base, &["algo.name=MM-Eureka"]);
+    assert_eq!((option(&got, "ratio_cap"), got.notes.len()), (5.0, 0));
+    // An option of the earlier algorithm on top of the change is refused where it stands.
+    let sets = ["algo.name=cpgd", "algo.ratio_cap=2.0"].map(String::from);
+    let error = resolve(None, &[base], &sets).unwrap_err().to_string();
+    assert!(
+        error.starts_with("--set algo.ratio_cap=2.0: unknown key `algo.ratio_cap`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn other_refusals_name_the_place() {
     let message = refused("name = \"x\"\ntrain = [\n");
     assert!(message.contains("not TOML"), "{message}");

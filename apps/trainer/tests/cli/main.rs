@@ -7,6 +7,7 @@ mod common;
 
 mod bad_input;
 mod bad_models;
+mod eval;
 mod finetuning;
 mod interrupted;
 mod runs;

@@ -1,0 +1,99 @@
+//! The section `[algo]`, whose options depend on its name.
+
+use super::{
+    at,
+    explain::{explain, nearest, without_prefix},
+    layer::{Layer, merge},
+};
+use crate::input_error::InputError;
+use burn_rl::{algo, config::AlgoConfig};
+use toml::{Table, Value};
+
+/// Merges the layers in order. One that names another algorithm than those before it starts `[algo]`
+/// anew; the options that are not carried are told in a line. Every `--set` is of one layer in this:
+/// which stands first does not matter.
+pub fn merge_layers(layers: &[Layer]) -> (Table, Vec<String>) {
+    let (mut table, mut notes) = (Table::new(), vec![]);
+    let sets = layers.iter().position(Layer::is_set);
+    let (files, sets) = layers.split_at(sets.unwrap_or(layers.len()));
+    for layer in files {
+        notes.extend(start_anew(&mut table, layer));
+        merge(&mut table, &layer.table);
+    }
+    if let Some(layer) = sets
+        .iter()
+        .rev()
+        .find(|layer| name_in(&layer.table).is_some())
+    {
+        notes.extend(start_anew(&mut table, layer));
+    }
+    for layer in sets {
+        merge(&mut table, &layer.table);
+    }
+    (table, notes)
+}
+
+/// Empties `[algo]` if the layer names another algorithm, and tells what was in it.
+fn start_anew(table: &mut Table, layer: &Layer) -> Option<String> {
+    let name = name_in(&layer.table)?;
+    let default = AlgoConfig::default().name;
+    let before = name_in(table).unwrap_or(&default).to_owned();
+    let known = |name: &str| algo::find(name).map_or(name.to_owned(), |entry| entry.name.into());
+    if known(name) == known(&before) {
+        return None;
+    }
+    let mut options = table.remove("algo")?.try_into::<Table>().ok()?;
+    // What the layer sets itself would have been replaced in any case.
+    let own = layer.table.get("algo").and_then(Value::as_table);
+    options.retain(|key, _| own.is_none_or(|own| !own.contains_key(key)));
+    if options.is_empty() {
+        return None;
+    }
+    let options: Vec<String> = options.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+    let place = layer.place(&["algo", "name"]).unwrap_or_default();
+    Some(format!(
+        "{place}: the algorithm is `{name}` instead of `{before}`, whose options are not carried: {}",
+        options.join(", ")
+    ))
+}
+
+/// `algo.name`, if the table has it.
+fn name_in(table: &Table) -> Option<&str> {
+    table.get("algo")?.get("name")?.as_str()
+}
+
+/// The algorithm with all its options.
+///
+/// # Errors
+/// An unknown name, an unknown option, or a value that cannot be used.
+pub fn complete(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, InputError> {
+    let Ok(entry) = algo::find(&given.name) else {
+        let names = algo::all().into_iter().map(|a| a.name);
+        let hint = nearest(&given.name, names);
+        let message = format!("`algo.name` is `{}`, which is unknown{hint}", given.name);
+        return Err(at(layers, &["algo", "name"], message));
+    };
+    if let Err(error) = (entry.build)(&given.options) {
+        // Which option is it? One that is refused even alone, if there is one.
+        for (key, value) in &given.options {
+            if let Err(error) = (entry.build)(&Table::from_iter([(key.clone(), value.clone())])) {
+                let message = error.to_string();
+                let message = explain(&format!("algo.{key}"), without_prefix(&message));
+                return Err(at(layers, &["algo", key], message));
+            }
+        }
+        return Err(at(layers, &["algo"], error.to_string()));
+    }
+    let mut options = (entry.defaults)();
+    for (key, value) in &given.options {
+        let whole = value
+            .as_integer()
+            .filter(|_| options.get(key).is_some_and(Value::is_float));
+        let value = whole.map_or_else(|| value.clone(), |n| Value::Float(n as f64));
+        options.insert(key.clone(), value);
+    }
+    Ok(AlgoConfig {
+        name: entry.name.into(),
+        options,
+    })
+}
