@@ -19,6 +19,9 @@ common=(--steps "$count" --set demo.eval=128 --set demo.train=640
 # What an algorithm needs beside the questions, a setting a line.
 needs() {
   case $1 in
+    # One update here moves responses further than these bounds, which are for large models, allow:
+    # of a second one nearly all would be clipped.
+    gspo | luspo) echo train.mini_batches=1 ;;
     # The penalty has to act within the demo's 48 tokens.
     dapo) printf '%s\n' algo.overlong_horizon=48 algo.overlong_buffer=16 ;;
     # A value head that starts at nothing has to learn faster than the policy moves.

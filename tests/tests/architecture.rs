@@ -161,6 +161,7 @@ fn every_member_takes_the_lints_of_the_workspace() {
         "burn-rl",
         "apps/trainer",
         "tests",
+        "tests/outside",
     ] {
         let text = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
         assert!(text.contains("[lints]\nworkspace = true"), "{member}");

@@ -24,3 +24,9 @@ pub mod plan;
 pub mod processor_args;
 pub mod progress;
 pub mod setup;
+
+/// Runs the command that the program's arguments name and says what went wrong, if anything did.
+/// A program with algorithms or rewards of its own registers them and calls this.
+pub fn run() -> std::process::ExitCode {
+    exit::code(cmd::run(clap::Parser::parse()))
+}

@@ -1,6 +1,5 @@
 //! The command line: see `trainer --help`.
 
-use clap::Parser;
 use std::process::ExitCode;
 
 /// Training allocates and frees large tensors all the time: mimalloc hands pages back less
@@ -9,6 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = trainer::cli::Cli::parse();
-    trainer::exit::code(trainer::cmd::run(cli))
+    trainer::run()
 }

@@ -121,6 +121,59 @@ fn algorithms_are_listed_described_and_applied() {
 }
 
 #[test]
+fn every_algorithm_takes_an_awkward_batch() {
+    // A group of one, a response masked whole, one without tokens, one cut off, log-probabilities
+    // far apart, and rewards that are all the same.
+    let batch = r#"{"reward_average": 0.5, "groups": [
+        {"greedy_reward": 0.5, "rollouts": [{"reward": 1.0, "mask": [1, 0, 1],
+            "logp": [-0.1, -9.0, -60.0], "old_logp": [-0.3, -1.0, -0.5],
+            "ref_logp": [-90.0, -1.0, -0.1], "entropy": [0.1, 0.2, 0.3], "values": [0.1, 0.2, 0.3]}]},
+        {"greedy_reward": 0.0, "rollouts": [
+            {"reward": 1.0, "truncated": true, "mask": [0, 0], "logp": [-1.0, -2.0],
+                "old_logp": [-1.0, -2.0], "ref_logp": [-1.0, -2.0], "entropy": [1.0, 1.0],
+                "values": [0.5, 0.5]},
+            {"reward": 1.0, "logp": [], "old_logp": [], "ref_logp": [], "entropy": [], "values": []},
+            {"reward": 1.0, "logp": [-3.0], "old_logp": [-0.01], "ref_logp": [-3.0],
+                "entropy": [0.0], "values": [0.9]}]}]}"#;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("batch.json");
+    fs::write(&path, batch).unwrap();
+    let names = text(&["algos"]);
+    let names: Vec<&str> = names.lines().filter_map(|l| l.split(' ').next()).collect();
+    assert!(names.len() >= 25, "{names:?}");
+    for name in names {
+        let found = text(&["algos", name, "--apply", path.to_str().unwrap()]);
+        let found: Value = serde_json::from_str(&found).unwrap();
+        assert!(found["loss"].is_f64(), "{name}: {found}");
+        for key in [
+            "advantages",
+            "token_loss",
+            "d_logp",
+            "d_entropy",
+            "d_values",
+        ] {
+            let lists = &found[key];
+            if key == "d_values" && lists.is_null() {
+                continue; // No critic.
+            }
+            for (g, r, tokens) in [(0, 0, 3), (1, 0, 2), (1, 1, 0), (1, 2, 1)] {
+                let list = lists[g][r].as_array().unwrap();
+                assert_eq!(list.len(), tokens, "{name} {key}: {found}");
+                // A number that is not finite would be null.
+                assert!(list.iter().all(Value::is_number), "{name} {key}: {found}");
+            }
+            if key.starts_with("d_") {
+                let masked = [&lists[0][0][1], &lists[1][0][0], &lists[1][0][1]];
+                assert!(
+                    masked.iter().all(|n| n.as_f64() == Some(0.0)),
+                    "{name} {key}: {found}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn who_stops_reading_is_no_failure() {
     let mut child = trainer()
         .args(["config", "--schema"])

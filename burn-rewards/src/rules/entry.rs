@@ -78,11 +78,11 @@ pub trait Options: Serialize + DeserializeOwned + Default {
     /// Name in the configuration.
     const NAME: &'static str;
     /// The part it produces, as logged under `reward/<part>`.
-    const PART: &'static str;
+    const PART: &'static str = Self::NAME;
     /// Smallest and largest value with the default options.
-    const RANGE: (f64, f64);
+    const RANGE: (f64, f64) = (0.0, 1.0);
     /// What it judges, in one sentence.
-    const ABOUT: &'static str;
+    const ABOUT: &'static str = "";
     /// Where the rule is from.
     const SOURCE: &'static str = "";
     /// Name and meaning of each field.

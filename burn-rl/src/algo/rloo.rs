@@ -6,8 +6,9 @@
 //! L = −1/k Σ_i A_i Σ_t log π(o_it)
 //! ```
 //!
-//! [arXiv:2402.14740](https://arxiv.org/abs/2402.14740); β = 0.03 as on its task TL;DR. The
-//! whole response is one action, so there is neither a token's reward nor a mean over tokens.
+//! [arXiv:2402.14740](https://arxiv.org/abs/2402.14740); β = 0.03 as on its task TL;DR
+//! (appendix C, as TRL's list of papers quotes it). The whole response is one action, so there is
+//! neither a token's reward nor a mean over tokens.
 
 use super::{Algorithm, Composition, KlPlace};
 use crate::{

@@ -18,6 +18,7 @@ pub use dppo::{Divergence, Dppo};
 pub use importance::Importance;
 pub use nll::Nll;
 pub use ppo_clip::PpoClip;
+pub(crate) use ratio::LOG_RATIO_LIMIT;
 pub use ratio::RatioLevel;
 pub use sapo::Sapo;
 pub use value::value_loss;
@@ -99,4 +100,15 @@ pub trait PolicyLoss: Send + Sync {
 
     /// The loss of every token.
     fn token_loss(&self, x: &LossInput) -> TokenLoss;
+}
+
+/// A loss of log-probabilities, entropies and advantages alone may be a closure.
+impl<F: Fn(&LossInput) -> Tensor<2> + Send + Sync> PolicyLoss for F {
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    fn token_loss(&self, x: &LossInput) -> TokenLoss {
+        TokenLoss::new(self(x))
+    }
 }

@@ -24,7 +24,7 @@ pub enum RatioLevel {
 
 /// Where the policy has moved further than this, in nats, only rounding is left
 /// (<https://github.com/OpenRLHF/OpenRLHF>, `openrlhf/models/loss.py`).
-const LOG_RATIO_LIMIT: f64 = 20.0;
+pub(crate) const LOG_RATIO_LIMIT: f64 = 20.0;
 
 impl LossInput {
     /// `log π − log π_old` of every token, whatever the level: `[B, R]`.

@@ -2,7 +2,7 @@
 
 use super::Regularizer;
 use crate::{
-    loss::{LossInput, TokenLoss},
+    loss::{LOG_RATIO_LIMIT, LossInput, TokenLoss},
     types::Needs,
 };
 use burn::tensor::Tensor;
@@ -17,7 +17,8 @@ pub enum KlEstimator {
     K1,
     /// `d² / 2`: biased as a value; its gradient on policy is that of the KL.
     K2,
-    /// `exp(−d) − 1 + d`: unbiased and never negative; what GRPO uses.
+    /// `exp(−d) − 1 + d`: unbiased and never negative; what GRPO uses. Beyond ±20 nats `d` is held,
+    /// as the log of a ratio is: its exponential would be no number soon.
     #[default]
     K3,
     /// `|d|`: biased; never negative.
@@ -31,7 +32,10 @@ impl KlEstimator {
         match self {
             Self::K1 => d,
             Self::K2 => d.square().mul_scalar(0.5),
-            Self::K3 => d.clone().neg().exp() - 1.0 + d,
+            Self::K3 => {
+                let d = d.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT);
+                d.clone().neg().exp() - 1.0 + d
+            }
             Self::Abs => d.abs(),
         }
     }
@@ -41,7 +45,10 @@ impl KlEstimator {
         match self {
             Self::K1 => d,
             Self::K2 => d * d / 2.0,
-            Self::K3 => (-d).exp_m1() + d,
+            Self::K3 => {
+                let d = d.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT);
+                (-d).exp_m1() + d
+            }
             Self::Abs => d.abs(),
         }
     }

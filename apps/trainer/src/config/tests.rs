@@ -204,7 +204,7 @@ fn another_algorithm_starts_its_section_anew() {
         got.notes,
         [format!(
             "{}:3: the algorithm is `cpgd` instead of `mm_eureka`, whose options are not carried: \
-             ratio_cap = 5.0, score_clip = 7.0, beta = 0.5",
+             beta = 0.5, ratio_cap = 5.0, score_clip = 7.0",
             top.display()
         )]
     );
