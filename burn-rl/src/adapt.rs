@@ -16,20 +16,21 @@ const FREEZE: &str = "model.freeze";
 const HEAD: &str = "lm_head.weight";
 const EMBEDDING: &str = "model.embed_tokens.weight";
 
-/// The model as `config` trains it: with its adapter, or with its parts frozen, or as it is. A model
-/// that is an adapter already stays one.
+/// The model as `config` trains it: with its adapter, or with its parts frozen, or as it is, and
+/// with what is trained in f32. A model that is an adapter already stays one.
 ///
 /// # Errors
 /// Names that fit nothing, with the nearest that would.
 pub fn adapt(model: Vlm, config: &RunConfig) -> Result<Vlm, RlError> {
-    if config.lora.is_on() {
-        return Ok(model.with_lora(&config.lora, config.seed)?);
-    }
-    if config.model.freeze.is_empty() {
-        return Ok(model);
-    }
-    let keys = model.keys();
-    Ok(freeze(model, &config.model.freeze, &keys, FREEZE)?)
+    let model = if config.lora.is_on() {
+        model.with_lora(&config.lora, config.seed)?
+    } else if config.model.freeze.is_empty() {
+        model
+    } else {
+        let keys = model.keys();
+        freeze(model, &config.model.freeze, &keys, FREEZE)?
+    };
+    Ok(model.with_masters())
 }
 
 /// How many parameters a run has.

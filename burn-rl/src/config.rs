@@ -19,7 +19,7 @@ use crate::{
     recipe::{Recipe, RunFacts},
 };
 use burn_rewards::{RewardConfig, RewardFn};
-use burn_vlm::{generate::Sampling, lora::LoraConfig, processor::ProcessorOptions};
+use burn_vlm::{Precision, generate::Sampling, lora::LoraConfig, processor::ProcessorOptions};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -65,6 +65,9 @@ pub struct ModelConfig {
     pub path: String,
     /// Whether its weights are loaded or drawn.
     pub init: ModelInit,
+    /// What it computes in: `auto` (bf16 on GPUs, f32 on CPUs), `f32` or `bf16`. What is trained is
+    /// kept in f32 whatever this is.
+    pub dtype: Precision,
     /// A system message before every conversation that has none; empty for no such message.
     pub system: String,
     /// Tensors of its files that may be missing, unused or misshapen, by name or by the beginning

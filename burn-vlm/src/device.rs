@@ -1,5 +1,7 @@
 //! What differs between devices.
 
+#[cfg(any(feature = "cuda", feature = "tch"))]
+use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
 /// Whether a device computes on the threads that call it, so that several passes may run at a time.
@@ -7,6 +9,20 @@ pub fn runs_on_host(device: &Device) -> bool {
     #[cfg(feature = "flex")]
     if *device == Device::flex() {
         return true;
+    }
+    let _ = device;
+    false
+}
+
+/// Whether a device is a GPU, with matrix units for half precision.
+pub fn is_gpu(device: &Device) -> bool {
+    #[cfg(feature = "cuda")]
+    if let DispatchDevice::Cube(_) = device.as_dispatch() {
+        return true;
+    }
+    #[cfg(feature = "tch")]
+    if let DispatchDevice::LibTorch(device) = device.as_dispatch() {
+        return matches!(device, burn::backend::LibTorchDevice::Cuda(_));
     }
     let _ = device;
     false

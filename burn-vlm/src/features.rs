@@ -1,7 +1,10 @@
 //! Features of pictures that a frozen tower sees again and again.
 
 use crate::{Vlm, VlmInput, freeze::is_trainable, image::ImagePatches, weights::shapes};
-use burn::{module::ParamId, tensor::Tensor};
+use burn::{
+    module::ParamId,
+    tensor::{Tensor, TensorData},
+};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -68,7 +71,8 @@ impl ImageFeatures {
             .for_each(|image| values.extend_from_slice(&image.patches));
         let shape = [values.len() / first.patch_len(), first.patch_len()];
         let device = model.device();
-        let patches = Tensor::from_data(burn::tensor::TensorData::new(values, shape), &device);
+        let patches = TensorData::new(values, shape);
+        let patches = Tensor::<2>::from_data(patches, &device).cast(config.compute.dtype());
         let grids: Vec<[usize; 3]> = images.iter().map(|image| image.grid).collect();
         let features = tower.forward(patches, &sizes.plan(&grids, &device));
         let mut start = 0;

@@ -39,7 +39,7 @@ pub struct VlmInput {
 /// The pictures of a batch and where their features go.
 #[derive(Debug, Clone)]
 pub struct VisionInput {
-    /// `[N, C·T·P·P]`
+    /// `[N, C·T·P·P]`, in the precision that the model computes in.
     pub patches: Tensor<2>,
     /// Shapes of the attention over them.
     pub plan: VisionPlan,
@@ -139,7 +139,8 @@ impl VisionInput {
         let n = values.len() / patch_len;
         let slots = feature.len();
         Some(Self {
-            patches: Tensor::from_data(TensorData::new(values, [n, patch_len]), device),
+            patches: Tensor::<2>::from_data(TensorData::new(values, [n, patch_len]), device)
+                .cast(config.compute.dtype()),
             plan: vision.plan(&grids, device),
             feature: Tensor::from_data(TensorData::new(feature, [slots]), device),
             is_image: Tensor::from_data(TensorData::new(is_image, [rows.len(), width, 1]), device),

@@ -7,6 +7,7 @@ use crate::{
     lora::{self, BaseModel, Lora},
     models::{ModelConfig, Vision},
     nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
+    precision::Compute,
     value_head::{VALUE_HEAD_FILE, ValueHead},
     weights::{self, Allow, ExportDtype, KeyMap, WeightFiles},
 };
@@ -34,7 +35,7 @@ pub struct Vlm {
     /// The critic's head, where there is one.
     pub value_head: Option<ValueHead>,
     #[module(skip)]
-    config: Arc<ModelConfig>,
+    pub(crate) config: Arc<ModelConfig>,
     /// Of the adapters, where there are any.
     #[module(skip)]
     pub(crate) lora: Option<Arc<Lora>>,
@@ -49,7 +50,7 @@ impl Vlm {
         let (d, v) = (config.text.hidden_size, config.text.vocab_size);
         Self {
             visual: config.vision.as_ref().map(|vision| vision.init(device)),
-            model: config.text.init(device),
+            model: config.text.init(config.compute, device),
             lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
             value_head: None,
             config: Arc::new(config),
@@ -72,25 +73,27 @@ impl Vlm {
     /// A configuration that is missing, malformed or not supported; weights that are missing,
     /// truncated or do not fit.
     pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, VlmError> {
-        Self::from_dir_allowing(dir, &[], device)
+        Self::from_dir_in(dir, Compute::F32, &[], device)
     }
 
-    /// The same, but a tensor that `allow` names may be missing, unused or misshapen: each entry is
-    /// its name in the files, or the beginning of names up to a dot. What is not read is drawn as
-    /// [`random`](Self::random) draws it with seed 0.
+    /// The same for computing in another precision. A tensor that `allow` names may be missing,
+    /// unused or misshapen: each entry is its name in the files, or the beginning of names up to a
+    /// dot. What is not read is drawn as [`random`](Self::random) draws it with seed 0.
     ///
     /// # Errors
     /// As [`from_dir`](Self::from_dir).
-    pub fn from_dir_allowing(
+    pub fn from_dir_in(
         dir: &Path,
+        compute: Compute,
         allow: &[String],
         device: &Device,
     ) -> Result<Self, VlmError> {
         if lora::is_adapter(dir) {
-            let base = Self::from_dir_allowing(&lora::base_dir(dir)?, allow, device)?;
+            let base = Self::from_dir_in(&lora::base_dir(dir)?, compute, allow, device)?;
             return base.with_adapter(dir)?.with_saved_head(dir);
         }
         let mut config = ModelConfig::from_dir(dir)?;
+        config.compute = compute;
         let files = WeightFiles::open(dir)?;
         config.settle_head(&files)?;
         let keys = config.keys();
@@ -99,7 +102,7 @@ impl Vlm {
             std: config.initializer_range,
         };
         let body = Self::new(config, device);
-        let mut model = weights::load(body, &files, &keys, &allow, device)?;
+        let mut model = weights::load(body, &files, &keys, &allow, compute, device)?;
         model.source = Some(Arc::new(BaseModel::of(&files)));
         model.with_saved_head(dir)
     }
@@ -121,6 +124,7 @@ impl Vlm {
     pub fn critic_from_dir(
         dir: &Path,
         fresh: impl FnOnce(usize) -> ValueHead,
+        compute: Compute,
         device: &Device,
     ) -> Result<Self, VlmError> {
         if lora::is_adapter(dir) {
@@ -131,6 +135,7 @@ impl Vlm {
             return Ok(critic);
         }
         let mut config = ModelConfig::from_dir(dir)?;
+        config.compute = compute;
         let files = WeightFiles::open(dir)?;
         config.settle_head(&files)?;
         let mut keys = config.keys();
@@ -138,7 +143,7 @@ impl Vlm {
         keys.ignored.extend(ValueHead::file_names());
         let mut body = Self::new(config, device);
         body.lm_head = None;
-        let mut critic = weights::load(body, &files, &keys, &Allow::default(), device)?;
+        let mut critic = weights::load(body, &files, &keys, &Allow::default(), compute, device)?;
         critic.source = Some(Arc::new(BaseModel::of(&files)));
         let d = critic.width();
         let found = ValueHead::from_dir(dir, d, device)?;
@@ -255,9 +260,8 @@ impl Vlm {
     /// - hidden: `[R, D]`
     /// - output: `[R, V]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden
-            .matmul(self.head_weight().transpose())
-            .cast(DType::F32)
+        let weight = self.head_weight().cast(hidden.dtype());
+        hidden.matmul(weight.transpose()).cast(DType::F32)
     }
 
     /// Reads a batch of prompts.

@@ -8,7 +8,7 @@ use crate::{
 };
 use burn::{
     module::{Module, ModuleMapper, Param, ParamId},
-    tensor::Tensor,
+    tensor::{DType, Tensor},
 };
 use std::{collections::HashMap, path::Path};
 
@@ -24,7 +24,7 @@ impl Vlm {
                 .without_lora()
                 .with_adapter(dir)?
                 .with_saved_head(dir)?,
-            None => Self::from_dir(dir, &self.device())?,
+            None => Self::from_dir_in(dir, self.compute(), &[], &self.device())?,
         };
         let fail = |message: String| VlmError::weights(dir, message);
         let (ours, theirs) = (shapes(self), shapes(&found));
@@ -94,7 +94,11 @@ impl ModuleMapper for Kept {
         let shape = saved.dims();
         let n: usize = shape.iter().product();
         // An adapter's frozen weights were never read again.
-        let same = id == param.id || saved.reshape([n]).equal(own.clone()).all().into_scalar();
+        let same = id == param.id || {
+            // Whatever precision it is kept in, it was saved in f32.
+            let [saved, own] = [saved.reshape([n]), own.clone()].map(|x| x.cast(DType::F32));
+            saved.equal(own).all().into_scalar()
+        };
         if !same {
             self.changed.get_or_insert(param.id);
         }

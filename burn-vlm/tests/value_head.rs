@@ -11,7 +11,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 use burn_vlm::{
-    ValueHead, ValueInit, Vlm, VlmInput,
+    Compute, ValueHead, ValueInit, Vlm, VlmInput,
     freeze::trainable,
     tape::{ActivationRecompute, Tape, Targets, Upstream},
     weights::{WeightFiles, shapes},
@@ -156,7 +156,7 @@ fn a_critic_keeps_its_head_beside_its_weights() {
     let fresh = |_: usize| -> ValueHead { panic!("the directory has a head") };
     let read = [
         Vlm::from_dir(dir.path(), &device).unwrap(),
-        Vlm::critic_from_dir(dir.path(), fresh, &device).unwrap(),
+        Vlm::critic_from_dir(dir.path(), fresh, Compute::F32, &device).unwrap(),
     ];
     assert!(read[0].lm_head.is_some() && read[1].lm_head.is_none());
     for model in &read {
@@ -185,7 +185,7 @@ fn a_critic_of_an_adapter_is_both_in_one_and_trained_as_a_whole() {
     policy.value_head = base.model.value_head.clone();
     policy.save(dir.path(), Default::default()).unwrap();
     let fresh = |_: usize| -> ValueHead { panic!("the directory has a head") };
-    let critic = Vlm::critic_from_dir(dir.path(), fresh, &device).unwrap();
+    let critic = Vlm::critic_from_dir(dir.path(), fresh, Compute::F32, &device).unwrap();
     assert!(critic.lora().is_none() && critic.lm_head.is_none());
     assert_eq!(trainable(&critic).len(), shapes(&critic).len());
     let values = |model: &Vlm| -> Vec<f32> {
@@ -207,7 +207,7 @@ fn a_fresh_head_is_zero_or_small() {
     assert!(ValueHead::from_dir(&dir, 64, &device).unwrap().is_none());
     let fresh = |init| move |d| ValueHead::new(d, false, init, 3, &Device::flex());
     let values = |init| -> Vec<f32> {
-        let critic = Vlm::critic_from_dir(&dir, fresh(init), &device).unwrap();
+        let critic = Vlm::critic_from_dir(&dir, fresh(init), Compute::F32, &device).unwrap();
         let tape = Tape::record(
             &critic,
             &s.input,

@@ -42,6 +42,8 @@ pub enum Command {
     Reward(cmd::reward::Args),
     /// List the rewards.
     Rewards(cmd::rewards::Args),
+    /// Hold what a device computes against the CPU.
+    Doctor(cmd::doctor::Args),
     /// Print the resolved configuration.
     Config(cmd::config::Args),
 }

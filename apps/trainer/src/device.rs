@@ -2,6 +2,7 @@
 
 use crate::input_error::InputError;
 use burn::tensor::Device;
+use burn_vlm::{Compute, Precision};
 
 /// What is computed on unless somebody says otherwise.
 pub const DEFAULT: &str = if cfg!(feature = "flex") {
@@ -11,6 +12,42 @@ pub const DEFAULT: &str = if cfg!(feature = "flex") {
 } else {
     "tch"
 };
+
+/// Where a command that runs a model computes, and in what.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DeviceArgs {
+    /// Where to compute, as `trainer inspect --devices` lists it.
+    #[arg(long, default_value = DEFAULT)]
+    pub device: String,
+    /// What to compute in: auto (bf16 on GPUs, f32 on CPUs), f32 or bf16.
+    #[arg(long, default_value = "auto", value_parser = precision)]
+    pub dtype: Precision,
+}
+
+impl DeviceArgs {
+    /// The device, and what to compute in there.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn open(&self) -> Result<(Device, Compute), InputError> {
+        let device = parse(&self.device)?;
+        let compute = self.dtype.on(&device);
+        Ok((device, compute))
+    }
+}
+
+/// The precision called `name`.
+///
+/// # Errors
+/// A name that is none.
+pub fn precision(name: &str) -> Result<Precision, String> {
+    match name {
+        "auto" => Ok(Precision::Auto),
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("expected auto, f32 or bf16".into()),
+    }
+}
 
 /// A backend that this binary may have.
 pub struct BackendEntry {

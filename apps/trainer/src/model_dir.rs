@@ -5,7 +5,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::config::ModelInit;
 use burn_vlm::{
-    ModelConfig, Processor, Vlm, lora,
+    Compute, ModelConfig, Processor, Vlm, lora,
     processor::ProcessorOptions,
     text::{ProcessorFiles, stop_token_ids},
 };
@@ -28,8 +28,8 @@ pub struct ModelDir {
 }
 
 impl ModelDir {
-    /// Loads a directory, whose text and pictures are processed as it says but for `options`. With
-    /// random weights it needs none.
+    /// Loads a directory for computing in `compute`, whose text and pictures are processed as it
+    /// says but for `options`. With random weights it needs none.
     ///
     /// # Errors
     /// A directory or a file in it that is missing, malformed or does not fit the others.
@@ -37,6 +37,7 @@ impl ModelDir {
         dir: &Path,
         init: ModelInit,
         options: &ProcessorOptions,
+        compute: Compute,
         device: &Device,
     ) -> Result<Self> {
         let dir = &hub::locate(dir);
@@ -47,9 +48,10 @@ impl ModelDir {
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         let model = match init {
-            ModelInit::Pretrained => Vlm::from_dir(dir, device)?,
-            ModelInit::Random => Vlm::random(config, RANDOM_SEED, device),
+            ModelInit::Pretrained => Vlm::from_dir_in(dir, compute, &[], device)?,
+            ModelInit::Random => Vlm::random(config.computing_in(compute), RANDOM_SEED, device),
         };
+        let model = model.for_inference();
         Ok(Self {
             model,
             processor: Arc::new(processor),

@@ -3,9 +3,8 @@
 use crate::{
     config::Resolved,
     demo::{
-        Split,
+        self, Split,
         dataset::{self, Rows},
-        model::assets,
     },
     hub,
     input_error::InputError,
@@ -44,7 +43,7 @@ pub fn materialise(resolved: &mut Resolved, run: &RunDir) -> Result<()> {
     let config = &mut resolved.run;
     if config.model.path == BUILTIN_MODEL {
         let dir = run.root().join("base_model");
-        write_builtin_model(&dir)?;
+        demo::model::write(&dir)?;
         config.model.path = path_text(&dir);
     }
     let Some(demo) = &resolved.demo else {
@@ -80,15 +79,6 @@ pub fn materialise(resolved: &mut Resolved, run: &RunDir) -> Result<()> {
     Ok(())
 }
 
-fn write_builtin_model(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).with_context(|| path_text(dir))?;
-    for (name, bytes) in assets() {
-        let path = dir.join(name);
-        fs::write(&path, bytes).with_context(|| path_text(&path))?;
-    }
-    Ok(())
-}
-
 fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -114,11 +104,12 @@ pub fn build(
     let stop_ids = stop_token_ids(&described, processor.tokenizer())?;
     check_fit(&sizes, &processor, &stop_ids)
         .map_err(|message| InputError::new(format!("{}: {message}", model_dir.display())))?;
+    let compute = config.model.dtype.on(device);
     let model = match config.model.init {
         ModelInit::Pretrained => {
-            Vlm::from_dir_allowing(&model_dir, &config.model.allow_tensors, device)?
+            Vlm::from_dir_in(&model_dir, compute, &config.model.allow_tensors, device)?
         }
-        ModelInit::Random => Vlm::random(sizes, config.seed, device),
+        ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
     let (whole, model) = (model.clone(), adapt(model, &config)?);
     let encoder = Encoder {
@@ -165,7 +156,7 @@ pub fn build(
     }
     if !config.train.reference.is_empty() {
         let dir = require_config(Path::new(&config.train.reference))?;
-        learner = learner.with_reference(Vlm::from_dir(&dir, device)?);
+        learner = learner.with_reference(Vlm::from_dir_in(&dir, compute, &[], device)?);
     }
     let beside = &config.train.demonstrations;
     if !beside.data.is_empty() {
@@ -216,7 +207,7 @@ fn critic(
     let Some(spec) = recipe.critic else {
         return Ok(None);
     };
-    let section = &config.critic;
+    let (section, compute) = (&config.critic, policy.compute());
     let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
     let model = match (section.model.is_empty(), config.model.init) {
         (true, ModelInit::Random) => {
@@ -227,13 +218,14 @@ fn critic(
         }
         (true, ModelInit::Pretrained) => {
             let dir = hub::locate(Path::new(&config.model.path));
-            Vlm::critic_from_dir(&dir, head, device)?
+            Vlm::critic_from_dir(&dir, head, compute, device)?
         }
         (false, _) => {
             let dir = require_config(Path::new(&section.model))?;
-            Vlm::critic_from_dir(&dir, head, device)?
+            Vlm::critic_from_dir(&dir, head, compute, device)?
         }
     };
+    let model = model.with_masters();
     Ok(Some(Critic::new(model, section.optim.clone(), spec)?))
 }
 

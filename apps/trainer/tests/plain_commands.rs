@@ -253,3 +253,18 @@ fn devices_are_listed_with_what_is_not_compiled_in() {
     assert!(!message.contains("panicked"), "{message}");
     refused(&["inspect"]);
 }
+
+#[test]
+fn the_cpu_passes_its_own_examination_in_bf16() {
+    let rows = text(&["doctor", "--dtype", "bf16", "--json"]);
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(rows.len() > 10);
+    for row in &rows {
+        assert_eq!(row["ok"], true, "{row}");
+        // It is compared with something else than itself.
+        assert!(row["logits"].as_f64().unwrap() > 0.0, "{row}");
+    }
+}

@@ -191,7 +191,7 @@ impl Critic {
             missing = true;
             burn_vlm::ValueHead::new(d, false, burn_vlm::ValueInit::Zero, 0, &device)
         };
-        let model = Vlm::critic_from_dir(&dir, fresh, &device)?;
+        let model = Vlm::critic_from_dir(&dir, fresh, self.model.compute(), &device)?;
         if missing {
             return Err(RlError::Checkpoint {
                 path: dir,

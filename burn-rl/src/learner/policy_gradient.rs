@@ -55,8 +55,13 @@ impl PolicyGradient {
         optim: OptimConfig,
         seed: u64,
     ) -> Self {
+        let reference = || match train.reference_refresh_steps {
+            0 => model.without_lora().for_inference(),
+            // It is going to be mixed with the policy.
+            _ => model.without_lora(),
+        };
         Self {
-            reference: recipe.needs().ref_logp.then(|| model.without_lora()),
+            reference: recipe.needs().ref_logp.then(reference),
             average: (train.average_decay > 0.0).then(|| model.clone()),
             critic: None,
             demonstrations: None,

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData, module::linear},
 };
 
-/// `s · B A dropout(x)`, in the precision of A and B.
+/// `s · B A dropout(x)`, in the precision of x.
 #[derive(Module, Debug)]
 pub struct Adapter {
     /// A, `[r, in]`
@@ -55,16 +55,14 @@ impl Adapter {
     /// - input: `[N, in]`
     /// - output: `[N, out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let (a, b, dtype) = (self.a.val(), self.b.val(), x.dtype());
-        let x = x.cast(a.dtype());
+        let dtype = x.dtype();
+        let (a, b) = (self.a.val().cast(dtype), self.b.val().cast(dtype));
         let x = match &self.dropout {
             Some(dropout) => dropout.apply(x),
             None => x,
         };
         let low = linear(x, a.transpose(), None);
-        linear(low, b.transpose(), None)
-            .mul_scalar(self.scale)
-            .cast(dtype)
+        linear(low, b.transpose(), None).mul_scalar(self.scale)
     }
 
     /// What the adapter adds to the weight, `[out, in]`.

@@ -9,7 +9,7 @@ use crate::{
     nn::{Linear, linear::Linears},
     weights::{KeyMap, WeightFiles, nearest, select, shapes},
 };
-use burn::module::Param;
+use burn::{module::Param, tensor::DType};
 use std::{
     collections::{BTreeSet, HashSet},
     path::PathBuf,
@@ -96,14 +96,13 @@ impl Vlm {
         model
     }
 
-    /// The same function without adapters: each is added to its weight, and only those weights are
-    /// copied.
+    /// The same function without adapters: each is added to its weight, in f32, and only those weights
+    /// are copied.
     pub fn merged(&self) -> Self {
         let mut model = self.clone();
         model.each_linear(&mut |_, layer| {
             if let Some(adapter) = layer.lora.take() {
-                let weight = layer.weight.val();
-                let sum = weight.clone() + adapter.delta().cast(weight.dtype());
+                let sum = layer.weight.val().cast(DType::F32) + adapter.delta();
                 layer.weight = Param::initialized(layer.weight.id, sum);
             }
         });
@@ -113,11 +112,11 @@ impl Vlm {
     }
 
     /// The model as completions are sampled from it, without dropout: merged, if its adapters are
-    /// to be.
+    /// to be, and [for inference](Self::for_inference).
     pub fn for_sampling(&self) -> Self {
         match &self.lora {
-            Some(lora) if lora.config.merge_rollouts => self.merged(),
-            _ => self.clone(),
+            Some(lora) if lora.config.merge_rollouts => self.merged().for_inference(),
+            _ => self.for_inference(),
         }
     }
 

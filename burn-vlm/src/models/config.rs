@@ -4,6 +4,7 @@ use super::{Family, VisionConfig, internvl, qwen2_vl};
 use crate::{
     error::VlmError,
     nn::{DecoderConfig, Position, RopeScaling},
+    precision::Compute,
     weights::{KeyMap, WeightFiles},
 };
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct ModelConfig {
     pub max_position_embeddings: usize,
     /// Standard deviation of freshly drawn weights.
     pub initializer_range: f64,
+    /// What the model computes in; no file says it.
+    pub compute: Compute,
     /// The file as it was read, written back unchanged on export.
     pub raw: Value,
 }
@@ -74,6 +77,11 @@ impl ModelConfig {
         let config = Family::of(raw)?.read(raw)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// The same for computing in another precision.
+    pub fn computing_in(self, compute: Compute) -> Self {
+        Self { compute, ..self }
     }
 
     fn check(&self) -> Result<(), String> {

@@ -1,7 +1,10 @@
 //! The keys of `config.json` that describe a text decoder, alike in all families.
 
 use super::{Family, ModelConfig};
-use crate::nn::{DecoderConfig, RopeScaling};
+use crate::{
+    nn::{DecoderConfig, RopeScaling},
+    precision::Compute,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -103,6 +106,7 @@ pub(super) fn whole(family: Family, text: TextSection, raw: &Value) -> ModelConf
         image_token_id: None,
         max_position_embeddings: text.max_position_embeddings,
         initializer_range: text.initializer_range,
+        compute: Compute::default(),
         raw: raw.clone(),
     }
 }

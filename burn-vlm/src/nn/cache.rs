@@ -1,6 +1,6 @@
 //! Keys and values of the tokens read so far.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 /// A preallocated key-value cache of every layer, filled from the left.
 #[derive(Debug, Clone)]
@@ -20,8 +20,8 @@ pub struct LayerCache {
 
 impl KvCache {
     /// An empty cache. `shape` is `[B, K, capacity, head_dim]`.
-    pub fn new(layers: usize, shape: [usize; 4], device: &Device) -> Self {
-        let empty = || Tensor::zeros(shape, device);
+    pub fn new(layers: usize, shape: [usize; 4], dtype: DType, device: &Device) -> Self {
+        let empty = || Tensor::zeros(shape, (device, dtype));
         let layers = (0..layers)
             .map(|_| LayerCache {
                 keys: empty(),
@@ -58,9 +58,9 @@ impl KvCache {
         let len = self.len;
         let pick = |x: Tensor<4>| {
             let [_, heads, _, d] = x.dims();
-            let (n, device) = (rows.dims()[0], x.device());
+            let (n, device, dtype) = (rows.dims()[0], x.device(), x.dtype());
             let filled = x.narrow(2, 0, len).select(0, rows.clone());
-            let room = Tensor::zeros([n, heads, capacity, d], &device);
+            let room = Tensor::zeros([n, heads, capacity, d], (&device, dtype));
             room.slice_assign([0..n, 0..heads, 0..len, 0..d], filled)
         };
         let layer = |layer: LayerCache| LayerCache {

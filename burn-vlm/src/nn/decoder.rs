@@ -7,6 +7,7 @@ use super::{
     lazy_param,
     linear::linears,
 };
+use crate::precision::Compute;
 use burn::{
     module::{Module, Param},
     tensor::{Bool, Device, Int, Tensor},
@@ -71,6 +72,9 @@ pub struct TextDecoder {
 pub struct Embedding {
     /// `[V, D]`
     pub weight: Param<Tensor<2>>,
+    /// What the model computes in.
+    #[module(skip)]
+    pub(crate) compute: Compute,
 }
 
 /// One block: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
@@ -111,11 +115,12 @@ linears!(SelfAttention {
 });
 
 impl DecoderConfig {
-    /// A decoder of this size, not yet loaded.
-    pub fn init(&self, device: &Device) -> TextDecoder {
+    /// A decoder of this size that computes in `compute`, not yet loaded.
+    pub fn init(&self, compute: Compute, device: &Device) -> TextDecoder {
         TextDecoder {
             embed_tokens: Embedding {
                 weight: lazy_param([self.vocab_size, self.hidden_size], 0.0, device),
+                compute,
             },
             layers: (0..self.num_hidden_layers)
                 .map(|_| self.layer(device))
@@ -159,7 +164,7 @@ impl Embedding {
     /// - tokens: `[B, T]`
     /// - output: `[B, T, D]`
     pub fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
-        burn::tensor::module::embedding(self.weight.val(), tokens)
+        burn::tensor::module::embedding(self.weight.val(), tokens).cast(self.compute.dtype())
     }
 }
 
@@ -188,6 +193,7 @@ impl TextDecoder {
         KvCache::new(
             self.layers.len(),
             [batch, self.kv_heads, capacity, self.head_dim],
+            self.embed_tokens.compute.dtype(),
             device,
         )
     }

@@ -1,10 +1,10 @@
 //! A linear layer whose weight keeps the Hugging Face layout.
 
 use super::lazy_param;
-use crate::lora::Adapter;
+use crate::{lora::Adapter, precision::rounded};
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Tensor, module::linear},
+    tensor::{DType, Device, Tensor, module::linear},
 };
 
 /// `y = x · weightᵀ + bias`, plus what an adapter adds to it.
@@ -31,14 +31,15 @@ impl Linear {
         }
     }
 
-    /// Applies the layer to the last dimension.
+    /// Applies the layer to the last dimension, in the precision of `x`.
     ///
     /// # Shapes
     /// - input: `[..., in]`
     /// - output: `[..., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let bias = self.bias.as_ref().map(Param::val);
-        let weight = self.weight.val().transpose();
+        let dtype = x.dtype();
+        let bias = self.bias.as_ref().map(|bias| bias.val().cast(dtype));
+        let weight = self.weight.val().cast(dtype).transpose();
         let mut shape = x.dims();
         let d_in = shape[D - 1];
         shape[D - 1] = weight.dims()[1];
@@ -50,6 +51,18 @@ impl Linear {
             None => linear(rows, weight, bias),
         };
         y.reshape(shape)
+    }
+}
+
+impl Linear {
+    /// Rounds weight, bias and adapter to `dtype`.
+    pub(crate) fn round(&mut self, dtype: DType) {
+        self.weight = rounded(&self.weight, dtype);
+        self.bias = self.bias.as_ref().map(|bias| rounded(bias, dtype));
+        if let Some(adapter) = &mut self.lora {
+            adapter.a = rounded(&adapter.a, dtype);
+            adapter.b = rounded(&adapter.b, dtype);
+        }
     }
 }
 

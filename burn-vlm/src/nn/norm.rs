@@ -68,7 +68,8 @@ impl RmsNorm {
             .add_scalar(self.eps)
             .sqrt()
             .recip();
-        (x * scale).cast(dtype) * self.weight.val().unsqueeze()
+        let weight = self.weight.val().cast(DType::F32);
+        (x * scale * weight.unsqueeze()).cast(dtype)
     }
 }
 
@@ -97,7 +98,9 @@ impl LayerNorm {
             .add_scalar(self.eps)
             .sqrt()
             .recip();
-        (x * scale).cast(dtype) * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+        let weight = self.weight.val().cast(DType::F32);
+        let bias = self.bias.val().cast(DType::F32);
+        (x * scale * weight.unsqueeze() + bias.unsqueeze()).cast(dtype)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rotary position embedding in the half-split form of Hugging Face checkpoints.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// A position in time, height and width; text has the same number three times.
 pub type Position = [u32; 3];
@@ -139,16 +139,17 @@ impl RopeTable {
         }
     }
 
-    /// Rotates queries or keys.
+    /// Rotates queries or keys, in f32 whatever their precision.
     ///
     /// # Shapes
     /// - input and output: `[B, H, T, head_dim]`
     pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
+        let (half, dtype) = (x.dims()[3] / 2, x.dtype());
+        let x = x.cast(DType::F32);
         let first = x.clone().narrow(3, 0, half);
         let second = x.clone().narrow(3, half, half);
         let rotated = Tensor::cat(vec![second.neg(), first], 3);
-        x * self.cos.clone() + rotated * self.sin.clone()
+        (x * self.cos.clone() + rotated * self.sin.clone()).cast(dtype)
     }
 
     /// The rows `indices` of the table.

@@ -144,7 +144,10 @@ impl VisionBlock {
     /// - input and output: `[N, E]`
     pub fn forward(&self, x: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
         let scaled = |branch: Tensor<2>, scale: &Option<Param<Tensor<1>>>| match scale {
-            Some(scale) => branch * scale.val().unsqueeze(),
+            Some(scale) => {
+                let scale = scale.val().cast(branch.dtype());
+                branch * scale.unsqueeze()
+            }
             None => branch,
         };
         let attended = self.attn.forward(self.norm1.forward(x.clone()), plan);

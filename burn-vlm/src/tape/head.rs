@@ -27,7 +27,7 @@ pub(super) struct FlatScores {
 pub(super) struct HeadGrads {
     /// `[N, D]`
     pub hidden: Tensor<2>,
-    /// `[V, D]`, if it was asked for
+    /// `[V, D]`, in f32, if it was asked for
     pub weight: Option<Tensor<2>>,
 }
 
@@ -44,7 +44,7 @@ fn chunks(n: usize) -> impl Iterator<Item = (usize, usize)> {
         .map(move |start| (start, HEAD_ROWS.min(n - start)))
 }
 
-/// `[rows, V]`, in f32.
+/// `[rows, V]`, in f32, of a weight in the precision of the hidden states.
 fn log_probs(hidden: Tensor<2>, weight: &Tensor<2>, temperature: f64) -> Tensor<2> {
     let logits = hidden.matmul(weight.clone().transpose()).cast(DType::F32);
     log_softmax(logits.div_scalar(temperature), 1)
@@ -63,6 +63,7 @@ pub(super) fn forward(
     temperature: f64,
 ) -> FlatScores {
     let n = hidden.dims()[0];
+    let weight = weight.cast(hidden.dtype());
     let (mut logp, mut entropies) = (vec![], vec![]);
     for (start, len) in chunks(n) {
         let all = log_probs(hidden.clone().narrow(0, start, len), &weight, temperature);
@@ -94,6 +95,7 @@ pub(super) fn backward(
     weight_is_trained: bool,
 ) -> HeadGrads {
     let n = hidden.dims()[0];
+    let weight = weight.cast(hidden.dtype());
     let mut d_weight = weight_is_trained.then(|| Tensor::zeros(weight.dims(), &weight.device()));
     let mut d_hidden = vec![];
     for (start, len) in chunks(n) {
@@ -112,7 +114,10 @@ pub(super) fn backward(
             .scatter(1, target, d, IndexingUpdateOp::Add)
             .div_scalar(temperature)
             .cast(weight.dtype());
-        d_weight = d_weight.map(|sum| sum + d_logits.clone().transpose().matmul(rows));
+        d_weight = d_weight.map(|sum| {
+            let part = d_logits.clone().transpose().matmul(rows);
+            sum + part.cast(DType::F32)
+        });
         d_hidden.push(d_logits.matmul(weight.clone()));
     }
     let hidden = match d_hidden.is_empty() {

@@ -67,7 +67,8 @@ impl Targets {
     pub(super) fn unselect(&self, selected: Tensor<2>, input: &VlmInput) -> Tensor<3> {
         let d = selected.dims()[1];
         let (b, t) = (input.batch(), input.width);
-        Tensor::zeros([b * t, d], &selected.device())
+        let options = (&selected.device(), selected.dtype());
+        Tensor::zeros([b * t, d], options)
             .select_assign(
                 0,
                 self.hidden.clone(),

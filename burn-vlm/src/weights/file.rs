@@ -147,6 +147,11 @@ impl WeightFiles {
         self.index.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// The precision of `name` in the file.
+    pub(super) fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.index.get(name).map(|entry| entry.dtype)
+    }
+
     /// The bytes of `name` as they stand in the file. They stay in memory until they are
     /// [released](Self::release).
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
@@ -189,6 +194,17 @@ impl WeightFiles {
         rows: Range<usize>,
         values: &mut Vec<f32>,
     ) -> Result<(), VlmError> {
+        self.with_rows(name, rows, |dtype, bytes| append(dtype, bytes, values))
+    }
+
+    /// Calls `take` with the precision and the bytes of some rows of a tensor, whose memory is then
+    /// let go of; false from it means a precision that it does not take.
+    pub(super) fn with_rows(
+        &self,
+        name: &str,
+        rows: Range<usize>,
+        take: impl FnOnce(Dtype, &[u8]) -> bool,
+    ) -> Result<(), VlmError> {
         let missing = || VlmError::weights(&self.dir, format!("no tensor is called {name}"));
         let entry = self.index.get(name).ok_or_else(missing)?;
         let (path, map) = &self.maps[entry.file];
@@ -196,7 +212,7 @@ impl WeightFiles {
         let row_bytes = entry.bytes.len().checked_div(count).unwrap_or(0);
         let start = entry.bytes.start + rows.start.min(count) * row_bytes;
         let end = entry.bytes.start + rows.end.min(count) * row_bytes;
-        if !append(entry.dtype, &map[start..end], values) {
+        if !take(entry.dtype, &map[start..end]) {
             let found = entry.dtype;
             let expected = format!("{name} is {found:?}, expected F32, F16 or BF16");
             return Err(VlmError::weights(path, expected));

@@ -5,11 +5,13 @@ use super::{
     init::fresh,
     named::{TensorMapper, map_tensors, shapes},
 };
-use crate::error::VlmError;
+use crate::{error::VlmError, precision::Compute};
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, Shape, Tensor, TensorData, bf16, f16},
 };
+use rayon::prelude::*;
+use safetensors::Dtype;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -96,7 +98,8 @@ pub struct Allow {
     pub std: f64,
 }
 
-/// Loads every parameter as f32 on `device`.
+/// Loads every parameter on `device`: as f32, or for computing in a lower precision as the files
+/// have it.
 ///
 /// Tensors are read one at a time from the mapped files, whose memory is let go of behind them.
 ///
@@ -107,6 +110,7 @@ pub fn load<M: Module>(
     files: &WeightFiles,
     keys: &KeyMap,
     allow: &Allow,
+    compute: Compute,
     device: &Device,
 ) -> Result<M, VlmError> {
     let report = LoadReport::compare(&module, files, keys);
@@ -142,6 +146,7 @@ pub fn load<M: Module>(
         files,
         sources,
         allow,
+        as_stored: compute != Compute::F32,
         device,
         error: None,
     };
@@ -177,29 +182,69 @@ struct Reader<'a> {
     /// By our parameter, in the order of its rows.
     sources: BTreeMap<String, Vec<Source>>,
     allow: &'a Allow,
+    /// Whether parameters have the precision of their files.
+    as_stored: bool,
     device: &'a Device,
     error: Option<VlmError>,
 }
 
+impl Reader<'_> {
+    /// The values of a parameter, in the precision it is to have.
+    fn read(&self, sources: &[Source], shape: Shape) -> Result<TensorData, VlmError> {
+        let stored = |source: &Source| self.files.dtype(&source.name);
+        let first = sources.first().and_then(stored).filter(|_| self.as_stored);
+        let alike = sources.iter().all(|source| stored(source) == first);
+        Ok(match first.filter(|_| alike) {
+            Some(Dtype::BF16) => {
+                TensorData::new(self.halves(sources, &shape, bf16::from_le_bytes)?, shape)
+            }
+            Some(Dtype::F16) => {
+                TensorData::new(self.halves(sources, &shape, f16::from_le_bytes)?, shape)
+            }
+            _ => {
+                let mut values = Vec::with_capacity(shape.num_elements());
+                for source in sources {
+                    let rows = source.rows.clone();
+                    self.files.read_rows(&source.name, rows, &mut values)?;
+                }
+                TensorData::new(values, shape)
+            }
+        })
+    }
+
+    /// Values of two bytes each.
+    fn halves<T: Send>(
+        &self,
+        sources: &[Source],
+        shape: &Shape,
+        read: impl Fn([u8; 2]) -> T + Sync + Send,
+    ) -> Result<Vec<T>, VlmError> {
+        let mut values = Vec::with_capacity(shape.num_elements());
+        for source in sources {
+            let rows = source.rows.clone();
+            self.files.with_rows(&source.name, rows, |_, bytes| {
+                values.par_extend(bytes.par_chunks_exact(2).map(|b| read([b[0], b[1]])));
+                true
+            })?;
+        }
+        Ok(values)
+    }
+}
+
 impl TensorMapper for Reader<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
-        let shape = param.lazy_shape();
         let Some(sources) = self.sources.get(path) else {
             return fresh(path, param, self.allow.std, 0, self.device);
         };
-        let mut values = Vec::with_capacity(shape.num_elements());
-        for source in sources {
-            let read = self
-                .files
-                .read_rows(&source.name, source.rows.clone(), &mut values);
-            if let Err(error) = read {
+        match self.read(sources, param.lazy_shape()) {
+            Ok(data) => {
+                let dtype = data.dtype();
+                Some(Tensor::from_data(data, (self.device, dtype)))
+            }
+            Err(error) => {
                 self.error.get_or_insert(error);
-                return None;
+                None
             }
         }
-        Some(Tensor::from_data(
-            TensorData::new(values, shape),
-            self.device,
-        ))
     }
 }

@@ -4,7 +4,7 @@ mod summary;
 
 use crate::{
     bench::{BENCHES, Bench},
-    device,
+    device::DeviceArgs,
     input_error::InputError,
     model_dir::ModelDir,
     output::Output,
@@ -96,9 +96,9 @@ pub struct Args {
     /// Prints the summary as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Where to compute, as `trainer inspect --devices` lists it.
-    #[arg(long, default_value = device::DEFAULT)]
-    pub device: String,
+    /// Where to compute, and in what.
+    #[command(flatten)]
+    pub place: DeviceArgs,
 }
 
 /// A completion as it is written to samples.jsonl.
@@ -132,11 +132,13 @@ pub fn run(args: &Args) -> Result<()> {
         );
     }
     let rows = rows(args, bench)?;
+    let (device, compute) = args.place.open()?;
     let loaded = ModelDir::load(
         &args.model,
         args.processor.init,
         &args.processor.options(),
-        &device::parse(&args.device)?,
+        compute,
+        &device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),

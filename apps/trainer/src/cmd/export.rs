@@ -7,7 +7,9 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use burn_rl::config::ModelInit;
-use burn_vlm::{Vlm, processor::ProcessorOptions, text::ProcessorFiles, weights::ExportDtype};
+use burn_vlm::{
+    Compute, Vlm, processor::ProcessorOptions, text::ProcessorFiles, weights::ExportDtype,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -69,7 +71,8 @@ pub fn run(args: &Args) -> Result<()> {
         true => {
             let options = ProcessorOptions::default();
             let init = ModelInit::Pretrained;
-            let loaded = ModelDir::load(&args.checkpoint, init, &options, &device)?;
+            // What is exported is what was trained, to the bit.
+            let loaded = ModelDir::load(&args.checkpoint, init, &options, Compute::F32, &device)?;
             (loaded.model, loaded.processor.files().clone())
         }
         false => {

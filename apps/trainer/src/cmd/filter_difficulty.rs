@@ -232,6 +232,7 @@ fn measure(
         Path::new(&config.model.path),
         config.model.init,
         &config.model.processor_options(),
+        config.model.dtype.on(&device),
         &device,
     )?;
     let encoder = Encoder {

@@ -1,7 +1,7 @@
 //! `trainer generate`
 
 use crate::{
-    device, input_error::InputError, model_dir::ModelDir, output::Output,
+    device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output,
     processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
@@ -89,9 +89,9 @@ pub struct Args {
     /// Most sequences that are decoded together.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..))]
     pub max_batch: u32,
-    /// Where to compute, as `trainer inspect --devices` lists it.
-    #[arg(long, default_value = device::DEFAULT)]
-    pub device: String,
+    /// Where to compute, and in what.
+    #[command(flatten)]
+    pub place: DeviceArgs,
 }
 
 /// One completion as it is printed.
@@ -118,11 +118,13 @@ pub fn run(args: &Args) -> Result<()> {
         ..Sampling::default()
     };
     sampling.check()?;
+    let (device, compute) = args.place.open()?;
     let loaded = ModelDir::load(
         &args.model,
         args.processor.init,
         &args.processor.options(),
-        &device::parse(&args.device)?,
+        compute,
+        &device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),

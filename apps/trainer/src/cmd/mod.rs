@@ -3,6 +3,7 @@
 pub mod algos;
 pub mod bench;
 pub mod config;
+pub mod doctor;
 pub mod eval;
 pub mod export;
 pub mod filter_difficulty;
@@ -29,6 +30,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => return train::run(&args),
         Command::Generate(args) => generate::run(&args)?,
         Command::Score(args) => score::run(&args)?,
+        Command::Doctor(args) => doctor::run(&args)?,
         Command::Eval(args) => eval::run(&args)?,
         Command::Export(args) => export::run(&args)?,
         Command::FilterDifficulty(args) => filter_difficulty::run(&args)?,

@@ -3,7 +3,8 @@
 mod rows;
 
 use crate::{
-    device, hub,
+    device::DeviceArgs,
+    hub,
     input_error::InputError,
     model_dir::{ModelDir, described_in, has_tokenizer},
     output::Output,
@@ -13,7 +14,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::{config::ModelInit, data::Encoder};
 use burn_vlm::{
-    EncodedPrompt, Row, Vlm, VlmInput,
+    Compute, EncodedPrompt, Row, Vlm, VlmInput,
     processor::{Pictures, ProcessorOptions},
     tape::{ActivationRecompute, Tape, Targets},
 };
@@ -57,9 +58,9 @@ pub struct Args {
     /// Sequences that are scored together; the numbers do not depend on it.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
     pub micro_batch: u32,
-    /// Where to compute, as `trainer inspect --devices` lists it.
-    #[arg(long, default_value = device::DEFAULT)]
-    pub device: String,
+    /// Where to compute, and in what.
+    #[command(flatten)]
+    pub place: DeviceArgs,
 }
 
 /// One response as it is printed.
@@ -94,8 +95,8 @@ impl Scorable {
 /// A model that cannot be used, or a row, with its line.
 pub fn run(args: &Args) -> Result<()> {
     let rows = read_rows(&args.data)?;
-    let device = device::parse(&args.device)?;
-    let (model, reading) = load(args, &rows, &device)?;
+    let (device, compute) = args.place.open()?;
+    let (model, reading) = load(args, &rows, compute, &device)?;
     let mut out = Output::create(args.out.as_deref())?;
     let micro_batch = args.micro_batch as usize;
     for rows in rows.chunks(micro_batch * BATCHES_AT_ONCE) {
@@ -115,12 +116,17 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The model, and how its rows are read: without a tokenizer only what is tokens already.
-fn load(args: &Args, rows: &[ScoreRow], device: &Device) -> Result<(Vlm, Reading)> {
+fn load(
+    args: &Args,
+    rows: &[ScoreRow],
+    compute: Compute,
+    device: &Device,
+) -> Result<(Vlm, Reading)> {
     let options = args.processor.options();
     let drawn = args.processor.init == ModelInit::Random;
     let plain = !drawn && options == ProcessorOptions::default();
     if !plain || rows.iter().any(ScoreRow::is_text) || has_tokenizer(&args.model)? {
-        let loaded = ModelDir::load(&args.model, args.processor.init, &options, device)?;
+        let loaded = ModelDir::load(&args.model, args.processor.init, &options, compute, device)?;
         let encoder = Encoder {
             processor: loaded.processor,
             system: args.system.clone(),
@@ -134,7 +140,7 @@ fn load(args: &Args, rows: &[ScoreRow], device: &Device) -> Result<(Vlm, Reading
         true => Pictures::from_dir(&described_in(&dir)?)?,
         false => Pictures::None,
     };
-    let model = Vlm::from_dir(&dir, device)?;
+    let model = Vlm::from_dir_in(&dir, compute, &[], device)?;
     if pictures != Pictures::None {
         let fits = pictures.check_fit(model.config().vision.as_ref());
         fits.map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;

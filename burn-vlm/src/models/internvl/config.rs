@@ -9,6 +9,7 @@ use crate::{
         norm::NormKind,
         vision::VisionBlockConfig,
     },
+    precision::Compute,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -92,6 +93,7 @@ pub(in crate::models) fn read(family: Family, raw: &Value) -> Result<ModelConfig
         image_token_id: image_token.and_then(|id| u32::try_from(id).ok()),
         max_position_embeddings: text.max_position_embeddings,
         initializer_range: text.initializer_range,
+        compute: Compute::default(),
         raw: raw.clone(),
     })
 }

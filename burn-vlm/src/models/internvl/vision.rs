@@ -82,12 +82,13 @@ impl VisionTower {
     /// - patches: `[N, C·P·P]`
     /// - output: `[tiles · (1 + S), E]`
     pub fn stem(&self, patches: Tensor<2>) -> Tensor<2> {
-        let positions = self.embeddings.position_embedding.val();
+        let dtype = patches.dtype();
+        let positions = self.embeddings.position_embedding.val().cast(dtype);
         let [slots, e] = positions.dims();
         let x = self.embeddings.patch_embedding.forward(patches);
         let tiles = x.dims()[0] / (slots - 1);
         let x = x.reshape([tiles, slots - 1, e]);
-        let class = self.embeddings.class_embedding.val();
+        let class = self.embeddings.class_embedding.val().cast(dtype);
         let class = class.reshape([1, 1, e]).expand([tiles, 1, e]);
         let x = Tensor::cat(vec![class, x], 1) + positions.unsqueeze();
         x.reshape([tiles * slots, e])

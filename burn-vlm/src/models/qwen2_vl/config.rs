@@ -8,6 +8,7 @@ use crate::{
         norm::NormKind,
         vision::VisionBlockConfig,
     },
+    precision::Compute,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -116,6 +117,7 @@ pub(in crate::models) fn with_vision(
         image_token_id: Some(image_token_id),
         max_position_embeddings: text.max_position_embeddings,
         initializer_range: text.initializer_range,
+        compute: Compute::default(),
         raw: raw.clone(),
     })
 }

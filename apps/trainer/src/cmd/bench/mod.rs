@@ -204,15 +204,18 @@ fn resolve(args: &Args) -> Result<Resolved> {
 /// The model, as the configuration trains it.
 fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result<Vlm> {
     let config = &mut resolved.run;
+    let compute = config.model.dtype.on(device);
     let whole = match config.model.init {
-        ModelInit::Random => Vlm::random(sizes, config.seed, device),
+        ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
         ModelInit::Pretrained if config.model.path == setup::BUILTIN_MODEL => {
             let scratch =
                 std::env::temp_dir().join(format!("trainer-bench-{}", std::process::id()));
             let run = RunDir::create(&scratch)?;
             let path = config.model.path.clone();
-            let loaded = setup::materialise(resolved, &run)
-                .and_then(|()| Ok(Vlm::from_dir(Path::new(&resolved.run.model.path), device)?));
+            let loaded = setup::materialise(resolved, &run).and_then(|()| {
+                let dir = Path::new(&resolved.run.model.path);
+                Ok(Vlm::from_dir_in(dir, compute, &[], device)?)
+            });
             std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
             resolved.run.model.path = path;
             loaded?
@@ -220,7 +223,7 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
         ModelInit::Pretrained => {
             let dir = hub::locate(Path::new(&config.model.path));
             require_config(&dir)?;
-            Vlm::from_dir_allowing(&dir, &config.model.allow_tensors, device)?
+            Vlm::from_dir_in(&dir, compute, &config.model.allow_tensors, device)?
         }
     };
     Ok(adapt(whole, &resolved.run)?)
