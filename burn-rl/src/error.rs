@@ -46,6 +46,16 @@ pub enum RlError {
     /// Training cannot go on.
     #[error("{0}")]
     Training(String),
+    /// One of several replicas cannot go on, and so none can.
+    #[error("replica {rank} on {device}: {cause}")]
+    Replica {
+        /// Which.
+        rank: usize,
+        /// The device it is on.
+        device: String,
+        /// Why.
+        cause: Box<RlError>,
+    },
 }
 
 impl RlError {
@@ -65,6 +75,7 @@ impl RlError {
             Self::Vlm(error) => error.is_input(),
             Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             Self::Training(_) => false,
+            Self::Replica { cause, .. } => cause.is_input(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod clock;
 pub mod config;
 pub mod correction;
 pub mod data;
+pub mod dist;
 pub mod error;
 pub mod eval;
 pub mod filter;

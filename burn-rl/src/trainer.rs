@@ -113,17 +113,19 @@ impl Trainer {
         let device = self.learner.model().device();
         if !batch.rows.is_empty() {
             self.engine.release();
-            device.memory_cleanup();
-            self.learner.score(&mut batch);
+            for replica in self.learner.replicas() {
+                replica.device().memory_cleanup();
+            }
+            self.learner.score(&mut batch)?;
             batch.credit = self.recipe.credit(&batch.scored);
             // Groups that wait are learned from after this update: what they were sampled with is
             // noted while it is still there.
             let mut later = TrainBatch::new(collector.waiting());
-            self.learner.remember(&mut later);
+            self.learner.remember(&mut later)?;
             collector.set_scores(later.scored);
             score_s = clock.lap();
             metrics.merge(self.learner.update(&batch, step)?);
-            self.engine.sync(self.learner.model());
+            self.engine.sync(&self.learner.replicas())?;
             update_s = clock.lap();
         }
         self.collector = collector;
@@ -201,14 +203,14 @@ impl Trainer {
         let average = self.learner.average();
         let average = average.filter(|_| config.weights == EvalWeights::Average);
         if let Some(model) = average {
-            self.engine.sync(model);
+            self.engine.sync(&[model])?;
         }
         let (engine, rule) = (self.engine.as_ref(), self.reward.as_ref());
         watch.event(Event::Progress(Phase::Eval, 0, total));
         let progress = &mut |done| watch.event(Event::Progress(Phase::Eval, done, total));
         let mut found = evaluate(config, engine, &self.held_out, rule, step, progress)?;
         if average.is_some() {
-            self.engine.sync(self.learner.model());
+            self.engine.sync(&self.learner.replicas())?;
         }
         eval::make_portable(&mut found.records, self.run.root());
         write_rollouts(&self.run.eval(&config.name, step), &found.records)?;

@@ -59,7 +59,7 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
     let scored = ScoredBatch::from_groups(groups);
     let credit = recipe.credit(&scored);
     TrainBatch {
-        features: None,
+        features: vec![],
         rows,
         scored,
         credit,
@@ -81,7 +81,7 @@ fn train(recipe: Recipe, config: TrainConfig, rewards: [f64; 6]) -> (Vec<f32>, M
     };
     let mut batch = batch(&recipe, rewards);
     let mut learner = PolicyGradient::new(model(), Arc::new(recipe), config, optim, 0);
-    learner.score(&mut batch);
+    learner.score(&mut batch).unwrap();
     let metrics = learner.update(&batch, 1).unwrap();
     (values(learner.model()), metrics)
 }

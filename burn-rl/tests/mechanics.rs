@@ -92,7 +92,7 @@ fn learner(recipe: Recipe, train: TrainConfig) -> PolicyGradient {
 
 fn step(learner: &mut PolicyGradient, step: u64) -> Result<Metrics, RlError> {
     let mut batch = batch();
-    learner.score(&mut batch);
+    learner.score(&mut batch).unwrap();
     learner.update(&batch, step)
 }
 
@@ -266,7 +266,7 @@ fn the_weight_of_the_kl_follows_the_kl() {
 fn log_probabilities_of_carried_groups_stay_what_they_were() {
     let learner = learner(clipped(), TrainConfig::default());
     let mut carried = batch();
-    learner.remember(&mut carried);
+    learner.remember(&mut carried).unwrap();
     let before: Vec<Vec<f32>> = carried
         .scored
         .samples
@@ -282,7 +282,7 @@ fn log_probabilities_of_carried_groups_stay_what_they_were() {
     for sample in &mut carried.scored.samples[2..] {
         sample.old_logp.clear();
     }
-    learner.score(&mut carried);
+    learner.score(&mut carried).unwrap();
     for (i, sample) in carried.scored.samples.iter().enumerate() {
         let shift = if i < 2 { 1.0 } else { 0.0 };
         for (found, now) in sample.old_logp.iter().zip(&before[i]) {
@@ -393,7 +393,7 @@ fn another_model_may_be_the_reference() {
             0,
         );
         let mut batch = batch();
-        learner.remember(&mut batch);
+        learner.remember(&mut batch).unwrap();
         let samples = batch.scored.samples.into_iter();
         samples
             .flat_map(|s| s.old_logp)

@@ -3,7 +3,7 @@
 use crate::{Vlm, VlmInput, freeze::is_trainable, image::ImagePatches, weights::shapes};
 use burn::{
     module::ParamId,
-    tensor::{Tensor, TensorData},
+    tensor::{Device, Tensor, TensorData},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -21,6 +21,8 @@ const PATCHES: usize = 16_384;
 pub struct ImageFeatures {
     /// Parameters of the tower that encoded them.
     tower: Vec<ParamId>,
+    /// Where it is.
+    device: Device,
     /// By the address of the picture, which is kept so that the address stays its own. `[N, D]`
     known: HashMap<usize, (Arc<ImagePatches>, Tensor<2>)>,
 }
@@ -37,6 +39,7 @@ impl ImageFeatures {
             .filter(|tower| !is_trainable(*tower))?;
         let mut found = Self {
             tower: shapes(tower).into_iter().map(|p| p.id).collect(),
+            device: model.device(),
             known: HashMap::new(),
         };
         let mut batch: Vec<&Arc<ImagePatches>> = vec![];
@@ -70,7 +73,7 @@ impl ImageFeatures {
             .iter()
             .for_each(|image| values.extend_from_slice(&image.patches));
         let shape = [values.len() / first.patch_len(), first.patch_len()];
-        let device = model.device();
+        let device = self.device.clone();
         let patches = TensorData::new(values, shape);
         let patches = Tensor::<2>::from_data(patches, &device).cast(config.compute.dtype());
         let grids: Vec<[usize; 3]> = images.iter().map(|image| image.grid).collect();
@@ -86,7 +89,7 @@ impl ImageFeatures {
     }
 
     /// Gives `input`, which `model` will run, the features of its pictures, if they are all known
-    /// and of this model's tower.
+    /// and of this model's tower on its device, and it has none yet.
     pub fn give(&self, model: &Vlm, input: &mut VlmInput) {
         let (Some(vision), Some(tower)) = (&mut input.vision, &model.visual) else {
             return;
@@ -95,12 +98,15 @@ impl ImageFeatures {
             .iter()
             .map(|p| p.id)
             .eq(self.tower.iter().copied());
-        if !same || is_trainable(tower) {
+        let here = self.device == model.device();
+        if vision.features.is_some() || !same || !here || is_trainable(tower) {
             return;
         }
         let known = |image| self.known.get(&address(image)).map(|(_, own)| own.clone());
         let found: Option<Vec<Tensor<2>>> = vision.images.iter().map(known).collect();
-        vision.features = found.map(|found| Tensor::cat(found, 0));
+        if let Some(found) = found {
+            vision.features = Some(Tensor::cat(found, 0));
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub mod processor;
 mod reload;
 pub mod tape;
 pub mod text;
+mod transfer;
 pub mod value_head;
 pub mod weights;
 
@@ -38,4 +39,5 @@ pub use models::ModelConfig;
 pub use precision::{Compute, Precision};
 pub use processor::Processor;
 pub use text::EncodedPrompt;
+pub use transfer::Transfer;
 pub use value_head::{ValueHead, ValueInit};

@@ -9,10 +9,10 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use burn_vlm::{
-    ImageFeatures, Vlm, VlmInput,
+    ImageFeatures, Transfer, Vlm, VlmInput,
     freeze::{freeze, trainable},
     tape::{ActivationRecompute, Grads, Reach, Stage, Tape, Targets, Upstream},
-    weights::{NamedShape, TensorMapper, map_tensors, shapes},
+    weights::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes},
 };
 use common::{Case, assert_close, golden};
 
@@ -235,6 +235,46 @@ fn a_model_is_reloaded_with_what_is_frozen() {
         message.contains("differs from that of the model in training"),
         "{message}"
     );
+}
+
+/// The values of every parameter, by its path.
+fn contents(model: &Vlm) -> Vec<(String, TensorData)> {
+    struct All(Vec<(String, TensorData)>);
+    impl TensorVisitor for All {
+        fn visit<const D: usize>(&mut self, path: &str, _: ParamId, tensor: Tensor<D>) {
+            self.0.push((path.into(), tensor.into_data()));
+        }
+    }
+    let mut all = All(vec![]);
+    for_each_tensor(model, &mut all);
+    all.0
+}
+
+#[test]
+fn copies_on_a_device_are_the_same_and_share_what_is_frozen() {
+    struct MoveAll;
+    impl TensorMapper for MoveAll {
+        fn map<const D: usize>(&mut self, _: &str, p: &Param<Tensor<D>>) -> Option<Tensor<D>> {
+            Some(p.val().add_scalar(1e-3))
+        }
+    }
+    let names = ["visual", "model.layers.0"];
+    let model = frozen(&setup("qwen2_5_vl").model, &names);
+    let mut transfer = Transfer::to(&Device::flex());
+    let copy = transfer.copy(&model);
+    assert_eq!(shapes(&copy), shapes(&model));
+    assert_eq!(trainable(&copy), trainable(&model));
+    assert_eq!(contents(&copy), contents(&model));
+    // A model that says of frozen parameters of the same ids that they are others is not asked:
+    // they are there.
+    let moved = frozen(&map_tensors(model.clone(), &mut MoveAll), &names);
+    let second = contents(&transfer.copy(&moved));
+    for (((path, found), (_, was)), (_, is)) in
+        second.iter().zip(contents(&model)).zip(contents(&moved))
+    {
+        let is_frozen = names.iter().any(|name| path.starts_with(name));
+        assert_eq!(*found, if is_frozen { was } else { is }, "{path}");
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
     ALLOCATED.reset_peak_usage();
     start(
         &text,
-        RunDir::create(&dir.join(name)).unwrap(),
+        RunDir::create(dir.join(name)).unwrap(),
         false,
         &mut Silent,
     );

@@ -12,7 +12,7 @@ use burn_rl::{
     trainer::Outcome,
 };
 use burn_vlm::{Vlm, freeze::trainable, weights::WeightFiles};
-use common::{Silent, demonstrated, start, tiny, train, write_bandit};
+use common::{Silent, demonstrated, start, tiny, train, try_start_on, write_bandit};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -269,6 +269,99 @@ fn everything_with_a_state_is_resumed_to_the_same_bits() {
     }
     assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
     assert_same(&run, &straight);
+}
+
+/// What was said in a run, by file, and what became of it: everything that is no measurement.
+fn said(run: &Path) -> BTreeMap<PathBuf, Vec<Vec<serde_json::Value>>> {
+    let fields = [
+        "prompt_id",
+        "draw",
+        "response",
+        "finish_reason",
+        "reward",
+        "kept",
+    ];
+    let logs = files(run)
+        .into_keys()
+        .filter(|name| name.extension().is_some_and(|e| e == "jsonl"));
+    let rows = |name: &Path| {
+        let rows = tiny::read_rows(&run.join(name)).into_iter();
+        rows.map(|row| fields.map(|field| row[field].clone()).to_vec())
+            .collect()
+    };
+    logs.map(|name| (name.clone(), rows(&name))).collect()
+}
+
+/// Numbers of two runs that differ in the order of sums alone.
+#[track_caller]
+fn assert_close(run: &Path, other: &Path) {
+    let (found, expected) = (
+        tiny::reproducible_metrics(run),
+        tiny::reproducible_metrics(other),
+    );
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        let (found, expected) = (found.as_object().unwrap(), expected.as_object().unwrap());
+        assert!(found.keys().eq(expected.keys()));
+        for (key, expected) in expected {
+            let (a, b) = (found[key].as_f64().unwrap(), expected.as_f64().unwrap());
+            // Updates carry what is rounded from step to step.
+            let close = (a - b).abs() <= 2e-3 * b.abs().max(1e-2);
+            assert!(close, "step {}, {key}: {a} {b}", found["step"]);
+        }
+    }
+}
+
+#[test]
+fn two_replicas_are_one_learner_and_are_resumed_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let recipe = stateful_recipe(dir.path());
+    let one = at("one");
+    assert_eq!(train(&recipe, &one, &mut Silent), Outcome::Done);
+    let on_two = |run: RunDir, resumed: bool, watch: &mut dyn Observer| {
+        try_start_on("flex,flex", &recipe, run, resumed, watch).unwrap()
+    };
+    let two = at("two");
+    let run = RunDir::create(&two).unwrap();
+    assert_eq!(on_two(run, false, &mut Silent), Outcome::Done);
+    assert_eq!(said(&two), said(&one));
+    assert_close(&two, &one);
+
+    let killed_run = at("killed");
+    let run = RunDir::create(&killed_run).unwrap();
+    let dies = |event: &Event<'_>| matches!(event, Event::Stepped(3, _));
+    killed(|watch| on_two(run, false, watch), dies);
+    let run = RunDir::open(&killed_run).unwrap();
+    assert_eq!(on_two(run, true, &mut Silent), Outcome::Done);
+    assert_same(&killed_run, &two);
+}
+
+#[test]
+fn two_replicas_share_what_is_frozen_and_sample_from_its_adapter() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(dir.path());
+    let adapter = "lora = { rank = 4, alpha = 8.0, dropout = 0.1 }";
+    let frozen = r#"model.freeze = ["visual", "model.embed_tokens"]"#;
+    for (name, more) in [("adapter", adapter), ("frozen", frozen)] {
+        let recipe = format!("{recipe}\n{more}");
+        let at = |devices: &str| dir.path().join(format!("{name}_{devices}"));
+        for devices in ["flex", "flex,flex"] {
+            let run = RunDir::create(at(devices)).unwrap();
+            let outcome = try_start_on(devices, &recipe, run, false, &mut Silent).unwrap();
+            assert_eq!(outcome, Outcome::Done);
+        }
+        let (one, two) = (at("flex"), at("flex,flex"));
+        assert_eq!(said(&two), said(&one), "{name}");
+        assert_close(&two, &one);
+        let gap = |line: &serde_json::Value| line["policy/sampler_gap_max"].as_f64();
+        for line in &tiny::reproducible_metrics(&two)[1..] {
+            assert!(
+                gap(line).unwrap() < 1e-4,
+                "{name}: sampled from other weights: {line}"
+            );
+        }
+    }
 }
 
 /// Names of the parameters that the optimiser has moments of.

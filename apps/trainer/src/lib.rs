@@ -20,6 +20,7 @@ pub mod hub;
 pub mod input_error;
 pub mod model_dir;
 pub mod output;
+pub mod places;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;

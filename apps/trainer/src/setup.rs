@@ -9,6 +9,7 @@ use crate::{
     hub,
     input_error::InputError,
     model_dir::{check_fit, described_in, require_config},
+    places,
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -17,6 +18,7 @@ use burn_rl::{
     checkpoint::TrainerState,
     config::{ModelInit, RunConfig, SetConfig},
     data::{Encoder, GoldCheck, PromptSet},
+    dist::Place,
     learner::{Critic, Demonstrations, Learner, PolicyGradient},
     metrics::{Sink, health::Health, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
     recipe::{Recipe, Source},
@@ -84,18 +86,21 @@ fn path_text(path: &Path) -> String {
 }
 
 /// Builds everything, from step 0 or from the run's last checkpoint. Returns the trainer and the
-/// number of steps already done.
+/// number of steps already done. Weights are read once, for the first of `places`, and copied to
+/// the others.
 ///
 /// # Errors
-/// A model, a file or a value that cannot be used.
+/// A model, a file or a value that cannot be used; no place.
 pub fn build(
     config: RunConfig,
     run: RunDir,
-    device: &Device,
+    places: &[Place],
     resume: bool,
     stop: Arc<AtomicBool>,
 ) -> Result<(Trainer, u64)> {
     config.check()?;
+    let workers = places::workers(places)?;
+    let device = &places[0].device;
     let model_dir = hub::locate(Path::new(&config.model.path));
     let described = described_in(&model_dir)?;
     let sizes = ModelConfig::from_dir(&described)?;
@@ -171,24 +176,27 @@ pub fn build(
         collector.restore(state.sampling, &mut train, &latest)?;
         done = state.step;
     }
-    let engine = LocalEngine::new(
-        learner.model().for_sampling(),
-        processor.clone(),
-        stop_ids,
-        config.rollout.max_batch,
-        config.seed,
-    );
+    let learner = places::learner(workers.as_ref(), learner, config.train.replica_check_steps)?;
+    let engine = places::engine(workers.as_ref(), &learner.replicas(), |model| {
+        LocalEngine::new(
+            model.for_sampling(),
+            processor.clone(),
+            stop_ids.clone(),
+            config.rollout.max_batch,
+            config.seed,
+        )
+    })?;
     let sinks = sinks(&run, done, resume)?;
     let trainer = Trainer {
         reward: Box::new(reward),
-        learner: Box::new(learner),
+        learner,
         health: Health::of_run(&run.metrics())?.0,
         config,
         run,
         train,
         held_out,
         recipe,
-        engine: Box::new(engine),
+        engine,
         collector,
         processor,
         sinks,

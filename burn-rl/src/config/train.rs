@@ -39,6 +39,9 @@ pub struct TrainConfig {
     /// Updates in a row with gradients that are not finite after which the run ends; until then
     /// they are skipped and counted.
     pub max_skipped_updates: u64,
+    /// Steps after which replicas on several devices are compared, to the bit; 0 for no more often
+    /// than checkpoints are written, before each of which they are.
+    pub replica_check_steps: u64,
     /// Demonstrations learned from beside rewards.
     pub demonstrations: DemonstrationConfig,
 }
@@ -71,6 +74,7 @@ impl Default for TrainConfig {
             reference_refresh_steps: 0,
             reference_mix: 1.0,
             max_skipped_updates: 10,
+            replica_check_steps: 20,
             demonstrations: DemonstrationConfig::default(),
         }
     }

@@ -28,8 +28,9 @@ pub struct TrainBatch {
     pub credit: Credit,
     /// Groups of each mini-batch; none divides them evenly among the configured number.
     pub mini_batch: Option<usize>,
-    /// What the policy's vision tower makes of the pictures, while it is frozen.
-    pub features: Option<Arc<ImageFeatures>>,
+    /// What the policy's vision tower makes of the pictures, while it is frozen: on each device
+    /// that has a replica.
+    pub features: Vec<Arc<ImageFeatures>>,
 }
 
 impl TrainBatch {
@@ -53,7 +54,10 @@ impl TrainBatch {
     /// Encodes every picture once, if the vision tower of `model` is frozen.
     pub(super) fn encode_pictures(&mut self, model: &Vlm) {
         let images = self.rows.iter().flat_map(|row| &row.prompt.images);
-        self.features = ImageFeatures::of(model, images).map(Arc::new);
+        self.features = ImageFeatures::of(model, images)
+            .map(Arc::new)
+            .into_iter()
+            .collect();
     }
 
     /// Tokens of all rows, prompts included.
@@ -61,7 +65,7 @@ impl TrainBatch {
         (0..self.rows.len()).map(|i| self.row_len(i)).sum()
     }
 
-    fn row_len(&self, i: usize) -> usize {
+    pub(super) fn row_len(&self, i: usize) -> usize {
         self.rows[i].prompt.tokens.len() + self.rows[i].response.len()
     }
 
@@ -120,7 +124,7 @@ impl MicroBatch {
             })
             .collect();
         let mut input = VlmInput::new(&inputs, model.config(), device);
-        if let Some(features) = &batch.features {
+        for features in &batch.features {
             features.give(model, &mut input);
         }
         let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();

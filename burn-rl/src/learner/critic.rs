@@ -5,18 +5,20 @@ use super::{
     batch::{MicroBatch, padded, padded_mask},
     lanes::{each_part, sum_gradients},
     micro::{TEMPERATURE, lists, scalar},
+    optimizer::agreed_norm,
     schedule::learning_rate,
     tape::{ValueInput, differentiate_values},
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
+    dist::Replica,
     error::RlError,
     metrics::Metrics,
     recipe::CriticSpec,
 };
 use burn::tensor::{Device, Tensor};
 use burn_vlm::{
-    Vlm,
+    Transfer, Vlm,
     tape::{ActivationRecompute, Grads, Tape, Upstream},
     weights::ExportDtype,
 };
@@ -40,6 +42,24 @@ pub(super) struct CriticStats {
     grad_norm: f64,
     updates: f64,
     skipped: f64,
+}
+
+/// The samples of an optimiser step, and who shares them.
+pub(super) struct Share<'a> {
+    pub batch: &'a TrainBatch,
+    pub samples: &'a [usize],
+    /// Weight of every token, by sample.
+    pub weights: &'a [f64],
+    pub replica: &'a Replica,
+}
+
+impl Share<'_> {
+    /// Those of this replica.
+    fn micro_batches(&self, train: &TrainConfig) -> Vec<Vec<usize>> {
+        let own = self.replica.share(self.samples, |i| self.batch.row_len(i));
+        let (rows, tokens) = (train.micro_batch, train.micro_batch_tokens);
+        self.batch.micro_batches(&own, rows, tokens)
+    }
 }
 
 impl Critic {
@@ -66,8 +86,27 @@ impl Critic {
         &self.model
     }
 
+    /// The same on another device, to the bit.
+    pub(super) fn on(&self, transfer: &mut Transfer) -> Self {
+        let model = transfer.copy(&self.model);
+        Self {
+            optimizer: self.optimizer.on(&model.device()),
+            optim: self.optim.clone(),
+            spec: self.spec,
+            model,
+        }
+    }
+
     /// The value of the state before every response token, by sample.
-    pub(super) fn values(&self, batch: &TrainBatch, train: &TrainConfig) -> Vec<Vec<f32>> {
+    ///
+    /// # Errors
+    /// Another replica's.
+    pub(super) fn values(
+        &self,
+        batch: &TrainBatch,
+        train: &TrainConfig,
+        replica: &Replica,
+    ) -> Result<Vec<Vec<f32>>, RlError> {
         let device = self.model.device();
         let values = |samples: &Vec<usize>| {
             let micro = MicroBatch::new(batch, samples, &self.model, &device);
@@ -78,11 +117,19 @@ impl Critic {
             samples.iter().copied().zip(values).collect::<Vec<_>>()
         };
         let all: Vec<usize> = (0..batch.rows.len()).collect();
-        let parts = batch.micro_batches(&all, train.micro_batch, train.micro_batch_tokens);
-        let mut found: HashMap<usize, Vec<f32>> = HashMap::new();
-        each_part(&device, &parts, values, |part| found.extend(part));
+        let whole = Share {
+            batch,
+            samples: &all,
+            weights: &[],
+            replica,
+        };
+        let mut own = vec![];
+        let parts = whole.micro_batches(train);
+        each_part(&device, &parts, values, |part| own.extend(part));
+        let found = replica.gather("values", own)?;
+        let mut found: HashMap<usize, Vec<f32>> = found.into_iter().flatten().collect();
         let of = |i: &usize| found.remove(i).unwrap_or_default();
-        all.iter().map(of).collect()
+        Ok(all.iter().map(of).collect())
     }
 
     fn record<'a>(&'a self, micro: &'a MicroBatch, recompute: ActivationRecompute) -> Tape<'a> {
@@ -95,30 +142,35 @@ impl Critic {
         )
     }
 
-    /// One optimiser step on some samples; `weights` are those of each one's tokens.
+    /// One optimiser step on some samples.
+    ///
+    /// # Errors
+    /// Another replica's.
     pub(super) fn update(
         &mut self,
-        batch: &TrainBatch,
-        samples: &[usize],
-        weights: &[f64],
+        share: &Share<'_>,
         step: u64,
         train: &TrainConfig,
         stats: &mut CriticStats,
-    ) {
-        let parts = batch.micro_batches(samples, train.micro_batch, train.micro_batch_tokens);
-        let recompute = train.activation_recompute;
+    ) -> Result<(), RlError> {
+        let (parts, recompute) = (share.micro_batches(train), train.activation_recompute);
         let work = |part: &Vec<usize>, grads: &mut Grads| {
-            self.micro_gradients(batch, part, weights, recompute, grads)
+            self.micro_gradients(share.batch, part, share.weights, recompute, grads)
         };
-        let grads = sum_gradients(&self.model, &parts, work, |loss| stats.loss += loss);
+        let mut loss = 0.0;
+        let grads = sum_gradients(&self.model, &parts, work, |own| loss += own);
+        let losses = share.replica.gather("losses of the critic", loss)?;
+        stats.loss += losses.iter().sum::<f64>();
+        let grads = share.replica.sum(grads, &self.model)?;
+        let norm = agreed_norm(share.replica, &self.model, &grads)?;
         let lr = learning_rate(&self.optim, step, train.steps);
-        let (model, norm) = self.optimizer.step(self.model.take(), grads, lr);
-        self.model = model;
+        self.model = self.optimizer.step(self.model.take(), grads, lr, norm);
         stats.updates += 1.0;
         match norm.is_finite() {
             true => stats.grad_norm += norm,
             false => stats.skipped += 1.0,
         }
+        Ok(())
     }
 
     fn micro_gradients(

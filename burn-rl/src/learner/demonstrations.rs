@@ -10,6 +10,7 @@ use crate::{
     reduce::LossReduction,
     rollout::{Lesson, demonstrations},
 };
+use std::sync::Arc;
 
 /// `c · −1/N Σ log p(token)` over the `N` response tokens of some rows: InstructGPT's
 /// ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155), equation 2) and OpenRLHF's mixed
@@ -18,7 +19,9 @@ pub struct Demonstrations {
     set: PromptSet,
     rows: usize,
     coefficient: f64,
-    recipe: Recipe,
+    recipe: Arc<Recipe>,
+    /// The rows that were drawn last, and after how many: several replicas ask for them.
+    last: Option<(u64, TrainBatch)>,
 }
 
 impl Demonstrations {
@@ -33,12 +36,17 @@ impl Demonstrations {
             set,
             rows,
             coefficient,
-            recipe,
+            recipe: Arc::new(recipe),
+            last: None,
         })
     }
 
     /// The rows after the first `drawn`, and how many they are.
     pub(super) fn draw(&mut self, drawn: u64) -> Result<(TrainBatch, u64), RlError> {
+        let rows = self.rows as u64;
+        if let Some((_, batch)) = self.last.as_ref().filter(|(after, _)| *after == drawn) {
+            return Ok((batch.clone(), rows));
+        }
         let prompts = self.set.draw(drawn, self.rows)?;
         let lesson = |group: crate::types::Group| Lesson {
             position: 0,
@@ -49,12 +57,13 @@ impl Demonstrations {
         let lessons = demonstrations(&prompts)?.into_iter().map(lesson);
         let mut batch = TrainBatch::new(&lessons.collect::<Vec<_>>());
         batch.credit = self.recipe.credit(&batch.scored);
-        Ok((batch, self.rows as u64))
+        self.last = Some((drawn, batch.clone()));
+        Ok((batch, rows))
     }
 
     /// The parts of the term.
-    pub(super) fn recipe(&self) -> &Recipe {
-        &self.recipe
+    pub(super) fn recipe(&self) -> Arc<Recipe> {
+        self.recipe.clone()
     }
 
     /// Its weight.

@@ -8,7 +8,8 @@ use super::{
     tape::{TapeInput, differentiate},
 };
 use crate::{
-    config::TrainConfig, recipe::Recipe, regularize::KlEstimator, select::StepScores, types::Sample,
+    config::TrainConfig, dist::Replica, error::RlError, recipe::Recipe, regularize::KlEstimator,
+    select::StepScores, types::Sample,
 };
 use burn::tensor::{Device, Tensor};
 use burn_vlm::{
@@ -41,19 +42,24 @@ pub(super) struct Pass<'a> {
     pub recipe: &'a Recipe,
     pub train: &'a TrainConfig,
     pub device: &'a Device,
+    pub replica: &'a Replica,
 }
 
 impl Pass<'_> {
+    /// Those of this replica's share.
     fn micro_batches(&self, batch: &TrainBatch, samples: &[usize]) -> Vec<Vec<usize>> {
         batch.micro_batches(
-            samples,
+            &self.replica.share(samples, |i| batch.row_len(i)),
             self.train.micro_batch,
             self.train.micro_batch_tokens,
         )
     }
 
     /// Log-probabilities and entropies of every response token of some samples.
-    pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> StepScores {
+    ///
+    /// # Errors
+    /// Another replica's.
+    pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> Result<StepScores, RlError> {
         let score = |samples: &Vec<usize>| {
             let micro = MicroBatch::new(batch, samples, self.model, self.device);
             let recompute = ActivationRecompute::Block;
@@ -73,44 +79,60 @@ impl Pass<'_> {
             samples.iter().copied().zip(both).collect::<Vec<_>>()
         };
         let parts = self.micro_batches(batch, &samples);
-        let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> = HashMap::new();
-        each_part(self.device, &parts, score, |part| found.extend(part));
+        let mut own = vec![];
+        each_part(self.device, &parts, score, |part| own.extend(part));
+        let all = self.replica.gather("scores", own)?;
+        let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> = all.into_iter().flatten().collect();
         let (logp, entropy) = samples
             .iter()
             .map(|i| found.remove(i).unwrap_or_default())
             .unzip();
-        StepScores {
+        Ok(StepScores {
             samples,
             logp,
             entropy,
-        }
+        })
     }
 
     /// What the tokens of an optimiser step weigh, and which of them are chosen.
-    pub fn plan(&self, batch: &TrainBatch, groups: &[Range<usize>]) -> Plan {
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores).
+    pub fn plan(&self, batch: &TrainBatch, groups: &[Range<usize>]) -> Result<Plan, RlError> {
         let mut plan = Plan {
             weights: weights(self.recipe, batch, groups),
             ..Plan::default()
         };
         if self.recipe.needs().step_scores {
             let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
-            let scores = self.scores(batch, samples);
+            let scores = self.scores(batch, samples)?;
             let selected = self.recipe.select(&batch.scored, &batch.credit, &scores);
             let by_sample = |lists: Vec<Vec<bool>>| scores.samples.iter().copied().zip(lists);
             plan.marks = selected.marks.map(|l| by_sample(l).collect());
             plan.focus = selected.focus.map(|l| by_sample(l).collect());
         }
-        plan
+        Ok(plan)
     }
 
-    /// Gradients of an optimiser step on some samples.
-    pub fn gradients(&self, batch: &TrainBatch, samples: &[usize], plan: &Plan) -> (Grads, Stats) {
+    /// Gradients of an optimiser step on this replica's share of some samples, and what the passes
+    /// over all of them report.
+    ///
+    /// # Errors
+    /// Another replica's.
+    pub fn gradients(
+        &self,
+        batch: &TrainBatch,
+        samples: &[usize],
+        plan: &Plan,
+    ) -> Result<(Grads, Stats), RlError> {
         let parts = self.micro_batches(batch, samples);
-        let mut stats = Stats::default();
+        let (mut own, mut stats) = (Stats::default(), Stats::default());
         let work =
             |part: &Vec<usize>, grads: &mut Grads| self.micro_gradients(batch, part, plan, grads);
-        let grads = sum_gradients(self.model, &parts, work, |found| stats.merge(found));
-        (grads, stats)
+        let grads = sum_gradients(self.model, &parts, work, |found| own.merge(found));
+        let all = self.replica.gather("numbers of an update", own)?;
+        all.into_iter().for_each(|found| stats.merge(found));
+        Ok((grads, stats))
     }
 
     fn micro_gradients(

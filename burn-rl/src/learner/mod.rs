@@ -18,7 +18,7 @@ pub use batch::{TrainBatch, TrainRow};
 pub use critic::Critic;
 pub use demonstrations::Demonstrations;
 pub use lanes::lanes;
-pub use optimizer::AdamW;
+pub use optimizer::{AdamW, global_norm};
 pub use policy_gradient::PolicyGradient;
 pub use schedule::learning_rate;
 
@@ -33,11 +33,17 @@ pub const AVERAGE_DIR: &str = "average";
 pub trait Learner: Send {
     /// Fills in what the algorithm needs to know before anything is updated: log-probabilities,
     /// values, and what earlier steps left behind. Log-probabilities that are there already stay.
-    fn score(&self, batch: &mut TrainBatch);
+    ///
+    /// # Errors
+    /// [`RlError::Training`] where a device fails.
+    fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError>;
 
     /// Fills in the log-probabilities under the policy as it is, for groups whose update comes
     /// after others.
-    fn remember(&self, batch: &mut TrainBatch);
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    fn remember(&self, batch: &mut TrainBatch) -> Result<(), RlError>;
 
     /// Learns from a batch; `step` counts from 1.
     ///
@@ -47,6 +53,11 @@ pub trait Learner: Send {
 
     /// The policy as it is now.
     fn model(&self) -> &Vlm;
+
+    /// The same on every device that it is trained on, [`model`](Self::model) first.
+    fn replicas(&self) -> Vec<&Vlm> {
+        vec![self.model()]
+    }
 
     /// The moving average of its weights, if there is one.
     fn average(&self) -> Option<&Vlm>;

@@ -4,7 +4,7 @@
 //! survive a restart and Burn's parameter ids do not; and the gradient is clipped here by its
 //! global norm, because Burn clips each tensor by its own.
 
-use crate::{config::OptimConfig, error::RlError};
+use crate::{config::OptimConfig, dist::Replica, error::RlError};
 use burn::{
     module::{Param, ParamId},
     optim::{AdamW as BurnAdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer},
@@ -54,12 +54,11 @@ impl AdamW {
         }
     }
 
-    /// Clips the gradients and moves the model. Returns the new model and the norm of the gradients
-    /// before clipping; a norm that is not finite leaves everything as it was.
-    pub fn step(&mut self, model: Vlm, grads: Grads, lr: f64) -> (Vlm, f64) {
-        let norm = global_norm(&model, &grads);
+    /// Clips the gradients and moves the model. `norm` is the [`global_norm`] of the gradients; one
+    /// that is not finite leaves everything as it was.
+    pub fn step(&mut self, model: Vlm, grads: Grads, lr: f64, norm: f64) -> Vlm {
         if !norm.is_finite() {
-            return (model, norm);
+            return model;
         }
         let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
         let factor = if clip { self.max_grad_norm / norm } else { 1.0 };
@@ -69,7 +68,21 @@ impl AdamW {
             lr,
             factor,
         };
-        (map_tensors(model, &mut step), norm)
+        map_tensors(model, &mut step)
+    }
+
+    /// The same on another device, to the bit.
+    pub(super) fn on(&self, device: &Device) -> Self {
+        let moved = |(path, state): (&String, &AdamWState<1>)| {
+            let state = BurnAdamW::to_device(state.clone(), device);
+            (path.clone(), state)
+        };
+        Self {
+            decayed: self.decayed.clone(),
+            plain: self.plain.clone(),
+            max_grad_norm: self.max_grad_norm,
+            state: self.state.iter().map(moved).collect(),
+        }
     }
 
     /// Writes the moments of every parameter.
@@ -161,7 +174,7 @@ impl AdamW {
 }
 
 /// √Σ g² over all parameters, in f64 over f32 sums of each tensor.
-fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
+pub fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
     struct Squares<'a> {
         grads: &'a Grads,
         sum: f64,
@@ -177,6 +190,13 @@ fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
     let mut squares = Squares { grads, sum: 0.0 };
     for_each_tensor(model, &mut squares);
     squares.sum.sqrt()
+}
+
+/// The same for all replicas, whose gradients are equal: that of the first. So they agree on what
+/// is clipped and what is skipped, whatever their devices make of a sum.
+pub(super) fn agreed_norm(replica: &Replica, model: &Vlm, grads: &Grads) -> Result<f64, RlError> {
+    let norms = replica.gather("norms of gradients", global_norm(model, grads))?;
+    Ok(norms[0])
 }
 
 struct Step<'a> {

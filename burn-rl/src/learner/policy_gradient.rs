@@ -2,21 +2,28 @@
 
 use super::{
     AVERAGE_DIR, AdamW, Critic, Demonstrations, Learner, TrainBatch, blend,
-    critic::CriticStats,
+    critic::{CriticStats, Share},
     micro::{Pass, Plan, has_old, weights},
+    optimizer::agreed_norm,
     schedule::learning_rate,
     state::LearnerState,
     stats::Stats,
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
+    dist::{Checksum, Replica, Replicate, checksums},
     error::RlError,
     metrics::Metrics,
     recipe::{Recipe, Source},
 };
 use burn::tensor::Device;
-use burn_vlm::{Vlm, generate::rng::mix, tape::Grads, weights::ExportDtype};
-use std::{fs, ops::Range, path::Path, sync::Arc};
+use burn_vlm::{Transfer, Vlm, generate::rng::mix, tape::Grads, weights::ExportDtype};
+use std::{
+    fs,
+    ops::Range,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Where a renewed reference is in a checkpoint.
 const REFERENCE_DIR: &str = "reference";
@@ -27,7 +34,8 @@ pub struct PolicyGradient {
     reference: Option<Vlm>,
     average: Option<Vlm>,
     critic: Option<Critic>,
-    demonstrations: Option<Demonstrations>,
+    /// All replicas draw the same rows.
+    demonstrations: Option<Arc<Mutex<Demonstrations>>>,
     recipe: Arc<Recipe>,
     optimizer: AdamW,
     train: TrainConfig,
@@ -35,6 +43,7 @@ pub struct PolicyGradient {
     state: LearnerState,
     seed: u64,
     device: Device,
+    replica: Replica,
 }
 
 /// How an optimiser step ended.
@@ -73,6 +82,7 @@ impl PolicyGradient {
             train,
             optim,
             seed,
+            replica: Replica::alone(),
         }
     }
 
@@ -90,7 +100,7 @@ impl PolicyGradient {
 
     /// The same with demonstrations beside rewards.
     pub fn with_demonstrations(mut self, demonstrations: Demonstrations) -> Self {
-        self.demonstrations = Some(demonstrations);
+        self.demonstrations = Some(Arc::new(Mutex::new(demonstrations)));
         self
     }
 
@@ -105,17 +115,19 @@ impl PolicyGradient {
             recipe: &self.recipe,
             train: &self.train,
             device: &self.device,
+            replica: &self.replica,
         }
     }
 
     /// Fills in the log-probabilities before the update where they are missing.
-    fn fill_old(&self, batch: &mut TrainBatch) {
+    fn fill_old(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let samples = 0..batch.rows.len();
         let missing = samples.filter(|i| !has_old(&batch.scored.samples[*i]));
-        let scores = self.pass(&self.model).scores(batch, missing.collect());
+        let scores = self.pass(&self.model).scores(batch, missing.collect())?;
         for (i, logp) in scores.samples.into_iter().zip(scores.logp) {
             batch.scored.samples[i].old_logp = logp;
         }
+        Ok(())
     }
 
     /// Groups of each optimiser step.
@@ -142,9 +154,9 @@ impl PolicyGradient {
         let plan = Plan {
             is_first: total.updates == 0.0,
             dropout_key: mix(key, total.updates as u64),
-            ..pass.plan(batch, groups)
+            ..pass.plan(batch, groups)?
         };
-        let (mut grads, stats) = pass.gradients(batch, &samples, &plan);
+        let (mut grads, stats) = pass.gradients(batch, &samples, &plan)?;
         let limit = self.train.target_kl;
         if limit > 0.0 && stats.mean("policy/kl_old").is_some_and(|kl| kl > limit) {
             return Ok(Moved::TooFar);
@@ -154,8 +166,9 @@ impl PolicyGradient {
             grads.merge(found, &self.model);
             total.demonstration_loss = Some(total.demonstration_loss.unwrap_or(0.0) + loss);
         }
-        let (model, norm) = self.optimizer.step(self.model.take(), grads, lr);
-        self.model = model;
+        let grads = self.replica.sum(grads, &self.model)?;
+        let norm = agreed_norm(&self.replica, &self.model, &grads)?;
+        self.model = self.optimizer.step(self.model.take(), grads, lr, norm);
         total.updates += 1.0;
         if norm.is_finite() {
             total.grad_norm += norm;
@@ -178,23 +191,25 @@ impl PolicyGradient {
 
     /// Gradients and mean loss of the next demonstrations, if there are any beside rewards.
     fn demonstrated(&mut self) -> Result<Option<(Grads, f64)>, RlError> {
-        let Some(demonstrations) = &mut self.demonstrations else {
+        let Some(demonstrations) = &self.demonstrations else {
             return Ok(None);
         };
+        let mut demonstrations = demonstrations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (batch, drawn) = demonstrations.draw(self.state.demonstrated)?;
         self.state.demonstrated += drawn;
         let (recipe, coefficient) = (demonstrations.recipe(), demonstrations.coefficient());
+        drop(demonstrations);
         let pass = Pass {
-            model: &self.model,
-            recipe,
-            train: &self.train,
-            device: &self.device,
+            recipe: &recipe,
+            ..self.pass(&self.model)
         };
-        let mut plan = pass.plan(&batch, &batch.scored.groups);
+        let mut plan = pass.plan(&batch, &batch.scored.groups)?;
         plan.dropout_key = mix(!self.seed, self.state.demonstrated);
         plan.weights.iter_mut().for_each(|w| *w *= coefficient);
         let samples: Vec<usize> = (0..batch.rows.len()).collect();
-        let (grads, stats) = pass.gradients(&batch, &samples, &plan);
+        let (grads, stats) = pass.gradients(&batch, &samples, &plan)?;
         let loss = if coefficient > 0.0 {
             stats.loss / coefficient
         } else {
@@ -229,7 +244,7 @@ impl PolicyGradient {
 }
 
 impl Learner for PolicyGradient {
-    fn score(&self, batch: &mut TrainBatch) {
+    fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let needs = self.recipe.needs();
         batch.encode_pictures(&self.model);
         batch.scored.memory = self.state.memory;
@@ -237,25 +252,26 @@ impl Learner for PolicyGradient {
         let moves = self.several_updates(batch) || batch.scored.samples.iter().any(has_old);
         let reads_old = needs.old_logp || self.train.target_kl > 0.0;
         if needs.old_logp_on_host || reads_old && moves {
-            self.fill_old(batch);
+            self.fill_old(batch)?;
         }
         if let Some(reference) = &self.reference {
             let all = (0..batch.rows.len()).collect();
-            let found = self.pass(reference).scores(batch, all).logp;
+            let found = self.pass(reference).scores(batch, all)?.logp;
             for (sample, logp) in batch.scored.samples.iter_mut().zip(found) {
                 sample.ref_logp = logp;
             }
         }
         if let Some(critic) = &self.critic {
-            let found = critic.values(batch, &self.train);
+            let found = critic.values(batch, &self.train, &self.replica)?;
             for (sample, values) in batch.scored.samples.iter_mut().zip(found) {
                 sample.values = values;
             }
         }
+        Ok(())
     }
 
-    fn remember(&self, batch: &mut TrainBatch) {
-        self.fill_old(batch);
+    fn remember(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
+        self.fill_old(batch)
     }
 
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
@@ -275,9 +291,13 @@ impl Learner for PolicyGradient {
             for part in groups.chunks(size) {
                 if let Some(critic) = &mut self.critic {
                     let samples: Vec<usize> = part.iter().cloned().flatten().collect();
-                    let weights = weights(&self.recipe, batch, part);
-                    let stats = &mut critic_stats;
-                    critic.update(batch, &samples, &weights, step, &self.train, stats);
+                    let samples = Share {
+                        batch,
+                        samples: &samples,
+                        weights: &weights(&self.recipe, batch, part),
+                        replica: &self.replica,
+                    };
+                    critic.update(&samples, step, &self.train, &mut critic_stats)?;
                 }
                 if step <= self.train.freezing_actor_steps {
                     continue;
@@ -344,6 +364,40 @@ impl Learner for PolicyGradient {
             self.reference = Some(self.model.reload(&dir.join(REFERENCE_DIR))?);
         }
         Ok(())
+    }
+}
+
+impl Replicate for PolicyGradient {
+    fn on(&self, device: &Device) -> Self {
+        let mut transfer = Transfer::to(device);
+        Self {
+            model: transfer.copy(&self.model),
+            reference: self.reference.as_ref().map(|m| transfer.copy(m)),
+            // Replica 0 keeps it: nothing here depends on it.
+            average: None,
+            critic: self.critic.as_ref().map(|critic| critic.on(&mut transfer)),
+            demonstrations: self.demonstrations.clone(),
+            recipe: self.recipe.clone(),
+            optimizer: self.optimizer.on(device),
+            train: self.train.clone(),
+            optim: self.optim.clone(),
+            state: self.state,
+            seed: self.seed,
+            device: device.clone(),
+            replica: Replica::alone(),
+        }
+    }
+
+    fn join(&mut self, replica: Replica) {
+        self.replica = replica;
+    }
+
+    fn checksums(&self) -> Vec<Checksum> {
+        let mut found = checksums(&self.model, "policy");
+        if let Some(critic) = &self.critic {
+            found.extend(checksums(critic.model(), "critic"));
+        }
+        found
     }
 }
 

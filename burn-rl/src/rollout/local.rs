@@ -95,8 +95,9 @@ impl RolloutEngine for LocalEngine {
         asks.iter().map(group).collect()
     }
 
-    fn sync(&mut self, model: &Vlm) {
-        self.model = Some(model.for_sampling());
+    fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {
+        self.model = replicas.first().map(|model| model.for_sampling());
+        Ok(())
     }
 
     fn release(&mut self) {

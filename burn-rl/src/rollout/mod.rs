@@ -39,7 +39,7 @@ impl Ask {
         prompts.iter().map(ask).collect()
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         (self.draws.end - self.draws.start) as usize
     }
 }
@@ -61,8 +61,11 @@ pub trait RolloutEngine: Send {
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError>;
 
-    /// Takes new weights.
-    fn sync(&mut self, model: &Vlm);
+    /// Takes new weights: the policy on every device that has it, or the one copy there is.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError>;
 
     /// Lets go of the weights until the next [`sync`](Self::sync), so that an update has their room.
     fn release(&mut self);

@@ -5,7 +5,6 @@
 #[path = "../../../apps/trainer/tests/common/tiny.rs"]
 pub mod tiny;
 
-use burn::tensor::Device;
 use burn_rl::{
     error::RlError,
     observer::{Event, Observer},
@@ -20,6 +19,7 @@ use std::{
 use trainer::{
     config,
     demo::Split,
+    places,
     setup::{build, materialise},
 };
 
@@ -91,9 +91,21 @@ pub fn try_start(
     resumed: bool,
     watch: &mut dyn Observer,
 ) -> Result<Outcome, RlError> {
+    try_start_on("flex", text, run, resumed, watch)
+}
+
+/// The same on these devices, as `--device` names them.
+pub fn try_start_on(
+    devices: &str,
+    text: &str,
+    run: RunDir,
+    resumed: bool,
+    watch: &mut dyn Observer,
+) -> Result<Outcome, RlError> {
     let mut resolved = config::resolve(Some(text), &[], &[]).unwrap();
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let (mut trainer, done) = build(resolved.run, run, &Device::flex(), resumed, stop).unwrap();
+    let places = places::parse(devices).unwrap();
+    let (mut trainer, done) = build(resolved.run, run, &places, resumed, stop).unwrap();
     trainer.run(done, watch)
 }

@@ -8,6 +8,7 @@ use crate::{
     input_error::InputError,
     model_dir::ModelDir,
     output::Output,
+    places,
     processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
@@ -96,7 +97,7 @@ pub struct Args {
     /// Prints the summary as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Where to compute, and in what.
+    /// Where to compute, and in what; several devices share the work.
     #[command(flatten)]
     pub place: DeviceArgs,
 }
@@ -132,13 +133,14 @@ pub fn run(args: &Args) -> Result<()> {
         );
     }
     let rows = rows(args, bench)?;
-    let (device, compute) = args.place.open()?;
+    let places = places::parse(&args.place.device)?;
+    let workers = places::workers(&places)?;
     let loaded = ModelDir::load(
         &args.model,
         args.processor.init,
         &args.processor.options(),
-        compute,
-        &device,
+        args.place.dtype.on(&places[0].device),
+        &places[0].device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
@@ -147,8 +149,10 @@ pub fn run(args: &Args) -> Result<()> {
         stop: loaded.stop[0],
     };
     let max_batch = args.max_batch as usize;
-    let processor = loaded.processor.clone();
-    let engine = LocalEngine::new(loaded.model, processor, loaded.stop, max_batch, args.seed);
+    let engine = places::engine(workers.as_ref(), &[&loaded.model], |model| {
+        let (processor, stop) = (loaded.processor.clone(), loaded.stop.clone());
+        LocalEngine::new(model.clone(), processor, stop, max_batch, args.seed)
+    })?;
 
     let mut samples = args.out.as_ref().map(|out| {
         fs::create_dir_all(out).with_context(|| out.display().to_string())?;
@@ -157,13 +161,13 @@ pub fn run(args: &Args) -> Result<()> {
     let bar = progress_bar(rows.len() * sampling.draws);
     let mut summary = Summary::default();
     // Pictures of a few batches are in memory at a time.
-    for rows in rows.chunks(max_batch.div_ceil(sampling.draws) * 4) {
+    for rows in rows.chunks(max_batch.div_ceil(sampling.draws) * 4 * places.len()) {
         let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let start = bar.position();
         let found = evaluate(
             &sampling,
-            &engine,
+            engine.as_ref(),
             &prompts,
             rule.as_ref(),
             0,

@@ -3,13 +3,13 @@
 
 mod rates;
 
-use crate::{config, device, input_error::InputError, model_dir::ModelDir, output::Output};
+use crate::{config, device, input_error::InputError, model_dir::ModelDir, output::Output, places};
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
     data::{DataRow, Encoder, Record, RowDataset, RowKind, picture_bytes, read_records},
-    rollout::{self, Ask, LocalEngine, RolloutEngine},
+    rollout::{self, Ask, LocalEngine},
     types::Prompt,
 };
 use rates::{Rate, Rates, Settings};
@@ -51,7 +51,8 @@ pub struct Args {
     /// Continues from the rates that an interrupted call has left.
     #[arg(long)]
     pub resume: bool,
-    /// Where to compute, as `trainer inspect --devices` lists it.
+    /// Where to compute, as `trainer inspect --devices` lists it; several share the work, as
+    /// `cuda:0,1`.
     #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
 }
@@ -227,13 +228,14 @@ fn measure(
     reward: &dyn RewardFn,
     rates: &mut Rates,
 ) -> Result<()> {
-    let device = device::parse(&args.device)?;
+    let places = places::parse(&args.device)?;
+    let workers = places::workers(&places)?;
     let loaded = ModelDir::load(
         Path::new(&config.model.path),
         config.model.init,
         &config.model.processor_options(),
-        config.model.dtype.on(&device),
-        &device,
+        config.model.dtype.on(&places[0].device),
+        &places[0].device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
@@ -241,16 +243,18 @@ fn measure(
         max_prompt_tokens: config.data.max_prompt_tokens,
         stop: loaded.stop[0],
     };
-    let engine = LocalEngine::new(
-        loaded.model,
-        loaded.processor,
-        loaded.stop,
-        config.rollout.max_batch,
-        config.seed,
-    );
+    let engine = places::engine(workers.as_ref(), &[&loaded.model], |model| {
+        LocalEngine::new(
+            model.clone(),
+            loaded.processor.clone(),
+            loaded.stop.clone(),
+            config.rollout.max_batch,
+            config.seed,
+        )
+    })?;
     let n = args.n as usize;
     let total = rates.len() + rows.len();
-    for rows in rows.chunks(config.rollout.max_batch.div_ceil(n)) {
+    for rows in rows.chunks(config.rollout.max_batch.div_ceil(n) * places.len()) {
         let encode = |row: &&DataRow| {
             let prompt = encoder.encode(row);
             prompt.map(Arc::new).map_err(|e| row.error(e))

@@ -6,14 +6,15 @@ use crate::{
     input_error::InputError,
     model_dir::described_in,
     output::Output,
+    places,
     plan::{self, Lengths, Plan, room},
     progress::Progress,
     setup,
 };
 use anyhow::{Context, Result};
-use burn::tensor::Device;
 use burn_rl::{
     config::RunConfig,
+    dist::Place,
     learner,
     metrics::{
         report::write_report,
@@ -62,7 +63,8 @@ pub struct Args {
     /// Seed of everything random.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Where to compute, as `trainer inspect --devices` lists it.
+    /// Where to compute, as `trainer inspect --devices` lists it; several for a replica on each, as
+    /// `cuda:0,1`.
     #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
     /// Prints the resolved configuration and the plan, and exits.
@@ -79,7 +81,7 @@ pub struct Args {
 /// Input that cannot be used, or a run that cannot go on.
 pub fn run(args: &Args) -> Result<ExitCode> {
     // `Args::default()`, which stands for a bare `trainer`, has no device.
-    let device = device::parse(if args.device.is_empty() {
+    let places = places::parse(if args.device.is_empty() {
         device::DEFAULT
     } else {
         &args.device
@@ -91,12 +93,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let written = config::to_toml(&resolved);
         let model = plan::model_config(&resolved.run)?;
         let lengths = dry_lengths(&mut resolved, &model)?;
-        let lanes = learner::lanes(&device);
-        let plan = Plan::new(&resolved.run, &model, lengths, lanes)?;
+        let plan = Plan::new(&resolved.run, &model, lengths, lanes(&places, &places[0]))?;
         let mut out = Output::stdout();
         out.line(written.trim_end())?;
         out.finish()?;
         say!("{}", plan.table(&resolved.run).trim_end());
+        if places.len() > 1 {
+            say!("on each of {} replicas", places.len());
+        }
         tell_missing(&resolved.run);
         return Ok(ExitCode::SUCCESS);
     }
@@ -109,7 +113,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) = prepare(run, &mut resolved, &device, args).inspect_err(|_| {
+    let (mut trainer, done) = prepare(run, &mut resolved, &places, args).inspect_err(|_| {
         if !args.resume {
             // Nothing is trained yet: what was just made must not stand in the way of a second
             // try. That the first one failed is what is reported, not whether this works.
@@ -117,6 +121,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     })?;
     say!("run directory {}", root.display());
+    if places.len() > 1 {
+        let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+        say!("{} replicas: {}", places.len(), names.join(", "));
+    }
     if args.resume {
         say!("continuing after step {done}");
     }
@@ -144,7 +152,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn prepare(
     run: RunDir,
     resolved: &mut Resolved,
-    device: &Device,
+    places: &[Place],
     args: &Args,
 ) -> Result<(Trainer, u64)> {
     log_to(&run.log())?;
@@ -159,9 +167,9 @@ fn prepare(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
     if !args.ignore_memory {
-        check_room(&resolved.run, device, &args.device)?;
+        check_room(&resolved.run, places)?;
     }
-    setup::build(resolved.run.clone(), run, device, args.resume, stop)
+    setup::build(resolved.run.clone(), run, places, args.resume, stop)
 }
 
 /// The lengths of a run's prompts, as far as its data are here; the demo's are written for it.
@@ -175,19 +183,33 @@ fn dry_lengths(resolved: &mut Resolved, model: &ModelConfig) -> Result<Lengths> 
     found
 }
 
-/// Refuses a run that will not fit, as far as the room of its device is known.
-fn check_room(config: &RunConfig, device: &Device, name: &str) -> Result<()> {
-    let Some(room) = room::free_bytes(name) else {
-        return Ok(());
-    };
+/// Replicas on the device of `place`.
+fn sharing(places: &[Place], place: &Place) -> usize {
+    places.iter().filter(|p| p.device == place.device).count()
+}
+
+/// Micro-batches of a replica at work at a time.
+fn lanes(places: &[Place], place: &Place) -> usize {
+    learner::lanes(&place.device).div_ceil(sharing(places, place))
+}
+
+/// Refuses a run that will not fit, as far as the room of its devices is known. Replicas on one
+/// device share its room.
+fn check_room(config: &RunConfig, places: &[Place]) -> Result<()> {
     let model = plan::model_config(config)?;
     let Some(lengths) = Lengths::look(config, &model) else {
         return Ok(());
     };
-    let lanes = learner::lanes(device);
-    let plan = |config: &RunConfig| Plan::new(config, &model, lengths, lanes);
-    tracing::info!("{}", plan(config)?.table(config));
-    Ok(room::check(config, room, |config| plan(config).ok())?)
+    for place in places {
+        let Some(room) = room::free_bytes(&place.name) else {
+            continue;
+        };
+        let (sharing, lanes) = (sharing(places, place), lanes(places, place));
+        let plan = |config: &RunConfig| Plan::new(config, &model, lengths, lanes);
+        tracing::info!("{}: {}", place.name, plan(config)?.table(config));
+        room::check(config, room / sharing as f64, |config| plan(config).ok())?;
+    }
+    Ok(())
 }
 
 /// The configuration of a new run, or that of the run which is continued.

@@ -7,6 +7,7 @@ mod common;
 
 mod bad_input;
 mod bad_models;
+mod data_parallel;
 mod eval;
 mod finetuning;
 mod interrupted;

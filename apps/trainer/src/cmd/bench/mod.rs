@@ -275,7 +275,9 @@ impl<'a> Bench<'a> {
         device.memory_cleanup();
 
         let mut batch = synthetic::batch(&requests, &drawn, rollout.samples_per_prompt);
-        let score = timed(&device, || self.learner.score(&mut batch));
+        let mut scored = Ok(());
+        let score = timed(&device, || scored = self.learner.score(&mut batch));
+        scored?;
         self.memory[2] = memory_bytes(&device);
         let recipe = self.config.algo.recipe()?;
         batch.credit = recipe.credit(&batch.scored);

@@ -1,0 +1,140 @@
+//! `--device` where it may name several: `cuda:0,1`, `cuda:0,cuda:1`, `flex,flex`.
+
+use crate::{device, input_error::InputError};
+use burn_rl::{
+    dist::{DataParallel, ParallelEngine, Place, PlaceKind, Replicate, Workers},
+    error::RlError,
+    learner::Learner,
+    rollout::RolloutEngine,
+};
+use burn_vlm::Vlm;
+use std::sync::Arc;
+
+/// The devices called `names`, one replica on each. A number alone is one more of the backend
+/// before it; a device that is named twice has two replicas.
+///
+/// # Errors
+/// As [`device::parse`].
+pub fn parse(names: &str) -> Result<Vec<Place>, InputError> {
+    let mut places: Vec<Place> = vec![];
+    for part in names.split(',') {
+        let before = places.last().and_then(|place| place.name.rsplit_once(':'));
+        let name = match before {
+            Some((backend, _)) if is_number(part) => format!("{backend}:{part}"),
+            _ => part.to_owned(),
+        };
+        places.push(Place {
+            device: device::parse(&name).map_err(|error| within(names, part, &error))?,
+            kind: kind(&name),
+            name,
+        });
+    }
+    Ok(places)
+}
+
+fn is_number(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The same error, with the list in which the name stands.
+fn within(names: &str, part: &str, error: &InputError) -> InputError {
+    match names == part {
+        true => InputError::new(error.to_string()),
+        false => InputError::new(format!("--device {names}: in this list, {error}")),
+    }
+}
+
+fn kind(name: &str) -> PlaceKind {
+    match name.split(':').next() {
+        Some("cuda") => PlaceKind::Cuda,
+        Some("flex") => PlaceKind::Cpu,
+        Some("tch") if !name.contains("cuda") => PlaceKind::Cpu,
+        _ => PlaceKind::Other,
+    }
+}
+
+/// A thread for each device; none for the CPU alone, whose work needs no thread of its own.
+///
+/// # Errors
+/// A system that refuses threads.
+pub fn workers(places: &[Place]) -> Result<Option<Arc<Workers>>, RlError> {
+    match places {
+        [one] if one.kind == PlaceKind::Cpu => Ok(None),
+        _ => Ok(Some(Arc::new(Workers::new(places.to_vec())?))),
+    }
+}
+
+/// A learner on all devices, from the one on the first.
+///
+/// # Errors
+/// A device that fails.
+pub fn learner<L: Replicate + 'static>(
+    workers: Option<&Arc<Workers>>,
+    first: L,
+    check_steps: u64,
+) -> Result<Box<dyn Learner>, RlError> {
+    Ok(match workers {
+        None => Box::new(first),
+        Some(workers) => Box::new(DataParallel::new(first, workers.clone(), check_steps)?),
+    })
+}
+
+/// An engine on all devices; `replicas` as [`RolloutEngine::sync`] takes them.
+///
+/// # Errors
+/// A device that fails.
+pub fn engine<E: RolloutEngine + Sync + 'static>(
+    workers: Option<&Arc<Workers>>,
+    replicas: &[&Vlm],
+    build: impl Fn(&Vlm) -> E + Sync,
+) -> Result<Box<dyn RolloutEngine>, RlError> {
+    Ok(match workers {
+        None => Box::new(build(replicas[0])),
+        Some(workers) => Box::new(ParallelEngine::new(workers.clone(), replicas, build)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn names_and_numbers() {
+        let names = |list: &str| -> Vec<String> {
+            let places = parse(list).unwrap();
+            places.into_iter().map(|place| place.name).collect()
+        };
+        assert_eq!(names("flex"), ["flex"]);
+        assert_eq!(names("flex,flex"), ["flex", "flex"]);
+        assert_eq!(names("flex:0,0"), ["flex:0", "flex:0"]);
+    }
+
+    #[test]
+    fn a_bad_name_is_named_with_its_list() {
+        for (list, bad) in [
+            ("flex,", ""),
+            ("flex,gpu", "gpu"),
+            ("flex:0,1", "flex:1"),
+            ("gpu,flex", "gpu"),
+        ] {
+            let message = parse(list).unwrap_err().to_string();
+            let start = format!("--device {list}: in this list, --device {bad}: ");
+            assert!(message.starts_with(&start), "{message}");
+        }
+        let alone = parse("gpu").unwrap_err().to_string();
+        assert!(alone.starts_with("--device gpu: no such device"), "{alone}");
+    }
+
+    #[test]
+    fn what_work_on_a_device_is_like() {
+        let kinds = ["flex", "tch", "cuda:1", "tch:cuda:0"].map(kind);
+        let expected = [
+            PlaceKind::Cpu,
+            PlaceKind::Cpu,
+            PlaceKind::Cuda,
+            PlaceKind::Other,
+        ];
+        assert_eq!(kinds, expected);
+    }
+}

@@ -1,0 +1,269 @@
+//! Sampling on several devices.
+
+use super::Workers;
+use crate::{
+    error::RlError,
+    rollout::{Ask, RolloutEngine},
+    types::{Group, Rollout},
+};
+use burn_vlm::{Transfer, Vlm, generate::Sampling};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
+
+/// An engine on each device. Completions are shared out evenly; each depends on its prompt and draw
+/// alone, so they are those of one engine.
+pub struct ParallelEngine<E> {
+    engines: Vec<E>,
+    workers: Arc<Workers>,
+}
+
+impl<E: RolloutEngine + Sync> ParallelEngine<E> {
+    /// The engine that `build` makes of each of `replicas`, the policy by rank.
+    ///
+    /// # Errors
+    /// What fails on a device.
+    pub fn new(
+        workers: Arc<Workers>,
+        replicas: &[&Vlm],
+        build: impl Fn(&Vlm) -> E + Sync,
+    ) -> Result<Self, RlError> {
+        let jobs = own_copies(&workers, replicas);
+        let build = |_, job: Copy<'_>| Ok(build(&job.get()));
+        Ok(Self {
+            engines: workers.run(jobs, build, || {})?,
+            workers,
+        })
+    }
+}
+
+impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
+    fn generate(
+        &self,
+        asks: &[Ask],
+        sampling: Sampling,
+        step: u64,
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Group>, RlError> {
+        let count = self.engines.len();
+        let jobs: Vec<Vec<Ask>> = (0..count).map(|rank| share(asks, rank, count)).collect();
+        let (sender, receiver) = mpsc::channel();
+        let found = thread::scope(|scope| {
+            let work = scope.spawn(move || {
+                let work = |rank: usize, asks: Vec<Ask>| {
+                    // Nobody listens any more: then nobody needs to know.
+                    let tell = &mut |done| _ = sender.send((rank, done));
+                    self.engines[rank].generate(&asks, sampling, step, tell)
+                };
+                self.workers.run(jobs, work, || {})
+            });
+            let mut done = vec![0; count];
+            for (rank, n) in receiver {
+                done[rank] = n;
+                finished(done.iter().sum());
+            }
+            work.join()
+        });
+        let found = found.map_err(|_| RlError::Training("sampling panicked".into()))??;
+        Ok(join(asks, found.into_iter().flatten()))
+    }
+
+    fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {
+        let copies = own_copies(&self.workers, replicas);
+        let jobs = self.engines.iter_mut().zip(copies).collect();
+        let take = |_, (engine, job): (&mut E, Copy<'_>)| engine.sync(&[&job.get()]);
+        self.workers.run(jobs, take, || {})?;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.engines.iter_mut().for_each(RolloutEngine::release);
+    }
+}
+
+/// A model that a replica has, or is to copy.
+struct Copy<'a> {
+    model: &'a Vlm,
+    device: &'a burn::tensor::Device,
+}
+
+impl Copy<'_> {
+    fn get(&self) -> Vlm {
+        match self.model.device() == *self.device {
+            true => self.model.clone(),
+            false => Transfer::to(self.device).copy(self.model),
+        }
+    }
+}
+
+/// The model of each rank: its own, or the first where there is none for each.
+fn own_copies<'a>(workers: &'a Workers, replicas: &[&'a Vlm]) -> Vec<Copy<'a>> {
+    let own = |rank: usize| match replicas.len() == workers.places().len() {
+        true => replicas[rank],
+        false => replicas[0],
+    };
+    let copy = |(rank, place): (usize, &'a super::Place)| Copy {
+        model: own(rank),
+        device: &place.device,
+    };
+    workers.places().iter().enumerate().map(copy).collect()
+}
+
+/// The part of `asks` that replica `rank` of `count` samples: a run of completions, cut wherever
+/// it has to be.
+fn share(asks: &[Ask], rank: usize, count: usize) -> Vec<Ask> {
+    let total: usize = asks.iter().map(Ask::len).sum();
+    let (first, last) = (total * rank / count, total * (rank + 1) / count);
+    let mut start = 0;
+    let mut own = vec![];
+    for ask in asks {
+        let from = first.clamp(start, start + ask.len()) - start;
+        let to = last.clamp(start, start + ask.len()) - start;
+        start += ask.len();
+        if from < to {
+            let draws = ask.draws.start + from as u64..ask.draws.start + to as u64;
+            own.push(Ask {
+                prompt: ask.prompt.clone(),
+                draws,
+            });
+        }
+    }
+    own
+}
+
+/// The groups that were asked for, from their parts in order.
+fn join(asks: &[Ask], parts: impl Iterator<Item = Group>) -> Vec<Group> {
+    let mut rollouts = parts.flat_map(|part| part.rollouts);
+    let group = |ask: &Ask| Group {
+        prompt: ask.prompt.clone(),
+        first_draw: ask.draws.start,
+        rollouts: rollouts.by_ref().take(ask.len()).collect::<Vec<Rollout>>(),
+    };
+    asks.iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dist::{Place, PlaceKind},
+        types::Prompt,
+    };
+    use burn::tensor::Device;
+    use burn_rewards::Reward;
+    use burn_vlm::{EncodedPrompt, generate::FinishReason};
+    use std::ops::Range;
+
+    fn ask(key: u64, draws: Range<u64>) -> Ask {
+        let encoded = EncodedPrompt {
+            tokens: vec![1],
+            images: vec![],
+        };
+        Ask {
+            prompt: Arc::new(Prompt {
+                id: String::new(),
+                key,
+                text: String::new(),
+                images: vec![],
+                answer: String::new(),
+                target: None,
+                encoded: Arc::new(encoded),
+            }),
+            draws,
+        }
+    }
+
+    /// Says of each completion which prompt and draw it is of; cannot take prompt 9.
+    struct Echo;
+
+    impl RolloutEngine for Echo {
+        fn generate(
+            &self,
+            asks: &[Ask],
+            _: Sampling,
+            step: u64,
+            finished: &mut dyn FnMut(usize),
+        ) -> Result<Vec<Group>, RlError> {
+            let mut done = 0;
+            let rollout = |tokens| Rollout {
+                tokens,
+                sample_logprobs: vec![],
+                finish: FinishReason::Stop,
+                text: String::new(),
+                reward: Reward::default(),
+            };
+            let mut groups = vec![];
+            for ask in asks {
+                if ask.prompt.key == 9 {
+                    return Err(RlError::Config("prompt 9 is too long".into()));
+                }
+                done += ask.len();
+                finished(done);
+                let tokens = |draw| vec![step as u32, ask.prompt.key as u32, draw as u32];
+                groups.push(Group {
+                    prompt: ask.prompt.clone(),
+                    first_draw: ask.draws.start,
+                    rollouts: ask.draws.clone().map(tokens).map(rollout).collect(),
+                });
+            }
+            Ok(groups)
+        }
+
+        fn sync(&mut self, _: &[&Vlm]) -> Result<(), RlError> {
+            Ok(())
+        }
+
+        fn release(&mut self) {}
+    }
+
+    fn engine(n: usize) -> ParallelEngine<Echo> {
+        let place = |i| Place {
+            name: format!("flex:{i}"),
+            device: Device::flex(),
+            kind: PlaceKind::Cpu,
+        };
+        ParallelEngine {
+            engines: (0..n).map(|_| Echo).collect(),
+            workers: Arc::new(Workers::new((0..n).map(place).collect()).unwrap()),
+        }
+    }
+
+    fn tokens(groups: &[Group]) -> Vec<Vec<Vec<u32>>> {
+        let of = |g: &Group| g.rollouts.iter().map(|r| r.tokens.clone()).collect();
+        groups.iter().map(of).collect()
+    }
+
+    #[test]
+    fn groups_that_were_cut_come_back_whole() {
+        let asks = [ask(1, 0..3), ask(2, 0..4), ask(1, 3..4), ask(3, 0..0)];
+        let sampling = Sampling::default();
+        let alone = Echo.generate(&asks, sampling, 7, &mut |_| {}).unwrap();
+        for n in 1..=9 {
+            let mut told = vec![];
+            let found = engine(n).generate(&asks, sampling, 7, &mut |done| told.push(done));
+            let found = found.unwrap();
+            assert_eq!(tokens(&found), tokens(&alone));
+            let draws = |groups: &[Group]| groups.iter().map(|g| g.first_draw).collect::<Vec<_>>();
+            assert_eq!(draws(&found), draws(&alone));
+            assert_eq!(told.last(), Some(&8));
+            assert!(told.is_sorted());
+        }
+        let shares: Vec<usize> = (0..3)
+            .map(|rank| share(&asks, rank, 3).iter().map(Ask::len).sum())
+            .collect();
+        assert_eq!(shares, [2, 3, 3]);
+    }
+
+    #[test]
+    fn one_that_cannot_sample_ends_all_with_its_message() {
+        let asks = [ask(1, 0..2), ask(9, 0..2)];
+        let error = engine(2).generate(&asks, Sampling::default(), 1, &mut |_| {});
+        let error = error.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "replica 1 on flex:1: prompt 9 is too long"
+        );
+        assert!(error.is_input());
+    }
+}

@@ -1,0 +1,31 @@
+//! Data parallel training: the same model on several devices of one machine.
+//!
+//! Every device has a replica of the learner and of the engine, and one thread that works on it.
+//! Rollouts are shared out by completions, passes over a batch by tokens; what weighs in a loss is
+//! counted over the whole batch before it is shared out ([`reduce`](crate::reduce)), so gradients
+//! need nothing but a sum. Each replica then takes the same step with the same sum.
+//!
+//! ```text
+//!             ┌ replica 0: its samples ─► scores ┐        ┌ its samples ─► gradients ┐
+//!   batch ────┤                                  ├─ all ──┤                          ├─ Σ ─► the same step
+//!             └ replica 1: its samples ─► scores ┘        └ its samples ─► gradients ┘
+//! ```
+//!
+//! The loop knows nothing of it: [`DataParallel`] is a [`Learner`](crate::learner::Learner) and
+//! [`ParallelEngine`] a [`RolloutEngine`](crate::rollout::RolloutEngine). An algorithm neither: a
+//! learner shares out, gathers and sums through its [`Replica`], which does nothing where it is
+//! alone.
+
+mod checksum;
+mod engine;
+mod gradients;
+mod learner;
+mod meeting;
+mod replica;
+mod workers;
+
+pub use checksum::{Checksum, checksums};
+pub use engine::ParallelEngine;
+pub use learner::{DataParallel, Replicate};
+pub use replica::Replica;
+pub use workers::{Place, PlaceKind, Workers};
