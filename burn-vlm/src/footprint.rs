@@ -1,4 +1,4 @@
-//! How much memory passes take beyond the weights, counted in numbers that are alive at a time.
+//! How many bytes passes hold beyond the weights.
 //!
 //! The coefficients are what `nn`, `tape` and `generate` hold at their fullest moment, measured with
 //! a counting allocator and held by `tests/tests/memory.rs`. With D, I, Q, K the widths of the
@@ -11,8 +11,11 @@
 //! | a block forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
 //! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
 //! | a row of the head forward, backward | 2 V, 4 V |
+//!
+//! Scores, logits and gradients of parameters are f32; the rest is in the compute precision.
 
 use crate::{
+    Compute,
     models::{ModelConfig, VisionConfig},
     tape::{ActivationRecompute, HEAD_ROWS},
 };
@@ -43,6 +46,9 @@ pub struct TrainedSizes {
     pub tower: bool,
 }
 
+/// Bytes of an f32.
+const F32: f64 = 4.0;
+
 /// The widths of a block.
 #[derive(Debug, Clone, Copy)]
 struct Block {
@@ -52,6 +58,16 @@ struct Block {
     q: f64,
     k: f64,
     heads: f64,
+    /// Bytes of a number in the compute precision.
+    size: f64,
+}
+
+/// Bytes of a number in a precision.
+fn size(compute: Compute) -> f64 {
+    match compute {
+        Compute::F32 => F32,
+        Compute::Bf16 => 2.0,
+    }
 }
 
 impl Block {
@@ -64,10 +80,11 @@ impl Block {
             q: (text.num_attention_heads * text.head_dim) as f64,
             k: (text.num_key_value_heads * text.head_dim) as f64,
             heads: text.num_attention_heads as f64,
+            size: size(config.compute),
         }
     }
 
-    fn tower(config: &VisionConfig) -> Self {
+    fn tower(config: &VisionConfig, compute: Compute) -> Self {
         let sizes = config.sizes();
         let e = sizes.width as f64;
         Self {
@@ -77,42 +94,44 @@ impl Block {
             q: e,
             k: e,
             heads: sizes.heads as f64,
+            size: size(compute),
         }
     }
 
     /// One block, nothing kept.
     fn forward(&self, n: f64, keys: f64) -> f64 {
-        let s = self.heads * keys;
-        let attention = self.q + 2.0 * self.k + 2.0 * s;
-        n * (2.0 * self.d + 2.0 * self.inner).max(attention)
+        let s = F32 * self.heads * keys;
+        let attention = self.size * (self.q + 2.0 * self.k) + 2.0 * s;
+        n * attention.max(self.size * (2.0 * self.d + 2.0 * self.inner))
     }
 
-    /// One block forward and backward, without the gradients of its parameters but for those that
-    /// are under way.
+    /// One block forward and backward, without the gradients of its parameters but for one that is
+    /// under way.
     fn backward(&self, n: f64, keys: f64) -> f64 {
-        let s = self.heads * keys;
+        let s = F32 * self.heads * keys;
         let kept = 4.0 * self.d + self.q + 2.0 * self.k;
-        let feed_forward = kept + 6.0 * self.inner + 3.0 * self.q + 2.0 * s;
-        n * feed_forward.max(kept + 5.0 * s) + self.d * self.inner
+        let feed_forward = self.size * (kept + 6.0 * self.inner + 3.0 * self.q) + 2.0 * s;
+        n * feed_forward.max(self.size * kept + 5.0 * s) + F32 * self.d * self.inner
     }
 
     /// What autodiff keeps of one block.
     fn graph(&self, n: f64, keys: f64) -> f64 {
-        let s = self.heads * keys;
-        n * (8.0 * self.d + 5.0 * self.inner + 2.0 * self.q + 2.0 * self.k + 3.0 * s)
+        let s = F32 * self.heads * keys;
+        let rest = 8.0 * self.d + 5.0 * self.inner + 2.0 * self.q + 2.0 * self.k;
+        n * (self.size * rest + 3.0 * s)
     }
 
     /// What all blocks keep for the backward pass.
     fn kept(&self, n: f64, keys: f64, recompute: ActivationRecompute) -> f64 {
         let depth = self.depth as f64;
         match recompute {
-            ActivationRecompute::Block => depth * n * self.d,
+            ActivationRecompute::Block => depth * n * self.size * self.d,
             ActivationRecompute::None => depth * self.graph(n, keys),
         }
     }
 }
 
-/// The passes of a model.
+/// The passes of a model, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Footprint<'a> {
     config: &'a ModelConfig,
@@ -127,29 +146,29 @@ impl<'a> Footprint<'a> {
     /// The key-value cache of `rows` sequences of `width` tokens.
     pub fn cache(&self, rows: usize, width: usize) -> f64 {
         let text = Block::text(self.config);
-        2.0 * text.depth as f64 * text.k * (rows * width) as f64
+        2.0 * text.size * text.depth as f64 * text.k * (rows * width) as f64
     }
 
-    /// Pictures as they wait to be read: patches on the host and as a tensor.
+    /// Pictures as they are read: patches, in f32.
     pub fn pixels(&self, batch: &BatchSizes) -> f64 {
         let len = self
             .config
             .vision
             .as_ref()
             .map_or(0, |v| v.sizes().patch_len);
-        (batch.pictures * batch.patches * len) as f64
+        F32 * (batch.pictures * batch.patches * len) as f64
     }
 
     /// Reading a batch of prompts, nothing kept but their keys and values.
     pub fn prefill(&self, batch: &BatchSizes) -> f64 {
         let n = (batch.rows * batch.width) as f64;
         let text = Block::text(self.config);
-        self.vision_forward(batch) + n * text.d + text.forward(n, batch.width as f64)
+        self.vision_forward(batch) + n * text.size * text.d + text.forward(n, batch.width as f64)
     }
 
     /// One more token of `rows` sequences: logits on the device and on the host.
     pub fn decode(&self, rows: usize) -> f64 {
-        2.0 * (rows * self.config.text.vocab_size) as f64
+        2.0 * F32 * (rows * self.config.text.vocab_size) as f64
     }
 
     /// Log-probabilities of a batch.
@@ -172,33 +191,29 @@ impl<'a> Footprint<'a> {
     ) -> f64 {
         let (n, keys) = ((batch.rows * batch.width) as f64, batch.width as f64);
         let text = Block::text(self.config);
-        let mut kept = text.kept(n, keys, recompute) + 2.0 * n * text.d;
+        let mut kept = text.kept(n, keys, recompute) + 2.0 * n * text.size * text.d;
         let mut block = text.backward(n, keys);
         if let (Some(vision), true) = (&self.config.vision, trained.tower && batch.patches > 0) {
-            let tower = Block::tower(vision);
+            let tower = Block::tower(vision, self.config.compute);
             let patches = (batch.pictures * batch.patches) as f64;
             kept += self.pixels(batch) + tower.kept(patches, batch.patches as f64, recompute);
             block = block.max(tower.backward(patches, batch.patches as f64));
         }
         if recompute == ActivationRecompute::None {
             // The graph holds what a block's backward needs; what it makes is small beside it.
-            block = n * (2.0 * text.inner + text.d);
+            block = n * text.size * (2.0 * text.inner + text.d);
         }
-        let head = 4.0 * self.logits(batch) + trained.head as f64;
-        let first = kept + block + trained.head as f64;
-        let last = block
-            + trained.all as f64
-            + if recompute == ActivationRecompute::None {
-                0.0
-            } else {
-                2.0 * n * text.d
-            };
-        (kept + head).max(first).max(last)
+        let own_head = F32 * trained.head as f64;
+        let head = kept + 4.0 * self.logits(batch) + own_head;
+        let first_block = kept + block + own_head;
+        // By then the gradients are all there, and of what was kept the first input.
+        let last_block = 2.0 * n * text.size * text.d + block + F32 * trained.all as f64;
+        head.max(first_block).max(last_block)
     }
 
-    /// Rows of logits that exist at a time.
+    /// Logits that exist at a time.
     fn logits(&self, batch: &BatchSizes) -> f64 {
-        (batch.targets.min(HEAD_ROWS) * self.config.text.vocab_size) as f64
+        F32 * (batch.targets.min(HEAD_ROWS) * self.config.text.vocab_size) as f64
     }
 
     fn vision_forward(&self, batch: &BatchSizes) -> f64 {
@@ -206,7 +221,9 @@ impl<'a> Footprint<'a> {
             return 0.0;
         };
         let patches = (batch.pictures * batch.patches) as f64;
-        let tower = Block::tower(vision);
-        self.pixels(batch) + patches * tower.d + tower.forward(patches, batch.patches as f64)
+        let tower = Block::tower(vision, self.config.compute);
+        self.pixels(batch)
+            + patches * tower.size * tower.d
+            + tower.forward(patches, batch.patches as f64)
     }
 }

@@ -5,7 +5,7 @@
 #[allow(dead_code)] // A part of it is enough here.
 mod common;
 
-use burn_rl::{learner::lanes, run_dir::RunDir};
+use burn_rl::run_dir::RunDir;
 use burn_vlm::{Vlm, weights::ExportDtype};
 use common::{Silent, start, tiny};
 use peak_alloc::PeakAlloc;
@@ -14,7 +14,7 @@ use std::{fs, path::Path};
 use trainer::{
     config,
     demo::Split,
-    plan::{Lengths, Plan, model_config},
+    plan::{Lengths, Plan, Target, model_config},
 };
 
 #[global_allocator]
@@ -62,8 +62,7 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
     let run = config::resolve(Some(&text), &[], &[]).unwrap().run;
     let model = model_config(&run).unwrap();
     let lengths = Lengths::look(&run, &model).unwrap();
-    let device = burn::tensor::Device::flex();
-    let plan = Plan::new(&run, &model, lengths, lanes(&device)).unwrap();
+    let plan = Plan::new(&run, &model, lengths, Target::named("flex").unwrap()).unwrap();
     let before = ALLOCATED.current_usage() as f64;
     ALLOCATED.reset_peak_usage();
     start(

@@ -7,7 +7,7 @@ use crate::{
     model_dir::described_in,
     output::Output,
     places,
-    plan::{self, Lengths, Plan, room},
+    plan::{self, Lengths, Plan, Target, room},
     progress::Progress,
     setup,
 };
@@ -15,7 +15,6 @@ use anyhow::{Context, Result};
 use burn_rl::{
     config::RunConfig,
     dist::Place,
-    learner,
     metrics::{
         report::write_report,
         rollout_log::{RolloutRecord, read_rollouts},
@@ -67,7 +66,7 @@ pub struct Args {
     /// `cuda:0,1`.
     #[arg(long, default_value = device::DEFAULT)]
     pub device: String,
-    /// Prints the resolved configuration and the plan, and exits.
+    /// Prints the resolved configuration and the plan, and exits. The device need not be there.
     #[arg(long)]
     pub dry_run: bool,
     /// Starts a run that is predicted not to fit into memory.
@@ -75,35 +74,42 @@ pub struct Args {
     pub ignore_memory: bool,
 }
 
+impl Args {
+    /// `Args::default()`, which stands for a bare `trainer`, has no device.
+    fn device_name(&self) -> &str {
+        match self.device.as_str() {
+            "" => device::DEFAULT,
+            name => name,
+        }
+    }
+}
+
 /// Trains.
 ///
 /// # Errors
 /// Input that cannot be used, or a run that cannot go on.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    // `Args::default()`, which stands for a bare `trainer`, has no device.
-    let places = places::parse(if args.device.is_empty() {
-        device::DEFAULT
-    } else {
-        &args.device
-    })?;
+    let name = args.device_name();
     let mut resolved = resolve(args)?;
     check(&resolved)?;
     resolved.tell();
     if args.dry_run {
         let written = config::to_toml(&resolved);
+        let target = Target::named(name)?;
         let model = plan::model_config(&resolved.run)?;
         let lengths = dry_lengths(&mut resolved, &model)?;
-        let plan = Plan::new(&resolved.run, &model, lengths, lanes(&places, &places[0]))?;
+        let plan = Plan::new(&resolved.run, &model, lengths, target)?;
         let mut out = Output::stdout();
         out.line(written.trim_end())?;
         out.finish()?;
         say!("{}", plan.table(&resolved.run).trim_end());
-        if places.len() > 1 {
-            say!("on each of {} replicas", places.len());
+        if target.replicas > 1 && target.is_gpu {
+            say!("on each of {} devices", target.replicas);
         }
         tell_missing(&resolved.run);
         return Ok(ExitCode::SUCCESS);
     }
+    let places = places::parse(name)?;
     if resolved.run.model.path != setup::BUILTIN_MODEL {
         described_in(Path::new(&resolved.run.model.path))?;
     }
@@ -167,7 +173,7 @@ fn prepare(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
     if !args.ignore_memory {
-        check_room(&resolved.run, places)?;
+        check_room(&resolved.run, args.device_name())?;
     }
     setup::build(resolved.run.clone(), run, places, args.resume, stop)
 }
@@ -183,33 +189,19 @@ fn dry_lengths(resolved: &mut Resolved, model: &ModelConfig) -> Result<Lengths> 
     found
 }
 
-/// Replicas on the device of `place`.
-fn sharing(places: &[Place], place: &Place) -> usize {
-    places.iter().filter(|p| p.device == place.device).count()
-}
-
-/// Micro-batches of a replica at work at a time.
-fn lanes(places: &[Place], place: &Place) -> usize {
-    learner::lanes(&place.device).div_ceil(sharing(places, place))
-}
-
-/// Refuses a run that will not fit, as far as the room of its devices is known. Replicas on one
-/// device share its room.
-fn check_room(config: &RunConfig, places: &[Place]) -> Result<()> {
+/// Refuses a run that will not fit, as far as the room of its device is known.
+fn check_room(config: &RunConfig, name: &str) -> Result<()> {
+    let Some(room) = room::free_bytes(name) else {
+        return Ok(());
+    };
     let model = plan::model_config(config)?;
     let Some(lengths) = Lengths::look(config, &model) else {
         return Ok(());
     };
-    for place in places {
-        let Some(room) = room::free_bytes(&place.name) else {
-            continue;
-        };
-        let (sharing, lanes) = (sharing(places, place), lanes(places, place));
-        let plan = |config: &RunConfig| Plan::new(config, &model, lengths, lanes);
-        tracing::info!("{}: {}", place.name, plan(config)?.table(config));
-        room::check(config, room / sharing as f64, |config| plan(config).ok())?;
-    }
-    Ok(())
+    let target = Target::named(name)?;
+    let plan = |config: &RunConfig| Plan::new(config, &model, lengths, target);
+    tracing::info!("{}", plan(config)?.table(config));
+    Ok(room::check(config, room, |config| plan(config).ok())?)
 }
 
 /// The configuration of a new run, or that of the run which is continued.

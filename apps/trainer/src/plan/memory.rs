@@ -1,14 +1,15 @@
 //! The memory that a run holds at its fullest moment.
 
-use super::Lengths;
+use super::{Lengths, Target};
 use burn_rl::{adapt::ParameterCounts, config::RunConfig, recipe::Recipe};
 use burn_vlm::{
-    ModelConfig,
-    footprint::{BatchSizes, Footprint},
+    Compute, ModelConfig,
+    footprint::{BatchSizes, Footprint, TrainedSizes},
 };
 
-/// Bytes of an f32.
+/// Bytes of a number.
 const F32: f64 = 4.0;
+const BF16: f64 = 2.0;
 
 /// What the process holds beside tensors on the host: the program, the tokenizer, rows of text.
 const PROGRAM_BYTES: f64 = 48.0 * (1 << 20) as f64;
@@ -16,6 +17,10 @@ const PROGRAM_BYTES: f64 = 48.0 * (1 << 20) as f64;
 /// Bytes that a run holds: what is always there, and what its phases add in turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
+    /// The program itself, where it shares the device's memory.
+    pub program: f64,
+    /// Replicas that share the device's memory.
+    pub replicas: usize,
     /// Weights of the policy and of what is beside it: reference, average, critic.
     pub weights: f64,
     /// Moments of what is trained.
@@ -31,33 +36,39 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What a run of `config` takes where `lanes` micro-batches are at work at a time.
+    /// What a run of `config` takes on each device of `target`, or on the host they share.
     pub fn of(
         config: &RunConfig,
         recipe: &Recipe,
         model: &ModelConfig,
         counts: &ParameterCounts,
         lengths: &Lengths,
-        lanes: usize,
+        target: Target,
     ) -> Self {
         let passes = Footprint::new(model);
         let is_adapter = config.lora.is_on() || counts.adapted > 0;
-        let trained = counts.trained.all;
-        let critic = recipe.critic.map_or(0, |_| counts.total - counts.head);
+        let trained = counts.trained.all as f64;
+        // What is frozen, and copies that are not trained, are in the compute precision.
+        let plain = match model.compute {
+            Compute::F32 => F32,
+            Compute::Bf16 => BF16,
+        };
+        let critic = recipe.critic.map_or(0, |_| counts.total - counts.head) as f64;
         let reference = match (recipe.needs().ref_logp, config.train.reference.is_empty()) {
-            (true, false) => counts.total,
+            (true, false) => plain * counts.total as f64,
             // Frozen parameters are shared, and an adapter is left out of its own reference.
-            (true, true) if !is_adapter => trained,
-            _ => 0,
+            (true, true) if !is_adapter => plain * trained,
+            _ => 0.0,
         };
-        let average = if config.train.average_decay > 0.0 {
-            trained
-        } else {
-            0
+        let average = match config.train.average_decay > 0.0 {
+            true => F32 * trained,
+            false => 0.0,
         };
-        let merged = match is_adapter && config.lora.merge_rollouts {
-            true => counts.adapted,
-            false => 0,
+        // What is sampled from and is not shared with what is trained.
+        let copied = match (is_adapter && config.lora.merge_rollouts, model.compute) {
+            (true, _) => plain * counts.adapted as f64,
+            (false, Compute::F32) => 0.0,
+            (false, Compute::Bf16) => BF16 * trained,
         };
 
         let rollout = |prompts: usize, samples: usize, max_new: usize| {
@@ -75,36 +86,27 @@ impl Memory {
             reading.max(cache + passes.decode(rows))
         };
         let own = &config.rollout;
-        let sampled = rollout(
-            own.prompts_per_step,
-            own.samples_per_prompt,
-            own.sampling.max_new_tokens,
-        );
-        let measured = rollout(
-            lengths.held_out,
-            config.eval.draws,
-            config.eval.max_new_tokens,
-        );
+        // Every replica has its share of the prompts.
+        let prompts = own.prompts_per_step.div_ceil(target.replicas);
+        let held_out = lengths.held_out.div_ceil(target.replicas);
+        let sampled = rollout(prompts, own.samples_per_prompt, own.sampling.max_new_tokens);
+        let measured = rollout(held_out, config.eval.draws, config.eval.max_new_tokens);
 
         let micro = micro_batch(config, lengths);
-        let completions = own.prompts_per_step * own.samples_per_prompt;
+        let completions = prompts * own.samples_per_prompt;
         let per_update = completions.div_ceil(config.train.mini_batches);
         let parts = per_update.div_ceil(micro.rows.max(1));
-        let lanes = lanes.min(parts).max(1);
+        let lanes = target.lanes.min(parts).max(1);
         // Beside the lanes' own gradients there is their sum, once there is more than one round.
-        let sum = if parts > lanes && lanes > 1 {
-            trained
-        } else {
-            0
-        };
+        let sums = if parts > lanes && lanes > 1 { F32 } else { 0.0 };
         let recompute = config.train.activation_recompute;
         let gradients = passes.gradients(&micro, &counts.trained, recompute);
-        let mut update = lanes as f64 * gradients + sum as f64;
+        let mut update = lanes as f64 * gradients + sums * trained;
         // The optimiser moves one matrix at a time.
-        update = update.max((trained + 6 * counts.largest) as f64);
-        if critic > 0 {
-            let trained = burn_vlm::footprint::TrainedSizes {
-                all: critic,
+        update = update.max(F32 * (trained + 6.0 * counts.largest as f64));
+        if critic > 0.0 {
+            let whole = TrainedSizes {
+                all: critic as usize,
                 head: 0,
                 tower: true,
             };
@@ -112,35 +114,39 @@ impl Memory {
                 targets: 0,
                 ..micro
             };
-            let critic_update = passes.gradients(&without_head, &trained, recompute);
-            let sum = if sum > 0 { critic } else { 0 };
-            update = update.max(lanes as f64 * critic_update + sum as f64);
+            let critic_update = passes.gradients(&without_head, &whole, recompute);
+            update = update.max(lanes as f64 * critic_update + sums * critic);
         }
         let shown = (own.prompts_per_step + lengths.held_out) * lengths.segments;
+        // Patches wait on the host.
+        let shown = if target.is_gpu { 0 } else { shown };
         let shown = BatchSizes {
             pictures: shown,
             patches: lengths.patches,
             ..micro
         };
+        let frozen = counts.total as f64 - trained;
         Self {
-            weights: F32 * (counts.total + reference + average + critic) as f64,
-            moments: F32 * 2.0 * (trained + critic) as f64,
-            pictures: F32 * passes.pixels(&shown),
-            rollout: F32 * (merged as f64 + sampled.max(measured)),
-            score: F32 * lanes as f64 * passes.score(&micro),
-            update: F32 * update,
+            program: if target.is_gpu { 0.0 } else { PROGRAM_BYTES },
+            replicas: if target.is_gpu { 1 } else { target.replicas },
+            weights: F32 * (trained + critic) + plain * frozen + reference + average,
+            moments: F32 * 2.0 * (trained + critic),
+            pictures: passes.pixels(&shown),
+            rollout: copied + sampled.max(measured),
+            score: lanes as f64 * passes.score(&micro),
+            update,
         }
     }
 
     /// Tensors and pictures at the fullest moment: phases take turns.
     pub fn tensors(&self) -> f64 {
         let phase = self.rollout.max(self.score).max(self.update);
-        self.weights + self.moments + self.pictures + phase
+        self.replicas as f64 * (self.weights + self.moments + phase) + self.pictures
     }
 
     /// The same with the program itself.
     pub fn peak(&self) -> f64 {
-        PROGRAM_BYTES + self.tensors()
+        self.program + self.tensors()
     }
 }
 

@@ -3,9 +3,11 @@
 mod lengths;
 mod memory;
 pub mod room;
+mod target;
 
 pub use lengths::Lengths;
 pub use memory::Memory;
+pub use target::Target;
 
 use crate::{hub, model_dir::described_in};
 use anyhow::Result;
@@ -35,8 +37,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a run of `config` on the model it names, reading no weights. `lanes` micro-batches are
-    /// at work at a time.
+    /// Plans a run of `config` on the model it names, reading no weights.
     ///
     /// # Errors
     /// Names of layers or frozen parts that the model has not; an algorithm that is not known.
@@ -44,8 +45,10 @@ impl Plan {
         config: &RunConfig,
         model: &ModelConfig,
         lengths: Lengths,
-        lanes: usize,
+        target: Target,
     ) -> Result<Self, RlError> {
+        let mut model = model.clone();
+        model.compute = target.compute(config.model.dtype);
         let mut skeleton = Vlm::new(model.clone(), &crate::device::host());
         let dir = hub::locate(Path::new(&config.model.path));
         if lora::is_adapter(&dir) {
@@ -60,7 +63,7 @@ impl Plan {
             updates: config.train.epochs * config.train.mini_batches,
             longest: lengths.prompt + rollout.sampling.max_new_tokens,
             lengths,
-            memory: Memory::of(config, &recipe, model, &counts, &lengths, lanes),
+            memory: Memory::of(config, &recipe, &model, &counts, &lengths, target),
         })
     }
 
@@ -134,7 +137,13 @@ impl Plan {
             ("while sampling, besides", gib(memory.rollout)),
             ("while scoring, besides", gib(memory.score)),
             ("while updating, besides", gib(memory.update)),
-            ("predicted peak memory", gib(memory.peak())),
+            (
+                match memory.replicas {
+                    1 => "predicted peak memory",
+                    _ => "predicted peak, all replicas",
+                },
+                gib(memory.peak()),
+            ),
         ];
         rows.iter()
             .map(|(name, value)| format!("{name:<28} {value}\n"))

@@ -98,7 +98,8 @@ fn changes(from: &RunConfig, to: &RunConfig) -> Vec<String> {
     sets
 }
 
-/// Bytes that are free on the device called `name`; none where nothing says how many.
+/// Bytes that are free on the device called `name`, the least of several; none where nothing says
+/// how many.
 pub fn free_bytes(name: &str) -> Option<f64> {
     let Some((_, index)) = name.split_once("cuda") else {
         return free_host_bytes();
@@ -111,8 +112,11 @@ pub fn free_bytes(name: &str) -> Option<f64> {
         index,
     ];
     let answer = Command::new("nvidia-smi").args(asked).output().ok()?;
-    let mebibytes: f64 = String::from_utf8(answer.stdout).ok()?.trim().parse().ok()?;
-    Some(mebibytes * f64::from(1 << 20))
+    let free = String::from_utf8(answer.stdout).ok()?;
+    let mebibytes = free.lines().map(|line| line.trim().parse::<f64>().ok());
+    let mebibytes: Vec<f64> = mebibytes.collect::<Option<_>>()?;
+    let least = mebibytes.into_iter().reduce(f64::min)?;
+    Some(least * f64::from(1 << 20))
 }
 
 /// Bytes that the host has free for this process; none where it does not say.

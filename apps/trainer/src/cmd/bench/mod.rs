@@ -9,7 +9,7 @@ use crate::{
     input_error::InputError,
     model_dir::require_config,
     output::Output,
-    plan::{self, Lengths, Plan},
+    plan::{self, Lengths, Plan, Target},
     processor_args::parse_init,
     setup,
 };
@@ -18,7 +18,7 @@ use burn::tensor::Device;
 use burn_rl::{
     adapt::adapt,
     config::{ModelInit, RunConfig},
-    learner::{self, Learner, PolicyGradient, TrainBatch},
+    learner::{Learner, PolicyGradient, TrainBatch},
     recipe::Source,
     run_dir::RunDir,
 };
@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result<()> {
         held_out: 0,
         seen: None,
     };
-    let plan = Plan::new(config, &sizes, lengths, learner::lanes(&device))?;
+    let plan = Plan::new(config, &sizes, lengths, Target::named(&args.device)?)?;
     let predicted = plan.memory.peak();
     let loading = Instant::now();
     let model = model(&mut resolved, sizes, &device)?;
@@ -275,9 +275,11 @@ impl<'a> Bench<'a> {
         device.memory_cleanup();
 
         let mut batch = synthetic::batch(&requests, &drawn, rollout.samples_per_prompt);
+        // Scored whether or not the algorithm asks for it, then what else it asks for.
         let mut scored = Ok(());
-        let score = timed(&device, || scored = self.learner.score(&mut batch));
+        let score = timed(&device, || scored = self.learner.remember(&mut batch));
         scored?;
+        self.learner.score(&mut batch)?;
         self.memory[2] = memory_bytes(&device);
         let recipe = self.config.algo.recipe()?;
         batch.credit = recipe.credit(&batch.scored);
