@@ -30,13 +30,12 @@ needs() {
     sft) printf '%s\n' demo.train=0 'demo.sft=[{rows=4096,looking_share=1.0}]' \
       rollout.prompts_per_step=128 rollout.samples_per_prompt=1 ;;
     # The teacher is the demo's model after some GRPO.
-    on_policy_distillation) teach && echo "train.reference=$runs/teacher/checkpoints/latest" ;;
+    on_policy_distillation) echo "train.reference=$runs/teacher/checkpoints/latest" ;;
   esac
 }
 
 teach() {
-  [ -d "$runs/teacher" ] || "$trainer" train "${common[@]}" --steps 12 --seed 9 \
-    --set eval.every=0 --set checkpoint.every=12 --run-dir "$runs/teacher" >"$runs/teacher.log" 2>&1
+  [ -d "$runs/teacher" ] || train_once teacher "${common[@]}" --seed 9 --set checkpoint.every="$count"
 }
 
 print_row algorithm steps "${seeds[@]/#/seed }"
@@ -44,6 +43,7 @@ print_row --- ---: "${seeds[@]/*/---}"
 failed=0
 for name in "${names[@]}"; do
   cells=()
+  if [ "$name" = on_policy_distillation ]; then teach; fi
   for seed in "${seeds[@]}"; do
     extra=()
     while read -r setting; do extra+=(--set "$setting"); done < <(needs "$name")
@@ -56,6 +56,6 @@ for name in "${names[@]}"; do
     fi
     rm -rf "${runs:?}/$name-$seed"
   done
-  print_row "\`$name\`" "$count" "${cells[@]}"
+  print_row "$name" "$count" "${cells[@]}"
 done
 exit "$failed"

@@ -110,6 +110,9 @@ pub struct Recipe {
     pub horizon: f64,
     /// The critic, if there is one.
     pub critic: Option<CriticSpec>,
+    /// Whether nearness to the reference model is the only reward, so that it has to be another
+    /// model than the policy: a teacher.
+    pub taught: bool,
 }
 
 impl Recipe {
@@ -137,6 +140,7 @@ impl Recipe {
             reduction,
             horizon: 1.0,
             critic: None,
+            taught: false,
         }
     }
 

@@ -28,6 +28,7 @@ fn what_makes_sense_is_accepted() {
         "",
         "train = { freezing_actor_steps = 3 }\nalgo.name = \"ppo\"",
         "train = { reference_refresh_steps = 5 }\nalgo = { name = \"grpo\", beta = 0.1 }",
+        "train = { reference = \"teacher\" }\nalgo.name = \"on_policy_distillation\"",
         "eval = { draws = 4, temperature = 0.8 }",
         "optim = { schedule = \"linear\", warmup_ratio = 0.03 }",
     ] {
@@ -48,6 +49,10 @@ fn training() {
         &no_reference,
     );
     refused(&format!("{algo}\ntrain.reference = \"t\""), &no_reference);
+    refused(
+        "algo.name = \"on_policy_distillation\"",
+        &["train.reference is empty", "expected a teacher's directory"],
+    );
     refused(
         "train = { reference_refresh_steps = 2, reference = \"t\" }",
         &["expected only one of them"],

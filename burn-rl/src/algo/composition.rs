@@ -239,6 +239,8 @@ impl Composition {
         recipe.critic = self.critic.then_some(CriticSpec {
             value_clip: positive(self.value_clip),
         });
+        recipe.taught =
+            self.outcome_weight == 0.0 && self.beta > 0.0 && self.kl_in != KlPlace::Loss;
         recipe.correction = self.correction();
         recipe.refill = (self.refill_rounds > 0).then_some(Refill {
             max_rounds: self.refill_rounds,

@@ -130,6 +130,12 @@ impl TrainConfig {
                  expected no such key, or a KL to the reference",
             );
         }
+        if recipe.taught && self.reference.is_empty() {
+            return refuse(
+                "train.reference is empty, but this algorithm rewards nothing but nearness to the \
+                 reference model, which would be the policy itself: expected a teacher's directory",
+            );
+        }
         if self.reference_refresh_steps > 0 && !self.reference.is_empty() {
             return refuse(
                 "train.reference_refresh_steps would replace the model of train.reference by the \
