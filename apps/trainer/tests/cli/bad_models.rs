@@ -229,3 +229,35 @@ fn options_that_the_model_does_not_have() {
         &["max_tiles is set, expected an InternVL model"],
     );
 }
+
+#[test]
+fn without_a_tokenizer_only_what_needs_one_is_refused() {
+    let world = World::new();
+    let data: Value =
+        serde_json::from_str(world.read("data/train.jsonl").lines().next().unwrap()).unwrap();
+    let image = world
+        .path("data")
+        .join(data["image_urls"][0].as_str().unwrap());
+    world.write(
+        "asked.jsonl",
+        json!({ "conversations": data["conversations"], "image_urls": [image],
+        "response": "red" })
+        .to_string(),
+    );
+    let asked = world.text(&["score", "--model", "model", "--data", "asked.jsonl"]);
+    let mut row: Value = serde_json::from_str(&asked).unwrap();
+    row["image_urls"] = json!([image]);
+    world.write("rows.jsonl", row.to_string());
+    fs::remove_file(world.path("model/tokenizer.json")).unwrap();
+    let scored: Value = serde_json::from_str(&world.text(&SCORE)).unwrap();
+    assert_eq!(scored["logprobs"], row["logprobs"]);
+    let expected = ["model/tokenizer.json: the file does not exist"];
+    refused(&world, &GENERATE, &expected);
+    refused(
+        &world,
+        &["score", "--model", "model", "--data", "asked.jsonl"],
+        &expected,
+    );
+    world.text(&["export", "--checkpoint", "model", "--out", "out"]);
+    assert!(world.path("out/model.safetensors").exists());
+}
