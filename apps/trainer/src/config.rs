@@ -28,6 +28,21 @@ pub struct DemoConfig {
     pub sft: Vec<SftPhase>,
 }
 
+impl DemoConfig {
+    /// The first `n` rows of each kind and phase, for what needs only a look.
+    pub fn first(&self, n: usize) -> Self {
+        let phase = |phase: &SftPhase| SftPhase {
+            rows: phase.rows.min(n),
+            ..phase.clone()
+        };
+        Self {
+            train: self.train.min(n),
+            eval: self.eval.min(n),
+            sft: self.sft.iter().map(phase).collect(),
+        }
+    }
+}
+
 /// A run of rows with completions to imitate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

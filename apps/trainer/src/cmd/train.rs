@@ -7,7 +7,7 @@ use crate::{
     model_dir::described_in,
     output::Output,
     places,
-    plan::{self, Lengths, Plan, Target, room},
+    plan::{self, LOOKED_AT, Lengths, Plan, Target, held_out, room},
     progress::Progress,
     setup,
 };
@@ -97,7 +97,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let written = config::to_toml(&resolved);
         let target = Target::named(name)?;
         let model = plan::model_config(&resolved.run)?;
-        let lengths = dry_lengths(&mut resolved, &model)?;
+        let lengths = dry_lengths(&resolved, &model)?;
         let plan = Plan::new(&resolved.run, &model, lengths, target)?;
         let mut out = Output::stdout();
         out.line(written.trim_end())?;
@@ -178,15 +178,22 @@ fn prepare(
     setup::build(resolved.run.clone(), run, places, args.resume, stop)
 }
 
-/// The lengths of a run's prompts, as far as its data are here; the demo's are written for it.
-fn dry_lengths(resolved: &mut Resolved, model: &ModelConfig) -> Result<Lengths> {
-    let limits = |run: &RunConfig| Lengths::limits(run, model);
+/// The lengths of a run's prompts, as far as its data are here; the demo's first rows are written
+/// for it.
+fn dry_lengths(resolved: &Resolved, model: &ModelConfig) -> Result<Lengths> {
+    let limits = || Lengths::limits(&resolved.run, model);
     let scratch = std::env::temp_dir().join(format!("trainer-plan-{}", std::process::id()));
     let run = RunDir::create(&scratch)?;
-    let found = setup::materialise(resolved, &run)
-        .map(|()| Lengths::look(&resolved.run, model).unwrap_or_else(|| limits(&resolved.run)));
+    let mut first = resolved.clone();
+    first.demo = resolved.demo.as_ref().map(|demo| demo.first(LOOKED_AT));
+    let found = setup::materialise(&mut first, &run)
+        .map(|()| Lengths::look(&first.run, model).unwrap_or_else(limits));
     std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
-    found
+    let mut found = found?;
+    if let Some(demo) = resolved.demo.as_ref().filter(|demo| demo.eval > 0) {
+        found.held_out = held_out(&resolved.run, demo.eval);
+    }
+    Ok(found)
 }
 
 /// Refuses a run that will not fit, as far as the room of its device is known.

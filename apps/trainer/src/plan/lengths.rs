@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use std::{path::Path, sync::Arc};
 
 /// Rows of each set that are looked at.
-const LOOKED_AT: usize = 64;
+pub const LOOKED_AT: usize = 64;
 
 /// The longest of prompts and the largest of pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,8 +90,7 @@ impl Lengths {
         }
         if !config.eval.data.is_empty() {
             let rows = read(&config.data.set(&config.eval.data))?;
-            let asked = config.eval.samples;
-            found.held_out = if asked == 0 { rows } else { asked.min(rows) };
+            found.held_out = held_out(config, rows);
         }
         Some(found).filter(|found| found.prompt > 0)
     }
@@ -107,5 +106,13 @@ impl Lengths {
         self.segments = self.segments.max(segments);
         self.prompt = self.prompt.max(prompt.encoded.tokens.len());
         self.seen = self.seen.map(|n| n + 1);
+    }
+}
+
+/// Held-out rows that are asked, of so many.
+pub fn held_out(config: &RunConfig, rows: usize) -> usize {
+    match config.eval.samples {
+        0 => rows,
+        asked => asked.min(rows),
     }
 }

@@ -5,7 +5,7 @@ mod memory;
 pub mod room;
 mod target;
 
-pub use lengths::Lengths;
+pub use lengths::{LOOKED_AT, Lengths, held_out};
 pub use memory::Memory;
 pub use target::Target;
 
