@@ -25,7 +25,7 @@ needs() {
     # The penalty has to act within the demo's 48 tokens.
     dapo) printf '%s\n' algo.overlong_horizon=48 algo.overlong_buffer=16 ;;
     # A value head that starts at nothing has to learn faster than the policy moves.
-    ppo) echo critic.optim.lr=1e-4 ;;
+    ppo) echo critic.optim.lr=1e-3 ;;
     # Completions that look at the picture first, to be imitated.
     sft) printf '%s\n' demo.train=0 'demo.sft=[{rows=4096,looking_share=1.0}]' \
       rollout.prompts_per_step=128 rollout.samples_per_prompt=1 ;;

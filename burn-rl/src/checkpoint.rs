@@ -8,7 +8,7 @@ use crate::{
     error::RlError,
     learner::{AVERAGE_DIR, Learner},
     rollout::SamplingState,
-    run_dir::{RunDir, step_of},
+    run_dir::{RunDir, list, step_of},
 };
 use burn_vlm::{Processor, weights::ExportDtype};
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,41 @@ fn point_latest(run: &RunDir, dir: &Path) -> Result<(), RlError> {
     let _ = fs::remove_file(&beside);
     let name = dir.file_name().map(PathBuf::from).unwrap_or_default();
     std::os::unix::fs::symlink(name, &beside).map_err(|e| RlError::io(&beside, e))?;
-    fs::rename(&beside, &latest).map_err(|e| RlError::io(&latest, e))
+    fs::rename(&beside, &latest).map_err(|e| RlError::io(&latest, e))?;
+    // Before older checkpoints are removed.
+    sync(&run.checkpoints_dir())
+}
+
+/// The checkpoint that a run goes on from: the one that `latest` names, else the newest whole one;
+/// none where nothing was saved.
+///
+/// # Errors
+/// [`RlError::Checkpoint`] if `latest` names one that is missing, or is no link.
+pub fn newest(run: &RunDir) -> Result<Option<PathBuf>, RlError> {
+    let latest = run.latest_checkpoint();
+    let refuse = |message: &str| {
+        Err(RlError::Checkpoint {
+            path: latest.clone(),
+            message: message.into(),
+        })
+    };
+    if latest.is_symlink() {
+        return match latest.exists() {
+            true => Ok(Some(latest)),
+            false => refuse("names a checkpoint that is missing, expected a whole one"),
+        };
+    }
+    if latest.exists() {
+        return refuse(
+            "found a file or directory, expected a link, which copies and archives may lose: \
+             remove it, and the run goes on from the newest step beside it",
+        );
+    }
+    let whole = list(&run.checkpoints_dir())?.into_iter();
+    let whole = whole.filter(|dir| dir.extension().is_none() && dir.join(STATE).is_file());
+    Ok(whole
+        .filter(|dir| step_of(dir).is_some())
+        .max_by_key(|dir| step_of(dir)))
 }
 
 /// Whether `latest` names the checkpoint `dir`, which is then whole.

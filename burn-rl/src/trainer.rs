@@ -61,6 +61,8 @@ pub struct Trainer {
     pub health: Health,
     /// Where numbers go.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Most bytes that a device was seen to hold.
+    pub peak_bytes: Option<f64>,
     /// Set to true from outside to stop at the next safe point.
     pub stop: Arc<AtomicBool>,
 }
@@ -100,7 +102,9 @@ impl Trainer {
             config: &self.config,
             stop: &self.stop,
         };
-        let Some(found) = collector.collect(&mut sources, step, watch)? else {
+        let found = collector.collect(&mut sources, step, watch);
+        let found = found.inspect_err(|error| self.save_what_was_learned(step, error, watch))?;
+        let Some(found) = found else {
             return Ok(false);
         };
         step_metrics::of_collected(&found, &self.recipe, &mut metrics);
@@ -110,9 +114,9 @@ impl Trainer {
         batch.mini_batch = collector.mini_batch();
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         let (mut score_s, mut update_s) = (0.0, 0.0);
-        let device = self.learner.model().device();
         if !batch.rows.is_empty() {
             self.engine.release();
+            self.note_memory();
             for replica in self.learner.replicas() {
                 replica.device().memory_cleanup();
             }
@@ -149,7 +153,8 @@ impl Trainer {
                 metrics.set(name, tokens as f64 / seconds);
             }
         }
-        if let Some(bytes) = memory_bytes(&device) {
+        self.note_memory();
+        if let Some(bytes) = self.peak_bytes {
             metrics.set("memory/peak_bytes", bytes);
         }
         if self.is_due(step, self.config.eval.every) {
@@ -232,6 +237,23 @@ impl Trainer {
         )?;
         watch.event(Event::Saved(&path));
         Ok(())
+    }
+
+    /// A step that fails while it samples takes none before it along.
+    fn save_what_was_learned(&self, step: u64, error: &RlError, watch: &mut dyn Observer) {
+        if step == 1 {
+            return;
+        }
+        if let Err(second) = self.save(step - 1, watch) {
+            // The first error is the one to report.
+            tracing::error!("after \"{error}\", saving failed too: {second}");
+        }
+    }
+
+    fn note_memory(&mut self) {
+        let replicas = self.learner.replicas().into_iter();
+        let held = replicas.filter_map(|replica| memory_bytes(&replica.device()));
+        self.peak_bytes = held.chain(self.peak_bytes).reduce(f64::max);
     }
 
     fn emit(&mut self, step: u64, metrics: &Metrics) -> Result<(), RlError> {

@@ -1,4 +1,4 @@
-//! Features of pictures that a frozen tower sees again and again.
+//! Features of pictures that are known before a pass over the tokens around them.
 
 use crate::{Vlm, VlmInput, freeze::is_trainable, image::ImagePatches, weights::shapes};
 use burn::{
@@ -11,12 +11,12 @@ use std::{
 };
 
 /// Most patches that are encoded together; a picture of more is encoded alone.
-const PATCHES: usize = 16_384;
+pub(crate) const PATCHES: usize = 16_384;
 
 /// The features of some pictures under one vision tower, each picture encoded once.
 ///
-/// A group of completions shares its picture, and every pass over them would encode it again. While
-/// the tower is frozen its features do not change.
+/// A group of completions shares its picture, and every pass over them would encode it again. They
+/// hold as long as the tower does not change, and no gradient goes through them.
 #[derive(Debug, Clone)]
 pub struct ImageFeatures {
     /// Parameters of the tower that encoded them.
@@ -29,14 +29,21 @@ pub struct ImageFeatures {
 
 impl ImageFeatures {
     /// Encodes each of `images` once; none where the model has no tower or trains it.
+    pub fn of_frozen<'a>(
+        model: &Vlm,
+        images: impl IntoIterator<Item = &'a Arc<ImagePatches>>,
+    ) -> Option<Self> {
+        let tower = model.visual.as_ref()?;
+        (!is_trainable(tower)).then(|| Self::of(model, images))?
+    }
+
+    /// Encodes each of `images` once, as many together as a device has room for; none where the
+    /// model has no tower.
     pub fn of<'a>(
         model: &Vlm,
         images: impl IntoIterator<Item = &'a Arc<ImagePatches>>,
     ) -> Option<Self> {
-        let tower = model
-            .visual
-            .as_ref()
-            .filter(|tower| !is_trainable(*tower))?;
+        let tower = model.visual.as_ref()?;
         let mut found = Self {
             tower: shapes(tower).into_iter().map(|p| p.id).collect(),
             device: model.device(),
@@ -99,7 +106,7 @@ impl ImageFeatures {
             .map(|p| p.id)
             .eq(self.tower.iter().copied());
         let here = self.device == model.device();
-        if vision.features.is_some() || !same || !here || is_trainable(tower) {
+        if vision.features.is_some() || !same || !here {
             return;
         }
         let known = |image| self.known.get(&address(image)).map(|(_, own)| own.clone());

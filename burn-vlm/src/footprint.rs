@@ -7,7 +7,7 @@
 //!
 //! | moment | numbers a token |
 //! |---|---|
-//! | a block forward | max(2 D + 2 I, Q + 2 K + 2 S) |
+//! | a block forward | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than [`SCORES`] in all |
 //! | a block forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
 //! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
 //! | a row of the head forward, backward | 2 V, 4 V |
@@ -16,7 +16,9 @@
 
 use crate::{
     Compute,
+    features::PATCHES,
     models::{ModelConfig, VisionConfig},
+    nn::attention::SCORES,
     tape::{ActivationRecompute, HEAD_ROWS},
 };
 
@@ -100,9 +102,9 @@ impl Block {
 
     /// One block, nothing kept.
     fn forward(&self, n: f64, keys: f64) -> f64 {
-        let s = F32 * self.heads * keys;
-        let attention = self.size * (self.q + 2.0 * self.k) + 2.0 * s;
-        n * attention.max(self.size * (2.0 * self.d + 2.0 * self.inner))
+        let scores = F32 * self.heads * (n * keys).min(SCORES as f64);
+        let attention = n * self.size * (self.q + 2.0 * self.k) + 2.0 * scores;
+        attention.max(n * self.size * (2.0 * self.d + 2.0 * self.inner))
     }
 
     /// One block forward and backward, without the gradients of its parameters but for one that is
@@ -163,7 +165,7 @@ impl<'a> Footprint<'a> {
     pub fn prefill(&self, batch: &BatchSizes) -> f64 {
         let n = (batch.rows * batch.width) as f64;
         let text = Block::text(self.config);
-        self.vision_forward(batch) + n * text.size * text.d + text.forward(n, batch.width as f64)
+        self.vision_in_turn(batch) + n * text.size * text.d + text.forward(n, batch.width as f64)
     }
 
     /// One more token of `rows` sequences: logits on the device and on the host.
@@ -216,14 +218,24 @@ impl<'a> Footprint<'a> {
         F32 * (batch.targets.min(HEAD_ROWS) * self.config.text.vocab_size) as f64
     }
 
+    /// All pictures of a batch through the tower together.
     fn vision_forward(&self, batch: &BatchSizes) -> f64 {
-        let Some(vision) = self.config.vision.as_ref().filter(|_| batch.pictures > 0) else {
+        self.pixels(batch) + self.tower_forward(batch, batch.pictures * batch.patches)
+    }
+
+    /// As many pictures at a time as [`ImageFeatures`](crate::ImageFeatures) takes.
+    fn vision_in_turn(&self, batch: &BatchSizes) -> f64 {
+        let at_a_time = PATCHES.max(batch.patches);
+        let patches = (batch.pictures * batch.patches).min(at_a_time);
+        self.pixels(batch) + self.tower_forward(batch, patches)
+    }
+
+    fn tower_forward(&self, batch: &BatchSizes, patches: usize) -> f64 {
+        let Some(vision) = self.config.vision.as_ref().filter(|_| patches > 0) else {
             return 0.0;
         };
-        let patches = (batch.pictures * batch.patches) as f64;
         let tower = Block::tower(vision, self.config.compute);
-        self.pixels(batch)
-            + patches * tower.size * tower.d
-            + tower.forward(patches, batch.patches as f64)
+        let n = patches as f64;
+        n * tower.size * tower.d + tower.forward(n, batch.patches as f64)
     }
 }

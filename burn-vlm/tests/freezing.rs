@@ -285,13 +285,13 @@ fn pictures_of_a_frozen_tower_are_encoded_once() {
     let rows = case.rows();
     let input = || VlmInput::new(&rows, s.model.config(), &Device::flex());
     assert!(
-        ImageFeatures::of(&s.model, images()).is_none(),
+        ImageFeatures::of_frozen(&s.model, images()).is_none(),
         "they will change"
     );
 
     let model = frozen(&s.model, &["visual"]);
     let twice = images().chain(images());
-    let known = ImageFeatures::of(&model, twice).unwrap();
+    let known = ImageFeatures::of_frozen(&model, twice).unwrap();
     let mut given = input();
     known.give(&model, &mut given);
     let expected = model.image_features(&input()).unwrap();

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
     adapt::adapt,
-    checkpoint::TrainerState,
+    checkpoint::{self, TrainerState},
     config::{ModelInit, RunConfig, SetConfig},
     data::{Encoder, GoldCheck, PromptSet},
     dist::Place,
@@ -171,7 +171,7 @@ pub fn build(
     }
     let mut collector = Collector::new(&config, &recipe);
     let mut done = 0;
-    if let Some((state, latest)) = latest_checkpoint(&run, &config, resume)? {
+    if let Some((state, latest)) = last_checkpoint(&run, &config, resume)? {
         learner.restore(learner.model().reload(&latest)?, &latest)?;
         collector.restore(state.sampling, &mut train, &latest)?;
         done = state.step;
@@ -200,6 +200,7 @@ pub fn build(
         collector,
         processor,
         sinks,
+        peak_bytes: None,
         stop,
     };
     Ok((trainer, done))
@@ -238,19 +239,20 @@ fn critic(
 }
 
 /// The state and the directory of the run's last checkpoint, if it has one.
-fn latest_checkpoint(
+///
+/// # Errors
+/// A checkpoint that cannot be used, or is of another seed.
+pub fn last_checkpoint(
     run: &RunDir,
     config: &RunConfig,
     resume: bool,
 ) -> Result<Option<(TrainerState, PathBuf)>> {
-    let latest = run.latest_checkpoint();
-    if !resume || !latest.is_symlink() {
+    if !resume {
         return Ok(None);
     }
-    if !latest.exists() {
-        let message = "names a checkpoint that is missing, expected a whole one";
-        return Err(InputError::new(format!("{}: {message}", latest.display())).into());
-    }
+    let Some(latest) = checkpoint::newest(run)? else {
+        return Ok(None);
+    };
     let state = TrainerState::read(&latest)?;
     if state.seed != config.seed {
         let (found, expected) = (config.seed, state.seed);

@@ -54,7 +54,7 @@ impl TrainBatch {
     /// Encodes every picture once, if the vision tower of `model` is frozen.
     pub(super) fn encode_pictures(&mut self, model: &Vlm) {
         let images = self.rows.iter().flat_map(|row| &row.prompt.images);
-        self.features = ImageFeatures::of(model, images)
+        self.features = ImageFeatures::of_frozen(model, images)
             .map(Arc::new)
             .into_iter()
             .collect();

@@ -142,7 +142,8 @@ impl Critic {
         )
     }
 
-    /// One optimiser step on some samples.
+    /// One optimiser step on some samples; false where it was left out because of gradients that are
+    /// not finite.
     ///
     /// # Errors
     /// Another replica's.
@@ -152,7 +153,7 @@ impl Critic {
         step: u64,
         train: &TrainConfig,
         stats: &mut CriticStats,
-    ) -> Result<(), RlError> {
+    ) -> Result<bool, RlError> {
         let (parts, recompute) = (share.micro_batches(train), train.activation_recompute);
         let work = |part: &Vec<usize>, grads: &mut Grads| {
             self.micro_gradients(share.batch, part, share.weights, recompute, grads)
@@ -170,7 +171,7 @@ impl Critic {
             true => stats.grad_norm += norm,
             false => stats.skipped += 1.0,
         }
-        Ok(())
+        Ok(norm.is_finite())
     }
 
     fn micro_gradients(
@@ -218,7 +219,8 @@ impl Critic {
         metrics.set("value/mean", fit.values);
         metrics.set("value/return", fit.returns);
         metrics.set("value/explained_variance", fit.explained);
-        metrics.set("value/grad_norm", stats.grad_norm / updates);
+        let taken = (stats.updates - stats.skipped).max(1.0);
+        metrics.set("value/grad_norm", stats.grad_norm / taken);
         metrics.set("value/skipped_updates", stats.skipped);
         metrics.set("value/lr", lr);
         metrics

@@ -6,7 +6,7 @@ use burn_vlm::{Vlm, runs_on_host, tape::Grads};
 use rayon::prelude::*;
 
 /// Micro-batches at work at a time on `device`.
-pub fn lanes(device: &Device) -> usize {
+fn lanes(device: &Device) -> usize {
     if runs_on_host(device) {
         rayon::current_num_threads()
     } else {

@@ -198,7 +198,7 @@ impl Pass<'_> {
             let sample = sample(i);
             if has_old(sample) {
                 stats.add("policy/kl_old", kl_old(sample, logp));
-            } else if plan.is_first {
+            } else if plan.is_first && !self.model.has_dropout() {
                 stats.compare(&sample.sample_logp, logp);
             }
         }

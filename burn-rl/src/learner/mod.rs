@@ -17,7 +17,6 @@ pub use average::blend;
 pub use batch::{TrainBatch, TrainRow};
 pub use critic::Critic;
 pub use demonstrations::Demonstrations;
-pub use lanes::lanes;
 pub use optimizer::{AdamW, global_norm};
 pub use policy_gradient::PolicyGradient;
 pub use schedule::learning_rate;

@@ -130,14 +130,22 @@ impl PolicyGradient {
         Ok(())
     }
 
-    /// Groups of each optimiser step.
-    fn mini_batch(&self, batch: &TrainBatch) -> usize {
-        let even = batch.scored.groups.len().div_ceil(self.train.mini_batches);
-        batch.mini_batch.unwrap_or(even).max(1)
+    /// Where each optimiser step's groups are among those of an epoch.
+    fn mini_batches(&self, batch: &TrainBatch) -> Vec<Range<usize>> {
+        let n = batch.scored.groups.len();
+        let count = match batch.mini_batch {
+            Some(size) => n.div_ceil(size.max(1)),
+            None => self.train.mini_batches.min(n),
+        };
+        let end = |i: usize| match batch.mini_batch {
+            Some(size) => (i * size).min(n),
+            None => i * n / count,
+        };
+        (0..count).map(|i| end(i)..end(i + 1)).collect()
     }
 
     fn several_updates(&self, batch: &TrainBatch) -> bool {
-        self.train.epochs > 1 || batch.scored.groups.len() > self.mini_batch(batch)
+        self.train.epochs > 1 || self.mini_batches(batch).len() > 1
     }
 
     /// One optimiser step on some groups.
@@ -172,20 +180,16 @@ impl PolicyGradient {
         total.updates += 1.0;
         if norm.is_finite() {
             total.grad_norm += norm;
-            self.state.skipped_in_a_row = 0;
             let decay = self.train.average_decay;
             self.average = self.average.take().map(|a| blend(a, &self.model, decay));
         } else {
             total.skipped += 1.0;
-            self.state.skipped_in_a_row += 1;
-            let (found, limit) = (self.state.skipped_in_a_row, self.train.max_skipped_updates);
-            if found >= limit {
-                return Err(RlError::Training(format!(
-                    "{found} updates in a row had gradients that are not finite \
-                     (train.max_skipped_updates is {limit}): the model has diverged"
-                )));
-            }
         }
+        let (row, limit) = (
+            &mut self.state.skipped_in_a_row,
+            self.train.max_skipped_updates,
+        );
+        count_skipped(row, norm.is_finite(), limit, "the model")?;
         Ok(Moved::Done)
     }
 
@@ -280,7 +284,7 @@ impl Learner for PolicyGradient {
         for sample in &batch.scored.samples {
             stats.compare(&sample.sample_logp, &sample.old_logp);
         }
-        let (several, size) = (self.several_updates(batch), self.mini_batch(batch));
+        let (several, parts) = (self.several_updates(batch), self.mini_batches(batch));
         let mut stopped = false;
         'passes: for epoch in 0..self.train.epochs {
             let mut groups = batch.scored.groups.clone();
@@ -288,7 +292,7 @@ impl Learner for PolicyGradient {
                 let key = mix(mix(self.seed, step), epoch as u64);
                 groups.sort_by_key(|group| mix(key, group.start as u64));
             }
-            for part in groups.chunks(size) {
+            for part in parts.iter().map(|part| &groups[part.clone()]) {
                 if let Some(critic) = &mut self.critic {
                     let samples: Vec<usize> = part.iter().cloned().flatten().collect();
                     let samples = Share {
@@ -297,7 +301,9 @@ impl Learner for PolicyGradient {
                         weights: &weights(&self.recipe, batch, part),
                         replica: &self.replica,
                     };
-                    critic.update(&samples, step, &self.train, &mut critic_stats)?;
+                    let moved = critic.update(&samples, step, &self.train, &mut critic_stats)?;
+                    let row = &mut self.state.critic_skipped_in_a_row;
+                    count_skipped(row, moved, self.train.max_skipped_updates, "the critic")?;
                 }
                 if step <= self.train.freezing_actor_steps {
                     continue;
@@ -398,6 +404,19 @@ impl Replicate for PolicyGradient {
             found.extend(checksums(critic.model(), "critic"));
         }
         found
+    }
+}
+
+/// Counts updates in a row that were left out because of gradients that are not finite, and ends
+/// the run at the limit.
+fn count_skipped(row: &mut u64, moved: bool, limit: u64, who: &str) -> Result<(), RlError> {
+    *row = if moved { 0 } else { *row + 1 };
+    match *row >= limit {
+        false => Ok(()),
+        true => Err(RlError::Training(format!(
+            "{row} updates in a row had gradients that are not finite \
+             (train.max_skipped_updates is {limit}): {who} has diverged"
+        ))),
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct LearnerState {
     pub memory: Memory,
     /// Updates in a row whose gradients were not finite.
     pub skipped_in_a_row: u64,
+    /// The same of the critic.
+    pub critic_skipped_in_a_row: u64,
     /// The step at which the reference was last renewed; 0 for never.
     pub reference_step: u64,
     /// Demonstrations drawn so far.
@@ -26,6 +28,8 @@ struct Saved {
     reward_average: Option<u64>,
     kl_coef: Option<u64>,
     skipped_in_a_row: u64,
+    #[serde(default)]
+    critic_skipped_in_a_row: u64,
     reference_step: u64,
     demonstrated: u64,
 }
@@ -38,6 +42,7 @@ impl LearnerState {
             reward_average: self.memory.reward_average.map(f64::to_bits),
             kl_coef: self.memory.kl_coef.map(f64::to_bits),
             skipped_in_a_row: self.skipped_in_a_row,
+            critic_skipped_in_a_row: self.critic_skipped_in_a_row,
             reference_step: self.reference_step,
             demonstrated: self.demonstrated,
         };
@@ -60,6 +65,7 @@ impl LearnerState {
                 kl_coef: saved.kl_coef.map(f64::from_bits),
             },
             skipped_in_a_row: saved.skipped_in_a_row,
+            critic_skipped_in_a_row: saved.critic_skipped_in_a_row,
             reference_step: saved.reference_step,
             demonstrated: saved.demonstrated,
         })
@@ -79,6 +85,7 @@ mod tests {
                 kl_coef: Some(1.0 / 3.0),
             },
             skipped_in_a_row: 2,
+            critic_skipped_in_a_row: 3,
             reference_step: 7,
             demonstrated: 24,
         };

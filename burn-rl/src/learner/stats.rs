@@ -41,7 +41,7 @@ impl Stats {
     pub fn compare(&mut self, sampler: &[f32], trainer: &[f32]) {
         let pairs = sampler.iter().zip(trainer);
         let gap = pairs.map(|(a, b)| f64::from((a - b).abs()));
-        self.sampler_gap = gap.chain(self.sampler_gap).reduce(f64::max);
+        self.sampler_gap = gap.chain(self.sampler_gap).reduce(worst);
     }
 
     pub fn merge(&mut self, other: Self) {
@@ -51,7 +51,7 @@ impl Stats {
         self.tokens += other.tokens;
         self.loss += other.loss;
         let gaps = self.sampler_gap.into_iter().chain(other.sampler_gap);
-        self.sampler_gap = gaps.reduce(f64::max);
+        self.sampler_gap = gaps.reduce(worst);
     }
 
     /// Means over tokens and over optimiser steps; a step without any has none of theirs.
@@ -70,10 +70,43 @@ impl Stats {
             if let Some(loss) = self.demonstration_loss {
                 metrics.set("policy/demonstration_loss", loss / self.updates);
             }
-            metrics.set("optim/grad_norm", self.grad_norm / self.updates);
+            let taken = (self.updates - self.skipped).max(1.0);
+            metrics.set("optim/grad_norm", self.grad_norm / taken);
             metrics.set("optim/skipped_updates", self.skipped);
             metrics.set("optim/updates", self.updates);
         }
         metrics
+    }
+}
+
+/// The larger; what is not a number is worse than any.
+fn worst(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_updates_have_no_norm_and_a_gap_that_is_none_shows() {
+        let mut stats = Stats {
+            updates: 4.0,
+            skipped: 2.0,
+            grad_norm: 3.0,
+            ..Stats::default()
+        };
+        stats.compare(&[0.0, -1.0], &[f32::NAN, -1.5]);
+        stats.merge(Stats {
+            sampler_gap: Some(7.0),
+            ..Stats::default()
+        });
+        let metrics = stats.into_metrics();
+        assert_eq!(metrics.get("optim/grad_norm"), Some(1.5));
+        assert!(
+            metrics
+                .get("policy/sampler_gap_max")
+                .is_some_and(f64::is_nan)
+        );
     }
 }

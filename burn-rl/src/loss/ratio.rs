@@ -54,6 +54,8 @@ impl LossInput {
                 sum.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
             }
         };
-        shared.expand(shape) + self.logp.clone() - self.logp.clone().detach()
+        // Exactly 0: the value is the same at every token of a response.
+        let gradient_alone = self.logp.clone() - self.logp.clone().detach();
+        shared.expand(shape) + gradient_alone
     }
 }

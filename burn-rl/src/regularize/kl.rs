@@ -54,6 +54,9 @@ impl KlEstimator {
     }
 }
 
+/// The least that β is multiplied by at a time.
+const LEAST_FACTOR: f64 = 0.1;
+
 /// How β follows the measured KL
 /// ([arXiv:1909.08593](https://arxiv.org/abs/1909.08593)).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,10 +68,15 @@ pub struct KlControl {
 }
 
 impl KlControl {
-    /// β after `completions` with a mean KL of `kl` a token.
+    /// β after `completions` with a mean KL of `kl` a token. A KL that is not finite says nothing;
+    /// β stays positive however many completions there are.
     pub fn next(&self, beta: f64, kl: f64, completions: usize) -> f64 {
+        if !kl.is_finite() {
+            return beta;
+        }
         let error = (kl / self.target - 1.0).clamp(-0.2, 0.2);
-        beta * (1.0 + error * completions as f64 / self.horizon)
+        let factor = 1.0 + error * completions as f64 / self.horizon;
+        beta * factor.max(LEAST_FACTOR)
     }
 }
 
@@ -99,5 +107,25 @@ impl Regularizer for Kl {
             loss: kl.clone().mul_scalar(x.kl_coef.unwrap_or(self.beta)),
             stats: vec![("policy/kl_ref", kl.inner())],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beta_follows_the_kl_and_survives_what_is_none() {
+        let control = KlControl {
+            target: 0.1,
+            horizon: 1000.0,
+        };
+        let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12);
+        // Errors are cut to a fifth: 1 + 0.2 · 64 / 1000.
+        close(control.next(0.5, 9.0, 64), 0.5 * 1.0128);
+        close(control.next(0.5, 0.11, 64), 0.5 * 1.0064);
+        close(control.next(0.5, f64::NAN, 64), 0.5);
+        // 1 − 0.2 · 8192 / 1000 is below zero.
+        close(control.next(0.5, 0.0, 8192), 0.05);
     }
 }

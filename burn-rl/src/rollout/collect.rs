@@ -166,6 +166,9 @@ impl Collector {
         let mut found = Collected::default();
         let mut draws = Draws::default();
         loop {
+            if from.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let mut clock = Clock::start();
             let prompts = from.train.draw(self.drawn, size)?;
             let mut groups = match from.recipe.source {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::VlmError,
+    features::ImageFeatures,
     input::{Row, VlmInput, padding_mask},
     model::Vlm,
     nn::{DecoderContext, KvCache},
@@ -129,7 +130,11 @@ impl Generator<'_> {
                 images: &p.images,
             })
             .collect();
-        let input = VlmInput::new(&rows, self.model.config(), &device);
+        let mut input = VlmInput::new(&rows, self.model.config(), &device);
+        let images = prompts.iter().flat_map(|p| &p.images);
+        if let Some(features) = ImageFeatures::of(self.model, images) {
+            features.give(self.model, &mut input);
+        }
         let mut cache = self.model.model.new_cache(rows.len(), input.width, &device);
         let hidden = self.model.prefill(&input, &mut cache);
 
@@ -193,7 +198,8 @@ impl Generator<'_> {
     ) -> Vec<Sampled> {
         let logits = self.model.logits(hidden);
         let vocab = logits.dims()[1];
-        let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        let logits = logits.into_data().try_into_vec::<f32>();
+        let logits = logits.expect("logits are made f32");
         let draw = |(row, sequence): (&[f32], &Active)| {
             let Request { prompt, key } = &requests[sequence.request];
             let said = &done[sequence.request].tokens;

@@ -4,6 +4,9 @@ use crate::error::VlmError;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
+/// Tokens that top-p sorts before it looks whether they suffice.
+const SORTED_AT_FIRST: usize = 256;
+
 /// How tokens are drawn: temperature, then the `top_k` largest, then the smallest set that holds
 /// `top_p` of the mass.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -98,36 +101,38 @@ pub fn sample(
     u: f64,
 ) -> Sampled {
     let (_, max) = argmax(logits);
-    let lse = f64::from(max)
-        + logits
-            .iter()
-            .map(|z| f64::from(z - max).exp())
-            .sum::<f64>()
-            .ln();
+    let plain = weights(logits, max, 1.0);
+    let lse = f64::from(max) + plain.iter().sum::<f64>().ln();
     let policy = |id: usize| (f64::from(logits[id]) - lse) as f32;
     let penalised = penalise(logits, history, sampling.repetition_penalty);
-    let logits = penalised.as_ref();
-    let (best, max) = argmax(logits);
     if sampling.temperature == 0.0 {
+        let (best, _) = argmax(&penalised);
         return Sampled {
             id: best as u32,
             logprob: policy(best),
             sample_logprob: 0.0,
         };
     }
-    let weight = |id: usize| (f64::from(logits[id] - max) / sampling.temperature).exp();
-    let truncated = sampling.top_p < 1.0 || (1..logits.len()).contains(&sampling.top_k);
-    let kept: Vec<(usize, f64)> = match truncated {
-        true => most_likely(logits, sampling, weight),
-        false => (0..logits.len()).map(|id| (id, weight(id))).collect(),
+    let weights = match (&penalised, sampling.temperature) {
+        (Cow::Borrowed(_), 1.0) => plain,
+        (changed, temperature) => weights(changed, argmax(changed).1, temperature),
     };
-    let total: f64 = kept.iter().map(|(_, w)| w).sum();
-    let (id, w) = invert(&kept, u * total);
+    let truncated = sampling.top_p < 1.0 || (1..logits.len()).contains(&sampling.top_k);
+    let (id, share) = match truncated {
+        true => invert(most_likely(&weights, sampling).into_iter(), &weights, u),
+        false => invert(0..logits.len(), &weights, u),
+    };
     Sampled {
         id: id as u32,
         logprob: policy(id),
-        sample_logprob: (w / total).ln() as f32,
+        sample_logprob: share.ln() as f32,
     }
+}
+
+/// `exp((z − max) / temperature)` of every logit.
+fn weights(logits: &[f32], max: f32, temperature: f64) -> Vec<f64> {
+    let weight = |z: &f32| (f64::from(z - max) / temperature).exp();
+    logits.iter().map(weight).collect()
 }
 
 fn penalise(logits: &[f32], history: impl Iterator<Item = u32>, penalty: f64) -> Cow<'_, [f32]> {
@@ -157,43 +162,55 @@ fn argmax(logits: &[f32]) -> (usize, f32) {
 }
 
 /// The tokens left by top-k and then top-p, most likely first; ties go to the smaller id.
-fn most_likely(
-    logits: &[f32],
-    sampling: &Sampling,
-    weight: impl Fn(usize) -> f64,
-) -> Vec<(usize, f64)> {
-    let mut ids: Vec<usize> = (0..logits.len()).collect();
-    ids.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
-    if sampling.top_k > 0 {
-        ids.truncate(sampling.top_k);
+fn most_likely(weights: &[f64], sampling: &Sampling) -> Vec<usize> {
+    let limit = match sampling.top_k {
+        0 => weights.len(),
+        k => k.min(weights.len()),
+    };
+    let mut ids: Vec<usize> = (0..weights.len()).collect();
+    let order = |a: &usize, b: &usize| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b));
+    if limit < ids.len() {
+        ids.select_nth_unstable_by(limit, order);
+        ids.truncate(limit);
     }
-    let mut kept: Vec<(usize, f64)> = ids.into_iter().map(|id| (id, weight(id))).collect();
-    let enough = sampling.top_p * kept.iter().map(|(_, w)| w).sum::<f64>();
-    let mut mass = 0.0;
-    let needed = kept.iter().take_while(|(_, w)| {
-        let short = mass < enough;
-        mass += w;
-        short
-    });
-    let needed = needed.count().max(1);
-    kept.truncate(needed);
-    kept
+    let enough = sampling.top_p * ids.iter().map(|id| weights[*id]).sum::<f64>();
+    // The mass is in few tokens: more and more of them are sorted until it is there.
+    let (mut sorted, mut mass) = (0, 0.0);
+    while sorted < ids.len() {
+        let end = (4 * sorted).max(SORTED_AT_FIRST).min(ids.len());
+        if end < ids.len() {
+            ids[sorted..].select_nth_unstable_by(end - sorted, order);
+        }
+        ids[sorted..end].sort_unstable_by(order);
+        for at in sorted..end {
+            mass += weights[ids[at]];
+            if mass >= enough {
+                ids.truncate(at + 1);
+                return ids;
+            }
+        }
+        sorted = end;
+    }
+    ids
 }
 
-fn invert(kept: &[(usize, f64)], at: f64) -> (usize, f64) {
-    let mut mass = 0.0;
-    for (id, w) in kept {
-        mass += w;
-        if at < mass {
-            return (*id, *w);
-        }
-    }
+/// The token at which the cumulative weights of `ids` pass the share `u` of their sum, and its own
+/// share.
+fn invert(
+    ids: impl DoubleEndedIterator<Item = usize> + Clone,
+    weights: &[f64],
+    u: f64,
+) -> (usize, f64) {
+    let total: f64 = ids.clone().map(|id| weights[id]).sum();
+    let (at, mut mass) = (u * total, 0.0);
+    let passed = ids.clone().find(|id| {
+        mass += weights[*id];
+        at < mass
+    });
     // Rounding may leave `at` a hair beyond the sum: the last token that has any mass.
-    kept.iter()
-        .rev()
-        .find(|(_, w)| *w > 0.0)
-        .copied()
-        .unwrap_or(kept[0])
+    let last = || ids.rev().find(|id| weights[*id] > 0.0);
+    let id = passed.or_else(last).unwrap_or(0);
+    (id, weights[id] / total)
 }
 
 #[cfg(test)]
@@ -256,6 +273,37 @@ mod tests {
             sample(&logits(), iter::empty(), &with(1.0, 0.6, 2), 0.999).id,
             2
         );
+    }
+
+    #[test]
+    fn top_p_and_top_k_of_many_tokens_keep_what_a_full_sort_keeps() {
+        // Weights of a permutation of 1 to 2,000: the largest k of n have a known share.
+        let n = 2000_u64;
+        let logits: Vec<f32> = (0..n).map(|i| ((i * 733 % n + 1) as f32).ln()).collect();
+        let weights = weights(&logits, (n as f32).ln(), 1.0);
+        for (top_p, top_k) in [
+            (0.1, 0),
+            (0.5, 0),
+            (0.999, 0),
+            (1.0, 0),
+            (1.0, 700),
+            (0.5, 700),
+        ] {
+            let mut sorted: Vec<u64> = (1..=n).rev().collect();
+            sorted.truncate(if top_k == 0 { n as usize } else { top_k });
+            let total: u64 = sorted.iter().sum();
+            let mut mass = 0;
+            let short = |w: &&u64| {
+                let short = (mass as f64) < top_p * total as f64 - 1e-3;
+                mass += **w;
+                short
+            };
+            let expected = sorted.iter().take_while(short).count();
+            let kept = most_likely(&weights, &with(1.0, top_p, top_k));
+            assert_eq!(kept.len(), expected, "{top_p} {top_k}");
+            assert!(kept.is_sorted_by(|a, b| weights[*a] > weights[*b]));
+            assert_eq!(kept[0] as u64 * 733 % n + 1, n);
+        }
     }
 
     #[test]

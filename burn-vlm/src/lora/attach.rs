@@ -120,6 +120,13 @@ impl Vlm {
         }
     }
 
+    /// Whether [`with_dropout`](Self::with_dropout) changes anything.
+    pub fn has_dropout(&self) -> bool {
+        self.lora
+            .as_ref()
+            .is_some_and(|lora| lora.config.dropout > 0.0)
+    }
+
     /// The model as it is to be trained on `input`, whose row `i` is sample `samples[i]` of the
     /// update `key`: with the dropout of its adapters, if they have any. Weights are shared.
     ///
@@ -127,10 +134,10 @@ impl Vlm {
     /// patch on `key`, its picture, its place in it and the layer.
     pub fn with_dropout(&self, input: &VlmInput, key: u64, samples: &[usize]) -> Self {
         let mut model = self.clone();
-        let p = self.lora.as_ref().map_or(0.0, |lora| lora.config.dropout);
-        if p == 0.0 {
+        if !self.has_dropout() {
             return model;
         }
+        let p = self.lora.as_ref().map_or(0.0, |lora| lora.config.dropout);
         let tokens = input.lens.iter().zip(samples).flat_map(|(len, sample)| {
             let (pad, row) = (input.width - len, mix(key, *sample as u64));
             (0..input.width).map(move |t| mix(row, t.wrapping_sub(pad) as u64))

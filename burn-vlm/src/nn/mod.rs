@@ -10,6 +10,7 @@ pub mod decoder;
 pub mod linear;
 pub mod mlp;
 pub mod norm;
+pub(crate) mod packing;
 pub mod rope;
 pub mod vision;
 

@@ -1,16 +1,15 @@
 //! The transformer block that all vision towers share, and the plan of what attends to what.
 
 use super::{
-    Linear, RmsNorm, RopeTable,
-    attention::{grouped_attention, merge_heads, split_heads},
-    lazy_param,
+    Linear, RmsNorm, lazy_param,
     linear::linears,
     mlp::{FeedForward, FeedForwardKind},
     norm::{Norm, NormKind},
+    packing::Packing,
 };
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Device, Int, Tensor, TensorData},
+    tensor::{Device, Int, Tensor, TensorData},
 };
 
 /// What the blocks of a tower are made of.
@@ -83,34 +82,6 @@ pub struct VisionPlan {
     pub(crate) pictures: Packing,
 }
 
-/// Segments of patches that attend to one another, as rows of a padded batch.
-#[derive(Debug, Clone)]
-pub(crate) struct Packing {
-    /// `[segments, longest]`
-    shape: [usize; 2],
-    /// Patch of each slot and slot of each patch; none where all segments are equally long.
-    ragged: Option<Ragged>,
-    /// `[segments, 1, longest, head_dim]`
-    rope: Option<RopeTable>,
-}
-
-#[derive(Debug, Clone)]
-struct Ragged {
-    slots: Tensor<1, Int>,
-    patches: Tensor<1, Int>,
-    /// `[segments, 1, 1, longest]`
-    mask: Tensor<4, Bool>,
-}
-
-/// One rotary angle per (patch, frequency).
-#[derive(Clone, Copy)]
-pub(crate) struct Angles<'a> {
-    /// `[N, half]` flattened, in radians
-    pub values: &'a [f32],
-    /// Frequencies: half of a head's width.
-    pub half: usize,
-}
-
 linears!(VisionBlock { attn, mlp });
 linears!(VisionAttention { qkv, proj });
 
@@ -170,71 +141,7 @@ impl VisionAttention {
             let (q, k) = (q_norm.forward(part(0)), k_norm.forward(part(1)));
             qkv = Tensor::cat(vec![q, k, part(2)], 1);
         }
-        let qkv = packing.pack(qkv);
-        let head = |part: usize| split_heads(qkv.clone().narrow(2, part * e, e), self.heads);
-        let rotated = |x: Tensor<4>| match &packing.rope {
-            Some(rope) => rope.rotate(x),
-            None => x,
-        };
-        let (q, k) = (rotated(head(0)), rotated(head(1)));
-        let mask = packing.ragged.as_ref().map(|r| &r.mask);
-        let out = packing.unpack(merge_heads(grouped_attention(q, k, head(2), mask)));
-        self.proj.forward(out)
-    }
-}
-
-impl Packing {
-    /// `lens` are the lengths of consecutive segments.
-    pub(crate) fn new(lens: &[usize], angles: Option<Angles<'_>>, device: &Device) -> Self {
-        let longest = lens.iter().copied().max().unwrap_or(0);
-        let shape = [lens.len(), longest];
-        let (mut slots, mut patches, mut mask, mut padded) = (vec![], vec![], vec![], vec![]);
-        let mut first = 0;
-        for (segment, len) in lens.iter().enumerate() {
-            for slot in 0..longest {
-                let patch = first + slot.min(len - 1);
-                slots.push(patch as i64);
-                mask.push(slot >= *len);
-                if let Some(Angles { values, half }) = angles {
-                    padded.extend_from_slice(&values[patch * half..(patch + 1) * half]);
-                }
-                if slot < *len {
-                    patches.push((segment * longest + slot) as i64);
-                }
-            }
-            first += len;
-        }
-        let ragged = mask.contains(&true).then(|| Ragged {
-            slots: int_tensor(slots, device),
-            patches: int_tensor(patches, device),
-            mask: Tensor::from_data(TensorData::new(mask, [shape[0], 1, 1, longest]), device),
-        });
-        let rope = angles.map(|angles| {
-            RopeTable::from_angles(&padded, [shape[0], longest, angles.half], device)
-        });
-        Self {
-            shape,
-            ragged,
-            rope,
-        }
-    }
-
-    fn pack(&self, x: Tensor<2>) -> Tensor<3> {
-        let width = x.dims()[1];
-        let x = match &self.ragged {
-            Some(ragged) => x.select(0, ragged.slots.clone()),
-            None => x,
-        };
-        x.reshape([self.shape[0], self.shape[1], width])
-    }
-
-    fn unpack(&self, x: Tensor<3>) -> Tensor<2> {
-        let [segments, longest, width] = x.dims();
-        let x = x.reshape([segments * longest, width]);
-        match &self.ragged {
-            Some(ragged) => x.select(0, ragged.patches.clone()),
-            None => x,
-        }
+        self.proj.forward(packing.attend(qkv, self.heads))
     }
 }
 

@@ -161,6 +161,7 @@ fn prepare(
     places: &[Place],
     args: &Args,
 ) -> Result<(Trainer, u64)> {
+    setup::last_checkpoint(&run, &resolved.run, args.resume)?;
     log_to(&run.log())?;
     setup::materialise(resolved, &run)?;
     let mut text = format!("# {}\n", versions());
@@ -169,13 +170,21 @@ fn prepare(
         text.push_str(&format!("# {note}\n"));
     }
     text.push_str(&config::to_toml(resolved));
-    write_atomic(&run.config(), text.as_bytes())?;
+    let written = run.config();
+    if !args.resume {
+        write_atomic(&written, text.as_bytes())?;
+    }
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
     if !args.ignore_memory {
         check_room(&resolved.run, args.device_name())?;
     }
-    setup::build(resolved.run.clone(), run, places, args.resume, stop)
+    let built = setup::build(resolved.run.clone(), run, places, args.resume, stop)?;
+    if args.resume {
+        // Not before what it says is known to work: the run could not be continued any more.
+        write_atomic(&written, text.as_bytes())?;
+    }
+    Ok(built)
 }
 
 /// The lengths of a run's prompts, as far as its data are here; the demo's first rows are written

@@ -192,3 +192,53 @@ fn without_space_the_last_checkpoint_stays_whole() {
     world.text(&train("straight", "4", &EVERY_2));
     assert_same_runs(&world, "run", "straight");
 }
+
+#[test]
+fn a_copy_that_lost_its_link_is_not_started_over() {
+    let world = world();
+    world.text(&train("run", "2", &EVERY_2));
+    let link = world.path("run/checkpoints/latest");
+    fs::remove_file(&link).unwrap();
+    fs::create_dir(&link).unwrap();
+    let metrics = world.read("run/metrics.jsonl");
+    let refused = world.run(&resume("run", "3"));
+    let message = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(message.contains("expected a link"), "{message}");
+    assert_eq!(world.read("run/metrics.jsonl"), metrics);
+
+    fs::remove_dir(&link).unwrap();
+    world.text(&resume("run", "3"));
+    assert_eq!(latest(&world, "run"), "step_000003");
+    world.text(&train("straight", "3", &EVERY_2));
+    assert_same_runs(&world, "run", "straight");
+}
+
+#[test]
+fn a_continuation_that_is_refused_leaves_the_run_as_it_was() {
+    let world = world();
+    world.text(&train("run", "1", &[]));
+    let config = world.read("run/config.toml");
+    for wrong in [["--seed", "5"], ["--set", "model.freeze=['nosuch']"]] {
+        let refused = world.run(&[&resume("run", "2")[..], &wrong].concat());
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert_eq!(world.read("run/config.toml"), config);
+    }
+    world.text(&resume("run", "2"));
+    assert_eq!(latest(&world, "run"), "step_000002");
+}
+
+#[test]
+fn what_was_learned_before_a_step_that_cannot_sample_is_saved() {
+    let world = World::new();
+    let row = json!({
+        "conversations": [{ "role": "user", "content": "red? ".repeat(600) }],
+        "answer": "yes",
+    });
+    world.set_row(4, &row.to_string());
+    let one = ["rollout.prompts_per_step=1", "train.mini_batches=1"];
+    let one = one.map(|value| ["--set", value]).concat();
+    let failed = world.run(&train("run", "4", &one));
+    assert_eq!(failed.status.code(), Some(2), "{}", stderr(&failed));
+    assert_eq!(latest(&world, "run"), "step_000003");
+}

@@ -2,7 +2,7 @@
 
 use super::VisionConfig;
 use crate::nn::{
-    Linear, VisionBlock, VisionPlan, lazy_param, linear::linears, norm::LayerNorm, vision::Packing,
+    Linear, VisionBlock, VisionPlan, lazy_param, linear::linears, norm::LayerNorm, packing::Packing,
 };
 use burn::{
     module::{Module, Param},

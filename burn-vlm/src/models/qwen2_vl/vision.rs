@@ -5,8 +5,9 @@ use crate::nn::{
     Linear, VisionBlock, VisionPlan,
     linear::linears,
     norm::Norm,
+    packing::{Angles, Packing},
     rope::inverse_frequencies,
-    vision::{Angles, Packing, int_tensor},
+    vision::int_tensor,
 };
 use burn::{
     module::Module,
