@@ -116,7 +116,16 @@ fn scaling(rope: Option<RopeFields>, max_positions: usize) -> Result<RopeScaling
         return Ok(RopeScaling::None);
     };
     if let Some(sections) = rope.mrope_section {
-        return Ok(RopeScaling::MRope(sections));
+        // Files of some versions name it twice, as what it is and as what it is based on.
+        let kinds = [rope.rope_type, rope.r#type];
+        let scaled = |kind: &String| !["default", "mrope"].contains(&kind.as_str());
+        return match kinds.into_iter().flatten().find(scaled) {
+            None => Ok(RopeScaling::MRope(sections)),
+            Some(other) => Err(format!(
+                "rope_scaling.type is `{other}` beside mrope_section, supported there: default, \
+                 mrope"
+            )),
+        };
     }
     let kind = rope.rope_type.or(rope.r#type);
     let factor = || {
@@ -161,5 +170,43 @@ impl DecoderConfig {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn scaling_of(rope: Value) -> Result<RopeScaling, String> {
+        scaling(serde_json::from_value(rope).unwrap(), 32_768)
+    }
+
+    #[test]
+    fn sections_are_read_beside_no_other_scaling() {
+        let sections = [16, 24, 24];
+        for kinds in [
+            json!({}),
+            json!({ "type": "mrope" }),
+            json!({ "rope_type": "default", "type": "default" }),
+            json!({ "rope_type": "default", "type": "mrope" }),
+        ] {
+            let mut rope = kinds;
+            rope["mrope_section"] = json!(sections);
+            assert_eq!(scaling_of(rope), Ok(RopeScaling::MRope(sections)));
+        }
+        for kinds in [
+            json!({ "type": "yarn", "factor": 4.0 }),
+            json!({ "rope_type": "yarn", "factor": 4.0 }),
+            json!({ "rope_type": "default", "type": "linear", "factor": 2.0 }),
+        ] {
+            let mut rope = kinds;
+            rope["mrope_section"] = json!(sections);
+            let message = scaling_of(rope).unwrap_err();
+            assert!(
+                message.contains("beside mrope_section, supported there: default, mrope"),
+                "{message}"
+            );
+        }
     }
 }
