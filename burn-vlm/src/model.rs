@@ -128,7 +128,8 @@ impl Vlm {
         device: &Device,
     ) -> Result<Self, VlmError> {
         if lora::is_adapter(dir) {
-            let mut critic = set_trainable(Self::from_dir(dir, device)?.merged(), |_| Some(true));
+            let policy = Self::from_dir_in(dir, compute, &[], device)?;
+            let mut critic = set_trainable(policy.merged(), |_| Some(true));
             critic.lm_head = None;
             let d = critic.width();
             critic.value_head.get_or_insert_with(|| fresh(d));

@@ -198,6 +198,8 @@ fn a_critic_of_an_adapter_is_both_in_one_and_trained_as_a_whole() {
     let got = TensorData::new(values(&critic), [n]);
     assert_close(&got, &expected, 1e-5, "both in one");
     assert_ne!(expected, values(&base.model), "the adapter does something");
+    let critic = Vlm::critic_from_dir(dir.path(), fresh, Compute::Bf16, &device).unwrap();
+    assert_eq!(critic.compute(), Compute::Bf16);
 }
 
 #[test]
