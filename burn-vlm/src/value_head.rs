@@ -10,6 +10,7 @@ use burn::{
     module::{Module, Param},
     tensor::{DType, Device, Tensor, TensorData},
 };
+use rayon::prelude::*;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, path::Path};
@@ -63,8 +64,8 @@ impl ValueHead {
             ValueInit::Normal => 1.0 / (d as f64 + 1.0),
         };
         let drawn = normal(seed ^ hash_text(WEIGHTS[0]), d).map(|z| (z * std) as f32);
-        let weight =
-            Tensor::from_data(TensorData::new(drawn.collect::<Vec<f32>>(), [1, d]), device);
+        let drawn: Vec<f32> = drawn.collect();
+        let weight = Tensor::from_data(TensorData::new(drawn, [1, d]), device);
         let bias = bias.then(|| Tensor::zeros([1], device));
         Self::from_tensors(weight, bias)
     }

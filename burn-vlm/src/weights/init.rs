@@ -6,6 +6,7 @@ use burn::{
     module::{Module, Param},
     tensor::{Device, Tensor, TensorData},
 };
+use rayon::prelude::*;
 
 /// Draws matrices from a normal distribution of standard deviation `std`; norms become one and
 /// biases zero.
@@ -41,15 +42,14 @@ pub(super) fn fresh<const D: usize>(
         .fold(seed, |key, byte| mix(key, u64::from(byte)));
     let shape = param.lazy_shape();
     let values = normal(key, shape.num_elements()).map(|z| (z * std) as f32);
-    Some(Tensor::from_data(
-        TensorData::new(values.collect::<Vec<f32>>(), shape),
-        device,
-    ))
+    let values: Vec<f32> = values.collect();
+    Some(Tensor::from_data(TensorData::new(values, shape), device))
 }
 
-/// `n` standard normal numbers by the method of Box and Muller.
-pub(crate) fn normal(key: u64, n: usize) -> impl Iterator<Item = f64> {
-    (0..n).map(move |i| {
+/// `n` standard normal numbers by the method of Box and Muller, each a function of `key` and its
+/// place alone.
+pub(crate) fn normal(key: u64, n: usize) -> impl IndexedParallelIterator<Item = f64> {
+    (0..n).into_par_iter().map(move |i| {
         let [radius, angle] = [0, 1].map(|side| uniform(mix(mix(key, i as u64), side)));
         (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
     })
@@ -58,6 +58,7 @@ pub(crate) fn normal(key: u64, n: usize) -> impl Iterator<Item = f64> {
 #[cfg(test)]
 mod tests {
     use super::normal;
+    use rayon::prelude::*;
 
     #[test]
     fn draws_have_the_moments_of_a_normal_distribution() {
