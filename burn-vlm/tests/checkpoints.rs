@@ -161,6 +161,15 @@ fn what_does_not_fit_is_listed() {
     ] {
         assert!(message.contains(part), "{message}");
     }
+    // However many there are.
+    let mut few = tensors(&golden(dir));
+    let (gone, kept): (Vec<_>, Vec<_>) = few.into_iter().partition(|(n, _)| n.starts_with("vis"));
+    few = kept.into_iter().collect();
+    let message = load(with_tensors(dir, &few).path()).unwrap_err();
+    assert!(gone.len() > 20 && message.contains(&format!("{} missing", gone.len())));
+    for (name, _) in gone {
+        assert!(message.contains(&name), "{name} in {message}");
+    }
 
     let device = Device::flex();
     let allow = ["language_model.model.layers.1", "vision_model.extra"].map(String::from);

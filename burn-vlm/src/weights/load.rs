@@ -65,16 +65,13 @@ impl LoadReport {
         self == &Self::default()
     }
 
-    /// What does not fit, in one message of bounded length.
+    /// What does not fit, every tensor of it, in one message.
     pub fn message(&self) -> String {
-        const SHOWN: usize = 8;
         let mut text = String::from("the weights do not fit the configuration:");
         let mut list = |what: &str, names: &[String]| {
             if !names.is_empty() {
-                let shown = names[..names.len().min(SHOWN)].join(", ");
-                let more = if names.len() > SHOWN { ", …" } else { "" };
                 // Writing to a string cannot fail.
-                let _ = write!(text, " {} {what} ({shown}{more});", names.len());
+                let _ = write!(text, " {} {what} ({});", names.len(), names.join(", "));
             }
         };
         list("missing", &self.missing);
