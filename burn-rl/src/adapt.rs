@@ -17,11 +17,13 @@ const HEAD: &str = "lm_head.weight";
 const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// The model as `config` trains it: with its adapter, or with its parts frozen, or as it is, and
-/// with what is trained in f32. A model that is an adapter already stays one.
+/// with what is trained in f32. A model that is an adapter already stays one, and is sampled from as
+/// `config` says.
 ///
 /// # Errors
 /// Names that fit nothing, with the nearest that would.
 pub fn adapt(model: Vlm, config: &RunConfig) -> Result<Vlm, RlError> {
+    let model = model.merging_rollouts(config.lora.merge_rollouts);
     let model = if config.lora.is_on() {
         model.with_lora(&config.lora, config.seed)?
     } else if config.model.freeze.is_empty() {
@@ -125,4 +127,31 @@ pub(crate) fn check(config: &RunConfig) -> Result<(), RlError> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn_vlm::lora::LoraConfig;
+    use std::path::Path;
+
+    #[test]
+    fn an_adapter_that_is_trained_on_is_sampled_from_as_the_run_says() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/adapter");
+        let saved = Vlm::from_dir(&golden.join("all_linear"), &burn::tensor::Device::flex());
+        let saved = saved.unwrap();
+        for (choice, beside) in [(None, false), (Some(true), false), (Some(false), true)] {
+            let lora = LoraConfig {
+                merge_rollouts: choice,
+                ..LoraConfig::default()
+            };
+            let config = RunConfig {
+                lora,
+                ..RunConfig::default()
+            };
+            let model = adapt(saved.clone(), &config).unwrap();
+            assert!(model.lora().is_some());
+            assert_eq!(model.for_sampling().lora().is_some(), beside, "{choice:?}");
+        }
+    }
 }

@@ -41,7 +41,9 @@ impl Vlm {
             return Err(fail(message.into()));
         }
         let mut kept = Kept::of(self, &ours, &theirs);
-        let model = found.map(&mut kept);
+        let mut model = found.map(&mut kept);
+        // Not all of how a training treats its adapters is in their files.
+        model.lora = self.lora.clone();
         match kept.changed {
             None => Ok(model),
             Some(id) => {

@@ -378,7 +378,7 @@ fn an_adapter_or_a_model_half_frozen_is_resumed_to_the_bit() {
     let dir = tempfile::tempdir().unwrap();
     let recipe = recipe(dir.path());
     let base = WeightFiles::open(&dir.path().join("demonstrated/checkpoints/latest")).unwrap();
-    let adapter = "lora = { rank = 4, alpha = 8.0, dropout = 0.1 }";
+    let adapter = "lora = { rank = 4, alpha = 8.0, dropout = 0.1, merge_rollouts = false }";
     let frozen = r#"model.freeze = ["visual", "model.embed_tokens"]"#;
     let half = format!("{frozen}\nmodel.dtype = \"bf16\"");
     for (name, more) in [("adapter", adapter), ("frozen", frozen), ("bf16", &half)] {

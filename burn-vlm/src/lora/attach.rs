@@ -99,11 +99,17 @@ impl Vlm {
     /// The same function without adapters: each is added to its weight, in f32, and only those weights
     /// are copied.
     pub fn merged(&self) -> Self {
+        self.merged_in(DType::F32)
+    }
+
+    /// The same with each sum rounded before the next is made, so that the sums never lie side by
+    /// side in f32.
+    fn merged_in(&self, dtype: DType) -> Self {
         let mut model = self.clone();
         model.each_linear(&mut |_, layer| {
             if let Some(adapter) = layer.lora.take() {
                 let sum = layer.weight.val().cast(DType::F32) + adapter.delta();
-                layer.weight = Param::initialized(layer.weight.id, sum);
+                layer.weight = Param::initialized(layer.weight.id, sum.cast(dtype));
             }
         });
         model.lora = None;
@@ -114,8 +120,11 @@ impl Vlm {
     /// The model as completions are sampled from it, without dropout: merged, if its adapters are
     /// to be, and [for inference](Self::for_inference).
     pub fn for_sampling(&self) -> Self {
+        let compute = self.compute();
         match &self.lora {
-            Some(lora) if lora.config.merge_rollouts => self.merged().for_inference(),
+            Some(lora) if lora.config.merges_rollouts(compute) => {
+                self.merged_in(compute.dtype()).for_inference()
+            }
             _ => self.for_inference(),
         }
     }
@@ -125,6 +134,15 @@ impl Vlm {
         self.lora
             .as_ref()
             .is_some_and(|lora| lora.config.dropout > 0.0)
+    }
+
+    /// The same with another choice of how completions are sampled, as
+    /// [`LoraConfig::merge_rollouts`] says; without adapters there is none.
+    pub fn merging_rollouts(mut self, choice: Option<bool>) -> Self {
+        if let Some(lora) = &mut self.lora {
+            Arc::make_mut(lora).config.merge_rollouts = choice;
+        }
+        self
     }
 
     /// The model as it is to be trained on `input`, whose row `i` is sample `samples[i]` of the

@@ -1,6 +1,6 @@
 //! What an adapter is made of.
 
-use crate::error::VlmError;
+use crate::{error::VlmError, precision::Compute};
 use serde::{Deserialize, Serialize};
 
 /// Every linear layer of the blocks and of the projector, as PEFT calls it.
@@ -20,8 +20,10 @@ pub struct LoraConfig {
     /// Whether s = α / √r instead ([arXiv:2312.03732](https://arxiv.org/abs/2312.03732)).
     pub rslora: bool,
     /// Whether completions are sampled with the adapter added to the weights, which is faster and
-    /// takes a copy of those weights, rather than beside them.
-    pub merge_rollouts: bool,
+    /// takes a copy of those weights, rather than beside them. None, in files `auto`, adds it where
+    /// the sampled weights are f32: rounding the sum to bf16 loses most of a young adapter.
+    #[serde(with = "auto")]
+    pub merge_rollouts: Option<bool>,
     /// Which layers: `all-linear`, or the last components of their names, as `q_proj`.
     pub target_modules: Vec<String>,
     /// Which parts of the model: leading components of names, as `model.layers.0..8` or `visual`;
@@ -36,7 +38,7 @@ impl Default for LoraConfig {
             alpha: 16.0,
             dropout: 0.0,
             rslora: false,
-            merge_rollouts: true,
+            merge_rollouts: None,
             target_modules: vec![ALL_LINEAR.into()],
             layers: vec![],
         }
@@ -47,6 +49,12 @@ impl LoraConfig {
     /// Whether there is an adapter at all.
     pub fn is_on(&self) -> bool {
         self.rank > 0
+    }
+
+    /// Whether completions of a model that computes in `compute` are sampled with the adapter added
+    /// to the weights.
+    pub fn merges_rollouts(&self, compute: Compute) -> bool {
+        self.merge_rollouts.unwrap_or(compute == Compute::F32)
     }
 
     /// s
@@ -80,5 +88,71 @@ impl LoraConfig {
             return refuse("target_modules", "empty".into(), &expected);
         }
         Ok(())
+    }
+}
+
+/// A choice as files have it: true, false, or `auto` for none.
+mod auto {
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, Unexpected, Visitor},
+    };
+    use std::fmt;
+
+    const AUTO: &str = "auto";
+
+    pub fn serialize<S: Serializer>(value: &Option<bool>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => to.serialize_bool(*value),
+            None => to.serialize_str(AUTO),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+        struct Choice;
+        impl Visitor<'_> for Choice {
+            type Value = Option<bool>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or `auto`")
+            }
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(Some(value))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                match text {
+                    AUTO => Ok(None),
+                    other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        from.deserialize_any(Choice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn rollouts_are_merged_in_f32_unless_a_file_says_otherwise() {
+        let read = |value| serde_json::from_value::<LoraConfig>(value).map_err(|e| e.to_string());
+        for (value, f32, bf16) in [
+            (json!({}), true, false),
+            (json!({ "merge_rollouts": "auto" }), true, false),
+            (json!({ "merge_rollouts": true }), true, true),
+            (json!({ "merge_rollouts": false }), false, false),
+        ] {
+            let config = read(value).unwrap();
+            assert_eq!(config.merges_rollouts(Compute::F32), f32);
+            assert_eq!(config.merges_rollouts(Compute::Bf16), bf16);
+            let again = read(serde_json::to_value(&config).unwrap());
+            assert_eq!(again, Ok(config));
+        }
+        let message = read(json!({ "merge_rollouts": "maybe" })).unwrap_err();
+        assert!(
+            message.contains("expected true, false or `auto`"),
+            "{message}"
+        );
     }
 }

@@ -65,7 +65,8 @@ impl Memory {
             false => 0.0,
         };
         // What is sampled from and is not shared with what is trained.
-        let copied = match (is_adapter && config.lora.merge_rollouts, model.compute) {
+        let is_merged = is_adapter && config.lora.merges_rollouts(model.compute);
+        let copied = match (is_merged, model.compute) {
             (true, _) => plain * counts.adapted as f64,
             (false, Compute::F32) => 0.0,
             (false, Compute::Bf16) => BF16 * trained,
@@ -169,5 +170,43 @@ fn micro_batch(config: &RunConfig, lengths: &Lengths) -> BatchSizes {
         targets: rows * response,
         pictures: rows.min(rollout.prompts_per_step) * lengths.segments,
         patches: lengths.patches,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use std::path::Path;
+
+    #[test]
+    fn merged_weights_are_counted_where_rollouts_are_sampled_from_them() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/qwen2_5_vl");
+        let model = ModelConfig::from_dir(&golden).unwrap();
+        let lengths = Lengths {
+            prompt: 40,
+            segments: 1,
+            patches: 16,
+            seen: None,
+            held_out: 0,
+        };
+        let plan = |device: &str, choice: Option<bool>| {
+            let mut config = RunConfig::default();
+            config.lora.rank = 4;
+            config.lora.merge_rollouts = choice;
+            let target = Target::named(device).unwrap();
+            Plan::new(&config, &model, lengths, target).unwrap()
+        };
+        let beside = plan("flex", Some(false));
+        let adapted = beside.counts.adapted as f64;
+        let trained = beside.counts.trained.all as f64;
+        let copied = |plan: &Plan, other: &Plan| plan.memory.rollout - other.memory.rollout;
+        assert_eq!(copied(&plan("flex", None), &beside), F32 * adapted);
+        assert_eq!(copied(&plan("flex", Some(true)), &beside), F32 * adapted);
+        // In bf16 the adapter itself is rounded, if nothing is merged.
+        let beside = plan("cuda:0", None);
+        let merged = plan("cuda:0", Some(true));
+        assert_eq!(copied(&merged, &beside), BF16 * (adapted - trained));
+        assert_eq!(plan("cuda:0", Some(false)), beside);
     }
 }
