@@ -551,6 +551,32 @@ fn what_changes_the_numbers_and_is_not_supported_is_refused() {
         let message = read(&text.replace(old, new)).unwrap_err();
         assert!(message.contains(expected), "{message}");
     }
+    let init = |name: &str| {
+        let old = "\"init_lora_weights\": true";
+        assert!(text.contains(old));
+        read(&text.replace(old, &format!("\"init_lora_weights\": {name}")))
+    };
+    for name in [
+        "false",
+        "\"gaussian\"",
+        "\"orthogonal\"",
+        "\"eva\"",
+        "\"mica\"",
+    ] {
+        assert!(init(name).is_ok(), "{name}");
+    }
+    for name in [
+        "pissa",
+        "pissa_niter_16",
+        "olora",
+        "corda",
+        "loftq",
+        "lora_ga",
+    ] {
+        let message = init(&format!("\"{name}\"")).unwrap_err();
+        let expected = format!("init_lora_weights is `{name}`");
+        assert!(message.contains(&expected), "{message}");
+    }
     let gone = text.replace(&*golden("qwen2_5_vl").to_string_lossy(), "/nowhere");
     let message = read(&gone).unwrap_err();
     assert!(

@@ -58,6 +58,10 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("velora_config", "null"),
 ];
 
+/// Beginnings by name that leave the weights as they are. Others, as `pissa` or `olora`, take the
+/// adapter's first value out of them, so that it is beside weights that no file holds.
+const KNOWN_INITS: &[&str] = &["gaussian", "orthogonal", "eva", "mica"];
+
 #[derive(Deserialize)]
 struct PeftConfig {
     peft_type: String,
@@ -252,6 +256,15 @@ fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
                 "{key} is {value}, which is not supported, expected {expected}"
             )));
         }
+    }
+    if let Some(init) = raw["init_lora_weights"].as_str()
+        && !KNOWN_INITS.contains(&init.to_lowercase().as_str())
+    {
+        return Err(fail(format!(
+            "init_lora_weights is `{init}`, which is not supported as it may change the weights \
+             that the adapter is beside, expected true, false or one of: {}",
+            KNOWN_INITS.join(", ")
+        )));
     }
     let config: PeftConfig = serde_json::from_value(raw).map_err(|e| fail(e.to_string()))?;
     match config.peft_type.as_str() {
