@@ -24,6 +24,7 @@ pub mod nn;
 pub mod precision;
 pub mod processor;
 mod reload;
+mod save;
 pub mod tape;
 pub mod text;
 mod transfer;

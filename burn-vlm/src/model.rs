@@ -9,16 +9,13 @@ use crate::{
     nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
     precision::Compute,
     value_head::{VALUE_HEAD_FILE, ValueHead},
-    weights::{self, Allow, ExportDtype, KeyMap, WeightFiles},
+    weights::{self, Allow, KeyMap, WeightFiles},
 };
 use burn::{
     module::Module,
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
 use std::{path::Path, sync::Arc};
-
-/// Largest shard that [`Vlm::save`] writes, in bytes, as transformers does.
-const MAX_SHARD_BYTES: usize = 5_000_000_000;
 
 /// Vision tower, text decoder and head: one type for every family.
 ///
@@ -150,32 +147,6 @@ impl Vlm {
         let found = ValueHead::from_dir(dir, d, device)?;
         critic.value_head = Some(found.unwrap_or_else(|| fresh(d)));
         Ok(critic)
-    }
-
-    /// Writes `config.json` and the weights into an existing directory, as transformers loads
-    /// them, or, of a model with adapters, those alone, in f32, as PEFT loads them. The value head,
-    /// if there is one, goes into a file of its own.
-    ///
-    /// # Errors
-    /// Anything the file system refuses.
-    pub fn save(&self, dir: &Path, dtype: ExportDtype) -> Result<(), VlmError> {
-        if let Some(head) = &self.value_head {
-            head.save(dir)?;
-        }
-        let path = dir.join("config.json");
-        let mut config = self.config.raw.clone();
-        if self.lora.is_none() {
-            weights::name_dtype(&mut config, dtype);
-        }
-        std::fs::write(&path, format!("{config:#}\n")).map_err(|e| VlmError::io(&path, e))?;
-        if self.lora.is_some() {
-            return self.save_adapter(dir);
-        }
-        let body = Self {
-            value_head: None,
-            ..self.clone()
-        };
-        weights::save(&body, &self.keys(), dtype, MAX_SHARD_BYTES, dir)
     }
 
     /// The configuration.

@@ -234,6 +234,111 @@ fn large_weights_are_written_in_shards() {
     assert!(parameters(&load(out.path()).unwrap()) == parameters(&model));
 }
 
+/// Names of everything in a directory.
+fn listed(dir: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let names = fs::read_dir(dir).unwrap().map(name);
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// The same model with other numbers.
+fn other(model: &Vlm) -> Vlm {
+    Vlm::random(model.config().clone(), 1, &Device::flex())
+}
+
+#[test]
+fn a_directory_holds_the_model_that_was_saved_last() {
+    let device = Device::flex();
+    let sharded = load(&golden("qwen2_5_vl")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let keys = sharded.keys();
+    burn_vlm::weights::save(&sharded, &keys, ExportDtype::F32, 100_000, at).unwrap();
+    assert!(at.join("model.safetensors.index.json").exists());
+    let mine = [
+        "model-1-of-6.safetensors",
+        "notes.md",
+        "optimizer.safetensors",
+    ];
+    for name in mine {
+        fs::write(at.join(name), name).unwrap();
+    }
+    let holds = |model: &Vlm, files: &[&str]| {
+        let mut expected: Vec<_> = mine.iter().chain(files).copied().collect();
+        expected.extend(["config.json"]);
+        expected.sort_unstable();
+        assert_eq!(listed(at), expected);
+        assert!(parameters(&load(at).unwrap()) == parameters(model));
+    };
+    let mut whole = other(&sharded);
+    whole.save(at, ExportDtype::F32).unwrap();
+    holds(&whole, &["model.safetensors"]);
+
+    whole.value_head = Some(burn_vlm::ValueHead::new(
+        64,
+        false,
+        burn_vlm::ValueInit::Normal,
+        0,
+        &device,
+    ));
+    whole.save(at, ExportDtype::F32).unwrap();
+    holds(&whole, &["model.safetensors", "value_head.safetensors"]);
+
+    let config = burn_vlm::lora::LoraConfig {
+        rank: 2,
+        ..Default::default()
+    };
+    let adapter = sharded.with_lora(&config, 0).unwrap();
+    adapter.save(at, ExportDtype::F32).unwrap();
+    let files = [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "base_model.json",
+    ];
+    holds(&adapter, &files);
+
+    whole.value_head = None;
+    whole.save(at, ExportDtype::F32).unwrap();
+    holds(&whole, &["model.safetensors"]);
+
+    // The weights that an adapter is beside are not another layout's.
+    let base = load(at).unwrap();
+    let adapter = base.with_lora(&config, 0).unwrap();
+    let message = adapter.save(at, ExportDtype::F32).unwrap_err().to_string();
+    assert!(
+        message.contains("the weights that the adapter is beside"),
+        "{message}"
+    );
+    holds(&whole, &["model.safetensors"]);
+}
+
+#[test]
+fn a_model_that_was_half_replaced_is_none() {
+    let old = load(&golden("qwen2_5_vl")).unwrap();
+    let new = other(&old);
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    old.save(at, ExportDtype::F32).unwrap();
+    // Stopped while the files are written.
+    fs::write(at.join(".saving"), "").unwrap();
+    assert!(new.save(at, ExportDtype::F32).is_err());
+    assert!(parameters(&load(at).unwrap()) == parameters(&old));
+    fs::remove_file(at.join(".saving")).unwrap();
+    // Stopped after the old weights, at a part that cannot be removed.
+    let keys = old.keys();
+    burn_vlm::weights::save(&old, &keys, ExportDtype::F32, 100_000, at).unwrap();
+    fs::create_dir(at.join("base_model.json")).unwrap();
+    assert!(new.save(at, ExportDtype::F32).is_err());
+    let message = load(at).unwrap_err();
+    assert!(message.contains("no weights here"), "{message}");
+    fs::remove_dir(at.join("base_model.json")).unwrap();
+    new.save(at, ExportDtype::F32).unwrap();
+    assert!(parameters(&load(at).unwrap()) == parameters(&new));
+    assert_eq!(listed(at), ["config.json", "model.safetensors"]);
+}
+
 #[test]
 fn an_unknown_architecture_names_those_that_are_known() {
     let path = PathBuf::from("config.json");

@@ -14,4 +14,5 @@ pub use adapter::Adapter;
 pub use attach::{BaseModel, Lora};
 pub use config::{ALL_LINEAR, LoraConfig};
 pub use dropout::{Dropout, PositionKeys};
+pub(crate) use peft::BASE;
 pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, base_dir, is_adapter};

@@ -33,7 +33,7 @@ pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 
 /// Which weights they are beside.
-const BASE: &str = "base_model.json";
+pub(crate) const BASE: &str = "base_model.json";
 
 /// What PEFT puts before the name of every layer.
 const PREFIX: &str = "base_model.model.";
@@ -86,11 +86,8 @@ struct Factors {
 }
 
 impl Vlm {
-    /// Writes the adapters into an existing directory.
-    ///
-    /// # Errors
-    /// A model without adapters, and anything the file system refuses.
-    pub fn save_adapter(&self, dir: &Path) -> Result<(), VlmError> {
+    /// Writes the adapters into a directory without other weights.
+    pub(crate) fn save_adapter(&self, dir: &Path) -> Result<(), VlmError> {
         let Some(lora) = &self.lora else {
             let message = "this model has no adapter to save".to_owned();
             return Err(VlmError::Request(message));

@@ -2,6 +2,7 @@
 
 use super::{
     FileTensor, KeyMap,
+    file::{INDEX, SINGLE, shard_name},
     named::{TensorVisitor, for_each_tensor, shapes},
 };
 use crate::error::VlmError;
@@ -109,7 +110,8 @@ impl View for Lazy<'_> {
     }
 }
 
-/// Writes `model.safetensors`, or shards of at most `max_shard_bytes` with their index, into `dir`.
+/// Writes `model.safetensors`, or shards of at most `max_shard_bytes` with their index, into `dir`,
+/// which is to hold no other weights: [`Vlm::save`](crate::Vlm::save) sees to that.
 ///
 /// One tensor at a time is copied on its way.
 ///
@@ -147,17 +149,17 @@ pub fn save<M: Module>(
     }
     if shards.len() == 1 {
         let shard = shards.pop().unwrap_or_default();
-        return write_shard(&dir.join("model.safetensors"), shard);
+        return write_shard(&dir.join(SINGLE), shard);
     }
     let mut weight_map = BTreeMap::new();
     let count = shards.len();
     for (i, shard) in shards.into_iter().enumerate() {
-        let file = format!("model-{:05}-of-{count:05}.safetensors", i + 1);
+        let file = shard_name(i + 1, count);
         weight_map.extend(shard.iter().map(|t| (t.tensor.name.clone(), file.clone())));
         write_shard(&dir.join(&file), shard)?;
     }
     let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
-    let path = dir.join("model.safetensors.index.json");
+    let path = dir.join(INDEX);
     std::fs::write(&path, format!("{index:#}\n")).map_err(|e| VlmError::io(&path, e))
 }
 

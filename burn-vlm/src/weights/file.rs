@@ -13,8 +13,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// Weights in one file.
+pub(crate) const SINGLE: &str = "model.safetensors";
+
+/// What says in which shard a tensor is.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
+/// The name of shard `i`, from 1, of `count`.
+pub(super) fn shard_name(i: usize, count: usize) -> String {
+    format!("model-{i:05}-of-{count:05}.safetensors")
+}
+
+/// Whether a file's name is one that [`shard_name`] gives.
+pub(crate) fn is_shard(name: &str) -> bool {
+    let numbers = name
+        .strip_prefix("model-")
+        .and_then(|rest| rest.strip_suffix(".safetensors")?.split_once("-of-"));
+    let number = |text: &str| text.parse().unwrap_or_default();
+    numbers.is_some_and(|(i, count)| name == shard_name(number(i), number(count)))
+}
 
 /// Memory-mapped weight files; a tensor is read only when asked for.
 pub struct WeightFiles {

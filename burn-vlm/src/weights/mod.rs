@@ -12,6 +12,7 @@ mod prefix;
 
 pub use export::{ExportDtype, save};
 pub use file::WeightFiles;
+pub(crate) use file::{INDEX, SINGLE, is_shard};
 pub use init::initialise;
 pub(crate) use init::normal;
 pub use keys::{FileTensor, KeyMap, KeyRow, Piece};
