@@ -24,6 +24,7 @@ pub use config::{
     BoxedMode, ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget,
     Target,
 };
+pub(crate) use graders::qwen_answer;
 pub use parsed::{Parsed, Unparsed};
 pub use profile::{Options, Profile, UnknownProfile};
 pub use tree::Expr;

@@ -44,6 +44,11 @@ fn answer(profile: Profile, text: &str, is_gold: bool) -> Option<String> {
     found.filter(|a| a.len() <= MAX_ANSWER)
 }
 
+/// The answer that Qwen2.5-Math's rules find in a response, cleaned.
+pub(crate) fn qwen_answer(response: &str) -> Option<String> {
+    answer(Profile::QwenSimplerl, response, false)
+}
+
 /// Grades `response` against the gold answer.
 pub(super) fn grade(profile: Profile, gold: &str, response: &str) -> Outcome {
     let Some(gold) = answer(profile, gold, true) else {
