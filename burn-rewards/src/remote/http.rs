@@ -40,18 +40,22 @@ impl Server {
         }
     }
 
-    /// Posts a JSON object and reads one.
+    /// Posts a JSON object and reads one. Once `is_off`, it is not tried again.
     ///
     /// # Errors
     /// What the last try came to.
-    pub fn post(&self, body: &Value) -> Result<Map<String, Value>, String> {
+    pub fn post(
+        &self,
+        body: &Value,
+        is_off: impl Fn() -> bool,
+    ) -> Result<Map<String, Value>, String> {
         let body = body.to_string();
         let mut pause = self.pause;
         for attempt in 1.. {
             match self.once(&body) {
                 Ok(reply) => return Ok(reply),
                 Err(Failure::Final(message)) => return Err(message),
-                Err(Failure::Passing(message)) if attempt >= self.tries => {
+                Err(Failure::Passing(message)) if attempt >= self.tries || is_off() => {
                     return Err(format!("{message} (tried {attempt} times)"));
                 }
                 Err(Failure::Passing(_)) => thread::sleep(pause),

@@ -132,7 +132,7 @@ mod serving {
     use serde_json::{Map, Value, json};
     use std::{
         sync::{
-            Mutex, PoisonError,
+            Mutex, OnceLock, PoisonError,
             atomic::{AtomicUsize, Ordering},
         },
         thread,
@@ -170,7 +170,16 @@ mod serving {
             RewardError::service(Http::NAME, format!("{}: {message}", self.server.url))
         }
 
-        fn request(&self, inputs: &[RewardInput<'_>]) -> Vec<Scored> {
+        /// The rewards of one request. The first that fails for good is the failure of them all:
+        /// a server that is down is not waited for once a request.
+        fn request(
+            &self,
+            inputs: &[RewardInput<'_>],
+            failure: &OnceLock<RewardError>,
+        ) -> Vec<Scored> {
+            if let Some(error) = failure.get() {
+                return vec![Err(error.clone()); inputs.len()];
+            }
             let column = |f: &dyn Fn(&RewardInput<'_>) -> String| -> Vec<String> {
                 inputs.iter().map(f).collect()
             };
@@ -182,11 +191,14 @@ mod serving {
             });
             let scored = self
                 .server
-                .post(&body)
+                .post(&body, || failure.get().is_some())
                 .and_then(|r| self.rewards(&r, inputs.len()));
             match scored {
                 Ok(rewards) => rewards.into_iter().map(Ok).collect(),
-                Err(message) => vec![Err(self.error(message)); inputs.len()],
+                Err(message) => {
+                    let error = failure.get_or_init(|| self.error(message));
+                    vec![Err(error.clone()); inputs.len()]
+                }
             }
         }
 
@@ -263,7 +275,7 @@ mod serving {
 
     impl RewardFn for HttpReward {
         fn score(&self, input: &RewardInput<'_>) -> Scored {
-            let mut scored = self.request(&[*input]);
+            let mut scored = self.request(&[*input], &OnceLock::new());
             scored.pop().unwrap_or_else(|| Err(self.error("no reply")))
         }
 
@@ -276,13 +288,13 @@ mod serving {
             let chunks: Vec<&[RewardInput<'_>]> = inputs.chunks(self.options.batch).collect();
             let results: Vec<Mutex<Vec<Scored>>> =
                 chunks.iter().map(|_| Mutex::new(vec![])).collect();
-            let next = AtomicUsize::new(0);
+            let (next, failure) = (AtomicUsize::new(0), OnceLock::new());
             let work = || {
                 while let Some((i, chunk)) = {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     chunks.get(i).map(|chunk| (i, chunk))
                 } {
-                    let scored = self.request(chunk);
+                    let scored = self.request(chunk, &failure);
                     *results[i].lock().unwrap_or_else(PoisonError::into_inner) = scored;
                 }
             };

@@ -183,6 +183,18 @@ fn a_server_that_is_down_is_an_error_and_never_a_zero() {
 }
 
 #[test]
+fn a_server_that_fails_for_good_is_not_asked_again() {
+    for (status, tries, expected) in [(404, 5, 1), (503, 3, 3)] {
+        let server = serve(Box::new(move |_, _| (status, "no".into())));
+        let options = json!({"batch": 1, "connections": 1, "tries": tries});
+        let reward = reward(&server.url, options);
+        let all = reward.score_batch(&[RewardInput::new("1", "a"); 20]);
+        assert!(all.len() == 20 && all.iter().all(|s| *s == all[0] && s.is_err()));
+        assert_eq!(server.seen.lock().unwrap().len(), expected);
+    }
+}
+
+#[test]
 fn a_server_that_does_not_answer_in_time_is_an_error() {
     let (never, wait) = std::sync::mpsc::channel::<()>();
     let wait = Mutex::new(wait);
