@@ -41,6 +41,9 @@ pub(crate) struct Process {
     /// Lines on their way to standard input; dropping it closes the pipe.
     requests: Option<Sender<Vec<u8>>>,
     lines: Receiver<Line>,
+    /// Requests it was asked so far: an id is never given twice, so that a reply too many is not
+    /// taken for one to a later request.
+    asked: u64,
     stderr: Arc<Mutex<VecDeque<u8>>>,
 }
 
@@ -92,8 +95,16 @@ impl Process {
             child,
             requests: Some(requests),
             lines,
+            asked: 0,
             stderr,
         })
+    }
+
+    /// The first of `n` ids that this process has not seen.
+    pub fn new_ids(&mut self, n: usize) -> u64 {
+        let first = self.asked;
+        self.asked += n as u64;
+        first
     }
 
     /// Asks everything in `questions`, which are (id, line), and hands each reply to `answered`.

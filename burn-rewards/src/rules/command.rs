@@ -29,7 +29,7 @@ use std::{
 /// ← {"id":9,"gold_error":"…"}       the gold answer cannot be used: `on_unparsable_gold`
 /// ```
 ///
-/// `correct` and `parts` may be left out. The program is started with the first response and ends
+/// `correct` and `parts` may be left out. Ids count up as long as the program runs. The program is started with the first response and ends
 /// when its standard input does. One that ends early or does not reply in time is started again;
 /// a program that keeps doing so, or that writes something else, ends the run with a message that
 /// has its last words on standard error. No response ever gets a reward that was not given.
@@ -129,9 +129,8 @@ impl CommandReward {
             .unwrap_or_else(PoisonError::into_inner);
         let mut fruitless = 0;
         let failure = loop {
-            let open: Vec<(u64, Vec<u8>)> = (0..inputs.len())
+            let open: Vec<usize> = (0..inputs.len())
                 .filter(|i| results[*i].is_none())
-                .map(|i| (i as u64, request(i, &inputs[i])))
                 .collect();
             if open.is_empty() {
                 break String::new();
@@ -140,10 +139,16 @@ impl CommandReward {
                 Ok(process) => process,
                 Err(message) => break message,
             };
+            let first = process.new_ids(open.len());
+            let questions: Vec<(u64, Vec<u8>)> = (first..)
+                .zip(&open)
+                .map(|(id, i)| (id, request(id, &inputs[*i])))
+                .collect();
             let mut replies = 0;
-            let asked = process.ask(&open, self.timeout, &mut |id, reply| {
+            let asked = process.ask(&questions, self.timeout, &mut |id, reply| {
                 replies += 1;
-                results[id as usize] = Some(self.reward(&inputs[id as usize], &reply));
+                let i = open[(id - first) as usize];
+                results[i] = Some(self.reward(&inputs[i], &reply));
             });
             match asked {
                 Ok(()) => *slot = Some(process),
@@ -214,7 +219,7 @@ impl CommandReward {
     }
 }
 
-fn request(id: usize, input: &RewardInput<'_>) -> Vec<u8> {
+fn request(id: u64, input: &RewardInput<'_>) -> Vec<u8> {
     let mut line = json!({
         "id": id,
         "prompt": input.prompt,

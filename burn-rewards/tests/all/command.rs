@@ -152,6 +152,24 @@ fn a_gold_answer_may_be_refused() {
 }
 
 #[test]
+fn a_second_reply_to_a_request_is_not_taken_for_one_of_the_next_batch() {
+    let body = r#"
+while read -r line; do i=$(id "$line"); ok "$i" 1; ok "$i" 9; done"#;
+    let reward = program(body, json!({}));
+    assert_eq!(values(&*reward, 1), [1.0]);
+    let message = message(&*reward);
+    assert!(message.contains("a request that waits"), "{message}");
+}
+
+#[test]
+fn ids_count_up_over_batches() {
+    let body = r#"while read -r line; do i=$(id "$line"); ok "$i" "$i"; done"#;
+    let reward = program(body, json!({}));
+    assert_eq!(values(&*reward, 3), [0.0, 1.0, 2.0]);
+    assert_eq!(values(&*reward, 2), [3.0, 4.0]);
+}
+
+#[test]
 fn a_program_that_is_not_there_is_named() {
     let rule = rules::find("command").unwrap();
     let options = json!({"command": ["/no/such/program"]});
