@@ -1,6 +1,6 @@
 //! Combinations that make no sense, refused before anything runs.
 
-use super::{Composition, KlPlace};
+use super::Composition;
 use crate::{
     advantage::Baseline,
     error::RlError,
@@ -131,8 +131,7 @@ fn together(c: &Composition) -> Result<(), RlError> {
                 .into(),
         );
     }
-    let steered = c.kl_target > 0.0 || c.kl_in != KlPlace::Loss;
-    if c.beta == 0.0 && c.kl_target > 0.0 && steered {
+    if c.beta == 0.0 && c.kl_target > 0.0 {
         return refuse(format!(
             "algo.kl_target is {}, but algo.beta is 0, so no reference model is built: a KL needs \
              a reference, expected algo.beta above 0",

@@ -121,7 +121,7 @@ pub const ILLNESSES: &[Illness] = &[
         name: "truncation",
         detect: truncation,
         advice: "Right answers may be lost at the limit: raise rollout.sampling.max_new_tokens, add \
-                 an overlong penalty, or mask such completions (filter.mask_truncated)",
+                 an overlong penalty, or mask such completions (algo.truncated = \"mask\")",
     },
     Illness {
         name: "skipped_updates",

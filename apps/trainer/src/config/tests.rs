@@ -367,3 +367,33 @@ fn a_file_goes_on_top_of_those_it_extends() {
         "the file that is wrong is named: {message}"
     );
 }
+
+#[test]
+fn advice_names_keys_that_there_are() {
+    let schema = schema();
+    let knows = |key: &str| {
+        let mut places = vec![&schema];
+        for name in key.split('.') {
+            // The options of an algorithm are in the branch of its name.
+            let branches = places.iter().filter_map(|place| place["oneOf"].as_array());
+            let branches: Vec<_> = branches.flatten().collect();
+            places.extend(branches);
+            places = places
+                .iter()
+                .map(|place| &place["properties"][name])
+                .collect();
+            places.retain(|place| !place.is_null());
+        }
+        !places.is_empty()
+    };
+    assert!(knows("optim.lr") && !knows("filter.mask_truncated"));
+    let mut found = 0;
+    for illness in burn_rl::metrics::health::ILLNESSES {
+        let words = illness.advice.split([' ', '(', ')', ',', ':', '`']);
+        for word in words.filter(|word| word.contains('.')) {
+            found += 1;
+            assert!(knows(word), "{}: {word}", illness.name);
+        }
+    }
+    assert!(found >= 5, "{found} keys");
+}
