@@ -13,10 +13,21 @@ pub fn code(result: anyhow::Result<ExitCode>) -> ExitCode {
         // Whoever reads our output has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say!("error: {error:#}");
+            say!("error: {}", message(&error));
             ExitCode::from(if is_input(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// The error and its causes. Many errors name their cause themselves, which is then not said again.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -34,4 +45,25 @@ fn is_input(error: &anyhow::Error) -> bool {
             || e.downcast_ref::<RlError>().is_some_and(RlError::is_input)
             || e.downcast_ref::<VlmError>().is_some_and(VlmError::is_input)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use std::io;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let refused = || io::Error::new(ErrorKind::PermissionDenied, "not allowed");
+        let named: anyhow::Error = RlError::io("a.jsonl", refused()).into();
+        assert_eq!(message(&named), "a.jsonl: not allowed");
+        let wrapped: anyhow::Error = RlError::Vlm(VlmError::io("b.png", refused())).into();
+        assert_eq!(
+            message(&wrapped.context("row 3")),
+            "row 3: b.png: not allowed"
+        );
+        let plain = Err::<(), _>(refused()).context("c.toml").unwrap_err();
+        assert_eq!(message(&plain), "c.toml: not allowed");
+    }
 }
