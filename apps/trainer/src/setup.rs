@@ -17,8 +17,9 @@ use burn_rl::{
     adapt::adapt,
     checkpoint::{self, TrainerState},
     config::{ModelInit, RunConfig, SetConfig},
-    data::{Encoder, GoldCheck, PromptSet},
+    data::{Encoder, GoldCheck, PromptSet, RowKind},
     dist::Place,
+    error::RlError,
     learner::{Critic, Demonstrations, Learner, PolicyGradient},
     metrics::{Sink, health::Health, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
     recipe::{Recipe, Source},
@@ -131,20 +132,24 @@ pub fn build(
         reward: &reward,
         policy: config.reward.on_unparsable_gold,
     };
-    let open = |sets: &[SetConfig], golds: Option<&GoldCheck<'_>>| -> Result<PromptSet> {
-        let set = PromptSet::open(sets, encoder.clone(), &config.data, config.seed, golds)?;
+    let open = |sets: &[SetConfig], kind: RowKind, golds: Option<&GoldCheck<'_>>| {
+        let (encoder, data) = (encoder.clone(), &config.data);
+        let set = PromptSet::open(sets, kind, encoder, data, config.seed, golds)?;
         let paths: Vec<&str> = sets.iter().map(|set| set.path.as_str()).collect();
         report_skipped(&paths.join(", "), &set);
-        Ok(set)
+        Ok::<_, RlError>(set)
     };
     // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
-    let rewarded = (recipe.source == Source::Policy).then_some(&golds);
-    let mut train = open(&config.data.sets(), rewarded)?;
+    let (kind, rewarded) = match recipe.source {
+        Source::Policy => (RowKind::Lesson, Some(&golds)),
+        Source::Data => (RowKind::Demonstration, None),
+    };
+    let mut train = open(&config.data.sets(), kind, rewarded)?;
     let held_out = match config.eval.data.is_empty() {
         true => vec![],
         false => {
             let set = [config.data.set(&config.eval.data)];
-            open(&set, Some(&golds))?.first(config.eval.samples)?
+            open(&set, RowKind::Lesson, Some(&golds))?.first(config.eval.samples)?
         }
     };
 
@@ -165,7 +170,11 @@ pub fn build(
     }
     let beside = &config.train.demonstrations;
     if !beside.data.is_empty() {
-        let set = open(&[config.data.set(&beside.data)], None)?;
+        let set = open(
+            &[config.data.set(&beside.data)],
+            RowKind::Demonstration,
+            None,
+        )?;
         learner =
             learner.with_demonstrations(Demonstrations::new(set, beside.rows, beside.coefficient)?);
     }

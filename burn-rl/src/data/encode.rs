@@ -96,6 +96,7 @@ impl PromptSet {
     /// answer that does not pass `golds`.
     pub fn open(
         sets: &[SetConfig],
+        kind: RowKind,
         encoder: Encoder,
         config: &DataConfig,
         seed: u64,
@@ -103,12 +104,8 @@ impl PromptSet {
     ) -> Result<Self, RlError> {
         let (mut parts, mut skipped) = (vec![], vec![]);
         for (i, set) in sets.iter().enumerate() {
-            let mut dataset = RowDataset::open(
-                set.path.as_ref(),
-                &set.format(),
-                config.on_error,
-                RowKind::Lesson,
-            )?;
+            let (path, format) = (set.path.as_ref(), set.format());
+            let mut dataset = RowDataset::open(path, &format, config.on_error, kind)?;
             if config.on_error == OnError::Skip {
                 skip_unusable(&mut dataset, &encoder)?;
             } else {
@@ -209,7 +206,11 @@ pub struct GoldCheck<'a> {
 }
 
 impl GoldCheck<'_> {
-    fn check(&self, dataset: &mut RowDataset) -> Result<(), RlError> {
+    /// Refuses the first row of a gold answer that cannot be used, or leaves out every such row.
+    ///
+    /// # Errors
+    /// That row, with its line; a set of which no row is left.
+    pub fn check(&self, dataset: &mut RowDataset) -> Result<(), RlError> {
         let refusal = |row: &DataRow| {
             let answer = row.answer.as_deref().unwrap_or_default();
             let refused = self.reward.check_gold(&row.question(), answer);

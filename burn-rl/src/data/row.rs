@@ -41,6 +41,8 @@ pub struct DataRow {
 pub enum RowKind {
     /// A gold answer or a demonstration: something to learn from.
     Lesson,
+    /// A last turn of the assistant, to be imitated.
+    Demonstration,
     /// Nothing.
     Prompt,
 }
@@ -180,6 +182,9 @@ fn read(
     let lesson = answer.as_ref().is_some_and(|a| !a.trim().is_empty()) || target.is_some();
     if kind == RowKind::Lesson && !lesson {
         return Err("the row has no `answer`".into());
+    }
+    if kind == RowKind::Demonstration && target.is_none() {
+        return Err("the row ends without an assistant turn to learn from".into());
     }
     let id = fields.get("id").filter(|v| !v.is_null());
     let id = id.map_or_else(|| Ok(format!("line-{line}")), |v| text("id", v))?;

@@ -219,3 +219,20 @@ fn names_that_fit_nothing_and_what_does_not_go_together_are_refused() {
         assert!(!world.path("run").exists(), "{args:?} left a directory");
     }
 }
+
+#[test]
+fn rows_without_a_response_to_imitate_are_refused_or_left_out() {
+    let world = world();
+    let silent = r#"{"conversations": [{"role": "user", "content": "red?"}], "answer": "red"}"#;
+    world.set_row(3, silent);
+    let sft = ["--set", "algo.name=sft"];
+    let message = refused(&world, &[&TRAIN[..], &sft].concat());
+    let expected = "data/train.jsonl:3: the row ends without an assistant turn to learn from";
+    assert!(message.contains(expected), "{message}");
+    assert!(!world.path("run").exists());
+    let skip = ["--set", "data.on_error=skip"];
+    let output = world.run(&[&TRAIN[..], &sft, &skip].concat());
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(message.contains("left out 1 of 4 rows"), "{message}");
+}
