@@ -116,13 +116,7 @@ impl BackendEntry {
 /// A name that is unknown, whose backend is not compiled in, or that this machine does not have.
 pub fn parse(name: &str) -> Result<Device, InputError> {
     let refuse = |message: String| InputError::new(format!("--device {name}: {message}"));
-    let (backend, index) = match name.rsplit_once(':') {
-        Some((backend, index)) if index.bytes().all(|b| b.is_ascii_digit()) => (backend, index),
-        _ => (name, "0"),
-    };
-    let index: usize = index
-        .parse()
-        .map_err(|_| refuse(format!("`{index}` is not the number of a device")))?;
+    let (backend, index) = split(name).map_err(refuse)?;
     let device = match (backend, index) {
         #[cfg(feature = "flex")]
         ("flex", 0) => Device::flex(),
@@ -141,6 +135,36 @@ pub fn parse(name: &str) -> Result<Device, InputError> {
         _ => return Err(refuse(unknown(backend))),
     };
     Ok(device)
+}
+
+/// Whether `name` is that of a device on some machine, with a binary that has its backend.
+///
+/// # Errors
+/// A name that means nothing on any machine.
+pub fn check_name(name: &str) -> Result<(), InputError> {
+    let refuse = |message: String| InputError::new(format!("--device {name}: {message}"));
+    let (backend, index) = split(name).map_err(refuse)?;
+    match (backend, index) {
+        ("flex" | "tch", 0) | ("cuda" | "tch:cuda", _) => Ok(()),
+        _ => Err(refuse(unknown(backend))),
+    }
+}
+
+/// The backend that a name begins with, and the number at its end, 0 without one.
+fn split(name: &str) -> Result<(&str, usize), String> {
+    let (backend, index) = match name.rsplit_once(':') {
+        Some((backend, index)) if index.bytes().all(|b| b.is_ascii_digit()) => (backend, index),
+        _ => (name, "0"),
+    };
+    let number = index.parse();
+    let number = number.map_err(|_| format!("`{index}` is not the number of a device"))?;
+    Ok((backend, number))
+}
+
+/// Which GPU of those that the process sees a name is for; none where it is for a CPU.
+pub fn gpu(name: &str) -> Option<usize> {
+    let (backend, index) = split(name).ok()?;
+    matches!(backend, "cuda" | "tch:cuda").then_some(index)
 }
 
 /// Where a model is described without being loaded: the CPU, where a backend for it is compiled in.

@@ -16,20 +16,40 @@ use std::sync::Arc;
 /// # Errors
 /// As [`device::parse`].
 pub fn parse(names: &str) -> Result<Vec<Place>, InputError> {
-    let mut places: Vec<Place> = vec![];
-    for part in names.split(',') {
-        let before = places.last().and_then(|place| place.name.rsplit_once(':'));
+    let place = |(part, name): (&str, String)| {
+        Ok(Place {
+            device: device::parse(&name).map_err(|error| within(names, part, &error))?,
+            kind: kind(&name),
+            name,
+        })
+    };
+    parts(names).into_iter().map(place).collect()
+}
+
+/// The devices of such a list by their whole names, which need not be here.
+///
+/// # Errors
+/// A name that means nothing on any machine.
+pub fn names(list: &str) -> Result<Vec<String>, InputError> {
+    let name = |(part, name): (&str, String)| {
+        device::check_name(&name).map_err(|error| within(list, part, &error))?;
+        Ok(name)
+    };
+    parts(list).into_iter().map(name).collect()
+}
+
+/// The parts of a list, each with its whole name.
+fn parts(list: &str) -> Vec<(&str, String)> {
+    let mut parts: Vec<(&str, String)> = vec![];
+    for part in list.split(',') {
+        let before = parts.last().and_then(|(_, name)| name.rsplit_once(':'));
         let name = match before {
             Some((backend, _)) if is_number(part) => format!("{backend}:{part}"),
             _ => part.to_owned(),
         };
-        places.push(Place {
-            device: device::parse(&name).map_err(|error| within(names, part, &error))?,
-            kind: kind(&name),
-            name,
-        });
+        parts.push((part, name));
     }
-    Ok(places)
+    parts
 }
 
 fn is_number(part: &str) -> bool {

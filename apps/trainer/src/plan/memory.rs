@@ -129,7 +129,7 @@ impl Memory {
         let frozen = counts.total as f64 - trained;
         Self {
             program: if target.is_gpu { 0.0 } else { PROGRAM_BYTES },
-            replicas: if target.is_gpu { 1 } else { target.replicas },
+            replicas: target.sharing,
             weights: F32 * (trained + critic) + plain * frozen + reference + average,
             moments: F32 * 2.0 * (trained + critic),
             pictures: passes.pixels(&shown),

@@ -1,10 +1,10 @@
 //! Whether a run fits, and what would make it fit.
 
 use super::Plan;
-use crate::input_error::InputError;
+use crate::{device, input_error::InputError, places};
 use burn_rl::config::RunConfig;
 use burn_vlm::tape::ActivationRecompute;
-use std::{fs, process::Command};
+use std::{env, fs, process::Command};
 
 /// Rank of an adapter that is proposed.
 const RANK: usize = 16;
@@ -98,25 +98,49 @@ fn changes(from: &RunConfig, to: &RunConfig) -> Vec<String> {
     sets
 }
 
-/// Bytes that are free on the device called `name`, the least of several; none where nothing says
-/// how many.
-pub fn free_bytes(name: &str) -> Option<f64> {
-    let Some((_, index)) = name.split_once("cuda") else {
+/// Bytes that are free on the devices that `--device` names, the least of several; none where
+/// nothing says how many.
+pub fn free_bytes(names: &str) -> Option<f64> {
+    let names = places::names(names).ok()?;
+    let gpus: Vec<usize> = names.iter().filter_map(|name| device::gpu(name)).collect();
+    if gpus.is_empty() {
         return free_host_bytes();
-    };
-    let index = index.strip_prefix(':').unwrap_or("0");
+    }
     let asked = [
-        "--query-gpu=memory.free",
+        "--query-gpu=index,uuid,memory.free",
         "--format=csv,noheader,nounits",
-        "-i",
-        index,
     ];
     let answer = Command::new("nvidia-smi").args(asked).output().ok()?;
-    let free = String::from_utf8(answer.stdout).ok()?;
-    let mebibytes = free.lines().map(|line| line.trim().parse::<f64>().ok());
-    let mebibytes: Vec<f64> = mebibytes.collect::<Option<_>>()?;
-    let least = mebibytes.into_iter().reduce(f64::min)?;
-    Some(least * f64::from(1 << 20))
+    let table = String::from_utf8(answer.stdout).ok()?;
+    let visible = env::var("CUDA_VISIBLE_DEVICES").ok();
+    free_of(&gpus, visible.as_deref(), &table)
+}
+
+/// The least that is free on `gpus`, as the process numbers them: `visible` says which of the
+/// machine's they are, by number or by the beginning of an id. `table` has number, id and free MiB
+/// of all of them.
+fn free_of(gpus: &[usize], visible: Option<&str>, table: &str) -> Option<f64> {
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split(',').map(str::trim).collect())
+        .collect();
+    let free = |gpu: &usize| {
+        let number = gpu.to_string();
+        let name = match visible {
+            Some(list) => list.split(',').nth(*gpu)?.trim(),
+            None => &number,
+        };
+        let is_named = |row: &&Vec<&str>| {
+            let [number, id, _] = row.as_slice() else {
+                return false;
+            };
+            *number == name || name.starts_with("GPU-") && id.starts_with(name)
+        };
+        let mebibytes: f64 = rows.iter().find(is_named)?[2].parse().ok()?;
+        Some(mebibytes * f64::from(1 << 20))
+    };
+    let found = gpus.iter().map(free).collect::<Option<Vec<f64>>>()?;
+    found.into_iter().reduce(f64::min)
 }
 
 /// Bytes that the host has free for this process; none where it does not say.
@@ -132,4 +156,31 @@ fn free_host_bytes() -> Option<f64> {
         .zip(limit("/sys/fs/cgroup/memory.current"))
         .map(|(max, current)| max - current);
     Some(left.map_or(available, |left| left.min(available)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_looked_up_on_the_gpus_that_are_seen() {
+        let table = "0, GPU-aa11, 1000\n1, GPU-ab22, 2000\n2, GPU-cc33, 3000\n";
+        let free = |names: &str, visible| {
+            let names = places::names(names).unwrap();
+            let gpus: Vec<usize> = names.iter().filter_map(|n| device::gpu(n)).collect();
+            free_of(&gpus, visible, table).map(|bytes| bytes / f64::from(1 << 20))
+        };
+        assert_eq!(free("cuda:1", None), Some(2000.0));
+        assert_eq!(free("cuda:2,cuda:1", None), Some(2000.0));
+        assert_eq!(free("cuda:2,1", None), Some(2000.0));
+        assert_eq!(free("tch:cuda:2", None), Some(3000.0));
+        assert_eq!(free("cuda", None), Some(1000.0));
+        assert_eq!(free("cuda:0", Some("2,1")), Some(3000.0));
+        assert_eq!(free("cuda:0,1", Some("2, GPU-ab")), Some(2000.0));
+        // What is not seen or not listed has no room that is known.
+        assert_eq!(free("cuda:2", Some("2,1")), None);
+        assert_eq!(free("cuda:0", Some("")), None);
+        assert_eq!(free("cuda:0", Some("MIG-77")), None);
+        assert_eq!(free_of(&[0], None, "no driver"), None);
+    }
 }

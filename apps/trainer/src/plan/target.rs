@@ -1,14 +1,19 @@
 //! What a plan is for.
 
-use crate::{device, input_error::InputError};
+use crate::{device, input_error::InputError, places};
 use burn_vlm::{Compute, Precision};
+use std::collections::BTreeMap;
 
 /// What a plan needs to know of devices. Their names say it: a laptop can plan for a machine with
 /// GPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
-    /// Replicas, a device each.
+    /// Replicas.
     pub replicas: usize,
+    /// Devices.
+    pub devices: usize,
+    /// Replicas on the device that has most of them.
+    pub sharing: usize,
     /// Micro-batches at work on a device at a time.
     pub lanes: usize,
     /// Whether the devices are GPUs, with memory of their own.
@@ -21,22 +26,24 @@ impl Target {
     /// # Errors
     /// A name that means nothing on any machine.
     pub fn named(names: &str) -> Result<Self, InputError> {
-        let first = names.split(',').next().unwrap_or(names);
-        let backend = first.trim_end_matches(|c: char| c.is_ascii_digit());
-        let replicas = names.split(',').count();
-        let lanes = match backend.trim_end_matches(':') {
-            // Replicas on the host share its cores.
-            "flex" => rayon::current_num_threads().div_ceil(replicas),
-            "cuda" | "tch" | "tch:cuda" => 1,
-            _ => {
-                device::parse(first)?;
-                1
-            }
-        };
+        let names = places::names(names)?;
+        let replicas = names.len();
+        let is_flex = names[0].starts_with("flex");
+        let is_gpu = device::gpu(&names[0]).is_some();
+        let mut shared: BTreeMap<Option<usize>, usize> = BTreeMap::new();
+        for name in &names {
+            *shared.entry(device::gpu(name)).or_default() += 1;
+        }
         Ok(Self {
             replicas,
-            lanes,
-            is_gpu: backend.contains("cuda"),
+            devices: shared.len(),
+            sharing: shared.into_values().max().unwrap_or(1),
+            // Replicas on the host share its cores.
+            lanes: match is_flex {
+                true => rayon::current_num_threads().div_ceil(replicas),
+                false => 1,
+            },
+            is_gpu,
         })
     }
 
@@ -69,5 +76,33 @@ mod tests {
         assert_eq!(target("flex").compute(Precision::Auto), Compute::F32);
         let message = Target::named("gpu").unwrap_err().to_string();
         assert!(message.contains("no such device"), "{message}");
+    }
+
+    #[test]
+    fn every_entry_of_a_list_is_looked_at() {
+        for (list, bad) in [
+            ("cuda:0,banana", "banana"),
+            ("cuda:0,,1", ""),
+            ("cuda:0,", ""),
+            ("0,1", "0"),
+            ("flex,1", "1"),
+            ("cuda:0,-1", "-1"),
+        ] {
+            let message = Target::named(list).unwrap_err().to_string();
+            let start = format!("--device {list}: in this list, --device {bad}: ");
+            assert!(message.starts_with(&start), "{message}");
+        }
+    }
+
+    #[test]
+    fn replicas_on_one_device_share_it() {
+        let shared = |names: &str| {
+            let target = Target::named(names).unwrap();
+            (target.replicas, target.devices, target.sharing)
+        };
+        assert_eq!(shared("cuda:0,0"), (2, 1, 2));
+        assert_eq!(shared("cuda:0,cuda:2"), (2, 2, 1));
+        assert_eq!(shared("cuda:0,0,1"), (3, 2, 2));
+        assert_eq!(shared("flex,flex"), (2, 1, 2));
     }
 }
