@@ -1,6 +1,7 @@
 //! Benchmarks by name: where the question stands in a row, how it is put, and what is right.
 
 use burn_rl::data::{Columns, RowFormat};
+use serde_json::{Map, Value, json};
 
 /// A benchmark whose rows its authors publish.
 pub struct Bench {
@@ -20,6 +21,8 @@ pub struct Bench {
     pub system: &'static str,
     /// The reward rule that judges.
     pub rule: &'static str,
+    /// Options of the rule, by whether the model reasons.
+    options: fn(direct: bool) -> Value,
     /// Fields that results are grouped by.
     pub by: &'static [&'static str],
     /// Tokens after which a completion is cut.
@@ -39,6 +42,7 @@ pub const BENCHES: &[Bench] = &[
         direct: "{question}",
         system: "",
         rule: "cv_bench",
+        options: |_| json!({}),
         by: &["task", "source"],
         max_new_tokens: 1024,
     },
@@ -52,6 +56,8 @@ pub const BENCHES: &[Bench] = &[
         direct: "{question}",
         system: "",
         rule: "numeric",
+        // A model that is asked for the number alone is not told of the tag.
+        options: |direct| json!({ "rel_tol": 0.0, "anywhere": direct }),
         by: &[],
         max_new_tokens: 256,
     },
@@ -65,6 +71,7 @@ pub const BENCHES: &[Bench] = &[
         direct: "{question}",
         system: "",
         rule: "math",
+        options: |_| json!({}),
         by: &[],
         max_new_tokens: 1024,
     },
@@ -78,12 +85,21 @@ pub const BENCHES: &[Bench] = &[
         direct: "",
         system: "Please reason step by step, and put your final answer within \\boxed{}.",
         rule: "math",
+        options: |_| json!({}),
         by: &["subject", "level"],
         max_new_tokens: 3000,
     },
 ];
 
 impl Bench {
+    /// Options of its rule.
+    pub fn options(&self, direct: bool) -> Map<String, Value> {
+        match (self.options)(direct) {
+            Value::Object(options) => options,
+            _ => Map::new(),
+        }
+    }
+
     /// How its rows are read.
     pub fn format(&self, direct: bool) -> RowFormat {
         let [prompt, answer, images] = self.columns.map(str::to_owned);
@@ -126,6 +142,34 @@ mod tests {
                 .any(|rule| rule.name == bench.rule);
             assert!(known, "{}: {}", bench.name, bench.rule);
         }
+    }
+
+    /// Whether a benchmark counts `response` as right.
+    fn is_right(name: &str, direct: bool, response: &str, gold: &str) -> bool {
+        let bench = BENCHES.iter().find(|bench| bench.name == name).unwrap();
+        let rule = burn_rewards::rules::find(bench.rule).unwrap();
+        let rule = rule.reward(&bench.options(direct)).unwrap();
+        let input = burn_rewards::RewardInput::new(response, gold);
+        rule.score(&input).unwrap().correct == Some(true)
+    }
+
+    #[test]
+    fn a_count_is_right_or_wrong_and_stands_in_the_tag() {
+        let count = |response| is_right("superclevr", false, response, "20");
+        assert!(count("<think>19?</think><answer> 20 </answer>"));
+        assert!(!count("<answer>21</answer>"));
+        assert!(!count("<answer>19</answer>"));
+        assert!(!count("There are 20"));
+        assert!(is_right("superclevr", true, "There are 20", "20"));
+        assert!(!is_right("superclevr", true, "There are 21", "20"));
+    }
+
+    #[test]
+    fn a_measure_is_read_from_all_of_the_response() {
+        let measure = |response| is_right("geoqa", false, response, "140°");
+        assert!(measure("<think>180-40</think><answer>140</answer>"));
+        assert!(measure(r"so the angle is $140^\circ$"));
+        assert!(!measure("<answer>40</answer>"));
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl RowDataset {
         &self.rows
     }
 
+    /// Keeps the first `n` rows.
+    pub fn truncate(&mut self, n: usize) {
+        self.rows.truncate(n);
+    }
+
     /// Keeps the rows that `keep` says; the others are counted as skipped, with the reason.
     pub fn retain(&mut self, mut check: impl FnMut(&DataRow) -> Result<(), RlError>) {
         let mut skipped = vec![];

@@ -4,6 +4,7 @@ mod summary;
 
 use crate::{
     bench::{BENCHES, Bench},
+    cmd::reward::Policy,
     device::DeviceArgs,
     input_error::InputError,
     model_dir::ModelDir,
@@ -12,10 +13,10 @@ use crate::{
     processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
-use burn_rewards::{RewardConfig, RewardFn};
+use burn_rewards::{OnUnparsableGold, RewardConfig, RewardFn};
 use burn_rl::{
     config::{EvalConfig, OnError},
-    data::{DataRow, Encoder, RowDataset, RowFormat, RowKind},
+    data::{DataRow, Encoder, GoldCheck, RowDataset, RowFormat, RowKind},
     eval::evaluate,
     metrics::rollout_log::RolloutRecord,
     rollout::LocalEngine,
@@ -51,6 +52,10 @@ pub struct Args {
     /// The rule that judges, as `trainer rewards` lists them [default: the benchmark's, or math].
     #[arg(long, value_name = "NAME")]
     pub rule: Option<String>,
+    /// What a gold answer that the rule cannot use does: `error` ends with file and line before
+    /// anything is sampled, `skip` leaves the row out, `zero` counts its completions as wrong.
+    #[arg(long, value_name = "POLICY", default_value = "error")]
+    pub on_unparsable_gold: Policy,
     /// Asks for the answer alone, without reasoning, where the benchmark knows both ways.
     #[arg(long)]
     pub direct: bool,
@@ -114,8 +119,8 @@ struct Sample<'a> {
 /// Completes every row, judges the completions, and sums up.
 ///
 /// # Errors
-/// An unknown benchmark or rule; a model, a row or a picture that cannot be used; an output
-/// directory that exists.
+/// An unknown benchmark or rule; a model, a row, a gold answer or a picture that cannot be used; an
+/// output directory that exists.
 pub fn run(args: &Args) -> Result<()> {
     let bench = args.bench.as_deref().map(find).transpose()?;
     let rule = rule(args, bench)?;
@@ -132,7 +137,25 @@ pub fn run(args: &Args) -> Result<()> {
             InputError::new(format!("--out {out}: exists, expected a new directory")).into(),
         );
     }
-    let rows = rows(args, bench)?;
+    let rows = rows(args, bench, rule.as_ref())?;
+    let summary = measure(args, bench, &rows, &sampling, rule.as_ref()).inspect_err(|_| {
+        if let Some(out) = &args.out {
+            // Nothing is in it: it must not stand in the way of a second try. That the first one
+            // failed is what is reported, not whether this works.
+            let _ = fs::remove_dir(out);
+        }
+    })?;
+    finish(args, bench, &summary)
+}
+
+/// Completes and judges the rows; samples.jsonl is written on the way.
+fn measure(
+    args: &Args,
+    bench: Option<&Bench>,
+    rows: &[DataRow],
+    sampling: &EvalConfig,
+    rule: &dyn RewardFn,
+) -> Result<Summary> {
     let places = places::parse(&args.place.device)?;
     let workers = places::workers(&places)?;
     let loaded = ModelDir::load(
@@ -154,10 +177,13 @@ pub fn run(args: &Args) -> Result<()> {
         LocalEngine::new(model.clone(), processor, stop, max_batch, args.seed)
     })?;
 
-    let mut samples = args.out.as_ref().map(|out| {
-        fs::create_dir_all(out).with_context(|| out.display().to_string())?;
-        Ok::<_, anyhow::Error>(Output::create(Some(&out.join("samples.jsonl")))?)
-    });
+    let mut samples = match &args.out {
+        Some(out) => {
+            fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+            Some(Output::create(Some(&out.join("samples.jsonl")))?)
+        }
+        None => None,
+    };
     let bar = progress_bar(rows.len() * sampling.draws);
     let mut summary = Summary::default();
     // Pictures of a few batches are in memory at a time.
@@ -165,21 +191,13 @@ pub fn run(args: &Args) -> Result<()> {
         let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let start = bar.position();
-        let found = evaluate(
-            &sampling,
-            engine.as_ref(),
-            &prompts,
-            rule.as_ref(),
-            0,
-            &mut |done| {
-                bar.set_position(start + done as u64);
-            },
-        )?;
+        let found = evaluate(sampling, engine.as_ref(), &prompts, rule, 0, &mut |done| {
+            bar.set_position(start + done as u64);
+        })?;
         for (row, records) in rows.iter().zip(found.records.chunks(sampling.draws)) {
             summary.add(records, &row.kept);
             for record in records {
                 if let Some(out) = &mut samples {
-                    let out = out.as_mut().map_err(|e| anyhow::anyhow!("{e:#}"))?;
                     let kept = &row.kept;
                     out.json(&Sample { record, kept })?;
                 }
@@ -190,9 +208,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     bar.finish_and_clear();
     if let Some(samples) = samples {
-        samples?.finish()?;
+        samples.finish()?;
     }
-    finish(args, bench, &summary)
+    Ok(summary)
 }
 
 fn finish(args: &Args, bench: Option<&Bench>, summary: &Summary) -> Result<()> {
@@ -223,10 +241,14 @@ fn find(name: &str) -> Result<&'static Bench, InputError> {
 }
 
 fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
-    let name = args.rule.as_deref();
-    let name = name.or(bench.map(|bench| bench.rule)).unwrap_or("math");
+    let (name, options) = match (&args.rule, bench) {
+        (Some(name), _) => (name.as_str(), Map::new()),
+        (None, Some(bench)) => (bench.rule, bench.options(args.direct)),
+        (None, None) => ("math", Map::new()),
+    };
     let config: RewardConfig = serde_json::from_value(serde_json::json!({
-        "parts": [{ "rule": name }],
+        "on_unparsable_gold": OnUnparsableGold::from(args.on_unparsable_gold),
+        "parts": [{ "rule": name, "options": options }],
     }))?;
     let rule = config
         .build()
@@ -251,16 +273,25 @@ fn system(args: &Args, bench: Option<&Bench>) -> String {
     args.system.clone().unwrap_or_else(|| own.into())
 }
 
-fn rows(args: &Args, bench: Option<&Bench>) -> Result<Vec<DataRow>> {
+/// The rows that are asked; those whose gold answers the rule cannot use are said.
+fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<DataRow>> {
     let mut format = bench.map_or_else(RowFormat::default, |bench| bench.format(args.direct));
     if let Some(template) = &args.template {
         format.template.clone_from(template);
     }
     format.check("--template")?;
     let path = args.data.as_deref().unwrap_or(std::path::Path::new(""));
-    let set = RowDataset::open(path, &format, OnError::Error, RowKind::Lesson)?;
-    let limit = args.samples.map_or(usize::MAX, |n| n as usize);
-    Ok(set.rows().iter().take(limit).cloned().collect())
+    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Lesson)?;
+    set.truncate(args.samples.map_or(usize::MAX, |n| n as usize));
+    let golds = GoldCheck {
+        reward: rule,
+        policy: args.on_unparsable_gold.into(),
+    };
+    golds.check(&mut set)?;
+    for error in &set.skipped {
+        say!("left out: {error}");
+    }
+    Ok(set.rows().to_vec())
 }
 
 fn progress_bar(completions: usize) -> ProgressBar {

@@ -164,3 +164,40 @@ fn what_cannot_be_measured_is_refused_before_the_model_is_read() {
         assert!(told.contains(expected), "{more:?}: {told}");
     }
 }
+
+#[test]
+fn a_gold_answer_that_cannot_be_used_is_found_before_anything_is_sampled() {
+    let world = world();
+    let row = |answer: &str| serde_json::json!({ "question": "how many?", "answer": answer });
+    tiny::write_rows(&world.path("rows.jsonl"), &["1", "one", "3"].map(row));
+    let args = ["--data", "rows.jsonl", "--rule", "numeric"];
+    let nowhere = ["eval", "--model", "nowhere", "--out", "a"];
+    let done = world.run(&[&nowhere[..], &args].concat());
+    let told = stderr(&done);
+    assert_eq!(done.status.code(), Some(2), "{told}");
+    assert!(told.contains("rows.jsonl:2: "), "{told}");
+    assert!(!world.path("a").exists());
+
+    let with = |out, policy| {
+        let more = ["--max-new-tokens", "2", "--on-unparsable-gold", policy];
+        eval(&world, out, &[&args[..], &more].concat())
+    };
+    assert_eq!(with("skip", "skip")["rows"], 2);
+    assert_eq!(with("zero", "zero")["rows"], 3);
+    // Rows that are not asked may be as they are.
+    eval(&world, "first", &[&args[..], &["--samples", "1"]].concat());
+}
+
+#[test]
+fn an_evaluation_that_fails_leaves_no_directory() {
+    let world = world();
+    let picture = tiny::read_rows(&world.path("held_out/eval.jsonl"))[0]["image_urls"][0].clone();
+    let picture = Path::new("held_out").join(picture.as_str().unwrap());
+    let bytes = fs::read(world.root().join(&picture)).unwrap();
+    world.write(picture.to_str().unwrap(), &bytes[..bytes.len() / 2]);
+    let done = world.run(&[&["eval", "--model", "demo", "--out", "a"], &ROWS[..]].concat());
+    let told = stderr(&done);
+    assert_eq!(done.status.code(), Some(2), "{told}");
+    assert!(told.contains("held_out/eval.jsonl:1: "), "{told}");
+    assert!(!world.path("a").exists());
+}
