@@ -9,6 +9,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Refuses to put results in place of the file that they are made from.
+///
+/// # Errors
+/// `out` is `data`.
+pub fn check_apart(out: Option<&Path>, data: &Path) -> Result<(), InputError> {
+    let Some(out) = out else {
+        return Ok(());
+    };
+    let real = |path: &Path| fs::canonicalize(path).ok().filter(|path| path.is_file());
+    match real(out).is_some_and(|out| Some(out) == real(data)) {
+        false => Ok(()),
+        true => Err(InputError::new(format!(
+            "--out {}: is the file of --data, expected another",
+            out.display()
+        ))),
+    }
+}
+
 /// A stream of lines.
 pub struct Output {
     writer: Box<dyn Write>,
@@ -109,6 +127,26 @@ mod tests {
         out.finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "[1,2]\n");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn results_do_not_replace_what_they_are_made_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data.jsonl");
+        let other = dir.path().join("out.jsonl");
+        fs::write(&data, "rows").unwrap();
+        let roundabout = dir.path().join(".").join("data.jsonl");
+        for (out, apart) in [
+            (None, true),
+            (Some(&other), true),
+            (Some(&data), false),
+            (Some(&roundabout), false),
+        ] {
+            let found = check_apart(out.map(PathBuf::as_path), &data);
+            assert_eq!(found.is_ok(), apart, "{out:?}");
+        }
+        let device = Path::new("/dev/null");
+        assert!(check_apart(Some(device), device).is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
-    data::{DataRow, Encoder, Record, RowDataset, RowKind, picture_bytes, read_records},
+    data::{DataRow, Encoder, GoldCheck, Record, RowDataset, RowKind, picture_bytes, read_records},
     rollout::{self, Ask, LocalEngine},
     types::Prompt,
 };
@@ -65,6 +65,8 @@ struct Report {
     lower: f64,
     upper: f64,
     rows: usize,
+    /// Rows that could not be used.
+    left_out: usize,
     kept: usize,
     too_hard: usize,
     too_easy: usize,
@@ -86,7 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
     config.check()?;
     let reward = config.reward.build()?;
     check(args, &reward.part_names())?;
-    let rows = read_rows(&config)?;
+    let (rows, left_out) = read_rows(&config, &reward)?;
     let settings = Settings {
         model: config.model.path.clone(),
         data: config.data.sets().into_iter().map(|s| s.path).collect(),
@@ -105,11 +107,13 @@ pub fn run(args: &Args) -> Result<()> {
         measure(&missing, &config, args, &reward, &mut rates)?;
     }
     let records = records_of(&rows)?;
+    let mut files: Vec<&Arc<Path>> = vec![];
     let mut report = Report {
         settings,
         lower: args.lower,
         upper: args.upper,
         rows: rows.len(),
+        left_out,
         kept: 0,
         too_hard: 0,
         too_easy: 0,
@@ -119,6 +123,9 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let mut out = Output::create(Some(&args.out))?;
     for row in &rows {
+        if !files.contains(&&row.file) {
+            files.push(&row.file);
+        }
         let rate = rates.get(&file_of(row), row.line);
         let shown = rate.map_or("none".into(), |rate| format!("{rate:.3}"));
         *report.rows_by_pass_rate.entry(shown).or_default() += 1;
@@ -130,7 +137,9 @@ pub fn run(args: &Args) -> Result<()> {
             Some(rate) => {
                 report.kept += 1;
                 let record = &records[&(row.file.clone(), row.line)];
-                out.json(&kept_row(record, row, rate, &args.out)?)?;
+                let file = files.iter().position(|file| **file == row.file);
+                let kept = kept_row(record, row, rate, &args.out, file.unwrap_or_default());
+                out.json(&kept?)?;
             }
         }
     }
@@ -190,19 +199,28 @@ fn file_of(row: &DataRow) -> String {
     row.file.to_string_lossy().into_owned()
 }
 
-/// All rows of all sets; those that cannot be used are said.
-fn read_rows(config: &RunConfig) -> Result<Vec<DataRow>> {
-    let mut rows = vec![];
+/// All rows of all sets; those that cannot be used are said and counted.
+fn read_rows(config: &RunConfig, reward: &dyn RewardFn) -> Result<(Vec<DataRow>, usize)> {
+    let golds = GoldCheck {
+        reward,
+        policy: config.reward.on_unparsable_gold,
+    };
+    let (mut rows, mut left_out) = (vec![], 0);
     for set in config.data.sets() {
         let on_error = config.data.on_error;
         let path = Path::new(&set.path);
-        let found = RowDataset::open(path, &set.format(), on_error, RowKind::Lesson)?;
+        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Lesson)?;
+        golds.check(&mut found)?;
+        left_out += found.skipped.len();
         for error in &found.skipped {
             say!("left out: {error}");
         }
         rows.extend_from_slice(found.rows());
     }
-    Ok(rows)
+    if left_out > 0 {
+        say!("left out {left_out} of {} rows", left_out + rows.len());
+    }
+    Ok((rows, left_out))
 }
 
 /// The rows as they stand in their files.
@@ -283,8 +301,9 @@ fn measure(
 }
 
 /// The row as it stands in its file, with its rate; where it goes into another directory, or comes
-/// out of a table, with pictures that are found from there.
-fn kept_row(record: &Record, row: &DataRow, rate: f64, out: &Path) -> Result<Value> {
+/// out of a table, with pictures that are found from there. `file` is the number of its file: rows
+/// of two files may stand in the same line.
+fn kept_row(record: &Record, row: &DataRow, rate: f64, out: &Path, file: usize) -> Result<Value> {
     let mut fields = record.fields.clone();
     fields.insert("pass_rate".into(), json!(rate));
     let home = |path: &Path| -> Result<PathBuf> {
@@ -310,9 +329,8 @@ fn kept_row(record: &Record, row: &DataRow, rate: f64, out: &Path) -> Result<Val
                 let dir = beside(out, "images");
                 fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
                 let path = home(&dir)?.join(dir.file_name().unwrap_or_default());
-                let path = path.join(format!("{}_{k}", row.line));
-                fs::write(&path, picture_bytes(image)?)
-                    .with_context(|| path.display().to_string())?;
+                let path = path.join(format!("{file}_{}_{k}", row.line));
+                write_new(&path, &picture_bytes(image)?)?;
                 path
             }
         };
@@ -320,4 +338,19 @@ fn kept_row(record: &Record, row: &DataRow, rate: f64, out: &Path) -> Result<Val
     }
     fields.insert(field, json!(files));
     Ok(Value::Object(fields))
+}
+
+/// Writes a picture that an interrupted call may have written already, and no other.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    if !path.exists() {
+        return fs::write(path, bytes).with_context(|| path.display().to_string());
+    }
+    match fs::read(path).is_ok_and(|found| found == bytes) {
+        true => Ok(()),
+        false => Err(InputError::new(format!(
+            "{}: exists already and is another picture, expected a directory without it",
+            path.display()
+        ))
+        .into()),
+    }
 }

@@ -4,7 +4,10 @@ mod grade;
 mod rows;
 mod summary;
 
-use crate::{config::set_option, output::Output};
+use crate::{
+    config::set_option,
+    output::{Output, check_apart},
+};
 use anyhow::Result;
 use burn_rewards::OnUnparsableGold;
 use burn_rl::error::RlError;
@@ -63,8 +66,10 @@ impl From<Policy> for OnUnparsableGold {
 /// Grades every row, in input order; a file of any length takes the same memory.
 ///
 /// # Errors
-/// A rule, an option or a row that cannot be used, or a reward service that fails.
+/// A rule, an option or a row that cannot be used, a reward service that fails, or results that
+/// would replace the rows.
 pub fn run(args: &Args) -> Result<()> {
+    check_apart(args.out.as_deref(), &args.data)?;
     let grader = Grader::new(
         &args.rule,
         &options(&args.sets)?,

@@ -7,7 +7,7 @@ use crate::{
     hub,
     input_error::InputError,
     model_dir::{ModelDir, described_in, has_tokenizer},
-    output::Output,
+    output::{Output, check_apart},
     processor_args::ProcessorArgs,
 };
 use anyhow::Result;
@@ -92,8 +92,9 @@ impl Scorable {
 /// Prints log-probabilities of given responses, in input order.
 ///
 /// # Errors
-/// A model that cannot be used, or a row, with its line.
+/// A model that cannot be used, or a row, with its line; results that would replace the rows.
 pub fn run(args: &Args) -> Result<()> {
+    check_apart(args.out.as_deref(), &args.data)?;
     let rows = read_rows(&args.data)?;
     let (device, compute) = args.place.open()?;
     let (model, reading) = load(args, &rows, compute, &device)?;

@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_models;
 mod data_parallel;
 mod eval;
+mod files;
 mod finetuning;
 mod interrupted;
 mod runs;
