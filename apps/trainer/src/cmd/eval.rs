@@ -291,6 +291,13 @@ fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<D
     for error in &set.skipped {
         say!("left out: {error}");
     }
+    let left_out = set.skipped.len();
+    if left_out > 0 {
+        say!(
+            "left out {left_out} of {} rows",
+            left_out + set.rows().len()
+        );
+    }
     Ok(set.rows().to_vec())
 }
 

@@ -118,7 +118,8 @@ pub fn free_bytes(names: &str) -> Option<f64> {
 
 /// The least that is free on `gpus`, as the process numbers them: `visible` says which of the
 /// machine's they are, by number or by the beginning of an id. `table` has number, id and free MiB
-/// of all of them.
+/// of all of them. Numbers are taken to be in the order of the bus, as where GPUs are alike or
+/// CUDA_DEVICE_ORDER is PCI_BUS_ID.
 fn free_of(gpus: &[usize], visible: Option<&str>, table: &str) -> Option<f64> {
     let rows: Vec<Vec<&str>> = table
         .lines()

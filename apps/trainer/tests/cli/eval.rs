@@ -178,6 +178,10 @@ fn a_gold_answer_that_cannot_be_used_is_found_before_anything_is_sampled() {
     assert!(told.contains("rows.jsonl:2: "), "{told}");
     assert!(!world.path("a").exists());
 
+    let skip = ["--max-new-tokens", "2", "--on-unparsable-gold", "skip"];
+    let here = ["eval", "--model", "demo"];
+    let told = stderr(&world.run(&[&here[..], &args, &skip].concat()));
+    assert!(told.contains("left out 1 of 3 rows"), "{told}");
     let with = |out, policy| {
         let more = ["--max-new-tokens", "2", "--on-unparsable-gold", policy];
         eval(&world, out, &[&args[..], &more].concat())
