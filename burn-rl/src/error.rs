@@ -2,10 +2,7 @@
 
 use burn_rewards::RewardError;
 use burn_vlm::VlmError;
-use std::{
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// What can go wrong between a data file and a trained model.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +73,7 @@ impl RlError {
             Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } => true,
             Self::Reward(error) => error.is_input(),
             Self::Vlm(error) => error.is_input(),
-            Self::Io { source, .. } => matches!(
-                source.kind(),
-                ErrorKind::NotFound
-                    | ErrorKind::IsADirectory
-                    | ErrorKind::NotADirectory
-                    | ErrorKind::PermissionDenied
-                    | ErrorKind::InvalidData
-            ),
+            Self::Io { source, .. } => burn_vlm::error::is_input(source.kind()),
             Self::Training(_) => false,
             Self::Replica { cause, .. } => cause.is_input(),
         }

@@ -1,6 +1,9 @@
 //! The one error type of this crate.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 /// What can go wrong between a model directory, a picture or a prompt and a tensor.
 ///
@@ -60,7 +63,7 @@ impl VlmError {
     /// Whether a file or an argument is at fault, rather than the machine.
     pub fn is_input(&self) -> bool {
         match self {
-            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Io { source, .. } => is_input(source.kind()),
             _ => true,
         }
     }
@@ -80,4 +83,16 @@ impl VlmError {
             message: message.into(),
         }
     }
+}
+
+/// Whether a file that cannot be read is the wrong file, rather than the machine's fault.
+pub fn is_input(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::PermissionDenied
+            | ErrorKind::InvalidData
+    )
 }

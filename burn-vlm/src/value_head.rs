@@ -4,16 +4,15 @@ use crate::{
     error::VlmError,
     generate::rng::hash_text,
     nn::Linear,
-    weights::{WeightFiles, normal},
+    weights::{F32View, WeightFiles, normal, write_f32},
 };
 use burn::{
     module::{Module, Param},
     tensor::{DType, Device, Tensor, TensorData},
 };
 use rayon::prelude::*;
-use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 /// The file beside a model's weights that holds its value head.
 pub const VALUE_HEAD_FILE: &str = "value_head.safetensors";
@@ -151,31 +150,11 @@ impl ValueHead {
     /// Anything the file system refuses.
     pub fn save(&self, dir: &Path) -> Result<(), VlmError> {
         let path = dir.join(VALUE_HEAD_FILE);
-        let bytes = |values: TensorData| -> Vec<u8> {
-            values.iter::<f32>().flat_map(f32::to_le_bytes).collect()
-        };
         let weight = self.score.weight.val();
-        let mut tensors = vec![(
-            WEIGHTS[0],
-            weight.dims().to_vec(),
-            bytes(weight.into_data()),
-        )];
-        if let Some(bias) = &self.score.bias {
-            tensors.push(("score.bias", vec![1], bytes(bias.val().into_data())));
-        }
-        let broken = |e: safetensors::SafeTensorError| match e {
-            safetensors::SafeTensorError::IoError(e) => VlmError::io(&path, e),
-            other => VlmError::weights(&path, other.to_string()),
-        };
-        let views = tensors
-            .iter()
-            .map(|(name, shape, bytes)| {
-                Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(broken)?;
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize_to_file(views, Some(metadata), &path).map_err(broken)
+        let bias = self.score.bias.as_ref().map(|bias| bias.val());
+        let bias = bias.iter().map(|bias| ("score.bias", F32View::of(bias)));
+        let tensors = [(WEIGHTS[0], F32View::of(&weight))].into_iter().chain(bias);
+        write_f32(&path, tensors, ("format", "pt".into()))
     }
 
     /// Names of a head's tensors that a checkpoint's weights may hold.

@@ -13,9 +13,12 @@ use burn::{
 use burn_vlm::{
     Vlm,
     tape::Grads,
-    weights::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes},
+    weights::{
+        F32View, NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes,
+        write_f32,
+    },
 };
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::SafeTensors;
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
@@ -100,28 +103,12 @@ impl AdamW {
                 ("exp_avg", &momentum.moment_1),
                 ("exp_avg_sq", &momentum.moment_2),
             ] {
-                let values = moment.to_data();
-                let bytes: Vec<u8> = values.iter::<f32>().flat_map(f32::to_le_bytes).collect();
-                tensors.push((format!("{kind}.{name}"), bytes));
+                tensors.push((format!("{kind}.{name}"), F32View::of(moment)));
             }
         }
-        let view = |bytes| TensorView::new(Dtype::F32, vec![<[u8]>::len(bytes) / 4], bytes);
-        let broken = |e: safetensors::SafeTensorError| match e {
-            safetensors::SafeTensorError::IoError(e) => RlError::io(&path, e),
-            other => RlError::Checkpoint {
-                path: path.clone(),
-                message: other.to_string(),
-            },
-        };
-        let views = tensors
-            .iter()
-            .map(|(name, bytes)| Ok((name, view(bytes)?)))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(broken)?;
         // One value of metadata: the order of several would differ from file to file.
         let times = serde_json::to_string(&times).map_err(|e| RlError::io(&path, e.into()))?;
-        let metadata = HashMap::from([(TIMES.to_owned(), times)]);
-        safetensors::serialize_to_file(views, Some(metadata), &path).map_err(broken)
+        Ok(write_f32(&path, tensors, (TIMES, times))?)
     }
 
     /// Reads what [`save`](Self::save) wrote for `model`.

@@ -16,6 +16,7 @@ use serde_json::json;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
+    fmt::Display,
     fs::File,
     path::Path,
 };
@@ -164,14 +165,73 @@ pub fn save<M: Module>(
 }
 
 fn write_shard(path: &Path, tensors: Vec<Lazy<'_>>) -> Result<(), VlmError> {
+    let named = tensors.into_iter().map(|t| (t.tensor.name.as_str(), t));
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    write_safetensors(path, named, metadata)
+}
+
+/// A tensor that is made f32 and bytes only while it is written.
+pub struct F32View<'a> {
+    shape: Vec<usize>,
+    bytes: Box<dyn Fn() -> Vec<u8> + Sync + 'a>,
+}
+
+impl<'a> F32View<'a> {
+    /// Of a tensor of any precision.
+    pub fn of<const D: usize>(tensor: &'a Tensor<D>) -> Self {
+        let bytes = || {
+            let data = tensor.to_data();
+            data.iter::<f32>().flat_map(f32::to_le_bytes).collect()
+        };
+        Self {
+            shape: tensor.dims().to_vec(),
+            bytes: Box::new(bytes),
+        }
+    }
+}
+
+impl View for F32View<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        (self.bytes)().into()
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.shape.iter().product::<usize>()
+    }
+}
+
+/// Writes tensors into one f32 file, with metadata under one key.
+///
+/// # Errors
+/// Anything the file system refuses.
+pub fn write_f32<'a, S: AsRef<str> + Ord + Display>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (S, F32View<'a>)>,
+    metadata: (&str, String),
+) -> Result<(), VlmError> {
+    let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
+    write_safetensors(path, tensors, metadata)
+}
+
+fn write_safetensors<S: AsRef<str> + Ord + Display, V: View>(
+    path: &Path,
+    named: impl IntoIterator<Item = (S, V)>,
+    metadata: HashMap<String, String>,
+) -> Result<(), VlmError> {
     let io = |e| VlmError::io(path, e);
     // The file is written beside and renamed, which would leave it to its owner alone.
     let permissions = File::create(path)
         .and_then(|file| file.metadata())
         .map_err(io)?
         .permissions();
-    let named = tensors.into_iter().map(|t| (t.tensor.name.as_str(), t));
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(named, Some(metadata), path).map_err(|e| match e {
         SafeTensorError::IoError(e) => io(e),
         other => VlmError::weights(path, other.to_string()),

@@ -10,7 +10,7 @@ mod named;
 mod precision;
 mod prefix;
 
-pub use export::{ExportDtype, save};
+pub use export::{ExportDtype, F32View, save, write_f32};
 pub use file::WeightFiles;
 pub(crate) use file::{INDEX, SINGLE, is_shard};
 pub use init::initialise;

@@ -103,8 +103,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         out.line(written.trim_end())?;
         out.finish()?;
         say!("{}", plan.table(&resolved.run).trim_end());
-        if target.replicas > 1 && target.is_gpu {
-            say!("on each of {} devices", target.replicas);
+        if target.devices > 1 && target.is_gpu {
+            say!("on each of {} devices", target.devices);
         }
         tell_missing(&resolved.run);
         return Ok(ExitCode::SUCCESS);

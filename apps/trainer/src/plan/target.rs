@@ -40,7 +40,7 @@ impl Target {
             sharing: shared.into_values().max().unwrap_or(1),
             // Replicas on the host share its cores.
             lanes: match is_flex {
-                true => rayon::current_num_threads().div_ceil(replicas),
+                true => (rayon::current_num_threads() / replicas).max(1),
                 false => 1,
             },
             is_gpu,

@@ -1,11 +1,13 @@
 //! Adapters written as PEFT reads them.
 
 use super::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE, PREFIX, parts};
-use crate::{Vlm, error::VlmError};
-use burn::tensor::Tensor;
-use safetensors::{Dtype, tensor::TensorView};
+use crate::{
+    Vlm,
+    error::VlmError,
+    weights::{F32View, write_f32},
+};
 use serde_json::{Map, Value, json};
-use std::{collections::HashMap, fs, path::Path};
+use std::{fs, path::Path};
 
 impl Vlm {
     /// Writes the adapters into a directory without other weights.
@@ -20,14 +22,13 @@ impl Vlm {
         let mut names = vec![];
         self.clone().each_linear(&mut |path, layer| {
             let Some(adapter) = &layer.lora else { return };
-            let [rank, d_in] = adapter.a.val().dims();
+            let rank = adapter.a.val().dims()[0];
             let alpha = adapter.scale() * lora.config.divisor(rank);
-            let a = bytes(&adapter.a.val());
-            let b = bytes(&adapter.b.val());
+            let (a, b) = (adapter.a.val(), adapter.b.val());
             let parts = parts(&keys, path);
             // What is cut in transformers shares A there, and has its rows of B.
-            let rows = b.len() / (4 * rank) / parts.len();
-            for (name, b) in parts.into_iter().zip(b.chunks(4 * rank * rows)) {
+            let rows = b.dims()[0] / parts.len();
+            for (name, b) in parts.into_iter().zip(b.split(rows, 0)) {
                 if rank != lora.config.rank {
                     ranks.insert(name.clone(), json!(rank));
                 }
@@ -35,12 +36,15 @@ impl Vlm {
                     alphas.insert(name.clone(), json!(alpha));
                 }
                 let factor = |factor| format!("{PREFIX}{name}.{factor}.weight");
-                tensors.push((factor("lora_A"), vec![rank, d_in], a.clone()));
-                tensors.push((factor("lora_B"), vec![rows, rank], b.to_vec()));
+                tensors.push((factor("lora_A"), a.clone()));
+                tensors.push((factor("lora_B"), b));
                 names.push(name);
             }
         });
-        write_tensors(&dir.join(ADAPTER_WEIGHTS), &tensors)?;
+        let views = tensors
+            .iter()
+            .map(|(name, x)| (name.as_str(), F32View::of(x)));
+        write_f32(&dir.join(ADAPTER_WEIGHTS), views, ("format", "pt".into()))?;
         let config = &lora.config;
         let base = lora.base.as_ref();
         let peft = json!({
@@ -68,29 +72,6 @@ impl Vlm {
             None => Ok(()),
         }
     }
-}
-
-/// In f32, little end first.
-fn bytes(value: &Tensor<2>) -> Vec<u8> {
-    let data = value.to_data();
-    data.iter::<f32>().flat_map(f32::to_le_bytes).collect()
-}
-
-fn write_tensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) -> Result<(), VlmError> {
-    let broken = |e: safetensors::SafeTensorError| match e {
-        safetensors::SafeTensorError::IoError(e) => VlmError::io(path, e),
-        other => VlmError::weights(path, other.to_string()),
-    };
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
-            Ok((name, view))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(broken)?;
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(views, Some(metadata), path).map_err(broken)
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<(), VlmError> {
