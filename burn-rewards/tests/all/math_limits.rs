@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn_rewards::math::{Outcome, Profile, Verdict, Verifier};
+use rayon::prelude::*;
 
 fn verdict(gold: &str, pred: &str) -> Outcome {
     Verifier::new(Profile::MathVerify).verify(gold, pred)
@@ -118,13 +119,13 @@ fn size_and_depth_end_in_a_verdict() {
     inputs.push("\\boxed{".repeat(1 << 17));
     inputs.push("The answer is $x$. ".repeat(1 << 15));
     let verifiers = Profile::ALL.map(Verifier::new);
-    for text in &inputs {
+    inputs.par_iter().for_each(|text| {
         for verifier in &verifiers {
             let wrapped = format!("The answer is $\\boxed{{{text}}}$");
             assert_ne!(verifier.verify("$12345$", &wrapped).verdict, Verdict::Equal);
             verifier.verify(&wrapped, text);
         }
-    }
+    });
 }
 
 #[test]
