@@ -6,7 +6,7 @@ use crate::{
     nn::{DecoderContext, Position, VisionPlan},
 };
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// One sequence: its tokens, and the pictures whose placeholder tokens it begins with.
 #[derive(Debug, Clone)]
@@ -154,7 +154,8 @@ impl VisionInput {
 fn causal_mask(lens: &[usize], width: usize, device: &Device) -> Tensor<4, Bool> {
     let (b, t) = (lens.len(), width);
     let causal = Tensor::<2, Bool>::tril_mask([t, t], 0, device).reshape([1, 1, t, t]);
-    match padding_mask(lens, width, device) {
+    let seen: Vec<Range<usize>> = lens.iter().map(|len| width - len..width).collect();
+    match padding_mask(&seen, width, device) {
         Some(padding) => causal
             .expand([b, 1, t, t])
             .bool_or(padding.expand([b, 1, t, t])),
@@ -162,21 +163,22 @@ fn causal_mask(lens: &[usize], width: usize, device: &Device) -> Tensor<4, Bool>
     }
 }
 
-/// `[B, 1, 1, T]`, true for padding on the left; none where all rows are equally long.
+/// `[B, 1, 1, width]`, true for positions outside those that a row may see; none where all rows may
+/// see all.
 pub(crate) fn padding_mask(
-    lens: &[usize],
+    seen: &[Range<usize>],
     width: usize,
     device: &Device,
 ) -> Option<Tensor<4, Bool>> {
-    if lens.iter().all(|len| *len == width) {
+    if seen.iter().all(|seen| *seen == (0..width)) {
         return None;
     }
-    let mask: Vec<bool> = lens
+    let mask: Vec<bool> = seen
         .iter()
-        .flat_map(|len| (0..width).map(move |t| t < width - len))
+        .flat_map(|seen| (0..width).map(|t| !seen.contains(&t)))
         .collect();
     Some(Tensor::from_data(
-        TensorData::new(mask, [lens.len(), 1, 1, width]),
+        TensorData::new(mask, [seen.len(), 1, 1, width]),
         device,
     ))
 }

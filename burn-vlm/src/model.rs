@@ -248,7 +248,8 @@ impl Vlm {
         self.last_hidden(x)
     }
 
-    /// Reads one more token of every row. `ctx.mask` must cover the whole cache.
+    /// Reads one more token of every row. `ctx.mask` must cover what is
+    /// [read](KvCache::reach) of the cache.
     ///
     /// # Shapes
     /// - tokens: one a row

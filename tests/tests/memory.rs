@@ -48,7 +48,7 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
         r#"
         model.path = "{model}"
         data.train = "{data}"
-        rollout.prompts_per_step = 8
+        rollout.prompts_per_step = 4
         rollout.samples_per_prompt = 4
         rollout.sampling.max_new_tokens = 48
         reward.parts = [{{ rule = "answer_exact" }}]
@@ -78,6 +78,9 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
 /// One test, because the allocator counts for the whole process.
 #[test]
 fn predicted_within_a_tenth_of_what_is_held() {
+    // Whether several lanes are at their fullest at once depends on who computes besides.
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1);
+    alone.build_global().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     write_model(&dir.join("model"));
@@ -91,12 +94,12 @@ fn predicted_within_a_tenth_of_what_is_held() {
         ),
         (
             "frozen",
-            "model.freeze = [\"visual\", \"model.embed_tokens\"]\nalgo.beta = 0.04\ntrain.micro_batch = 16",
+            "model.freeze = [\"visual\", \"model.embed_tokens\"]\nalgo.beta = 0.04\ntrain.micro_batch = 8",
         ),
-        ("adapter", "lora.rank = 8\ntrain.micro_batch = 16"),
+        ("adapter", "lora.rank = 8\ntrain.micro_batch = 8"),
         (
             "critic",
-            "algo.name = \"ppo\"\ntrain.micro_batch = 8\ntrain.mini_batches = 2",
+            "algo.name = \"ppo\"\ntrain.micro_batch = 4\ntrain.mini_batches = 2",
         ),
     ];
     let mut off = vec![];

@@ -5,6 +5,7 @@ use super::{
     sampler::{Sampled, Sampling, sample},
 };
 use crate::{
+    device::runs_on_host,
     error::VlmError,
     features::ImageFeatures,
     input::{Row, VlmInput, padding_mask},
@@ -15,7 +16,7 @@ use crate::{
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// A completion to be drawn.
 #[derive(Debug, Clone)]
@@ -87,7 +88,8 @@ impl Generator<'_> {
         let mut done = Vec::with_capacity(requests.len());
         for batch in requests.chunks(self.max_batch) {
             let before = done.len();
-            done.extend(self.batch(batch, &mut |n| finished(before + n)));
+            let bucket = bucket(&self.model.device());
+            done.extend(self.batch(batch, bucket, &mut |n| finished(before + n)));
         }
         Ok(done)
     }
@@ -120,7 +122,13 @@ impl Generator<'_> {
         Ok(())
     }
 
-    fn batch(&self, requests: &[Request], finished: &mut dyn FnMut(usize)) -> Vec<Completion> {
+    /// The cache is read in multiples of `bucket` positions.
+    fn batch(
+        &self,
+        requests: &[Request],
+        bucket: usize,
+        finished: &mut dyn FnMut(usize),
+    ) -> Vec<Completion> {
         let device = self.model.device();
         let (prompts, prompt_of) = unique_prompts(requests);
         let rows: Vec<Row<'_>> = prompts
@@ -139,8 +147,8 @@ impl Generator<'_> {
         let hidden = self.model.prefill(&input, &mut cache);
 
         let copies = int_tensor(&prompt_of, &device);
-        let capacity = input.width + self.sampling.max_new_tokens;
-        let mut cache = cache.select(&copies, capacity);
+        let capacity = (input.width + self.sampling.max_new_tokens).next_multiple_of(bucket);
+        let mut cache = cache.select(&copies, capacity).in_buckets_of(bucket);
         let mut hidden = hidden.select(0, copies);
         let mut active: Vec<Active> = prompt_of
             .iter()
@@ -218,11 +226,11 @@ impl Generator<'_> {
         device: &Device,
     ) -> Tensor<2> {
         let places: Vec<[u32; 3]> = active.iter().map(|s| [s.next_position; 3]).collect();
-        let width = cache.len() + 1;
-        let lens: Vec<usize> = active.iter().map(|s| width - s.padding).collect();
+        let filled = cache.len() + 1;
+        let seen: Vec<Range<usize>> = active.iter().map(|s| s.padding..filled).collect();
         let ctx = DecoderContext {
             rope: self.model.rope().table(&places, places.len(), device),
-            mask: padding_mask(&lens, width, device),
+            mask: padding_mask(&seen, cache.reach(1), device),
         };
         for sequence in active.iter_mut() {
             sequence.next_position += 1;
@@ -249,6 +257,12 @@ impl Completion {
     }
 }
 
+/// Positions of a cache by which more of it is read. An accelerator has kernels for shapes, which
+/// should not change with every token; a host would only have more to compute.
+fn bucket(device: &Device) -> usize {
+    if runs_on_host(device) { 1 } else { 64 }
+}
+
 /// The prompts without repetition, and which of them each request reads.
 fn unique_prompts(requests: &[Request]) -> (Vec<&EncodedPrompt>, Vec<usize>) {
     let mut prompts: Vec<&Arc<EncodedPrompt>> = vec![];
@@ -269,4 +283,49 @@ fn int_tensor(values: &[usize], device: &Device) -> Tensor<1, Int> {
     let values: Vec<i64> = values.iter().map(|v| *v as i64).collect();
     let len = values.len();
     Tensor::from_data(TensorData::new(values, [len]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_read_beyond_the_end_of_the_cache_changes_nothing() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
+        let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
+        let generator = Generator {
+            model: &model,
+            sampling: Sampling {
+                max_new_tokens: 20,
+                ..Sampling::default()
+            },
+            stop: &[7, 8, 9],
+            max_batch: 8,
+        };
+        let prompt = |n: u32| {
+            Arc::new(EncodedPrompt {
+                tokens: (10..10 + n).collect(),
+                images: vec![],
+            })
+        };
+        let prompts = [prompt(3), prompt(11), prompt(3)];
+        let request = |(draw, prompt): (usize, &Arc<EncodedPrompt>)| Request {
+            prompt: prompt.clone(),
+            key: SampleKey {
+                draw: draw as u64,
+                ..SampleKey::default()
+            },
+        };
+        let requests: Vec<Request> = prompts.iter().enumerate().map(request).collect();
+        let plain = generator.batch(&requests, 1, &mut |_| {});
+        for bucket in [4, 64] {
+            let found = generator.batch(&requests, bucket, &mut |_| {});
+            for (found, plain) in found.iter().zip(&plain) {
+                assert_eq!(found.tokens, plain.tokens, "{bucket}");
+                let pairs = found.logprobs.iter().zip(&plain.logprobs);
+                pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{bucket}: {a} {b}"));
+            }
+        }
+    }
 }

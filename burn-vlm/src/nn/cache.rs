@@ -7,11 +7,12 @@ use burn::tensor::{DType, Device, Int, Tensor};
 pub struct KvCache {
     layers: Vec<LayerCache>,
     len: usize,
+    bucket: usize,
 }
 
 /// The cache of one layer.
 #[derive(Debug, Clone)]
-pub struct LayerCache {
+struct LayerCache {
     /// `[B, K, capacity, head_dim]`
     keys: Tensor<4>,
     /// `[B, K, capacity, head_dim]`
@@ -28,7 +29,26 @@ impl KvCache {
                 values: empty(),
             })
             .collect();
-        Self { layers, len: 0 }
+        Self {
+            layers,
+            len: 0,
+            bucket: 1,
+        }
+    }
+
+    /// The same, read in multiples of `bucket` positions, as far as its capacity goes: what a
+    /// device computes has one shape for so many tokens. What is read beyond its end is to be
+    /// masked.
+    pub fn in_buckets_of(mut self, bucket: usize) -> Self {
+        self.bucket = bucket.max(1);
+        self
+    }
+
+    /// Positions that are read once `n` more are filled.
+    pub fn reach(&self, n: usize) -> usize {
+        let capacity = self.layers.first().map_or(0, |l| l.keys.dims()[2]);
+        let whole = (self.len + n).next_multiple_of(self.bucket);
+        whole.min(capacity).max(self.len + n)
     }
 
     /// Positions filled.
@@ -46,16 +66,29 @@ impl KvCache {
         self.len += n;
     }
 
-    /// The cache of layer `index` and the position at which it grows.
-    pub fn layer(&mut self, index: usize) -> (&mut LayerCache, usize) {
-        (&mut self.layers[index], self.len)
+    /// Writes keys and values of the next `T` positions into layer `index`, and returns all that is
+    /// read with them: R positions, as [`reach`](Self::reach) says.
+    ///
+    /// # Shapes
+    /// - input: `[B, K, T, head_dim]`
+    /// - output: `[B, K, R, head_dim]`
+    pub fn append(&mut self, index: usize, k: Tensor<4>, v: Tensor<4>) -> [Tensor<4>; 2] {
+        let [b, heads, t, d] = k.dims();
+        let reach = self.reach(t);
+        let place = [0..b, 0..heads, self.len..self.len + t, 0..d];
+        let layer = &mut self.layers[index];
+        layer
+            .keys
+            .inplace(|keys| keys.slice_assign(place.clone(), k));
+        layer.values.inplace(|values| values.slice_assign(place, v));
+        [&layer.keys, &layer.values].map(|all| all.clone().narrow(2, 0, reach))
     }
 
     /// A cache whose row `i` is row `rows[i]` of this one, with room for `capacity` positions:
     /// copies prompts for several draws, or drops the rows that are done. The old rows of a layer
     /// go when its new ones are there.
     pub fn select(self, rows: &Tensor<1, Int>, capacity: usize) -> Self {
-        let len = self.len;
+        let (len, bucket) = (self.len, self.bucket);
         let pick = |x: Tensor<4>| {
             let [_, heads, _, d] = x.dims();
             let (n, device, dtype) = (rows.dims()[0], x.device(), x.dtype());
@@ -70,25 +103,7 @@ impl KvCache {
         Self {
             layers: self.layers.into_iter().map(layer).collect(),
             len,
+            bucket,
         }
-    }
-}
-
-impl LayerCache {
-    /// Writes keys and values at position `at` and returns everything up to their end.
-    ///
-    /// # Shapes
-    /// - input: `[B, K, T, head_dim]`
-    /// - output: `[B, K, at + T, head_dim]`
-    pub fn append(&mut self, at: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let [b, heads, t, d] = k.dims();
-        let place = [0..b, 0..heads, at..at + t, 0..d];
-        self.keys
-            .inplace(|keys| keys.slice_assign(place.clone(), k));
-        self.values.inplace(|values| values.slice_assign(place, v));
-        (
-            self.keys.clone().narrow(2, 0, at + t),
-            self.values.clone().narrow(2, 0, at + t),
-        )
     }
 }

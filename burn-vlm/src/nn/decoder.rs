@@ -3,7 +3,6 @@
 use super::{
     KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, SwiGlu,
     attention::{grouped_attention, merge_heads, split_heads},
-    cache::LayerCache,
     lazy_param,
     linear::linears,
 };
@@ -169,7 +168,8 @@ impl Embedding {
 }
 
 impl TextDecoder {
-    /// Runs all blocks, reading from and adding to the cache.
+    /// Runs all blocks, reading from and adding to the cache. `ctx.mask` is of what is
+    /// [read](KvCache::reach) of it.
     ///
     /// # Shapes
     /// - input: `[B, T, D]`, embedded tokens
@@ -182,7 +182,7 @@ impl TextDecoder {
     ) -> Tensor<3> {
         let t = x.dims()[1];
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, ctx, Some(cache.layer(index)));
+            x = layer.forward(x, ctx, Some((&mut *cache, index)));
         }
         cache.advance(t);
         x
@@ -200,13 +200,15 @@ impl TextDecoder {
 }
 
 impl DecoderLayer {
+    /// `cache` is that of all layers, with the place of this one.
+    ///
     /// # Shapes
     /// - input and output: `[B, T, D]`
     pub fn forward(
         &self,
         x: Tensor<3>,
         ctx: &DecoderContext,
-        cache: Option<(&mut LayerCache, usize)>,
+        cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
         let x = x.clone()
             + self
@@ -221,7 +223,7 @@ impl SelfAttention {
         &self,
         x: Tensor<3>,
         ctx: &DecoderContext,
-        cache: Option<(&mut LayerCache, usize)>,
+        cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
         let q = ctx
             .rope
@@ -230,9 +232,9 @@ impl SelfAttention {
             .rope
             .rotate(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
         let v = split_heads(self.v_proj.forward(x), self.kv_heads);
-        let (k, v) = match cache {
-            Some((cache, at)) => cache.append(at, k, v),
-            None => (k, v),
+        let [k, v] = match cache {
+            Some((cache, layer)) => cache.append(layer, k, v),
+            None => [k, v],
         };
         self.o_proj
             .forward(merge_heads(grouped_attention(q, k, v, ctx.mask.as_ref())))

@@ -98,8 +98,9 @@ impl Memory {
         let per_update = completions.div_ceil(config.train.mini_batches);
         let parts = per_update.div_ceil(micro.rows.max(1));
         let lanes = target.lanes.min(parts).max(1);
-        // Beside the lanes' own gradients there is their sum, once there is more than one round.
-        let sums = if parts > lanes && lanes > 1 { F32 } else { 0.0 };
+        // Beside the lanes' own gradients there is on a host their sum, once there is more than one
+        // round.
+        let sums = if parts > lanes && !target.is_gpu { F32 } else { 0.0 };
         let recompute = config.train.activation_recompute;
         let gradients = passes.gradients(&micro, &counts.trained, recompute);
         let mut update = lanes as f64 * gradients + sums * trained;
