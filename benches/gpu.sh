@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What to run on a machine with an NVIDIA GPU: is it right, does it learn, how fast is it, does its
-# memory grow.
+# What to run on a machine with an NVIDIA GPU: is it right, does it learn, does its memory grow, how
+# fast is it.
 #
 #   benches/gpu.sh [DEVICE] [OUT]        default: cuda:0 gpu-results
 #
@@ -59,5 +59,14 @@ tail -n 1 "$out/memory_used.csv"
 for at in 100 200 300; do
   echo "host's memory/peak_bytes after step $at: $(metric "$run" "$at" memory/peak_bytes)"
 done
+
+# Speed: real shapes with drawn weights, 3B in full and 7B with an adapter.
+shapes=(--init random --device "$device" --set 'model.freeze=[]' --prompt-tokens 1024
+  --picture-tokens 512 --set rollout.prompts_per_step=16 --set rollout.max_batch=128
+  --set rollout.sampling.max_new_tokens=512 --set train.micro_batch=4 --set train.mini_batches=1)
+step bench_3b "$trainer" bench configs/mm_eureka_qwen_7b.toml "${shapes[@]}" \
+  --set model.path=Qwen/Qwen2.5-VL-3B-Instruct
+step bench_7b_lora "$trainer" bench configs/mm_eureka_qwen_7b.toml "${shapes[@]}" --set lora.rank=16
+tail -n 6 "$out/bench_3b.txt" "$out/bench_7b_lora.txt"
 
 exit "$failed"

@@ -7,7 +7,7 @@ use burn_vlm::processor::ProcessorOptions;
 /// Settings over the model directory's own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ProcessorArgs {
-    /// `random` draws the weights on the device: the directory needs none, only what describes the
+    /// `random` draws the weights: the directory needs none, only what describes the
     /// model.
     #[arg(long, value_name = "random|pretrained", default_value = "pretrained", value_parser = parse_init)]
     pub init: ModelInit,

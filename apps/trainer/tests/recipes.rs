@@ -65,6 +65,21 @@ fn every_recipe_has_a_small_twin_of_the_same_algorithm() {
 }
 
 #[test]
+fn a_benchmark_that_cannot_fit_is_refused_before_weights_are_drawn() {
+    let done = Command::new(env!("CARGO_BIN_EXE_trainer"))
+        .arg("bench")
+        .arg(configs().join("mm_eureka_qwen_7b.toml"))
+        .args(["--init", "random", "--set", "rollout.max_batch=1000000"])
+        .args(["--set", "rollout.prompts_per_step=1000000"])
+        .env("HF_HUB_CACHE", "/nowhere")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{told}");
+    assert!(told.contains("is predicted to hold"), "{told}");
+}
+
+#[test]
 fn published_sizes() {
     // Parameters as the models' cards and papers count them.
     for (name, millions) in [

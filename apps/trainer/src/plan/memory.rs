@@ -100,7 +100,11 @@ impl Memory {
         let lanes = target.lanes.min(parts).max(1);
         // Beside the lanes' own gradients there is on a host their sum, once there is more than one
         // round.
-        let sums = if parts > lanes && !target.is_gpu { F32 } else { 0.0 };
+        let sums = if parts > lanes && !target.is_gpu {
+            F32
+        } else {
+            0.0
+        };
         let recompute = config.train.activation_recompute;
         let gradients = passes.gradients(&micro, &counts.trained, recompute);
         let mut update = lanes as f64 * gradients + sums * trained;

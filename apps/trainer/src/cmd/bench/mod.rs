@@ -9,7 +9,7 @@ use crate::{
     input_error::InputError,
     model_dir::require_config,
     output::Output,
-    plan::{self, Lengths, Plan, Target},
+    plan::{self, Lengths, Plan, Target, room},
     processor_args::parse_init,
     setup,
 };
@@ -44,7 +44,7 @@ pub struct Args {
     /// Overrides one value, as `rollout.samples_per_prompt=16`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// `random` draws the weights on the device: config.json, or the name of a model that a recipe
+    /// `random` draws the weights: config.json, or the name of a model that a recipe
     /// names, is then all that is needed.
     #[arg(long, value_name = "random|pretrained", value_parser = parse_init)]
     pub init: Option<ModelInit>,
@@ -68,6 +68,9 @@ pub struct Args {
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+    /// Starts even if it is predicted not to fit into memory.
+    #[arg(long)]
+    pub ignore_memory: bool,
 }
 
 /// One phase as it was measured.
@@ -104,8 +107,13 @@ pub fn run(args: &Args) -> Result<()> {
         held_out: 0,
         seen: None,
     };
-    let plan = Plan::new(config, &sizes, lengths, Target::named(&args.device)?)?;
+    let target = Target::named(&args.device)?;
+    let planned = |config: &RunConfig| Plan::new(config, &sizes, lengths, target);
+    let plan = planned(config)?;
     let predicted = plan.memory.peak();
+    if let (false, Some(room)) = (args.ignore_memory, room::free_bytes(&args.device)) {
+        room::check(config, room, |config| planned(config).ok())?;
+    }
     let loading = Instant::now();
     let model = model(&mut resolved, sizes, &device)?;
     let config = &resolved.run;
