@@ -37,7 +37,7 @@ use std::{
 pub const BUILTIN_MODEL: &str = "builtin:demo";
 
 /// Points the configuration at files: writes the built-in model and the demo's data into the run
-/// directory where it requests for them.
+/// directory where it asks for them.
 ///
 /// # Errors
 /// Anything the file system refuses.
@@ -140,7 +140,7 @@ pub fn build(
     };
     // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
     let (kind, rewarded) = match recipe.source {
-        CompletionSource::Policy => (RowKind::Prompt, Some(&golds)),
+        CompletionSource::Policy => (RowKind::Training, Some(&golds)),
         CompletionSource::Data => (RowKind::Demonstration, None),
     };
     let mut train = open(&config.data.sets(), kind, rewarded)?;
@@ -148,7 +148,7 @@ pub fn build(
         true => vec![],
         false => {
             let set = [config.data.set(&config.eval.data)];
-            open(&set, RowKind::Prompt, Some(&golds))?.first(config.eval.samples)?
+            open(&set, RowKind::Training, Some(&golds))?.first(config.eval.samples)?
         }
     };
 

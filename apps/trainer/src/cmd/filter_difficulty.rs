@@ -211,7 +211,7 @@ fn read_rows(config: &RunConfig, reward: &dyn RewardFn) -> Result<(Vec<DataRow>,
     for set in config.data.sets() {
         let on_error = config.data.on_error;
         let path = Path::new(&set.path);
-        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Prompt)?;
+        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Training)?;
         golds.check(&mut found)?;
         left_out += found.skipped.len();
         for error in &found.skipped {
