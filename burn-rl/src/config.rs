@@ -13,7 +13,7 @@ pub use optim::{LrSchedule, OptimConfig};
 pub use train::{DemonstrationConfig, TrainConfig};
 
 use crate::{
-    algo,
+    algo::Registry,
     data::{Columns, Curriculum, RowFormat},
     error::RlError,
     recipe::{Recipe, RunFacts},
@@ -299,16 +299,16 @@ impl AlgoConfig {
     ///
     /// # Errors
     /// An unknown algorithm, an unknown option or a value that makes no sense.
-    pub fn recipe(&self) -> Result<Recipe, RlError> {
-        (algo::find(&self.name)?.build)(&self.options)
+    pub fn recipe(&self, algorithms: &Registry) -> Result<Recipe, RlError> {
+        (algorithms.find(&self.name)?.build)(&self.options)
     }
 
     /// The same with every option spelled out.
     ///
     /// # Errors
     /// An unknown algorithm.
-    pub fn resolved(&self) -> Result<Self, RlError> {
-        let entry = algo::find(&self.name)?;
+    pub fn resolved(&self, algorithms: &Registry) -> Result<Self, RlError> {
+        let entry = algorithms.find(&self.name)?;
         let mut options = (entry.defaults)();
         options.extend(self.options.clone());
         Ok(Self {
@@ -339,7 +339,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// The key, what was found and what was expected.
-    pub fn check(&self) -> Result<(), RlError> {
+    pub fn check(&self, algorithms: &Registry) -> Result<(), RlError> {
         let refuse = |message: String| Err(RlError::Config(message));
         let at_least_one = [
             ("rollout.prompts_per_step", self.rollout.prompts_per_step),
@@ -372,8 +372,8 @@ impl RunConfig {
             ));
         }
         self.rollout.sampling.check()?;
-        let recipe = self.algo.recipe()?;
-        let fits = recipe.check(&RunFacts {
+        let recipe = self.algo.recipe(algorithms)?;
+        let fits = recipe.check_run(&RunFacts {
             samples_per_prompt: self.rollout.samples_per_prompt,
             max_new_tokens: self.rollout.sampling.max_new_tokens,
             reward_parts: self.reward.build()?.part_names(),

@@ -22,6 +22,7 @@ pub mod learner;
 pub mod loss;
 pub mod metrics;
 pub mod observer;
+mod range;
 pub mod recipe;
 pub mod reduce;
 pub mod regularize;

@@ -1,5 +1,6 @@
 //! From a scored batch to new weights.
 
+mod apply;
 mod average;
 mod batch;
 mod concurrency;
@@ -11,8 +12,10 @@ mod policy_gradient;
 mod schedule;
 mod state;
 mod stats;
+mod step_plan;
 pub mod tape;
 
+pub use apply::{Applied, StepNumbers};
 pub use average::blend;
 pub use batch::{TrainBatch, TrainRow};
 pub use critic::Critic;
