@@ -126,6 +126,7 @@ fn share(asks: &[Ask], rank: usize, count: usize) -> Vec<Ask> {
             own.push(Ask {
                 prompt: ask.prompt.clone(),
                 draws,
+                purpose: ask.purpose,
             });
         }
     }
@@ -152,7 +153,10 @@ mod tests {
     };
     use burn::tensor::Device;
     use burn_rewards::Reward;
-    use burn_vlm::{EncodedPrompt, generate::FinishReason};
+    use burn_vlm::{
+        EncodedPrompt,
+        generate::{FinishReason, Purpose},
+    };
     use std::ops::Range;
 
     fn ask(key: u64, draws: Range<u64>) -> Ask {
@@ -171,6 +175,7 @@ mod tests {
                 encoded: Arc::new(encoded),
             }),
             draws,
+            purpose: Purpose::Train,
         }
     }
 

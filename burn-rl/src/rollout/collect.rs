@@ -13,7 +13,7 @@ use crate::{
     types::{Group, Prompt, Sample, ScoredBatch},
 };
 use burn_rewards::RewardFn;
-use burn_vlm::generate::Sampling;
+use burn_vlm::generate::{Purpose, Sampling};
 use std::{
     collections::HashMap,
     path::Path,
@@ -257,6 +257,7 @@ impl Draws {
         Ask {
             prompt: prompt.clone(),
             draws,
+            purpose: Purpose::Train,
         }
     }
 }
@@ -293,7 +294,7 @@ impl Sources<'_> {
             temperature: 0.0,
             ..self.config.rollout.sampling
         };
-        let asks = Ask::first(prompts, 1);
+        let asks = Ask::first(prompts, 1, Purpose::Train);
         let mut groups = self.engine.generate(&asks, sampling, step, &mut |_| {})?;
         reward(&mut groups, self.reward)?;
         let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);

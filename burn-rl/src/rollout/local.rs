@@ -62,6 +62,7 @@ impl RolloutEngine for LocalEngine {
         let request = |ask: &Ask, draw| Request {
             prompt: ask.prompt.encoded.clone(),
             key: SampleKey {
+                purpose: ask.purpose,
                 seed: self.seed,
                 step,
                 prompt: ask.prompt.key,
@@ -82,6 +83,7 @@ impl RolloutEngine for LocalEngine {
             sampling,
             stop: &self.stop,
             max_batch: self.max_batch,
+            logprob_temperature: 1.0,
         };
         let mut done = generator.generate(&requests, finished)?.into_iter();
         let group = |ask: &Ask| {

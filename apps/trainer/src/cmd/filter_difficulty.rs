@@ -12,6 +12,7 @@ use burn_rl::{
     rollout::{self, Ask, LocalEngine},
     types::Prompt,
 };
+use burn_vlm::generate::Purpose;
 use rates::{Rate, Rates, Settings};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -278,7 +279,7 @@ fn measure(
             prompt.map(Arc::new).map_err(|e| row.error(e))
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let asks = Ask::first(&prompts, n);
+        let asks = Ask::first(&prompts, n, Purpose::Filter);
         let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
         rollout::reward(&mut groups, reward)?;
         for (row, group) in rows.iter().zip(&groups) {
