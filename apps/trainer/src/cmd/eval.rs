@@ -15,8 +15,8 @@ use crate::{
 use anyhow::{Context, Result};
 use burn_rewards::{OnUnparsableGold, RewardConfig, RewardFn};
 use burn_rl::{
-    config::{EvalConfig, OnError},
-    data::{DataRow, Encoder, GoldCheck, RowDataset, RowFormat, RowKind},
+    config::EvalConfig,
+    data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
     eval::evaluate,
     metrics::rollout_log::RolloutRecord,
     rollout::LocalEngine,

@@ -6,8 +6,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use burn_rl::{
-    config::OnError,
-    data::{DataRow, Encoder, RowDataset, RowFormat, RowKind},
+    data::{DataRow, Encoder, OnError, RowDataset, RowFormat, RowKind},
     error::RlError,
     types::Prompt,
 };
