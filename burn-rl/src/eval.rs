@@ -3,12 +3,13 @@
 use crate::{
     config::EvalConfig,
     error::RlError,
-    metrics::{Metrics, rollout_log::RolloutRecord},
+    metrics::Metrics,
     rollout::{self, GenerationRequest, RolloutEngine},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
 use burn_vlm::generate::FinishReason;
+use run_log::RolloutRecord;
 use std::{path::Path, sync::Arc};
 
 /// What an evaluation found.
@@ -93,7 +94,12 @@ pub fn pass_at_k(n: usize, right: usize, k: usize) -> f64 {
 }
 
 /// A group as it is logged; `advantages` are by draw, if there are any.
-pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<RolloutRecord> {
+pub fn records(
+    group: &Group,
+    step: u64,
+    kept: bool,
+    advantages: &[Option<f64>],
+) -> Vec<RolloutRecord> {
     let record = |(index, rollout): (usize, &Rollout)| RolloutRecord {
         step,
         prompt_id: group.prompt.id.clone(),
@@ -115,7 +121,7 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         reward: rollout.reward.value,
         parts: rollout.reward.parts.iter().cloned().collect(),
         correct: rollout.reward.correct,
-        advantage: advantages.get(index).map(|a| f64::from(*a)),
+        advantage: advantages.get(index).copied().flatten(),
         kept,
     };
     group.rollouts.iter().enumerate().map(record).collect()

@@ -1,9 +1,7 @@
 //! What the loop tells those who watch it.
 
-use crate::{
-    eval::Evaluation,
-    metrics::{Metrics, diagnostics::Warning},
-};
+use crate::{eval::Evaluation, metrics::Metrics};
+use run_log::diagnostics::Warning;
 use std::path::PathBuf;
 
 /// What a run does at the moment.
