@@ -3,12 +3,13 @@
 use crate::{
     config::EvalConfig,
     error::RlError,
-    metrics::{Metrics, rollout_log::RolloutRecord},
+    metrics::Metrics,
     rollout::{self, GenerationRequest, RolloutEngine, records},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
 use burn_vlm::generate::{FinishReason, Purpose};
+use run_log::RolloutRecord;
 use std::sync::Arc;
 
 /// What an evaluation found.

@@ -14,7 +14,7 @@ use crate::{
     error::RlError,
     eval::evaluate,
     learner::{Learner, TrainBatch},
-    metrics::{Metrics, Sink, diagnostics::Diagnostics, rollout_log::write_rollouts},
+    metrics::{Metrics, Sink},
     observer::{Event, Observer, Phase},
     recipe::{CompletionSource, Recipe},
     rollout::{CollectInputs, Collected, Collector, RolloutEngine, make_portable, records},
@@ -24,6 +24,7 @@ use crate::{
 };
 use burn_rewards::RewardFn;
 use burn_vlm::{Processor, device::memory_bytes};
+use run_log::{diagnostics::Diagnostics, rollout_log::write_rollouts};
 use std::sync::{Arc, atomic::AtomicBool};
 
 /// How a run ended.
@@ -184,14 +185,13 @@ impl Trainer {
                 .iter()
                 .position(|l| l.position == sampled.position);
             let samples = index.map_or(0..0, |i| batch.scored.groups[i].clone());
-            let first = |i: usize| batch.advantages.per_token[i].first().copied();
-            let advantages: Vec<f32> = samples.map(|i| first(i).unwrap_or_default()).collect();
+            let advantages: Vec<_> = samples.map(|i| batch.mean_advantage(i)).collect();
             // Not those that passed the filters and were thrown away because the batch was full.
             let kept = index.is_some() || self.collector.is_waiting(sampled.position);
             rows.extend(records(&sampled.group, step, kept, &advantages));
         }
         make_portable(&mut rows, self.run.root());
-        write_rollouts(&self.run.rollouts(step), &rows)
+        Ok(write_rollouts(&self.run.rollouts(step), &rows)?)
     }
 
     fn evaluate(

@@ -19,7 +19,7 @@ use burn_rl::{
     dist::DeviceSpec,
     error::RlError,
     learner::{Critic, Demonstrations, Learner, PolicyGradient},
-    metrics::{Sink, diagnostics::Diagnostics, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
+    metrics::Sink,
     recipe::{CompletionSource, Recipe},
     rollout::{Collector, LocalEngine},
     run_dir::RunDir,
@@ -27,6 +27,7 @@ use burn_rl::{
     trainer::Trainer,
 };
 use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
+use run_log::{diagnostics::Diagnostics, step_log::JsonlWriter, tensorboard::TensorBoardWriter};
 use std::{
     fs,
     path::{Path, PathBuf},
