@@ -4,10 +4,6 @@ mod builder;
 mod check;
 mod dry_run;
 
-pub use crate::{
-    loss::RatioReference,
-    types::{Rewards, RunFacts},
-};
 pub use builder::RecipeBuilder;
 
 use crate::{
@@ -15,12 +11,12 @@ use crate::{
     correction::RolloutCorrection,
     error::RlError,
     filter::{Filter, Verdict},
-    loss::{LossInput, PolicyLoss, RatioLevel, TokenLoss},
+    loss::{LossInput, PolicyLoss, RatioLevel, RatioReference, TokenLoss},
     reduce::LossReduction,
     regularize::{KlControl, Regularizer},
     select::{StepScores, TokenSelector},
     shape::RewardShaper,
-    types::{Advantages, Needs, Sample, ScoredBatch},
+    types::{Advantages, Needs, Rewards, RunFacts, Sample, ScoredBatch},
 };
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ mod schema;
 pub use layer::set_option;
 pub use schema::schema;
 
-use crate::input_error::InputError;
+use crate::{Extensions, input_error::InputError};
 use burn_rl::config::RunConfig;
 use explain::explain;
 use layer::Layer;
@@ -94,7 +94,9 @@ pub fn resolve(
     base: Option<&str>,
     files: &[PathBuf],
     sets: &[String],
+    extensions: &Extensions,
 ) -> Result<Resolved, InputError> {
+    let algorithms = &extensions.algorithms;
     let mut layers = vec![];
     if let Some(text) = base {
         layers.push(Layer::builtin(text)?);
@@ -105,9 +107,9 @@ pub fn resolve(
     for set in sets {
         layers.push(Layer::set(set)?);
     }
-    let (table, notes) = algo::merge_layers(&layers);
+    let (table, notes) = algo::merge_layers(&layers, algorithms);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
-    run.algo = algo::complete(&run.algo, &layers)?;
+    run.algo = algo::complete(&run.algo, &layers, algorithms)?;
     let reward = run.reward.build().and_then(|_| run.reward.resolved());
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
     if let Some(share) = demo

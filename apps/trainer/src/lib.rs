@@ -24,10 +24,22 @@ pub mod output;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;
+pub mod report;
 pub mod setup;
 
+/// What a program has beside what is built in.
+#[derive(Debug, Clone, Default)]
+pub struct Extensions {
+    /// The algorithms that configurations may name.
+    pub algorithms: burn_rl::algo::Registry,
+}
+
 /// Runs the command that the program's arguments name and says what went wrong, if anything did.
-/// A program with algorithms or rewards of its own registers them and calls this.
 pub fn run() -> std::process::ExitCode {
-    exit::code(cmd::run(clap::Parser::parse()))
+    run_with(Extensions::default())
+}
+
+/// The same for a program with algorithms of its own.
+pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
+    exit::code(cmd::run(clap::Parser::parse(), &extensions))
 }

@@ -1,6 +1,7 @@
 //! From a resolved configuration to a trainer that is ready to run.
 
 use crate::{
+    Extensions,
     config::Resolved,
     demo::{
         self, Split,
@@ -19,7 +20,7 @@ use burn_rl::{
     dist::DeviceSpec,
     error::RlError,
     learner::{Critic, Demonstrations, Learner, PolicyGradient},
-    metrics::{Sink, diagnostics::Diagnostics, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
+    metrics::Sink,
     recipe::{CompletionSource, Recipe},
     rollout::{Collector, LocalEngine},
     run_dir::RunDir,
@@ -27,6 +28,7 @@ use burn_rl::{
     trainer::Trainer,
 };
 use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
+use run_log::{diagnostics::Diagnostics, step_log::JsonlWriter, tensorboard::TensorBoardWriter};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -97,8 +99,9 @@ pub fn build(
     devices: &[DeviceSpec],
     resume: bool,
     stop: Arc<AtomicBool>,
+    extensions: &Extensions,
 ) -> Result<(Trainer, u64)> {
-    config.check()?;
+    config.check(&extensions.algorithms)?;
     let workers = devices::workers(devices)?;
     let device = &devices[0].device;
     let model_dir = hub::locate(Path::new(&config.model.path));
@@ -116,7 +119,10 @@ pub fn build(
         }
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
-    let (whole, model) = (model.clone(), make_trainable(model, &config)?);
+    let (whole, model) = (
+        model.clone(),
+        make_trainable(model, &config.lora, &config.model.freeze, config.seed)?,
+    );
     let encoder = Encoder {
         processor: processor.clone(),
         system: config.model.system.clone(),
@@ -125,21 +131,22 @@ pub fn build(
             InputError::new(format!("{}: no token ends a response", model_dir.display()))
         })?,
     };
-    let recipe = Arc::new(config.algo.recipe()?);
+    let recipe = Arc::new(config.algo.recipe(&extensions.algorithms)?);
     let reward = config.reward.build()?;
     let golds = GoldCheck {
         reward: &reward,
         policy: config.reward.on_unparsable_gold,
     };
     let open = |sets: &[SetConfig], kind: RowKind, golds: Option<&GoldCheck<'_>>| {
-        let (encoder, data) = (encoder.clone(), &config.data);
-        let set = PromptSet::open(sets, kind, encoder, data, config.seed, golds)?;
+        let sources: Vec<_> = sets.iter().map(SetConfig::source).collect();
+        let walk = config.data.walk(config.seed);
+        let set = PromptSet::open(&sources, kind, encoder.clone(), walk, golds)?;
         let paths: Vec<&str> = sets.iter().map(|set| set.path.as_str()).collect();
         report_skipped(&paths.join(", "), &set);
         Ok::<_, RlError>(set)
     };
     // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
-    let (kind, rewarded) = match recipe.source {
+    let (kind, rewarded) = match recipe.source() {
         CompletionSource::Policy => (RowKind::Training, Some(&golds)),
         CompletionSource::Data => (RowKind::Demonstration, None),
     };
@@ -221,7 +228,7 @@ fn critic(
     policy: Vlm,
     device: &Device,
 ) -> Result<Option<Critic>> {
-    let Some(spec) = recipe.critic else {
+    let Some(spec) = recipe.critic() else {
         return Ok(None);
     };
     let (section, compute) = (&config.critic, policy.compute());

@@ -45,6 +45,22 @@ pub struct Applied {
     pub stats: BTreeMap<String, f64>,
 }
 
+impl Applied {
+    /// Of a step without a token.
+    fn nothing(advantages: Advantages, has_critic: bool) -> Self {
+        let lists = vec![vec![]; advantages.per_token.len()];
+        Self {
+            token_loss: lists.clone(),
+            loss: 0.0,
+            d_logp: lists.clone(),
+            d_entropy: lists.clone(),
+            critic: has_critic.then_some((0.0, lists)),
+            stats: BTreeMap::new(),
+            advantages,
+        }
+    }
+}
+
 impl Recipe {
     /// Advantages, losses and derivatives of one optimiser step on all groups of `x`: the same path
     /// that a learner takes, without a model. A critic's current values are those of the samples.
@@ -87,6 +103,9 @@ impl Recipe {
     pub fn apply(&self, x: &StepNumbers, device: &Device) -> Result<Applied, RlError> {
         let batch = &x.batch;
         let advantages = self.advantages(batch)?;
+        if batch.samples.iter().all(Sample::is_empty) {
+            return Ok(Applied::nothing(advantages, self.critic().is_some()));
+        }
         let samples: Vec<usize> = (0..batch.samples.len()).collect();
         let width = batch.samples.iter().map(Sample::len).max().unwrap_or(0);
         let scores = StepScores {

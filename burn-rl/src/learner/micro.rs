@@ -1,7 +1,7 @@
 //! Passes of the policy over micro-batches: scoring, and gradients of a recipe's loss.
 
 use super::{
-    TrainBatch,
+    Replica, TrainBatch,
     batch::MicroBatch,
     concurrency::{each_part, sum_gradients},
     stats::Stats,
@@ -9,7 +9,7 @@ use super::{
     tape::differentiate,
 };
 use crate::{
-    config::TrainConfig, dist::Replica, error::RlError, recipe::Recipe, regularize::KlEstimator,
+    config::TrainConfig, error::RlError, recipe::Recipe, regularize::KlEstimator,
     select::StepScores, types::Sample,
 };
 use burn::tensor::{Device, Tensor};

@@ -1,7 +1,8 @@
 //! The learner of every policy-gradient algorithm, and of demonstrations.
 
 use super::{
-    AVERAGE_DIR, AdamW, Critic, Demonstrations, Learner, TrainBatch, blend,
+    AVERAGE_DIR, AdamW, Checksum, Critic, Demonstrations, Learner, Replica, Replicate, TrainBatch,
+    blend, checksums,
     critic::{CriticStats, Share},
     micro::Pass,
     optimizer::agreed_norm,
@@ -12,14 +13,13 @@ use super::{
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
-    dist::{Checksum, Replica, Replicate, checksums},
     error::RlError,
     metrics::Metrics,
     recipe::{CompletionSource, Recipe},
     types::Sample,
 };
 use burn::tensor::Device;
-use burn_vlm::{Transfer, Vlm, generate::rng::mix, tape::Grads, weights::ExportDtype};
+use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads, weights::ExportDtype};
 use std::{
     fs,
     ops::Range,

@@ -7,7 +7,7 @@ use crate::{
     range::{above_zero, between, non_negative},
     types::{Advantages, Needs, ScoredBatch},
 };
-use burn_vlm::generate::rng::mix;
+use burn_vlm::rng::mix;
 
 /// Which tokens of high covariance are chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,7 +4,8 @@
 mod rates;
 
 use crate::{
-    config, device, devices, input_error::InputError, model_dir::ModelDir, output::Output,
+    Extensions, config, device, devices, input_error::InputError, model_dir::ModelDir,
+    output::Output,
 };
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
@@ -14,6 +15,7 @@ use burn_rl::{
     rollout::{self, GenerationRequest, LocalEngine},
     types::Prompt,
 };
+use burn_vlm::generate::Purpose;
 use rates::{Rate, Rates, Settings};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -83,11 +85,11 @@ struct Report {
 ///
 /// # Errors
 /// A configuration, a model or a row that cannot be used; a file that is there already.
-pub fn run(args: &Args) -> Result<()> {
-    let resolved = config::resolve(None, &args.configs, &args.sets)?;
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    let resolved = config::resolve(None, &args.configs, &args.sets, extensions)?;
     resolved.tell();
     let config = resolved.run;
-    config.check()?;
+    config.check(&extensions.algorithms)?;
     let reward = config.reward.build()?;
     check(args, &reward.part_names())?;
     let (rows, left_out) = read_rows(&config, &reward)?;
@@ -280,7 +282,7 @@ fn measure(
             prompt.map(Arc::new).map_err(|e| row.error(e))
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let asks = GenerationRequest::first(&prompts, n);
+        let asks = GenerationRequest::first(&prompts, n, Purpose::Filter);
         let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
         rollout::reward(&mut groups, reward)?;
         for (row, group) in rows.iter().zip(&groups) {

@@ -1,6 +1,7 @@
 //! `trainer train`, and `trainer` alone.
 
 use crate::{
+    Extensions,
     config::{self, Resolved},
     device, devices,
     input_error::InputError,
@@ -8,20 +9,17 @@ use crate::{
     output::Output,
     plan::{self, LOOKED_AT, Lengths, Plan, Target, free_memory, held_out},
     progress::Progress,
-    setup,
+    report, setup,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
     config::RunConfig,
     dist::DeviceSpec,
-    metrics::{
-        report::write_report,
-        rollout_log::{RolloutRecord, read_rollouts},
-    },
-    run_dir::{RunDir, write_atomic},
+    run_dir::RunDir,
     trainer::{Outcome, Trainer},
 };
 use burn_vlm::ModelConfig;
+use run_log::{RolloutRecord, files::write_atomic, rollout_log::read_rollouts};
 use std::{
     fs::OpenOptions,
     path::{Path, PathBuf},
@@ -87,17 +85,20 @@ impl Args {
 ///
 /// # Errors
 /// Input that cannot be used, or a run that cannot go on.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
     let name = args.device_name();
-    let mut resolved = resolve(args)?;
-    check(&resolved)?;
+    let mut resolved = resolve(args, extensions)?;
+    check(&resolved, extensions)?;
     resolved.tell();
     if args.dry_run {
         let written = config::to_toml(&resolved);
         let target = Target::named(name)?;
         let model = plan::model_config(&resolved.run)?;
         let lengths = dry_lengths(&resolved, &model)?;
-        let plan = Plan::new(&resolved.run, &model, lengths, target)?;
+        let plan = {
+            let run = &resolved.run;
+            Plan::new(run, &model, lengths, target, &extensions.algorithms)?
+        };
         let mut out = Output::stdout();
         out.line(written.trim_end())?;
         out.finish()?;
@@ -118,13 +119,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) = prepare(run, &mut resolved, &devices, args).inspect_err(|_| {
-        if !args.resume {
-            // Nothing is trained yet: what was just made must not stand in the way of a second
-            // try. That the first one failed is what is reported, not whether this works.
-            let _ = std::fs::remove_dir_all(&root);
-        }
-    })?;
+    let (mut trainer, done) =
+        prepare(run, &mut resolved, &devices, args, extensions).inspect_err(|_| {
+            if !args.resume {
+                // Nothing is trained yet: what was just made must not stand in the way of a second
+                // try. That the first one failed is what is reported, not whether this works.
+                let _ = std::fs::remove_dir_all(&root);
+            }
+        })?;
     say!("run directory {}", root.display());
     if devices.len() > 1 {
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
@@ -137,7 +139,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut progress = Progress::new(&root, steps, done, &trainer.config.eval.name);
     let outcome = trainer.run(done, &mut progress);
     progress.finish();
-    let report = write_report(&trainer.run);
+    let report = report::write(&trainer.run);
     match outcome? {
         Outcome::Interrupted => {
             say!(
@@ -159,6 +161,7 @@ fn prepare(
     resolved: &mut Resolved,
     devices: &[DeviceSpec],
     args: &Args,
+    extensions: &Extensions,
 ) -> Result<(Trainer, u64)> {
     setup::last_checkpoint(&run, &resolved.run, args.resume)?;
     log_to(&run.log())?;
@@ -176,9 +179,12 @@ fn prepare(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
     if !args.ignore_memory {
-        check_free_memory(&resolved.run, args.device_name())?;
+        check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
-    let built = setup::build(resolved.run.clone(), run, devices, args.resume, stop)?;
+    let built = {
+        let config = resolved.run.clone();
+        setup::build(config, run, devices, args.resume, stop, extensions)?
+    };
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
@@ -205,7 +211,7 @@ fn dry_lengths(resolved: &Resolved, model: &ModelConfig) -> Result<Lengths> {
 }
 
 /// Refuses a run that will not fit, as far as the free memory of its device is known.
-fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
+fn check_free_memory(config: &RunConfig, name: &str, extensions: &Extensions) -> Result<()> {
     let Some(free_memory) = free_memory::free_bytes(name) else {
         return Ok(());
     };
@@ -214,7 +220,10 @@ fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
         return Ok(());
     };
     let target = Target::named(name)?;
-    let plan = |config: &RunConfig| Plan::new(config, &model, lengths, target);
+    let plan = |config: &RunConfig| {
+        let algorithms = &extensions.algorithms;
+        Plan::new(config, &model, lengths, target, algorithms)
+    };
     tracing::info!("{}", plan(config)?.table(config));
     Ok(free_memory::check(config, free_memory, |config| {
         plan(config).ok()
@@ -222,7 +231,7 @@ fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
 }
 
 /// The configuration of a new run, or that of the run which is continued.
-fn resolve(args: &Args) -> Result<Resolved> {
+fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
     let mut sets = args.sets.clone();
     sets.extend(args.steps.map(|steps| format!("train.steps={steps}")));
     sets.extend(args.seed.map(|seed| format!("seed={seed}")));
@@ -236,7 +245,7 @@ fn resolve(args: &Args) -> Result<Resolved> {
         files.push(RunDir::read(dir)?.config());
     }
     let base = files.is_empty().then_some(DEMO);
-    let mut resolved = config::resolve(base, &files, &sets)?;
+    let mut resolved = config::resolve(base, &files, &sets, extensions)?;
     if resolved.run.name.is_empty() {
         let stem = files.last().and_then(|f| f.file_stem());
         resolved.run.name = stem.map_or("run".into(), |s| s.to_string_lossy().into_owned());
@@ -259,7 +268,7 @@ fn tell_missing(run: &RunConfig) {
 }
 
 /// Refuses what makes no sense, before anything is written.
-fn check(resolved: &Resolved) -> Result<()> {
+fn check(resolved: &Resolved, extensions: &Extensions) -> Result<()> {
     let mut run = resolved.run.clone();
     if resolved
         .demo
@@ -269,7 +278,7 @@ fn check(resolved: &Resolved) -> Result<()> {
         // Written when the run starts.
         run.data.train = "the demo's".into();
     }
-    run.check()?;
+    run.check(&extensions.algorithms)?;
     Ok(())
 }
 

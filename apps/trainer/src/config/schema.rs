@@ -1,12 +1,16 @@
 //! A JSON schema of the configuration, from the defaults and from what reading refuses.
 
 use super::explain::{default_tree, names_in};
+use crate::Extensions;
 use burn_rewards::{Rule, rules};
-use burn_rl::{algo::all, config::RunConfig};
+use burn_rl::{
+    algo::{Entry, Registry},
+    config::RunConfig,
+};
 use serde_json::{Map, Value, json};
 
 /// The schema of a configuration file (JSON Schema, draft 2020-12).
-pub fn schema() -> Value {
+pub fn schema(extensions: &Extensions) -> Value {
     let mut schema = of(&default_tree(), &mut vec![]);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Configuration of trainer");
@@ -18,7 +22,7 @@ pub fn schema() -> Value {
             { "type": "array", "items": { "type": "string" } },
         ],
     });
-    properties["algo"] = algo();
+    properties["algo"] = algo(&extensions.algorithms);
     let data = &properties["data"]["properties"];
     let (columns, template) = (data["columns"].clone(), data["template"].clone());
     properties["data"]["properties"]["blend"]["items"] = object(
@@ -87,9 +91,9 @@ fn part(rule: &Rule) -> Value {
 }
 
 /// The name decides which options there are.
-fn algo() -> Value {
-    let names: Vec<&str> = all().into_iter().map(|a| a.name).collect();
-    let one = |entry: &burn_rl::algo::Entry| {
+fn algo(algorithms: &Registry) -> Value {
+    let names: Vec<&str> = algorithms.iter().map(|a| a.name).collect();
+    let one = |entry: &Entry| {
         let mut properties = Map::new();
         properties.insert("name".into(), json!({ "const": entry.name }));
         for (name, default) in (entry.defaults)() {
@@ -106,7 +110,7 @@ fn algo() -> Value {
         schema
     };
     let default = RunConfig::default().algo.name;
-    let entries: Vec<Value> = all().into_iter().map(one).collect();
+    let entries: Vec<Value> = algorithms.iter().map(one).collect();
     // A section without a name has the default one: that branch does not require it.
     let relaxed = entries.into_iter().map(|mut entry| {
         if entry["properties"]["name"]["const"] == json!(default) {

@@ -12,6 +12,7 @@ pub use target::Target;
 use crate::{hub, model_dir::described_in};
 use anyhow::Result;
 use burn_rl::{
+    algo::Registry,
     config::{ModelInit, RunConfig},
     error::RlError,
     trainable::{ParameterCounts, count_parameters},
@@ -46,6 +47,7 @@ impl Plan {
         model: &ModelConfig,
         lengths: Lengths,
         target: Target,
+        algorithms: &Registry,
     ) -> Result<Self, RlError> {
         let mut model = model.clone();
         model.compute = target.compute(config.model.dtype);
@@ -54,8 +56,8 @@ impl Plan {
         if lora::is_adapter(&dir) {
             skeleton = skeleton.with_adapter(&dir)?;
         }
-        let counts = count_parameters(skeleton, config)?;
-        let recipe = config.algo.recipe()?;
+        let counts = count_parameters(skeleton, &config.lora, &config.model.freeze, config.seed)?;
+        let recipe = config.algo.recipe(algorithms)?;
         let rollout = &config.rollout;
         Ok(Self {
             counts,

@@ -4,11 +4,9 @@ use crate::input_error::InputError;
 use burn_rl::{learner::TrainBatch, rollout::TrainGroup, types::Sample};
 use burn_vlm::{
     EncodedPrompt, ModelConfig,
-    generate::{
-        Completion, Request, SampleKey,
-        rng::{mix, uniform},
-    },
+    generate::{Completion, Purpose, Request, SampleKey},
     image::ImagePatches,
+    rng::{mix, uniform},
 };
 use std::sync::Arc;
 
@@ -93,6 +91,7 @@ impl Synthetic {
         let request = |i: usize, prompt: &Arc<EncodedPrompt>, draw: usize| Request {
             prompt: prompt.clone(),
             key: SampleKey {
+                purpose: Purpose::Benchmark,
                 seed,
                 step: round,
                 prompt: i as u64,
@@ -146,7 +145,7 @@ fn sample((i, drawn): (usize, &Completion)) -> Sample {
     Sample {
         reward: (i % 2) as f64,
         mask: vec![true; drawn.tokens.len()],
-        sample_logp: drawn.logprobs.clone(),
+        behaviour_logp: drawn.logprobs.clone(),
         ..Sample::default()
     }
 }
