@@ -9,12 +9,15 @@ pub use layer::set_option;
 pub use schema::schema;
 
 use crate::input_error::InputError;
-use burn_rl::config::RunConfig;
+use burn_rl::{config::RunConfig, error::RlError};
 use explain::explain;
 use layer::Layer;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use toml::{Table, Value};
+
+/// The demo: what runs when no configuration is given.
+pub const DEMO: &str = include_str!("../../../configs/demo.toml");
 
 /// What the demo's own data are: the `[demo]` section.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -125,6 +128,38 @@ pub fn resolve(
         table,
         notes,
     })
+}
+
+/// The configuration of a run: the files over each other, or the built-in demo without any. A run
+/// that they do not name is called like the last file.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn for_run(files: &[PathBuf], sets: &[String]) -> Result<Resolved, InputError> {
+    let base = files.is_empty().then_some(DEMO);
+    let mut resolved = resolve(base, files, sets)?;
+    if resolved.run.name.is_empty() {
+        let stem = files.last().and_then(|f| f.file_stem());
+        resolved.run.name = stem.map_or("run".into(), |s| s.to_string_lossy().into_owned());
+    }
+    Ok(resolved)
+}
+
+/// Refuses what makes no sense, before anything is written.
+///
+/// # Errors
+/// As [`RunConfig::check`].
+pub fn check(resolved: &Resolved) -> Result<(), RlError> {
+    let mut run = resolved.run.clone();
+    if resolved
+        .demo
+        .as_ref()
+        .is_some_and(|demo| demo.train > 0 || !demo.sft.is_empty())
+    {
+        // Written when the run starts.
+        run.data.train = "the demo's".into();
+    }
+    run.check()
 }
 
 fn not_share(share: &f64) -> bool {

@@ -15,6 +15,7 @@ pub mod tape;
 
 pub use average::blend;
 pub use batch::{TrainBatch, TrainRow};
+pub use concurrency::each_part;
 pub use critic::Critic;
 pub use demonstrations::Demonstrations;
 pub use optimizer::{AdamW, global_norm};
