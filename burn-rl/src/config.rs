@@ -26,6 +26,7 @@ use toml::Table;
 
 /// Everything a run depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// Name of the run; its directory is `runs/<name>` unless another is given.
@@ -60,6 +61,7 @@ pub struct RunConfig {
 
 /// The model that is trained.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// A Hugging Face model directory.
@@ -86,6 +88,7 @@ pub struct ModelConfig {
 
 /// Limits on pictures in place of the model's own, which hold where a number is 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ImagesConfig {
     /// Smallest area of a picture after resizing, in pixels (Qwen-VL).
@@ -118,6 +121,7 @@ impl ModelConfig {
 
 /// Where weights come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ModelInit {
     /// From the directory.
@@ -129,6 +133,7 @@ pub enum ModelInit {
 
 /// What the model is trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// A file of rows: JSONL, a JSON list, or parquet; or a directory of parquet files.
@@ -152,6 +157,7 @@ pub struct DataConfig {
 
 /// What becomes of a row that cannot be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
     /// It ends the run with file and line.
@@ -178,12 +184,14 @@ impl Default for DataConfig {
 
 /// One set of a blend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetConfig {
     /// As `data.train`.
     pub path: String,
     /// How often a prompt is from this set, relative to the others.
     #[serde(default = "one")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0)))]
     pub weight: f64,
     /// As `data.columns`.
     #[serde(default)]
@@ -251,6 +259,7 @@ impl DataConfig {
 
 /// How completions are sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RolloutConfig {
     /// Prompts in a step.
@@ -276,12 +285,17 @@ impl Default for RolloutConfig {
 
 /// The algorithm and its options, which stand beside its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AlgoConfig {
     /// Name, as `trainer algos` lists it.
     pub name: String,
     /// Options of that algorithm.
     #[serde(flatten)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "serde_json::Map<String, serde_json::Value>")
+    )]
     pub options: Table,
 }
 
@@ -320,6 +334,7 @@ impl AlgoConfig {
 
 /// What is kept to continue from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
     /// Steps between checkpoints; there is one after the last step in any case. 0 for no others.

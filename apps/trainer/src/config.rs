@@ -3,6 +3,7 @@
 mod algo;
 mod explain;
 mod layer;
+mod refusal;
 mod schema;
 
 pub use layer::set_option;
@@ -12,6 +13,8 @@ use crate::input_error::InputError;
 use burn_rl::{config::RunConfig, error::RlError};
 use explain::explain;
 use layer::Layer;
+use refusal::Given;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use toml::{Table, Value};
@@ -20,7 +23,7 @@ use toml::{Table, Value};
 pub const DEMO: &str = include_str!("../../../configs/demo.toml");
 
 /// What the demo's own data are: the `[demo]` section.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DemoConfig {
     /// Questions to learn from by reinforcement; 0 for none.
@@ -47,12 +50,13 @@ impl DemoConfig {
 }
 
 /// A run of rows with completions to imitate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SftPhase {
     /// Rows of this phase.
     pub rows: usize,
     /// Share of completions that look before they answer, from 0 to 1.
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
     pub looking_share: f64,
     /// How often the phase goes through its rows.
     #[serde(default = "once")]
@@ -205,8 +209,8 @@ struct DemoSection {
 }
 
 fn section_of<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| Problem {
-        message: explain(&error.path().to_string(), error.inner().message()),
+    serde_path_to_error::deserialize(Given(&Value::Table(table))).map_err(|error| Problem {
+        message: explain(&error.path().to_string(), error.inner()),
         path: error.path().clone(),
     })
 }
