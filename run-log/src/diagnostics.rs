@@ -1,7 +1,7 @@
 //! Known failure patterns of a run (entropy collapse, growing length, …), found in its numbers, each with what to do about it.
 //!
 //! A detector is a pure function of the numbers of all steps so far. Thresholds are coarse on
-//! purpose: a warning requests a person to look, it decides nothing.
+//! purpose: a warning asks a person to look, it decides nothing.
 
 use crate::error::LogError;
 use crate::metrics::Metrics;

@@ -232,7 +232,7 @@ fn torch_cuda_count() -> usize {
 
 /// The CPU of LibTorch, or one of its GPUs.
 #[cfg(feature = "tch")]
-#[allow(deprecated)] // Upstream will remove it; until then it is offered for what requests for it.
+#[allow(deprecated)] // Upstream will remove it; until then it is offered for what asks for it.
 fn torch(gpu: Option<usize>) -> Device {
     match gpu {
         Some(index) => Device::libtorch_cuda(index),

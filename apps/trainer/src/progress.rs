@@ -2,7 +2,6 @@
 
 use crate::report;
 use burn_rl::{
-    eval::Evaluation,
     metrics::Metrics,
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
@@ -74,8 +73,8 @@ impl Progress {
         tracing::warn!("step {}: {}: {warning}", warning.step, warning.name);
     }
 
-    fn evaluated(&self, step: u64, found: &Evaluation) {
-        let get = |name: &str| found.metrics.get(&format!("eval/{}/{name}", self.set));
+    fn evaluated(&self, step: u64, found: &Metrics) {
+        let get = |name: &str| found.get(&format!("eval/{}/{name}", self.set));
         if let (Some(accuracy), Some(tokens)) = (get("pass@1"), get("tokens")) {
             self.line(&format!(
                 "step {step:>4} · {} accuracy {:.1} %, {tokens:.1} tokens",

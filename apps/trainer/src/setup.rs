@@ -38,7 +38,7 @@ use std::{
 pub const BUILTIN_MODEL: &str = "builtin:demo";
 
 /// Points the configuration at files: writes the built-in model and the demo's data into the run
-/// directory where it requests for them.
+/// directory where it asks for them.
 ///
 /// # Errors
 /// Anything the file system refuses.
@@ -117,7 +117,10 @@ pub fn build(
         }
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
-    let (whole, model) = (model.clone(), make_trainable(model, &config)?);
+    let (whole, model) = (
+        model.clone(),
+        make_trainable(model, &config.lora, &config.model.freeze, config.seed)?,
+    );
     let encoder = Encoder {
         processor: processor.clone(),
         system: config.model.system.clone(),
@@ -133,15 +136,16 @@ pub fn build(
         policy: config.reward.on_unparsable_gold,
     };
     let open = |sets: &[SetConfig], kind: RowKind, golds: Option<&GoldCheck<'_>>| {
-        let (encoder, data) = (encoder.clone(), &config.data);
-        let set = PromptSet::open(sets, kind, encoder, data, config.seed, golds)?;
+        let sources: Vec<_> = sets.iter().map(SetConfig::source).collect();
+        let walk = config.data.walk(config.seed);
+        let set = PromptSet::open(&sources, kind, encoder.clone(), walk, golds)?;
         let paths: Vec<&str> = sets.iter().map(|set| set.path.as_str()).collect();
         report_skipped(&paths.join(", "), &set);
         Ok::<_, RlError>(set)
     };
     // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
     let (kind, rewarded) = match recipe.source {
-        CompletionSource::Policy => (RowKind::Prompt, Some(&golds)),
+        CompletionSource::Policy => (RowKind::Training, Some(&golds)),
         CompletionSource::Data => (RowKind::Demonstration, None),
     };
     let mut train = open(&config.data.sets(), kind, rewarded)?;
@@ -149,7 +153,7 @@ pub fn build(
         true => vec![],
         false => {
             let set = [config.data.set(&config.eval.data)];
-            open(&set, RowKind::Prompt, Some(&golds))?.first(config.eval.samples)?
+            open(&set, RowKind::Training, Some(&golds))?.first(config.eval.samples)?
         }
     };
 

@@ -202,7 +202,7 @@ fn json(field: Field) -> Value {
         Field::Double(x) => x.into(),
         Field::Str(text) => text.into(),
         // Dates, decimals, maps and the like: as text, which no field of a row is read from but by
-        // a name that requests for it.
+        // a name that asks for it.
         other => other.to_string().into(),
     }
 }

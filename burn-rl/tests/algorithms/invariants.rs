@@ -213,7 +213,7 @@ fn with_rewards(numbers: &Numbers, change: impl Fn(f64) -> f64) -> Numbers {
     other
 }
 
-/// Algorithms whose baseline takes out a shift of all rewards. MaxRL divides by the mean, ADORA requests
+/// Algorithms whose baseline takes out a shift of all rewards. MaxRL divides by the mean, ADORA asks
 /// whether a reward is above a half, a critic's values and plain REINFORCE know no shift.
 const NOT_SHIFTED: [&str; 4] = ["max_rl", "adora", "ppo", "reinforce"];
 

@@ -1,6 +1,6 @@
 //! `report.html`: the curves and completions of a run on one page that opens offline.
 //!
-//! The page holds everything it shows (styles, SVG charts, pictures as `data:` addresses), requests no
+//! The page holds everything it shows (styles, SVG charts, pictures as `data:` addresses), asks no
 //! server for anything, and needs no script. It is made from the files of the run directory alone,
 //! so it can be written again at any time.
 

@@ -15,8 +15,8 @@ use crate::{
 use anyhow::{Context, Result};
 use burn_rewards::{OnUnparsableGold, RewardConfig, RewardFn};
 use burn_rl::{
-    config::{EvalConfig, OnError},
-    data::{DataRow, Encoder, GoldCheck, RowDataset, RowFormat, RowKind},
+    config::EvalConfig,
+    data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
     eval::evaluate,
     rollout::LocalEngine,
     types::Prompt,
@@ -281,7 +281,7 @@ fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<D
     }
     format.check("--template")?;
     let path = args.data.as_deref().unwrap_or(std::path::Path::new(""));
-    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Prompt)?;
+    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Training)?;
     set.truncate(args.samples.map_or(usize::MAX, |n| n as usize));
     let golds = GoldCheck {
         reward: rule,

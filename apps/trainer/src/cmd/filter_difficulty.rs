@@ -14,6 +14,7 @@ use burn_rl::{
     rollout::{self, GenerationRequest, LocalEngine},
     types::Prompt,
 };
+use burn_vlm::generate::Purpose;
 use rates::{Rate, Rates, Settings};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -211,7 +212,7 @@ fn read_rows(config: &RunConfig, reward: &dyn RewardFn) -> Result<(Vec<DataRow>,
     for set in config.data.sets() {
         let on_error = config.data.on_error;
         let path = Path::new(&set.path);
-        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Prompt)?;
+        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Training)?;
         golds.check(&mut found)?;
         left_out += found.skipped.len();
         for error in &found.skipped {
@@ -280,7 +281,7 @@ fn measure(
             prompt.map(Arc::new).map_err(|e| row.error(e))
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let asks = GenerationRequest::first(&prompts, n);
+        let asks = GenerationRequest::first(&prompts, n, Purpose::Filter);
         let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
         rollout::reward(&mut groups, reward)?;
         for (row, group) in rows.iter().zip(&groups) {

@@ -1,6 +1,6 @@
 //! The demo task: questions about pictures of a few coloured shapes.
 //!
-//! A [`scene`] says what stands where, a [`picture`] paints it, a [`question`] requests about it, and
+//! A [`scene`] says what stands where, a [`picture`] paints it, a [`question`] asks about it, and
 //! [`dataset`] writes pictures and rows in the format any other training data takes. The
 //! [`tokenizer`] is trained on the sentences of this world and ships in the binary.
 //!

@@ -3,7 +3,7 @@
 use super::scene::{Colour, MAX_ITEMS, Place, Scene, Shape};
 use super::{Draws, Purpose, Split};
 
-/// What a question requests for.
+/// What a question asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// How many shapes there are.

@@ -9,8 +9,8 @@ use std::{env, fs, process::Command};
 /// Rank of an adapter that is proposed.
 const RANK: usize = 16;
 
-/// Refuses a run that needs more than `free_memory` bytes, with the settings that would make it fit;
-/// `plan` plans it with others.
+/// Refuses a run that needs more than `free_memory` bytes, with the settings that would make it
+/// fit; `plan` plans it with others.
 ///
 /// # Errors
 /// It does not fit.
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(free("cuda", None), Some(1000.0));
         assert_eq!(free("cuda:0", Some("2,1")), Some(3000.0));
         assert_eq!(free("cuda:0,1", Some("2, GPU-ab")), Some(2000.0));
-        // What is not seen or not listed has no free_memory that is known.
+        // What is not seen or not listed has no free memory that is known.
         assert_eq!(free("cuda:2", Some("2,1")), None);
         assert_eq!(free("cuda:0", Some("")), None);
         assert_eq!(free("cuda:0", Some("MIG-77")), None);
