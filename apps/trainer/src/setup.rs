@@ -1,6 +1,7 @@
 //! From a resolved configuration to a trainer that is ready to run.
 
 use crate::{
+    Extensions,
     config::Resolved,
     demo::{
         self, Split,
@@ -98,8 +99,9 @@ pub fn build(
     devices: &[DeviceSpec],
     resume: bool,
     stop: Arc<AtomicBool>,
+    extensions: &Extensions,
 ) -> Result<(Trainer, u64)> {
-    config.check()?;
+    config.check(&extensions.algorithms)?;
     let workers = devices::workers(devices)?;
     let device = &devices[0].device;
     let model_dir = hub::locate(Path::new(&config.model.path));
@@ -129,7 +131,7 @@ pub fn build(
             InputError::new(format!("{}: no token ends a response", model_dir.display()))
         })?,
     };
-    let recipe = Arc::new(config.algo.recipe()?);
+    let recipe = Arc::new(config.algo.recipe(&extensions.algorithms)?);
     let reward = config.reward.build()?;
     let golds = GoldCheck {
         reward: &reward,
@@ -144,7 +146,7 @@ pub fn build(
         Ok::<_, RlError>(set)
     };
     // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
-    let (kind, rewarded) = match recipe.source {
+    let (kind, rewarded) = match recipe.source() {
         CompletionSource::Policy => (RowKind::Training, Some(&golds)),
         CompletionSource::Data => (RowKind::Demonstration, None),
     };
@@ -226,7 +228,7 @@ fn critic(
     policy: Vlm,
     device: &Device,
 ) -> Result<Option<Critic>> {
-    let Some(spec) = recipe.critic else {
+    let Some(spec) = recipe.critic() else {
         return Ok(None);
     };
     let (section, compute) = (&config.critic, policy.compute());

@@ -14,6 +14,7 @@ pub use target::Target;
 use crate::{hub, model_dir::described_in};
 use anyhow::Result;
 use burn_rl::{
+    algo::Registry,
     config::{ModelInit, RunConfig},
     error::RlError,
     trainable::{ParameterCounts, count_parameters},
@@ -48,6 +49,7 @@ impl Plan {
         model: &ModelConfig,
         lengths: Lengths,
         target: Target,
+        algorithms: &Registry,
     ) -> Result<Self, RlError> {
         let mut model = model.clone();
         model.compute = target.compute(config.model.dtype);
@@ -57,7 +59,7 @@ impl Plan {
             skeleton = skeleton.with_adapter(&dir)?;
         }
         let counts = count_parameters(skeleton, &config.lora, &config.model.freeze, config.seed)?;
-        let recipe = config.algo.recipe()?;
+        let recipe = config.algo.recipe(algorithms)?;
         let rollout = &config.rollout;
         Ok(Self {
             counts,
