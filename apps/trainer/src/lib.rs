@@ -31,3 +31,11 @@ pub mod setup;
 pub fn run() -> std::process::ExitCode {
     exit::code(cmd::run(clap::Parser::parse()))
 }
+
+/// The same for a program with model families of its own.
+pub fn run_with(families: burn_vlm::Families) -> std::process::ExitCode {
+    match model_dir::set_families(families) {
+        Ok(()) => run(),
+        Err(error) => exit::code(Err(error)),
+    }
+}
