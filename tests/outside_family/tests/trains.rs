@@ -250,7 +250,7 @@ fn a_step_along_the_gradient_makes_the_responses_more_likely() {
     let (mut model, mut before) = (model.clone(), batch.logp(&model));
     for _ in 0..5 {
         let grads = batch.gradients(&model, ActivationRecompute::Block);
-        model = map_tensors(model, &mut Move::Along(&grads, 2e-3));
+        model = map_tensors(model, &mut Move::Along(&grads, 2e-4));
         let after = batch.logp(&model);
         assert!(after > before, "{after} after {before}");
         before = after;

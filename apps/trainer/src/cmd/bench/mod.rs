@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, default_value_t = 512, value_name = "N")]
     pub prompt_tokens: usize,
     /// Tokens of the picture that every prompt shows; 0 for none, which text-only models always
-    /// get. InternVL's are rounded to whole tiles.
+    /// get. Where pictures are cut into tiles, these are rounded to whole ones.
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub picture_tokens: usize,
     /// Times that every phase is measured, after once for warming up; the median counts.
