@@ -12,8 +12,7 @@ use peak_alloc::PeakAlloc;
 use serde_json::json;
 use std::{fs, path::Path};
 use trainer::{
-    Extensions,
-    config,
+    Extensions, config,
     demo::Split,
     plan::{Lengths, Plan, Target, model_config},
 };
@@ -60,10 +59,19 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
         model = dir.join("model").display(),
         data = dir.join("train.jsonl").display(),
     );
-    let run = config::resolve(Some(&text), &[], &[], &Extensions::default()).unwrap().run;
+    let run = config::resolve(Some(&text), &[], &[], &Extensions::default())
+        .unwrap()
+        .run;
     let model = model_config(&run).unwrap();
     let lengths = Lengths::look(&run, &model).unwrap();
-    let plan = Plan::new(&run, &model, lengths, Target::named("flex").unwrap(), &Registry::builtin()).unwrap();
+    let plan = Plan::new(
+        &run,
+        &model,
+        lengths,
+        Target::named("flex").unwrap(),
+        &Registry::builtin(),
+    )
+    .unwrap();
     let before = ALLOCATED.current_usage() as f64;
     ALLOCATED.reset_peak_usage();
     start(

@@ -19,6 +19,7 @@ pub mod devices;
 pub mod exit;
 pub mod hub;
 pub mod input_error;
+pub mod logging;
 pub mod model_dir;
 pub mod output;
 pub mod plan;
@@ -26,12 +27,16 @@ pub mod processor_args;
 pub mod progress;
 pub mod report;
 pub mod setup;
+pub mod signals;
+pub mod versions;
 
 /// What a program has beside what is built in.
 #[derive(Debug, Clone, Default)]
 pub struct Extensions {
     /// The algorithms that configurations may name.
     pub algorithms: burn_rl::algo::Registry,
+    /// The families of models that directories may be of.
+    pub families: burn_vlm::Families,
 }
 
 /// Runs the command that the program's arguments name and says what went wrong, if anything did.
@@ -39,7 +44,9 @@ pub fn run() -> std::process::ExitCode {
     run_with(Extensions::default())
 }
 
-/// The same for a program with algorithms of its own.
+/// The same for a program with algorithms or model families of its own.
 pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
-    exit::code(cmd::run(clap::Parser::parse(), &extensions))
+    let cli: cli::Cli = clap::Parser::parse();
+    let families = model_dir::set_families(extensions.families.clone());
+    exit::code(families.and_then(|()| cmd::run(cli.command, &extensions)))
 }

@@ -24,6 +24,8 @@ pub struct Entry {
     pub own: fn() -> Table,
     /// Its options and settings and their defaults.
     pub defaults: fn() -> Table,
+    /// The names that an option takes; none where it is no choice among names.
+    pub choices: fn(&str) -> Vec<&'static str>,
     /// The parts of the given options and settings, not checked yet; what is not given has its
     /// default.
     pub builder: fn(&Table) -> Result<RecipeBuilder, RlError>,
@@ -41,6 +43,7 @@ pub const fn entry<A: Algorithm>() -> Entry {
         paper: A::PAPER,
         own: own::<A>,
         defaults: defaults::<A>,
+        choices: choices::<A>,
         builder: builder::<A>,
         build: build::<A>,
     }
@@ -179,6 +182,14 @@ fn defaults<A: Algorithm>() -> Table {
     let mut table = own::<A>();
     table.extend(settings::<A>().table(A::USES));
     table
+}
+
+fn choices<A: Algorithm>(option: &str) -> Vec<&'static str> {
+    let own = burn_rewards::choices::<A>(option);
+    match own.is_empty() {
+        true => Settings::choices(option),
+        false => own,
+    }
 }
 
 fn builder<A: Algorithm>(options: &Table) -> Result<RecipeBuilder, RlError> {

@@ -10,6 +10,7 @@ use crate::{
     reduce::LossReduction,
     regularize::KlEstimator,
 };
+use burn_rewards::choices;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -118,6 +119,24 @@ impl Settings {
             table.unwrap_or_default()
         };
         groups.iter().flat_map(table).collect()
+    }
+
+    /// Whether one of the settings has this name.
+    pub fn has(name: &str) -> bool {
+        Self::default().table(SettingsGroup::ALL).contains_key(name)
+    }
+
+    /// The names that a setting takes; none where it is no choice among names.
+    pub(super) fn choices(name: &str) -> Vec<&'static str> {
+        let groups = [
+            choices::<RewardSettings>,
+            choices::<AdvantageSettings>,
+            choices::<RatioSettings>,
+            choices::<KlSettings>,
+            choices::<LossSettings>,
+            choices::<FilterSettings>,
+        ];
+        groups.iter().flat_map(|names| names(name)).collect()
     }
 }
 

@@ -47,7 +47,7 @@ impl Pass<'_> {
     /// Another replica's.
     pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> Result<StepScores, RlError> {
         let score = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, self.model, self.device);
+            let micro = MicroBatch::new(batch, samples, self.model, self.device)?;
             let recompute = ActivationRecompute::Block;
             let tape = Tape::record(
                 self.model,
@@ -62,11 +62,11 @@ impl Pass<'_> {
                 batch,
                 samples,
             ));
-            samples.iter().copied().zip(both).collect::<Vec<_>>()
+            Ok(samples.iter().copied().zip(both).collect::<Vec<_>>())
         };
         let parts = self.micro_batches(batch, &samples);
         let mut own = vec![];
-        each_part(self.device, &parts, score, |part| own.extend(part));
+        each_part(self.device, &parts, score, |part| own.extend(part))?;
         let all = self.replica.gather("scores", own)?;
         let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> = all.into_iter().flatten().collect();
         let (logp, entropy) = samples
@@ -110,15 +110,11 @@ impl Pass<'_> {
         plan: &StepPlan,
     ) -> Result<(Grads, Stats), RlError> {
         let parts = self.micro_batches(batch, samples);
-        let (mut own, mut stats) = (Ok(Stats::default()), Stats::default());
+        let (mut own, mut stats) = (Stats::default(), Stats::default());
         let work =
             |part: &Vec<usize>, grads: &mut Grads| self.micro_gradients(batch, part, plan, grads);
-        let grads = sum_gradients(self.model, &parts, work, |found| match (&mut own, found) {
-            (Ok(sum), Ok(found)) => sum.merge(found),
-            (Ok(_), Err(error)) => own = Err(error),
-            (Err(_), _) => {}
-        });
-        let all = self.replica.gather("numbers of an update", own?)?;
+        let grads = sum_gradients(self.model, &parts, work, |found| own.merge(found))?;
+        let all = self.replica.gather("numbers of an update", own)?;
         all.into_iter().for_each(|found| stats.merge(found));
         Ok((grads, stats))
     }
@@ -131,7 +127,7 @@ impl Pass<'_> {
         grads: &mut Grads,
     ) -> Result<Stats, RlError> {
         let device = self.device;
-        let micro = MicroBatch::new(batch, samples, self.model, device);
+        let micro = MicroBatch::new(batch, samples, self.model, device)?;
         let model = self
             .model
             .with_dropout(&micro.input, plan.dropout_key, samples);

@@ -36,5 +36,8 @@ impl rules::Options for Brief {
 fn main() -> Result<std::process::ExitCode, Box<dyn std::error::Error>> {
     let algorithms = Registry::builtin().with::<Sign>()?;
     rules::register::<Brief>()?;
-    Ok(trainer::run_with(trainer::Extensions { algorithms }))
+    Ok(trainer::run_with(trainer::Extensions {
+        algorithms,
+        ..Default::default()
+    }))
 }

@@ -17,8 +17,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 use trainer::{
-    Extensions,
-    config,
+    Extensions, config,
     demo::Split,
     devices,
     setup::{build, materialise},
@@ -108,6 +107,7 @@ pub fn try_start_on(
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let devices = devices::parse(devices).unwrap();
-    let (mut trainer, done) = build(resolved.run, run, &devices, resumed, stop, &extensions).unwrap();
+    let (mut trainer, done) =
+        build(resolved.run, run, &devices, resumed, stop, &extensions).unwrap();
     trainer.run(done, watch)
 }

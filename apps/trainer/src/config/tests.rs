@@ -321,10 +321,16 @@ fn the_schema_knows_types_defaults_and_names() {
             .unwrap_or_else(|| panic!("{path} is missing"))
             .clone()
     };
+    let beta1 = property("optim.beta1");
     assert_eq!(
-        property("optim.beta1"),
-        serde_json::json!({"type": "number", "default": 0.9})
+        (&beta1["type"], &beta1["default"]),
+        (&serde_json::json!("number"), &serde_json::json!(0.9))
     );
+    assert!(
+        beta1["description"].as_str().is_some_and(|d| d.len() > 10),
+        "the comment of the field: {beta1}"
+    );
+    assert_eq!(beta1.as_object().unwrap().len(), 3, "nothing else: {beta1}");
     assert_eq!(property("train.steps")["minimum"], 0);
     assert_eq!(
         property("train.activation_recompute")["enum"],
