@@ -4,7 +4,7 @@ use crate::{
     config::EvalConfig,
     error::RlError,
     metrics::{Metrics, rollout_log::RolloutRecord},
-    rollout::{self, GenerationRequest, RolloutEngine, records},
+    rollout::{self, GenerationRequest, Sampler, records},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
@@ -29,7 +29,7 @@ pub struct Evaluation {
 /// A prompt that does not fit the model, or a rule that cannot judge.
 pub fn evaluate(
     config: &EvalConfig,
-    engine: &dyn RolloutEngine,
+    engine: &dyn Sampler,
     prompts: &[Arc<Prompt>],
     rule: &dyn RewardFn,
     step: u64,

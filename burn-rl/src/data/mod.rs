@@ -8,6 +8,7 @@ mod order;
 mod parquet;
 mod picture;
 mod row;
+mod source;
 
 pub use blend::Blend;
 pub use columns::Columns;
@@ -16,3 +17,4 @@ pub use encode::{Encoder, GoldCheck, PromptSet, RowSource, Walk};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
 pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};
+pub use source::{PromptList, PromptSource};

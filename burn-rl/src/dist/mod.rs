@@ -23,6 +23,6 @@ mod rendezvous;
 mod replica;
 mod workers;
 
-pub use engine::ParallelEngine;
+pub use engine::{ParallelEngine, engine_on};
 pub use learner::DataParallel;
 pub use workers::{DeviceKind, DeviceSpec, Workers};

@@ -1,8 +1,9 @@
 //! How many micro-batches are at work at a time: one on an accelerator, which a micro-batch fills,
 //! and one a core on the host.
 
+use super::Policy;
 use burn::tensor::Device;
-use burn_vlm::{Vlm, runs_on_host, tape::Grads};
+use burn_vlm::{runs_on_host, tape::Grads};
 use rayon::prelude::*;
 
 /// Micro-batches at work at a time on `device`.
@@ -21,7 +22,7 @@ pub(super) fn each_part<P: Sync, R: Send>(
     work: impl Fn(&P) -> R + Sync,
     found: impl FnMut(R),
 ) {
-    // No more than the concurrent_micro_batches are alive at a time, nor what they found.
+    // At most that many micro-batches and their results are in memory at a time.
     let run = |parts: &[P]| parts.par_iter().map(&work).collect::<Vec<R>>();
     parts
         .chunks(concurrent_micro_batches(device))
@@ -30,27 +31,27 @@ pub(super) fn each_part<P: Sync, R: Send>(
 }
 
 /// The sum of the gradients that `work` adds to what it is given, part by part, and what else it
-/// finds. The sum does not depend on the number of concurrent_micro_batches of a host.
-pub(super) fn sum_gradients<P: Sync, R: Send>(
-    model: &Vlm,
-    parts: &[P],
-    work: impl Fn(&P, &mut Grads) -> R + Sync,
+/// finds. The sum does not depend on how many micro-batches a host runs at a time.
+pub(super) fn sum_gradients<P: Policy, T: Sync, R: Send>(
+    policy: &P,
+    parts: &[T],
+    work: impl Fn(&T, &mut Grads) -> R + Sync,
     mut found: impl FnMut(R),
 ) -> Grads {
-    let device = model.device();
+    let device = policy.device();
     let mut sum = Grads::new();
     if !runs_on_host(&device) {
         // An accelerator has no room for gradients of a part beside the sum.
         parts.iter().for_each(|part| found(work(part, &mut sum)));
         return sum;
     }
-    let alone = |part: &P| {
+    let alone = |part: &T| {
         let mut grads = Grads::new();
         let other = work(part, &mut grads);
         (grads, other)
     };
     each_part(&device, parts, alone, |(grads, other)| {
-        sum.merge(grads, model);
+        sum.merge(grads, policy);
         found(other);
     });
     sum

@@ -1,8 +1,8 @@
 //! Passes of the policy over micro-batches: scoring, and gradients of a recipe's loss.
 
 use super::{
-    Replica, TrainBatch,
-    batch::{MicroBatch, padded, padded_mask},
+    PassOptions, Policy, Replica, TrainBatch,
+    batch::{padded, padded_mask},
     concurrency::{each_part, sum_gradients},
     stats::Stats,
     tape::{TapeInput, differentiate},
@@ -12,10 +12,7 @@ use crate::{
     select::StepScores, types::Sample,
 };
 use burn::tensor::{Device, Tensor};
-use burn_vlm::{
-    Vlm,
-    tape::{ActivationRecompute, Grads, Tape, Upstream},
-};
+use burn_vlm::tape::{ActivationRecompute, Grads, TokenScores, Upstream};
 use std::{collections::HashMap, ops::Range};
 
 /// Log-probabilities are those of the policy itself, at temperature 1.
@@ -36,16 +33,16 @@ pub(super) struct StepPlan {
     pub dropout_key: u64,
 }
 
-/// A model at work on a batch.
-pub(super) struct Pass<'a> {
-    pub model: &'a Vlm,
+/// A policy at work on a batch.
+pub(super) struct Pass<'a, P> {
+    pub policy: &'a P,
     pub recipe: &'a Recipe,
     pub train: &'a TrainConfig,
     pub device: &'a Device,
     pub replica: &'a Replica,
 }
 
-impl Pass<'_> {
+impl<P: Policy> Pass<'_, P> {
     /// Those of this replica's share.
     fn micro_batches(&self, batch: &TrainBatch, samples: &[usize]) -> Vec<Vec<usize>> {
         batch.micro_batches(
@@ -61,16 +58,12 @@ impl Pass<'_> {
     /// Another replica's.
     pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> Result<StepScores, RlError> {
         let score = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, self.model, self.device);
-            let recompute = ActivationRecompute::Block;
-            let tape = Tape::record(
-                self.model,
-                &micro.input,
-                &micro.targets,
-                TEMPERATURE,
-                recompute,
-            );
-            let scores = tape.scores();
+            let options = PassOptions {
+                temperature: TEMPERATURE,
+                recompute: ActivationRecompute::Block,
+                dropout_key: None,
+            };
+            let scores = self.policy.scores(&batch.micro_batch(samples), &options);
             let both = lists(scores.logp, batch, samples).into_iter().zip(lists(
                 scores.entropy,
                 batch,
@@ -131,7 +124,7 @@ impl Pass<'_> {
         let (mut own, mut stats) = (Stats::default(), Stats::default());
         let work =
             |part: &Vec<usize>, grads: &mut Grads| self.micro_gradients(batch, part, plan, grads);
-        let grads = sum_gradients(self.model, &parts, work, |found| own.merge(found));
+        let grads = sum_gradients(self.policy, &parts, work, |found| own.merge(found));
         let all = self.replica.gather("numbers of an update", own)?;
         all.into_iter().for_each(|found| stats.merge(found));
         Ok((grads, stats))
@@ -144,20 +137,30 @@ impl Pass<'_> {
         plan: &StepPlan,
         grads: &mut Grads,
     ) -> Stats {
+        let options = PassOptions {
+            temperature: TEMPERATURE,
+            recompute: self.train.activation_recompute,
+            dropout_key: Some(plan.dropout_key),
+        };
+        let mut stats = Stats::default();
+        let loss = &mut |scores| self.loss(batch, samples, plan, scores, &mut stats);
+        let micro = batch.micro_batch(samples);
+        self.policy.gradients(&micro, &options, loss, grads);
+        stats
+    }
+
+    /// Derivatives of the loss of some samples by their scores; what is found on the way goes into
+    /// `stats`.
+    fn loss(
+        &self,
+        batch: &TrainBatch,
+        samples: &[usize],
+        plan: &StepPlan,
+        scores: TokenScores,
+        stats: &mut Stats,
+    ) -> Upstream {
         let device = self.device;
-        let micro = MicroBatch::new(batch, samples, self.model, device);
-        let model = self
-            .model
-            .with_dropout(&micro.input, plan.dropout_key, samples);
-        let tape = Tape::record(
-            &model,
-            &micro.input,
-            &micro.targets,
-            TEMPERATURE,
-            self.train.activation_recompute,
-        );
-        let scores = tape.scores();
-        let shape = micro.targets.shape();
+        let shape = scores.logp.dims();
         let sample = |i: &usize| &batch.scored.samples[*i];
         let lists =
             |f: fn(&Sample) -> &[f32]| padded(samples.iter().map(|i| f(sample(i))), shape, device);
@@ -194,13 +197,12 @@ impl Pass<'_> {
             kl_coef: batch.scored.carried.kl_coef,
         };
         let hidden = input.mask.clone().bool_not();
-        let mut stats = Stats::default();
         let logp: Vec<f32> = scores.logp.to_data().iter().collect();
         for (i, logp) in samples.iter().zip(logp.chunks(shape[1].max(1))) {
             let sample = sample(i);
             if has_old(sample) {
                 stats.add("policy/kl_old", kl_old(sample, logp));
-            } else if plan.is_first && !self.model.has_dropout() {
+            } else if plan.is_first && !self.policy.has_dropout() {
                 stats.compare(&sample.sample_logp, logp);
             }
         }
@@ -214,13 +216,11 @@ impl Pass<'_> {
             stats.add(name, scalar(stat.sum()));
         }
         stats.add_tokens(samples.iter().map(|i| sample(i).active()).sum());
-        let upstream = Upstream {
+        Upstream {
             logp: Some(out.d_logp),
             entropy: out.d_entropy,
             values: None,
-        };
-        tape.backward_into(upstream, grads);
-        stats
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{self, Resolved},
+    demo::{BUILTIN_MODEL, materialise},
     device, devices,
     input_error::InputError,
     model_dir::described_in,
@@ -12,6 +13,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use burn_rl::{
+    checkpoint,
     config::RunConfig,
     dist::DeviceSpec,
     metrics::{
@@ -19,7 +21,7 @@ use burn_rl::{
         rollout_log::{RolloutRecord, read_rollouts},
     },
     run_dir::{RunDir, write_atomic},
-    trainer::{Outcome, Trainer},
+    trainer::{RunEnd, Skipped, Trainer},
 };
 use burn_vlm::ModelConfig;
 use std::{
@@ -109,7 +111,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let devices = devices::parse(name)?;
-    if resolved.run.model.path != setup::BUILTIN_MODEL {
+    if resolved.run.model.path != BUILTIN_MODEL {
         described_in(Path::new(&resolved.run.model.path))?;
     }
     let run = match &args.run_dir {
@@ -118,7 +120,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) = prepare(run, &mut resolved, &devices, args).inspect_err(|_| {
+    let mut trainer = prepare(run, &mut resolved, &devices, args).inspect_err(|_| {
         if !args.resume {
             // Nothing is trained yet: what was just made must not stand in the way of a second
             // try. That the first one failed is what is reported, not whether this works.
@@ -131,23 +133,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         say!("{} replicas: {}", devices.len(), names.join(", "));
     }
     if args.resume {
-        say!("continuing after step {done}");
+        say!("continuing after step {}", trainer.done());
     }
-    let steps = trainer.config.train.steps;
-    let mut progress = Progress::new(&root, steps, done, &trainer.config.eval.name);
-    let outcome = trainer.run(done, &mut progress);
+    report_skipped(&trainer);
+    let steps = resolved.run.train.steps;
+    let mut progress = Progress::new(&root, steps, trainer.done(), &resolved.run.eval.name);
+    let outcome = trainer.run(&mut progress);
     progress.finish();
-    let report = write_report(&trainer.run);
-    match outcome? {
-        Outcome::Interrupted => {
+    let report = RunDir::read(&root).and_then(|run| write_report(&run));
+    match outcome?.end {
+        RunEnd::Interrupted => {
             say!(
                 "interrupted; continue with: trainer train --run-dir {} --resume",
                 root.display()
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
-        Outcome::Done => {
-            summary(&trainer, &report?)?;
+        RunEnd::Done => {
+            summary(&trainer, &resolved.run, &root, &report?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -159,10 +162,12 @@ fn prepare(
     resolved: &mut Resolved,
     devices: &[DeviceSpec],
     args: &Args,
-) -> Result<(Trainer, u64)> {
-    setup::last_checkpoint(&run, &resolved.run, args.resume)?;
+) -> Result<Trainer> {
+    if args.resume {
+        checkpoint::last(&run, resolved.run.seed)?;
+    }
     log_to(&run.log())?;
-    setup::materialise(resolved, &run)?;
+    materialise(resolved, &run)?;
     let mut text = format!("# {}\n", versions());
     for note in &resolved.notes {
         tracing::info!("{note}");
@@ -178,7 +183,7 @@ fn prepare(
     if !args.ignore_memory {
         check_free_memory(&resolved.run, args.device_name())?;
     }
-    let built = setup::build(resolved.run.clone(), run, devices, args.resume, stop)?;
+    let built = setup::build(&resolved.run, run, devices, args.resume, stop)?;
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
@@ -194,7 +199,7 @@ fn dry_lengths(resolved: &Resolved, model: &ModelConfig) -> Result<Lengths> {
     let run = RunDir::create(&scratch)?;
     let mut first = resolved.clone();
     first.demo = resolved.demo.as_ref().map(|demo| demo.first(LOOKED_AT));
-    let found = setup::materialise(&mut first, &run)
+    let found = materialise(&mut first, &run)
         .map(|()| Lengths::look(&first.run, model).unwrap_or_else(limits));
     std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let mut found = found?;
@@ -247,7 +252,7 @@ fn resolve(args: &Args) -> Result<Resolved> {
 /// What a run of this configuration still lacks, for a plan.
 fn tell_missing(run: &RunConfig) {
     let model = Path::new(&run.model.path);
-    if run.model.path != setup::BUILTIN_MODEL && described_in(model).is_err() {
+    if run.model.path != BUILTIN_MODEL && described_in(model).is_err() {
         let model = model.display();
         say!("not here yet: model {model}, planned by its published configuration");
     }
@@ -306,8 +311,8 @@ fn stop_on_signal(stop: Arc<AtomicBool>) -> Result<()> {
 }
 
 /// What the run did, from its own files: a resumed run tells the whole story too.
-fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
-    let (run, set) = (&trainer.run, &trainer.config.eval.name);
+fn summary(trainer: &Trainer, config: &RunConfig, root: &Path, report: &Path) -> Result<()> {
+    let (run, set) = (RunDir::read(root)?, &config.eval.name);
     let read = |step| {
         let path = run.eval(set, step);
         if path.exists() {
@@ -316,7 +321,7 @@ fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
             Ok::<_, anyhow::Error>(vec![])
         }
     };
-    let (before, after) = (read(0)?, read(trainer.config.train.steps)?);
+    let (before, after) = (read(0)?, read(config.train.steps)?);
     if !before.is_empty() && !after.is_empty() {
         let accuracy = |r: &RolloutRecord| f64::from(u8::from(r.correct == Some(true)));
         let mean = |records: &[RolloutRecord], f: &dyn Fn(&RolloutRecord) -> f64| {
@@ -341,7 +346,7 @@ fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
     let checkpoint = run.latest_checkpoint();
     say!("\nreport      {}", report.display());
     say!("checkpoint  {}", checkpoint.display());
-    if let Some(prompt) = trainer.held_out.first() {
+    if let Some(prompt) = trainer.held_out().first() {
         let image = prompt
             .images
             .first()
@@ -354,4 +359,22 @@ fn summary(trainer: &Trainer, report: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// No row is left out in silence.
+fn report_skipped(trainer: &Trainer) {
+    const SHOWN: usize = 5;
+    for Skipped { set, kept, errors } in trainer.skipped() {
+        say!(
+            "left out {} of {} rows of {set} (data.on_error or reward.on_unparsable_gold = \"skip\"):",
+            errors.len(),
+            errors.len() + kept
+        );
+        for error in &errors[..errors.len().min(SHOWN)] {
+            say!("  {error}");
+        }
+        for error in errors {
+            tracing::warn!("left out: {error}");
+        }
+    }
 }
