@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = std::env::args()
         .nth(1)
         .ok_or("expected a model directory")?;
-    for (step, reward) in train(Path::new(&dir), 20)?.curve("reward/mean") {
+    for (step, reward) in train(Path::new(&dir), 20)?.get("reward/mean") {
         println!("step {step:>2}: reward {reward:.3}");
     }
     Ok(())

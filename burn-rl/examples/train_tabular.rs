@@ -6,7 +6,8 @@ use burn_rl::learner::{MicroBatch, PassOptions};
 use burn_rl::rollout::{GenerationRequest, Sampler};
 use burn_rl::types::{Group, Prompt, Rollout};
 use burn_rl::{NoObserver, Policy, RlError, RolloutEngine, Trainer};
-use burn_vlm::generate::{Sampling, rng::mix, rng::uniform};
+use burn_vlm::generate::Sampling;
+use burn_vlm::rng::{mix, uniform};
 use burn_vlm::tape::TokenScores;
 
 const STATES: u32 = 4;
@@ -97,7 +98,7 @@ pub fn train(steps: u64) -> Result<Vec<f64>, RlError> {
         .build()?;
     let history = trainer.run(&mut NoObserver)?.history;
     Ok(history
-        .curve("reward/mean")
+        .get("reward/mean")
         .iter()
         .map(|(_, value)| *value)
         .collect())

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything a run depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// Name of the run; its directory is `runs/<name>` unless another is given.

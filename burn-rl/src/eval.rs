@@ -3,12 +3,13 @@
 use crate::{
     config::EvalConfig,
     error::RlError,
-    metrics::{Metrics, rollout_log::RolloutRecord},
+    metrics::Metrics,
     rollout::{self, GenerationRequest, Sampler, records},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
-use burn_vlm::generate::FinishReason;
+use burn_vlm::generate::{FinishReason, Purpose};
+use run_log::RolloutRecord;
 use std::sync::Arc;
 
 /// What an evaluation found.
@@ -36,8 +37,8 @@ pub fn evaluate(
     finished: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, RlError> {
     let (set, draws) = (&config.name, config.draws);
-    let requests = GenerationRequest::first(prompts, draws);
-    let mut groups = engine.generate(&requests, config.sampling(), step, finished)?;
+    let requests = GenerationRequest::first(prompts, draws, Purpose::Evaluate);
+    let mut groups = engine.complete(&requests, config.sampling(), step, finished)?;
     rollout::reward(&mut groups, rule)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {

@@ -13,7 +13,7 @@
 //!     .algorithm("grpo")
 //!     .steps(50)
 //!     .build()?;
-//! println!("{:?}", trainer.run(&mut NoObserver)?.history.curve("reward/mean"));
+//! println!("{:?}", trainer.run(&mut NoObserver)?.history.get("reward/mean"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -50,13 +50,11 @@ pub mod eval;
 pub mod filter;
 pub mod learner;
 pub mod loss;
-pub mod metrics;
 pub mod observer;
 pub mod recipe;
 pub mod reduce;
 pub mod regularize;
 pub mod rollout;
-pub mod run_dir;
 pub mod select;
 pub mod shape;
 pub mod step_metrics;
@@ -72,4 +70,6 @@ pub use metrics::Metrics;
 pub use observer::{NoObserver, Observer};
 pub use recipe::Recipe;
 pub use rollout::RolloutEngine;
+/// The files of a run.
+pub use run_log::{metrics, run_dir};
 pub use trainer::{Outcome, Trainer, TrainerBuilder};

@@ -1,6 +1,7 @@
 //! What the loop tells those who watch it.
 
-use crate::metrics::{Metrics, diagnostics::Warning};
+use crate::metrics::Metrics;
+use run_log::diagnostics::Warning;
 use std::path::Path;
 
 /// What a run does at the moment.

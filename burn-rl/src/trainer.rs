@@ -9,11 +9,13 @@
 mod build;
 mod builder;
 mod inputs;
+mod kit;
 mod outcome;
 
 pub use builder::TrainerBuilder;
 pub use inputs::{Prompts, Skipped};
-pub use outcome::{History, Outcome, RunEnd};
+pub use outcome::{Outcome, RunEnd};
+pub use run_log::History;
 
 use crate::{
     checkpoint::{self, TrainerState},
@@ -23,7 +25,7 @@ use crate::{
     error::RlError,
     eval::evaluate,
     learner::{Learner, Policy, TrainBatch},
-    metrics::{Metrics, Sink, diagnostics::Diagnostics, rollout_log::write_rollouts},
+    metrics::{Metrics, Sink},
     observer::{Event, Observer, Phase},
     recipe::{CompletionSource, Recipe},
     rollout::{CollectInputs, Collected, Collector, RolloutEngine, make_portable, records},
@@ -33,6 +35,7 @@ use crate::{
 };
 use burn_rewards::RewardFn;
 use burn_vlm::{Processor, Vlm, device::memory_bytes};
+use run_log::{diagnostics::Diagnostics, rollout_log::write_rollouts};
 use std::sync::{Arc, atomic::AtomicBool};
 
 /// A run, ready to go. [`Trainer::builder`] and [`Trainer::of_policy`] make one.
@@ -192,14 +195,13 @@ impl<P: Policy> Trainer<P> {
                 .iter()
                 .position(|l| l.position == sampled.position);
             let samples = index.map_or(0..0, |i| batch.scored.groups[i].clone());
-            let first = |i: usize| batch.advantages.per_token[i].first().copied();
-            let advantages: Vec<f32> = samples.map(|i| first(i).unwrap_or_default()).collect();
+            let advantages: Vec<_> = samples.map(|i| batch.mean_advantage(i)).collect();
             // Not those that passed the filters and were thrown away because the batch was full.
             let kept = index.is_some() || self.collector.is_waiting(sampled.position);
             rows.extend(records(&sampled.group, step, kept, &advantages));
         }
         make_portable(&mut rows, run.root());
-        write_rollouts(&run.rollouts(step), &rows)
+        Ok(write_rollouts(&run.rollouts(step), &rows)?)
     }
 
     /// Measures every set that is due.

@@ -1,10 +1,7 @@
 //! What walks through a training step.
 
 use burn_rewards::Reward;
-use burn_vlm::{
-    EncodedPrompt,
-    generate::{FinishReason, rng::hash_text},
-};
+use burn_vlm::{EncodedPrompt, generate::FinishReason, rng::hash_text};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 

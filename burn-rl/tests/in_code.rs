@@ -40,8 +40,8 @@ fn a_policy_that_is_no_language_model_learns() {
 #[test]
 fn a_model_directory_is_trained_in_code() {
     let history = train_in_code::train(&demo_model(), 2).unwrap();
-    assert_eq!(history.curve("reward/mean").len(), 2);
-    let norms = history.curve("optim/grad_norm");
+    assert_eq!(history.get("reward/mean").len(), 2);
+    let norms = history.get("optim/grad_norm");
     assert!(norms.iter().all(|(_, norm)| *norm > 0.0), "{norms:?}");
 }
 
@@ -86,7 +86,7 @@ fn a_policy_of_ones_own_is_resumed_to_the_bit() {
     let mut second = run(6).resume(&resumed).build().unwrap();
     assert_eq!(second.done(), 3);
     let history = second.run(&mut NoObserver).unwrap().history;
-    assert_eq!(history.curve("reward/mean").first().unwrap().0, 4);
+    assert_eq!(history.get("reward/mean").first().unwrap().0, 4.0);
     for name in [
         "model.safetensors",
         "optimizer.safetensors",
@@ -127,9 +127,9 @@ fn several_sets_are_measured() {
         .unwrap();
     let history = trainer.run(&mut NoObserver).unwrap().history;
     for set in ["few", "all"] {
-        let curve = history.curve(&format!("eval/{set}/pass@1"));
-        let steps: Vec<u64> = curve.iter().map(|(step, _)| *step).collect();
-        assert_eq!(steps, [0, 2], "{set}");
+        let curve = history.get(&format!("eval/{set}/pass@1"));
+        let steps: Vec<f64> = curve.iter().map(|(step, _)| *step).collect();
+        assert_eq!(steps, [0.0, 2.0], "{set}");
     }
 }
 

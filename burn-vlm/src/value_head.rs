@@ -2,8 +2,8 @@
 
 use crate::{
     error::VlmError,
-    generate::rng::hash_text,
     nn::Linear,
+    rng::hash_text,
     weights::{F32View, WeightFiles, normal, write_f32},
 };
 use burn::{
@@ -28,6 +28,7 @@ const WEIGHTS: [&str; 4] = [
 
 /// How a fresh head is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ValueInit {
     /// Every state is worth nothing at first.

@@ -32,6 +32,22 @@ pub struct ProcessorArgs {
     pub blank_image: bool,
 }
 
+/// Settings of a conversation beside those of the processor.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConversationArgs {
+    /// A system message for conversations that have none.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub system: String,
+    /// How text and pictures are processed.
+    #[command(flatten)]
+    pub processor: ProcessorArgs,
+}
+
 /// What `--init` says.
 pub fn parse_init(text: &str) -> Result<ModelInit, String> {
     match text {

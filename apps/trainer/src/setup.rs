@@ -7,11 +7,9 @@ use crate::{
 };
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_rl::{
-    RunConfig, Trainer, config::ModelInit, dist::DeviceSpec,
-    metrics::tensorboard::TensorBoardWriter, run_dir::RunDir,
-};
+use burn_rl::{RunConfig, Trainer, config::ModelInit, dist::DeviceSpec, run_dir::RunDir};
 use burn_vlm::{Compute, ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
+use run_log::tensorboard::TensorBoardWriter;
 use std::{
     path::Path,
     sync::{Arc, atomic::AtomicBool},

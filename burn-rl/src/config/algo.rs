@@ -6,12 +6,17 @@ use toml::Table;
 
 /// The algorithm and its options, which stand beside its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AlgoConfig {
     /// Name, as `trainer algos` lists it.
     pub name: String,
     /// Options of that algorithm.
     #[serde(flatten)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "serde_json::Map<String, serde_json::Value>")
+    )]
     pub options: Table,
 }
 

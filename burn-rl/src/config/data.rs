@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the model is trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// A file of rows: JSONL, a JSON list, or parquet; or a directory of parquet files.
@@ -46,12 +47,14 @@ impl Default for DataConfig {
 
 /// One set of a blend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetConfig {
     /// As `data.train`.
     pub path: String,
     /// How often a prompt is from this set, relative to the others.
     #[serde(default = "one")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0)))]
     pub weight: f64,
     /// As `data.columns`.
     #[serde(default)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The model that is trained.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSection {
     /// A Hugging Face model directory.
@@ -31,6 +32,7 @@ pub struct ModelSection {
 
 /// Limits on pictures in place of the model's own, which hold where a number is 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ImagesConfig {
     /// Smallest area of a picture after resizing, in pixels (Qwen-VL).
@@ -63,6 +65,7 @@ impl ModelSection {
 
 /// Where weights come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ModelInit {
     /// From the directory.

@@ -1,6 +1,6 @@
 //! Several data sets as one endless walk.
 
-use burn_vlm::generate::rng::{mix, uniform};
+use burn_vlm::rng::{mix, uniform};
 
 /// Which set comes when, as a function of seed and position: a set is drawn for every position
 /// with its probability, and each set is walked through in its own order.
@@ -48,7 +48,7 @@ impl Blend {
 
     fn draw(&self, position: u64) -> usize {
         let u = uniform(mix(mix(0xb1e4d, self.seed), position));
-        let last = self.bounds.len() - 1;
+        let last = self.bounds.len().saturating_sub(1);
         self.bounds[..last]
             .iter()
             .position(|b| u < *b)

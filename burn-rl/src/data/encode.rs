@@ -9,8 +9,8 @@ use burn::data::dataset::Dataset;
 use burn_rewards::{OnUnparsableGold, RewardFn};
 use burn_vlm::{
     Processor, VlmError,
-    generate::rng::{hash_text, mix},
     image::{decode, probe},
+    rng::{hash_text, mix},
     text::Message,
 };
 use rayon::prelude::*;
@@ -36,7 +36,8 @@ impl Encoder {
     /// A picture that cannot be read, or a prompt longer than the limit.
     pub fn encode(&self, row: &DataRow) -> Result<Prompt, RlError> {
         let mut messages = row.messages.clone();
-        if !self.system.is_empty() && messages[0].role != "system" {
+        let has_system = messages.first().is_some_and(|m| m.role == "system");
+        if !self.system.is_empty() && !has_system {
             messages.insert(0, Message::text("system", &self.system));
         }
         let images = row

@@ -5,6 +5,10 @@ mod columns;
 mod dataset;
 mod encode;
 mod order;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
 mod parquet;
 mod picture;
 mod row;

@@ -30,6 +30,7 @@ impl<E: Sampler + Sync> ParallelEngine<E> {
         replicas: &[&P],
         build: impl Fn(&P) -> E + Sync,
     ) -> Result<Self, RlError> {
+        some(replicas)?;
         let jobs = own_copies(&workers, replicas);
         let build = |_, job: Copy<'_, P>| Ok(build(&job.get()));
         Ok(Self {
@@ -75,6 +76,7 @@ impl<E: Sampler + Sync> Sampler for ParallelEngine<E> {
 
 impl<P: Policy, E: RolloutEngine<P> + Sync> RolloutEngine<P> for ParallelEngine<E> {
     fn sync(&mut self, replicas: &[&P]) -> Result<(), RlError> {
+        some(replicas)?;
         let copies = own_copies(&self.workers, replicas);
         let jobs = self.engines.iter_mut().zip(copies).collect();
         let take = |_, (engine, job): (&mut E, Copy<'_, P>)| engine.sync(&[&job.get()]);
@@ -99,10 +101,17 @@ pub fn engine_on<P: Policy, E: RolloutEngine<P> + Sync + 'static>(
     replicas: &[&P],
     build: impl Fn(&P) -> E + Sync,
 ) -> Result<Box<dyn RolloutEngine<P>>, RlError> {
+    let first = some(replicas)?;
     Ok(match workers {
-        None => Box::new(build(replicas[0])),
+        None => Box::new(build(first)),
         Some(workers) => Box::new(ParallelEngine::new(workers.clone(), replicas, build)?),
     })
+}
+
+/// The first replica.
+fn some<'a, P>(replicas: &[&'a P]) -> Result<&'a P, RlError> {
+    let first = replicas.first().copied();
+    first.ok_or_else(|| RlError::Config("an engine was given no policy to sample from".into()))
 }
 
 /// A model that a replica has, or is to copy.
@@ -149,6 +158,7 @@ fn share(requests: &[GenerationRequest], rank: usize, count: usize) -> Vec<Gener
             own.push(GenerationRequest {
                 prompt: request.prompt.clone(),
                 draws,
+                purpose: request.purpose,
             });
         }
     }
@@ -178,7 +188,10 @@ mod tests {
     };
     use burn::tensor::Device;
     use burn_rewards::Reward;
-    use burn_vlm::{EncodedPrompt, generate::FinishReason};
+    use burn_vlm::{
+        EncodedPrompt,
+        generate::{FinishReason, Purpose},
+    };
     use std::ops::Range;
 
     fn request(key: u64, draws: Range<u64>) -> GenerationRequest {
@@ -197,6 +210,7 @@ mod tests {
                 encoded: Arc::new(encoded),
             }),
             draws,
+            purpose: Purpose::Train,
         }
     }
 

@@ -15,14 +15,15 @@ fn concurrent_micro_batches(device: &Device) -> usize {
     }
 }
 
-/// Runs `work` on every part and hands over what it finds, in the order of the parts.
-pub(super) fn each_part<P: Sync, R: Send>(
+/// Runs `work` on every part, as many at a time as `device` takes, and hands over what it finds, in
+/// the order of the parts.
+pub fn each_part<P: Sync, R: Send>(
     device: &Device,
     parts: &[P],
     work: impl Fn(&P) -> R + Sync,
     found: impl FnMut(R),
 ) {
-    // At most that many micro-batches and their results are in memory at a time.
+    // At most so many parts and their results are in memory at once.
     let run = |parts: &[P]| parts.par_iter().map(&work).collect::<Vec<R>>();
     parts
         .chunks(concurrent_micro_batches(device))

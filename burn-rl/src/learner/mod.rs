@@ -22,6 +22,7 @@ pub use average::blend;
 pub use batch::{MicroBatch, TrainBatch, TrainRow};
 pub(crate) use collective::gather;
 pub use collective::{Collective, FlatGrads, Replica, Shared};
+pub use concurrency::each_part;
 pub use critic::Critic;
 pub use demonstrations::Demonstrations;
 pub use optimizer::{AdamW, global_norm};

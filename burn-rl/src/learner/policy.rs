@@ -103,10 +103,9 @@ pub trait Policy: Module + Sync + 'static {
         self.devices().into_iter().next().unwrap_or_default()
     }
 
-    /// The policy as a reference to which a KL is measured. `moves` says that it will be mixed with
+    /// The policy as a reference to which a KL is measured. `_moves` says that it will be mixed with
     /// later policies, so that it has to keep their precision.
-    fn reference(&self, moves: bool) -> Self {
-        let _ = moves;
+    fn reference(&self, _moves: bool) -> Self {
         self.clone()
     }
 
@@ -125,9 +124,8 @@ pub trait Policy: Module + Sync + 'static {
     /// possible, because there are none or the encoder is trained.
     fn encode_pictures(
         &self,
-        prompts: &mut dyn Iterator<Item = &EncodedPrompt>,
+        _prompts: &mut dyn Iterator<Item = &EncodedPrompt>,
     ) -> Option<ImageFeatures> {
-        let _ = prompts;
         None
     }
 

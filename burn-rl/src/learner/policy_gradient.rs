@@ -17,7 +17,7 @@ use crate::{
     recipe::{CompletionSource, Recipe},
 };
 use burn::tensor::Device;
-use burn_vlm::{Transfer, Vlm, generate::rng::mix, tape::Grads};
+use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads};
 use std::{
     fs,
     ops::Range,
@@ -248,7 +248,9 @@ impl<P: Policy> Learner for PolicyGradient<P> {
 
     fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let needs = self.recipe.needs();
-        batch.encode_pictures(&self.model);
+        let mut prompts = batch.rows.iter().map(|row| row.prompt.as_ref());
+        let features = self.model.encode_pictures(&mut prompts);
+        batch.features = features.map(Arc::new).into_iter().collect();
         batch.scored.carried = self.state.carried;
         // With one update and none before it, the old policy is the one that is scored anyway.
         let moves = self.several_updates(batch) || batch.scored.samples.iter().any(has_old);

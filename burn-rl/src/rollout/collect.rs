@@ -13,7 +13,7 @@ use crate::{
     types::{Group, Prompt, Sample, ScoredBatch},
 };
 use burn_rewards::RewardFn;
-use burn_vlm::generate::Sampling;
+use burn_vlm::generate::{Purpose, Sampling};
 use std::{
     collections::HashMap,
     path::Path,
@@ -265,6 +265,7 @@ impl DrawCounter {
         GenerationRequest {
             prompt: prompt.clone(),
             draws,
+            purpose: Purpose::Train,
         }
     }
 }
@@ -284,7 +285,7 @@ impl CollectInputs<'_> {
         let total = prompts.len() * n;
         watch.event(Event::Progress(Phase::Rollout, 0, total));
         self.engine
-            .generate(&requests, rollout.sampling, step, &mut |done| {
+            .complete(&requests, rollout.sampling, step, &mut |done| {
                 watch.event(Event::Progress(Phase::Rollout, done, total));
             })
     }
@@ -302,10 +303,10 @@ impl CollectInputs<'_> {
             temperature: 0.0,
             ..self.rollout.sampling
         };
-        let requests = GenerationRequest::first(prompts, 1);
+        let requests = GenerationRequest::first(prompts, 1, Purpose::Train);
         let mut groups = self
             .engine
-            .generate(&requests, sampling, step, &mut |_| {})?;
+            .complete(&requests, sampling, step, &mut |_| {})?;
         reward(&mut groups, self.reward)?;
         let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);
         Ok(Some(rewards.collect()))

@@ -17,7 +17,7 @@ use crate::{
 use burn_rewards::{Reward, RewardFn, RewardInput};
 use burn_vlm::{
     Vlm,
-    generate::{FinishReason, Sampling},
+    generate::{FinishReason, Purpose, Sampling},
 };
 use std::{ops::Range, sync::Arc};
 
@@ -29,14 +29,17 @@ pub struct GenerationRequest {
     /// Which of its draws in this step: a prompt that comes twice in a step asks for others the
     /// second time.
     pub draws: Range<u64>,
+    /// What they are drawn for.
+    pub purpose: Purpose,
 }
 
 impl GenerationRequest {
     /// The first `n` draws of every prompt.
-    pub fn first(prompts: &[Arc<Prompt>], n: usize) -> Vec<Self> {
+    pub fn first(prompts: &[Arc<Prompt>], n: usize, purpose: Purpose) -> Vec<Self> {
         let request = |prompt: &Arc<Prompt>| Self {
             prompt: prompt.clone(),
             draws: 0..n as u64,
+            purpose,
         };
         prompts.iter().map(request).collect()
     }
@@ -50,7 +53,8 @@ impl GenerationRequest {
 pub trait Sampler: Send {
     /// Draws the completions that are asked for, one group a request; their rewards are still empty.
     ///
-    /// A completion depends on the policy, the seed, `step`, the prompt and the draw alone.
+    /// A completion depends on the policy, the seed, `step`, the prompt, the draw and its purpose
+    /// alone.
     /// `finished` is called with the number of completions done so far.
     ///
     /// # Errors
@@ -62,6 +66,46 @@ pub trait Sampler: Send {
         step: u64,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError>;
+}
+
+impl dyn Sampler + '_ {
+    /// [`generate`](Sampler::generate), with an answer that is what was asked for.
+    ///
+    /// # Errors
+    /// As there; [`RlError::Training`] for other groups, another number of completions, or
+    /// log-probabilities that are not one a token.
+    pub fn complete(
+        &self,
+        requests: &[GenerationRequest],
+        sampling: Sampling,
+        step: u64,
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Group>, RlError> {
+        let groups = self.generate(requests, sampling, step, finished)?;
+        let wrong = |what: &str, found: usize, expected: usize| {
+            Err(RlError::Training(format!(
+                "the engine gave {found} {what}, expected {expected}"
+            )))
+        };
+        if groups.len() != requests.len() {
+            return wrong("groups", groups.len(), requests.len());
+        }
+        for (group, request) in groups.iter().zip(requests) {
+            if group.rollouts.len() != request.len() {
+                let what = format!("completions of `{}`", request.prompt.id);
+                return wrong(&what, group.rollouts.len(), request.len());
+            }
+            for rollout in &group.rollouts {
+                let (found, expected) = (rollout.sample_logprobs.len(), rollout.tokens.len());
+                if found != expected {
+                    let id = &request.prompt.id;
+                    let what = format!("log-probabilities for a completion of `{id}`");
+                    return wrong(&what, found, expected);
+                }
+            }
+        }
+        Ok(groups)
+    }
 }
 
 /// A sampler that follows the policy `P` as it is trained.

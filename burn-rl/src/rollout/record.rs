@@ -1,14 +1,17 @@
 //! Groups as they are logged.
 
-use crate::{
-    metrics::rollout_log::RolloutRecord,
-    types::{Group, Rollout},
-};
+use crate::types::{Group, Rollout};
 use burn_vlm::generate::FinishReason;
+use run_log::RolloutRecord;
 use std::path::Path;
 
 /// A group as it is logged; `advantages` are by draw, if there are any.
-pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<RolloutRecord> {
+pub fn records(
+    group: &Group,
+    step: u64,
+    kept: bool,
+    advantages: &[Option<f64>],
+) -> Vec<RolloutRecord> {
     let record = |(index, rollout): (usize, &Rollout)| RolloutRecord {
         step,
         prompt_id: group.prompt.id.clone(),
@@ -30,7 +33,7 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         reward: rollout.reward.value,
         parts: rollout.reward.parts.iter().cloned().collect(),
         correct: rollout.reward.correct,
-        advantage: advantages.get(index).map(|a| f64::from(*a)),
+        advantage: advantages.get(index).copied().flatten(),
         kept,
     };
     group.rollouts.iter().enumerate().map(record).collect()

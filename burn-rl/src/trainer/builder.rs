@@ -2,7 +2,7 @@
 
 use super::{
     Prompts, Trainer,
-    build::{Kit, Local, Plain},
+    kit::{Kit, Local, Plain},
 };
 use crate::{
     config::{
@@ -50,7 +50,7 @@ pub(super) type SinkOfRun = Box<dyn FnOnce(&RunDir, Option<u64>) -> Result<Box<d
 ///     .run_dir("runs/x")
 ///     .build()?;
 /// let outcome = trainer.run(&mut NoObserver)?;
-/// println!("{:?}", outcome.history.curve("reward/mean"));
+/// println!("{:?}", outcome.history.get("reward/mean"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TrainerBuilder<P: Policy = Vlm> {
@@ -382,12 +382,14 @@ impl<P: Policy> TrainerBuilder<P> {
 
     /// The same for a sink that writes into the run directory, which `make` is given with the number
     /// of steps that are done where a run is continued. Without a run directory it is not made.
-    pub fn run_sink<S: Sink + 'static>(
+    pub fn run_sink<S: Sink + 'static, E: Into<RlError>>(
         mut self,
-        make: impl FnOnce(&RunDir, Option<u64>) -> Result<S, RlError> + 'static,
+        make: impl FnOnce(&RunDir, Option<u64>) -> Result<S, E> + 'static,
     ) -> Self {
-        self.run_sinks
-            .push(Box::new(|run, done| Ok(Box::new(make(run, done)?))));
+        self.run_sinks.push(Box::new(|run, done| {
+            let sink = make(run, done).map_err(E::into)?;
+            Ok(Box::new(sink))
+        }));
         self
     }
 

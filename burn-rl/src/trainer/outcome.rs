@@ -1,8 +1,9 @@
 //! What a run leaves in memory.
 
 use super::{Skipped, Trainer};
-use crate::{learner::Policy, metrics::Metrics, run_dir::RunDir, types::Prompt};
-use std::{collections::BTreeMap, sync::Arc};
+use crate::{learner::Policy, run_dir::RunDir, types::Prompt};
+use run_log::History;
+use std::sync::Arc;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,54 +15,13 @@ pub enum RunEnd {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Outcome {
     /// How it ended.
     pub end: RunEnd,
-    /// The numbers of every step that this process has done.
+    /// The curve of every number over the steps that this process has done; step 0 is before the
+    /// first update.
     pub history: History,
-}
-
-/// The numbers of the steps of a run, by name: what `metrics.jsonl` holds.
-///
-/// ```
-/// use burn_rl::{metrics::Metrics, trainer::History};
-///
-/// let mut history = History::default();
-/// let mut metrics = Metrics::new();
-/// metrics.set("reward/mean", 0.5);
-/// history.add(1, &metrics);
-/// assert_eq!(history.curve("reward/mean"), [(1, 0.5)]);
-/// assert_eq!(history.last("reward/mean"), Some(0.5));
-/// ```
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct History(BTreeMap<String, Vec<(u64, f64)>>);
-
-impl History {
-    /// Adds the numbers of a step.
-    pub fn add(&mut self, step: u64, metrics: &Metrics) {
-        for (name, value) in metrics.iter() {
-            match self.0.get_mut(name) {
-                Some(curve) => curve.push((step, value)),
-                None => _ = self.0.insert(name.to_owned(), vec![(step, value)]),
-            }
-        }
-    }
-
-    /// A number at every step that has it, as `(step, value)`; step 0 is before the first update.
-    pub fn curve(&self, name: &str) -> &[(u64, f64)] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    /// The newest value of a number.
-    pub fn last(&self, name: &str) -> Option<f64> {
-        self.curve(name).last().map(|(_, value)| *value)
-    }
-
-    /// The names of all numbers.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
 }
 
 impl<P: Policy> Trainer<P> {

@@ -19,13 +19,13 @@ use burn_rl::{
     data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
     dist::{Workers, engine_on},
     eval::evaluate,
-    metrics::rollout_log::RolloutRecord,
     rollout::LocalEngine,
     types::Prompt,
 };
 use clap::{ArgGroup, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use run_log::RolloutRecord;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{fs, io::IsTerminal, path::PathBuf, sync::Arc};

@@ -2,7 +2,7 @@
 
 use crate::{
     device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output,
-    processor_args::ProcessorArgs,
+    processor_args::ConversationArgs,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
@@ -11,7 +11,7 @@ use burn_rl::{
     types::Prompt,
 };
 use burn_vlm::{
-    generate::{Completion, FinishReason, Generator, Request, SampleKey, Sampling},
+    generate::{Completion, FinishReason, Generator, Purpose, Request, SampleKey, Sampling},
     text::{Message, place_images},
 };
 use clap::{ArgGroup, value_parser};
@@ -39,17 +39,9 @@ pub struct Args {
     /// Prompts as data rows; answers are not needed.
     #[arg(long, value_name = "FILE.jsonl")]
     pub data: Option<PathBuf>,
-    /// A system message for conversations that have none.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub system: String,
-    /// How text and pictures are processed.
+    /// How a conversation becomes what the model reads.
     #[command(flatten)]
-    pub processor: ProcessorArgs,
+    pub conversation: ConversationArgs,
     /// Takes the most likely token every time.
     #[arg(long, conflicts_with = "temperature")]
     pub greedy: bool,
@@ -81,8 +73,8 @@ pub struct Args {
     /// Seed of everything random. A completion depends on seed, row id, prompt and draw alone.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Prints one JSON object a completion, with token ids and log-probabilities under the
-    /// untempered policy.
+    /// Prints one JSON object a completion, with token ids and their log-probabilities: under the
+    /// policy at temperature 1, and under the distribution they were drawn from.
     #[arg(long)]
     pub json: bool,
     /// Most sequences that are decoded together.
@@ -100,6 +92,7 @@ struct Record<'a> {
     prompt_tokens: &'a [u32],
     tokens: &'a [u32],
     logprobs: &'a [f32],
+    behaviour_logprobs: &'a [f32],
     text: &'a str,
     finish_reason: FinishReason,
 }
@@ -120,14 +113,14 @@ pub fn run(args: &Args) -> Result<()> {
     let (device, compute) = args.device.open()?;
     let loaded = ModelDir::load(
         &args.model,
-        args.processor.init,
-        &args.processor.options(),
+        args.conversation.processor.init,
+        &args.conversation.processor.options(),
         compute,
         &device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
-        system: args.system.clone(),
+        system: args.conversation.system.clone(),
         max_prompt_tokens: usize::MAX,
         stop: loaded.stop[0],
     };
@@ -159,6 +152,7 @@ pub fn run(args: &Args) -> Result<()> {
                 sampling,
                 stop: &loaded.stop,
                 max_batch,
+                logprob_temperature: 1.0,
             };
             let completions = generator.generate(&requests(same, n, args.seed), &mut |_| {})?;
             for ((prompt, _), drawn) in same.iter().zip(completions.chunks(n)) {
@@ -212,6 +206,7 @@ fn requests(prompts: &[(Prompt, usize)], n: usize, seed: u64) -> Vec<Request> {
     let request = |prompt: &Prompt, draw| Request {
         prompt: prompt.encoded.clone(),
         key: SampleKey {
+            purpose: Purpose::Generate,
             seed,
             step: 0,
             prompt: prompt.key,
@@ -242,6 +237,7 @@ fn print(
                 prompt_tokens: &prompt.encoded.tokens,
                 tokens: &completion.tokens,
                 logprobs: &completion.logprobs,
+                behaviour_logprobs: &completion.behaviour_logprobs,
                 text: &text,
                 finish_reason: completion.finish,
             })?;

@@ -3,10 +3,12 @@
 pub mod free_memory;
 mod lengths;
 mod memory;
+mod preview;
 mod target;
 
 pub use lengths::{LOOKED_AT, Lengths, held_out};
 pub use memory::Memory;
+pub use preview::{Preview, preview};
 pub use target::Target;
 
 use crate::{hub, model_dir::described_in};

@@ -193,7 +193,7 @@ fn tell(round: usize, of: usize) {
 }
 
 fn resolve(args: &Args) -> Result<Resolved> {
-    let base = args.configs.is_empty().then_some(super::train::DEMO);
+    let base = args.configs.is_empty().then_some(config::DEMO);
     let mut resolved = config::resolve(base, &args.configs, &args.sets)?;
     if let Some(init) = args.init {
         resolved.run.model.init = init;
@@ -328,6 +328,7 @@ impl<'a> Bench<'a> {
             },
             stop: &[],
             max_batch: self.config.rollout.max_batch,
+            logprob_temperature: 1.0,
         };
         let mut found = Ok(vec![]);
         let seconds = timed(&policy.device(), || {
