@@ -63,21 +63,15 @@ pub fn build(
     Ok(builder.build()?)
 }
 
-/// The critic from its own directory or from the policy's; none where there is none, or where it
-/// starts from the very weights of the policy.
+/// The critic from its directory or the policy's; none if there is none or it is the policy's copy.
 fn critic(config: &RunConfig, compute: Compute, device: &Device) -> Result<Option<Vlm>> {
-    let (section, policy) = (&config.critic, Path::new(&config.model.path));
-    let (own, random) = (
-        section.model.is_empty(),
-        config.model.init == ModelInit::Random,
-    );
-    if config.algo.recipe()?.critic.is_none() || own && random {
+    let section = &config.critic;
+    let own = section.model.is_empty();
+    if config.algo.recipe()?.critic.is_none() || own && config.model.init == ModelInit::Random {
         return Ok(None);
     }
-    let dir = match own {
-        true => hub::locate(policy),
-        false => require_config(Path::new(&section.model))?,
-    };
+    let given = Some(&section.model).filter(|_| !own);
+    let dir = require_config(Path::new(given.unwrap_or(&config.model.path)))?;
     let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
     Ok(Some(Vlm::critic_from_dir(&dir, head, compute, device)?))
 }

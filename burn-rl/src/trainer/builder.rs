@@ -32,27 +32,33 @@ pub(super) type SinkOfRun = Box<dyn FnOnce(&RunDir, Option<u64>) -> Result<Box<d
 /// belongs to; only prompts and a reward have none. Nothing is checked before
 /// [`build`](Self::build).
 ///
-/// ```no_run
+/// ```
 /// use burn::tensor::Device;
 /// use burn_rl::{NoObserver, Trainer};
 /// use burn_vlm::{Processor, Vlm, generate::Sampling};
 ///
-/// let dir = std::path::Path::new("Qwen2.5-VL-3B-Instruct");
-/// let model = Vlm::from_dir(dir, &Device::default())?;
+/// # let dir = std::path::Path::new("../apps/trainer/assets/demo");
+/// let model = Vlm::from_dir(dir, &Device::flex())?;
 /// let mut trainer = Trainer::builder(model, Processor::from_dir(dir)?)
-///     .prompts("train.jsonl")
-///     .held_out("held_out.jsonl")
-///     .reward_fn(|input| f64::from(u8::from(input.response.contains(input.answer))))
+///     .prompts(vec![("What is 2 + 2?", "4"), ("What is 3 + 3?", "6")])
+///     .held_out(vec![("What is 4 + 4?", "8")])
+///     .reward_fn(|x| f64::from(u8::from(x.response.contains(x.answer))))
 ///     .algorithm("grpo")
-///     .sampling(Sampling { max_new_tokens: 256, ..Sampling::default() })
+///     .sampling(Sampling { max_new_tokens: 8, ..Sampling::default() })
+///     .prompts_per_step(2)
+///     .samples_per_prompt(4)
 ///     .learning_rate(1e-6)
-///     .steps(200)
-///     .run_dir("runs/x")
+///     .seed(1)
+///     .steps(1)
 ///     .build()?;
-/// let outcome = trainer.run(&mut NoObserver)?;
-/// println!("{:?}", outcome.history.get("reward/mean"));
+/// let history = trainer.run(&mut NoObserver)?.history;
+/// assert_eq!(history.get("reward/mean").len(), 1);
+/// assert_eq!(history.get("eval/eval/pass@1").len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// With `.run_dir("runs/x")` metrics, rollouts and checkpoints are written, and
+/// [`resume`](Self::resume) goes on from them.
 pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) policy: P,
     pub(super) kit: Box<dyn Kit<P>>,
