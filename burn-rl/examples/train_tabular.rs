@@ -20,7 +20,11 @@ pub struct Table {
 }
 
 impl Policy for Table {
-    fn scores(&self, batch: &MicroBatch<'_>, options: &PassOptions) -> TokenScores {
+    fn scores(
+        &self,
+        batch: &MicroBatch<'_>,
+        options: &PassOptions,
+    ) -> Result<TokenScores, RlError> {
         let logits = self.logits.val();
         let n = batch.rows.len();
         let column = |of: fn(&burn_rl::learner::TrainRow) -> u32| {
@@ -29,10 +33,10 @@ impl Policy for Table {
         };
         let (states, arms) = (column(|r| r.prompt.tokens[0]), column(|r| r.response[0]));
         let all = log_softmax(logits.clone().select(0, states) / options.temperature, 1);
-        TokenScores {
+        Ok(TokenScores {
             entropy: -(all.clone().exp() * all.clone()).sum_dim(1),
             logp: all.gather(1, arms.unsqueeze_dim(1)),
-        }
+        })
     }
 }
 

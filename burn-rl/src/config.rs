@@ -22,11 +22,7 @@ pub use optim::{LrSchedule, OptimConfig};
 pub use rollout::RolloutConfig;
 pub use train::{DemonstrationConfig, TrainConfig};
 
-use crate::{
-    error::RlError,
-    recipe::{Recipe, RunFacts},
-    trainable::FREEZE,
-};
+use crate::{algo::Registry, error::RlError, recipe::Recipe, trainable::FREEZE, types::RunFacts};
 use burn_rewards::{RewardConfig, RewardFn};
 use burn_vlm::lora::LoraConfig;
 use serde::{Deserialize, Serialize};
@@ -71,7 +67,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// The key, what was found and what was expected.
-    pub fn check(&self) -> Result<(), RlError> {
+    pub fn check(&self, algorithms: &Registry) -> Result<(), RlError> {
         if self.model.path.is_empty() {
             return Err(RlError::Config(
                 "model.path is empty, expected a path".into(),
@@ -85,7 +81,7 @@ impl RunConfig {
                     .into(),
             ));
         }
-        let (recipe, reward) = (self.algo.recipe()?, self.reward.build()?);
+        let (recipe, reward) = (self.algo.recipe(algorithms)?, self.reward.build()?);
         self.check_with(&recipe, &reward.part_names(), [&self.eval])
     }
 
@@ -124,7 +120,7 @@ impl RunConfig {
             ));
         }
         rollout.sampling.check()?;
-        let fits = recipe.check(&RunFacts {
+        let fits = recipe.check_run(&RunFacts {
             samples_per_prompt: rollout.samples_per_prompt,
             max_new_tokens: rollout.sampling.max_new_tokens,
             reward_parts: reward_parts.to_vec(),

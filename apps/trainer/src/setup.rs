@@ -1,14 +1,14 @@
 //! From a resolved configuration to a trainer that is ready to run.
 
 use crate::{
-    hub,
+    Extensions, hub,
     input_error::InputError,
-    model_dir::{check_fit, described_in, require_config},
+    model_dir::{check_fit, described_in, families, processor, require_config},
 };
 use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::{RunConfig, Trainer, config::ModelInit, dist::DeviceSpec, run_dir::RunDir};
-use burn_vlm::{Compute, ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
+use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use run_log::tensorboard::TensorBoardWriter;
 use std::{
     path::Path,
@@ -26,25 +26,25 @@ pub fn build(
     devices: &[DeviceSpec],
     resume: bool,
     stop: Arc<AtomicBool>,
+    extensions: &Extensions,
 ) -> Result<Trainer> {
-    config.check()?;
+    config.check(&extensions.algorithms)?;
     let device = &devices[0].device;
     let dir = hub::locate(Path::new(&config.model.path));
     let described = described_in(&dir)?;
-    let sizes = ModelConfig::from_dir(&described)?;
-    let processor = Processor::from_dir(&described)?;
-    let processor = processor.with_options(&config.model.processor_options())?;
-    let stop_ids = stop_token_ids(&described, processor.tokenizer())?;
-    check_fit(&sizes, &processor, &stop_ids)
+    let sizes = families().read_dir(&described)?;
+    let processor = processor(&described)?.with_options(&config.model.processor_options())?;
+    check_fit(&sizes, &processor, &processor.stop_token_ids()?)
         .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
     let compute = config.model.dtype.on(device);
-    let (init, allowed) = (config.model.init, &config.model.allow_tensors);
-    let model = match init {
-        ModelInit::Pretrained => Vlm::from_dir_in(&dir, compute, allowed, device)?,
+    let plain = LoadOptions::computing_in(compute).of(families());
+    let options = plain.clone().allowing(&config.model.allow_tensors);
+    let model = match config.model.init {
+        ModelInit::Pretrained => Vlm::load(&dir, &options, device)?,
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
     let mut builder = Trainer::builder(model, processor)
-        .stop_tokens(stop_ids)
+        .algorithms(extensions.algorithms.clone())
         .configured(config)?
         .devices(devices.to_vec())
         .opened_run(run, resume)
@@ -53,25 +53,31 @@ pub fn build(
             Some(done) => TensorBoardWriter::resume(run.root(), done),
         })
         .stop_flag(stop);
-    if let Some(critic) = critic(config, compute, device)? {
+    if let Some(critic) = critic(config, extensions, &plain, device)? {
         builder = builder.critic(critic);
     }
     if !config.train.reference.is_empty() {
         let dir = require_config(Path::new(&config.train.reference))?;
-        builder = builder.reference(Vlm::from_dir_in(&dir, compute, &[], device)?);
+        builder = builder.reference(Vlm::load(&dir, &plain, device)?);
     }
     Ok(builder.build()?)
 }
 
 /// The critic from its directory or the policy's; none if there is none or it is the policy's copy.
-fn critic(config: &RunConfig, compute: Compute, device: &Device) -> Result<Option<Vlm>> {
+fn critic(
+    config: &RunConfig,
+    extensions: &Extensions,
+    options: &LoadOptions,
+    device: &Device,
+) -> Result<Option<Vlm>> {
     let section = &config.critic;
     let own = section.model.is_empty();
-    if config.algo.recipe()?.critic.is_none() || own && config.model.init == ModelInit::Random {
+    let recipe = config.algo.recipe(&extensions.algorithms)?;
+    if recipe.critic().is_none() || own && config.model.init == ModelInit::Random {
         return Ok(None);
     }
     let given = Some(&section.model).filter(|_| !own);
     let dir = require_config(Path::new(given.unwrap_or(&config.model.path)))?;
     let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
-    Ok(Some(Vlm::critic_from_dir(&dir, head, compute, device)?))
+    Ok(Some(Vlm::critic_from_dir(&dir, head, options, device)?))
 }

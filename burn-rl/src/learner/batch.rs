@@ -83,14 +83,15 @@ impl TrainBatch {
 
     /// Splits samples into micro-batches, alike in length so that little is padded: at most
     /// `rows` rows and, where `tokens` is not 0, at most so many tokens with their padding. A row
-    /// that is longer goes alone.
+    /// that is longer goes alone. An empty response has nothing to score or to learn: it is in none.
     pub(super) fn micro_batches(
         &self,
         samples: &[usize],
         rows: usize,
         tokens: usize,
     ) -> Vec<Vec<usize>> {
-        let mut sorted = samples.to_vec();
+        let has_tokens = |i: &&usize| !self.rows[**i].response.is_empty();
+        let mut sorted: Vec<usize> = samples.iter().filter(has_tokens).copied().collect();
         sorted.sort_by_key(|i| (self.row_len(*i), *i));
         let mut parts: Vec<Vec<usize>> = vec![];
         for i in sorted {

@@ -1,5 +1,6 @@
 //! From a scored batch to new weights.
 
+mod apply;
 mod average;
 mod batch;
 mod collective;
@@ -14,10 +15,12 @@ mod replicate;
 mod schedule;
 mod state;
 mod stats;
+mod step_plan;
 pub mod tape;
 mod vlm;
 mod weights;
 
+pub use apply::{Applied, StepNumbers};
 pub use average::blend;
 pub use batch::{MicroBatch, TrainBatch, TrainRow};
 pub(crate) use collective::gather;

@@ -34,7 +34,7 @@ pub struct PassOptions {
 ///
 /// ```
 /// use burn::{module::{Module, Param}, tensor::{Int, Tensor, TensorData, activation::log_softmax}};
-/// use burn_rl::learner::{MicroBatch, PassOptions, Policy};
+/// use burn_rl::{RlError, learner::{MicroBatch, PassOptions, Policy}};
 /// use burn_vlm::tape::TokenScores;
 ///
 /// /// A table of logits `[V, V]`: the token before decides about the next.
@@ -44,7 +44,7 @@ pub struct PassOptions {
 /// }
 ///
 /// impl Policy for Bigram {
-///     fn scores(&self, batch: &MicroBatch<'_>, options: &PassOptions) -> TokenScores {
+///     fn scores(&self, batch: &MicroBatch<'_>, options: &PassOptions) -> Result<TokenScores, RlError> {
 ///         let [b, r] = batch.shape();
 ///         let (mut before, mut chosen) = (vec![0_i64; b * r], vec![0_i64; b * r]);
 ///         for (i, row) in batch.rows.iter().enumerate() {
@@ -58,10 +58,10 @@ pub struct PassOptions {
 ///         let ids = |x: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(x, [b * r]), &logits.device());
 ///         let logp = log_softmax(logits.clone().select(0, ids(before)) / options.temperature, 1);
 ///         let entropy = -(logp.clone().exp() * logp.clone()).sum_dim(1);
-///         TokenScores {
+///         Ok(TokenScores {
 ///             logp: logp.gather(1, ids(chosen).unsqueeze_dim(1)).reshape([b, r]),
 ///             entropy: entropy.reshape([b, r]),
-///         }
+///         })
 ///     }
 /// }
 /// ```
@@ -72,23 +72,30 @@ pub trait Policy: Module + Sync + 'static {
     /// # Shapes
     /// - output: `[B, R]` each, as [`MicroBatch::shape`]; what stands after the end of a response
     ///   does not matter
-    fn scores(&self, batch: &MicroBatch<'_>, options: &PassOptions) -> TokenScores;
+    ///
+    /// # Errors
+    /// A prompt or a response that the policy cannot read.
+    fn scores(&self, batch: &MicroBatch<'_>, options: &PassOptions)
+    -> Result<TokenScores, RlError>;
 
     /// Adds to `grads` the gradients of a loss that `loss` differentiates by the scores, which it
     /// is given as plain tensors.
+    ///
+    /// # Errors
+    /// As [`scores`](Self::scores), and what `loss` says.
     fn gradients(
         &self,
         batch: &MicroBatch<'_>,
         options: &PassOptions,
-        loss: &mut dyn FnMut(TokenScores) -> Upstream,
+        loss: &mut dyn FnMut(TokenScores) -> Result<Upstream, RlError>,
         grads: &mut Grads,
-    ) {
+    ) -> Result<(), RlError> {
         let tracked = self.clone().train();
-        let TokenScores { logp, entropy } = tracked.scores(batch, options);
+        let TokenScores { logp, entropy } = tracked.scores(batch, options)?;
         let upstream = loss(TokenScores {
             logp: logp.clone().inner(),
             entropy: entropy.clone().inner(),
-        });
+        })?;
         let parts = [(logp, upstream.logp), (entropy, upstream.entropy)];
         let terms = parts
             .into_iter()
@@ -96,6 +103,7 @@ pub trait Policy: Module + Sync + 'static {
         if let Some(sum) = terms.reduce(|a: Tensor<1>, b| a + b) {
             grads.collect(&mut sum.backward(), &tracked);
         }
+        Ok(())
     }
 
     /// The device the parameters are on.

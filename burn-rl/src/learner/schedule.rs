@@ -2,7 +2,7 @@
 
 use crate::config::{LrSchedule, OptimConfig};
 
-/// The rate of `step`, counted from 1, in a run of `steps`.
+/// The rate of `step`, counted from 1, in a run of `steps`; a step 0 has that of the first.
 ///
 /// It rises in equal parts over the warm-up and reaches its peak at the first step after it. What
 /// falls from there would reach its floor at the step after the last one, as transformers' and

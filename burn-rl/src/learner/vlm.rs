@@ -20,7 +20,7 @@ pub(super) struct PaddedBatch {
 }
 
 impl PaddedBatch {
-    pub fn new(batch: &MicroBatch<'_>, model: &Vlm) -> Self {
+    pub fn new(batch: &MicroBatch<'_>, model: &Vlm) -> Result<Self, RlError> {
         let device = model.device();
         let rows = || batch.rows.iter();
         let tokens: Vec<Vec<u32>> = rows()
@@ -37,14 +37,14 @@ impl PaddedBatch {
                 images: &row.prompt.images,
             })
             .collect();
-        let mut input = VlmInput::new(&inputs, model.config(), &device);
+        let mut input = VlmInput::new(&inputs, model.config(), &device)?;
         for features in batch.features {
             features.give(model, &mut input);
         }
         let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
         let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, &device);
-        Self { input, targets }
+        let targets = Targets::new(&tokens, &counts, input.width, &device)?;
+        Ok(Self { input, targets })
     }
 
     pub fn record<'a>(&'a self, model: &'a Vlm, options: &PassOptions) -> Tape<'a> {
@@ -54,25 +54,31 @@ impl PaddedBatch {
 }
 
 impl Policy for Vlm {
-    fn scores(&self, batch: &MicroBatch<'_>, options: &PassOptions) -> TokenScores {
-        PaddedBatch::new(batch, self).record(self, options).scores()
+    fn scores(
+        &self,
+        batch: &MicroBatch<'_>,
+        options: &PassOptions,
+    ) -> Result<TokenScores, RlError> {
+        let padded = PaddedBatch::new(batch, self)?;
+        Ok(padded.record(self, options).scores())
     }
 
     fn gradients(
         &self,
         batch: &MicroBatch<'_>,
         options: &PassOptions,
-        loss: &mut dyn FnMut(TokenScores) -> Upstream,
+        loss: &mut dyn FnMut(TokenScores) -> Result<Upstream, RlError>,
         grads: &mut Grads,
-    ) {
-        let padded = PaddedBatch::new(batch, self);
+    ) -> Result<(), RlError> {
+        let padded = PaddedBatch::new(batch, self)?;
         let model = match options.dropout_key {
             Some(key) => self.with_dropout(&padded.input, key, batch.samples),
             None => self.clone(),
         };
         let tape = padded.record(&model, options);
-        let upstream = loss(tape.scores());
+        let upstream = loss(tape.scores())?;
         tape.backward_into(upstream, grads);
+        Ok(())
     }
 
     fn device(&self) -> Device {

@@ -33,8 +33,10 @@ impl<P: Policy> TrainerBuilder<P> {
     /// # use burn_rl::{rollout::{GenerationRequest, RolloutEngine, Sampler}, types::Group, RlError};
     /// # #[derive(Module, Debug)] struct Table { logits: Param<Tensor<2>> }
     /// # impl Policy for Table {
-    /// #     fn scores(&self, _: &MicroBatch<'_>, _: &PassOptions) -> burn_vlm::tape::TokenScores {
-    /// #         burn_vlm::tape::TokenScores { logp: self.logits.val(), entropy: self.logits.val() }
+    /// #     fn scores(&self, _: &MicroBatch<'_>, _: &PassOptions)
+    /// #         -> Result<burn_vlm::tape::TokenScores, RlError> {
+    /// #         let (logp, entropy) = (self.logits.val(), self.logits.val());
+    /// #         Ok(burn_vlm::tape::TokenScores { logp, entropy })
     /// #     }
     /// # }
     /// # struct Nobody;
@@ -56,14 +58,14 @@ impl<P: Policy> TrainerBuilder<P> {
     pub fn build(mut self) -> Result<Trainer<P>, RlError> {
         let recipe = match self.recipe.take() {
             Some(recipe) => recipe,
-            None => self.config.algo.recipe()?,
+            None => self.config.algo.recipe(&self.algorithms)?,
         };
         let recipe = Arc::new(recipe);
         let missing = |what: &str| Err(RlError::Config(what.into()));
         let Some(prompts) = self.prompts.take() else {
             return missing("there are no prompts to train on: give them with .prompts(…)");
         };
-        let reward = match (self.reward.take(), recipe.source) {
+        let reward = match (self.reward.take(), recipe.source()) {
             (Some(reward), _) => reward,
             (None, CompletionSource::Data) => Box::new(self.config.reward.build()?),
             (None, CompletionSource::Policy) => {
@@ -97,7 +99,7 @@ impl<P: Policy> TrainerBuilder<P> {
             skipped: &mut skipped,
         };
         // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
-        let kind = match recipe.source {
+        let kind = match recipe.source() {
             CompletionSource::Policy => RowKind::Training,
             CompletionSource::Data => RowKind::Demonstration,
         };
@@ -115,7 +117,7 @@ impl<P: Policy> TrainerBuilder<P> {
         let (section, optim) = (&config.train, config.optim.clone());
         let mut learner =
             PolicyGradient::new(policy, recipe.clone(), section.clone(), optim, config.seed);
-        if let Some(spec) = recipe.critic {
+        if let Some(spec) = recipe.critic() {
             let model = match self.critic {
                 Some(model) => model,
                 None => kit.critic(&whole, &config)?,

@@ -5,6 +5,7 @@ use super::{
     kit::{Kit, Local, Plain},
 };
 use crate::{
+    algo::Registry,
     config::{
         AlgoConfig, CheckpointConfig, CriticConfig, EvalConfig, FilterConfig, OptimConfig,
         RolloutConfig, RunConfig, TrainConfig,
@@ -67,6 +68,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) evaluations: Vec<(EvalConfig, Prompts)>,
     pub(super) demonstrations: Option<Prompts>,
     pub(super) reward: Option<Box<dyn RewardFn>>,
+    pub(super) algorithms: Registry,
     pub(super) recipe: Option<Recipe>,
     pub(super) reference: Option<P>,
     pub(super) critic: Option<Vlm>,
@@ -105,7 +107,7 @@ impl<P: Policy> Trainer<P> {
 
 impl TrainerBuilder<Vlm> {
     /// Tokens that end a response. By default what the files of the processor's directory name
-    /// ([`stop_token_ids`](burn_vlm::text::stop_token_ids)).
+    /// ([`Processor::stop_token_ids`]).
     pub fn stop_tokens(mut self, ids: Vec<u32>) -> Self {
         self.kit.set_stop_tokens(ids);
         self
@@ -141,6 +143,7 @@ impl<P: Policy> TrainerBuilder<P> {
             evaluations: vec![],
             demonstrations: None,
             reward: None,
+            algorithms: Registry::builtin(),
             recipe: None,
             reference: None,
             critic: None,
@@ -157,7 +160,7 @@ impl<P: Policy> TrainerBuilder<P> {
     /// which are loaded already, and the run directory. What is set after it replaces what it says.
     ///
     /// # Errors
-    /// An unknown rule or algorithm, or options of theirs that make no sense.
+    /// An unknown rule, or options of its that make no sense.
     pub fn configured(mut self, config: &RunConfig) -> Result<Self, RlError> {
         let files = |sets: &[crate::config::SetConfig]| -> Prompts {
             let sources = sets.iter().map(crate::config::SetConfig::source);
@@ -173,7 +176,7 @@ impl<P: Policy> TrainerBuilder<P> {
             self.demonstrations = Some(files(&[config.data.set(beside)]));
         }
         self.reward = Some(Box::new(config.reward.build()?));
-        self.recipe = Some(config.algo.recipe()?);
+        self.recipe = None;
         self.config = config.clone();
         Ok(self)
     }
@@ -230,6 +233,12 @@ impl<P: Policy> TrainerBuilder<P> {
     /// An algorithm with options of its own.
     pub fn algorithm_with(mut self, algo: AlgoConfig) -> Self {
         (self.config.algo, self.recipe) = (algo, None);
+        self
+    }
+
+    /// The algorithms that may be named; by default those of this crate.
+    pub fn algorithms(mut self, algorithms: Registry) -> Self {
+        self.algorithms = algorithms;
         self
     }
 

@@ -9,7 +9,7 @@ use crate::{
     rollout::{LocalEngine, RolloutEngine},
     trainable::make_trainable,
 };
-use burn_vlm::{Processor, ValueHead, Vlm, text::stop_token_ids};
+use burn_vlm::{Processor, ValueHead, Vlm};
 use std::sync::Arc;
 
 /// What only the kind of policy knows.
@@ -82,8 +82,7 @@ impl Kit<Vlm> for Local {
         let fits = self.processor.check_fit(model.config());
         fits.map_err(RlError::Config)?;
         if self.stop.is_empty() {
-            let dir = self.processor.files().path("");
-            let found = stop_token_ids(&dir, self.processor.tokenizer());
+            let found = self.processor.stop_token_ids();
             self.stop = found.map_err(|e| {
                 let fix = "give the tokens that end a response with .stop_tokens(ids)";
                 RlError::Config(format!("{e}; {fix}"))
