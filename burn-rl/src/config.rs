@@ -22,7 +22,7 @@ pub use optim::{LrSchedule, OptimConfig};
 pub use rollout::RolloutConfig;
 pub use train::{DemonstrationConfig, TrainConfig};
 
-use crate::{error::RlError, recipe::RunFacts, trainable::FREEZE};
+use crate::{algo::Registry, error::RlError, trainable::FREEZE, types::RunFacts};
 use burn_rewards::{RewardConfig, RewardFn};
 use burn_vlm::lora::LoraConfig;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl RunConfig {
     ///
     /// # Errors
     /// The key, what was found and what was expected.
-    pub fn check(&self) -> Result<(), RlError> {
+    pub fn check(&self, algorithms: &Registry) -> Result<(), RlError> {
         let refuse = |message: String| Err(RlError::Config(message));
         let at_least_one = [
             ("rollout.prompts_per_step", self.rollout.prompts_per_step),
@@ -100,8 +100,8 @@ impl RunConfig {
             ));
         }
         self.rollout.sampling.check()?;
-        let recipe = self.algo.recipe()?;
-        let fits = recipe.check(&RunFacts {
+        let recipe = self.algo.recipe(algorithms)?;
+        let fits = recipe.check_run(&RunFacts {
             samples_per_prompt: self.rollout.samples_per_prompt,
             max_new_tokens: self.rollout.sampling.max_new_tokens,
             reward_parts: self.reward.build()?.part_names(),

@@ -1,5 +1,6 @@
 //! From a scored batch to new weights.
 
+mod apply;
 mod average;
 mod batch;
 mod collective;
@@ -13,8 +14,10 @@ mod replicate;
 mod schedule;
 mod state;
 mod stats;
+mod step_plan;
 pub mod tape;
 
+pub use apply::{Applied, StepNumbers};
 pub use average::blend;
 pub use batch::{TrainBatch, TrainRow};
 pub(crate) use collective::gather;

@@ -4,7 +4,8 @@
 mod rates;
 
 use crate::{
-    config, device, devices, input_error::InputError, model_dir::ModelDir, output::Output,
+    Extensions, config, device, devices, input_error::InputError, model_dir::ModelDir,
+    output::Output,
 };
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
@@ -84,11 +85,11 @@ struct Report {
 ///
 /// # Errors
 /// A configuration, a model or a row that cannot be used; a file that is there already.
-pub fn run(args: &Args) -> Result<()> {
-    let resolved = config::resolve(None, &args.configs, &args.sets)?;
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    let resolved = config::resolve(None, &args.configs, &args.sets, extensions)?;
     resolved.tell();
     let config = resolved.run;
-    config.check()?;
+    config.check(&extensions.algorithms)?;
     let reward = config.reward.build()?;
     check(args, &reward.part_names())?;
     let (rows, left_out) = read_rows(&config, &reward)?;

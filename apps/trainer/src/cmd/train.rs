@@ -3,6 +3,7 @@
 mod summary;
 
 use crate::{
+    Extensions,
     config::{self, Resolved, for_run},
     device, devices,
     input_error::InputError,
@@ -75,13 +76,13 @@ impl Args {
 ///
 /// # Errors
 /// Input that cannot be used, or a run that cannot go on.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
     let name = args.device_name();
-    let mut resolved = resolve(args)?;
-    config::check(&resolved)?;
+    let mut resolved = resolve(args, extensions)?;
+    config::check(&resolved, extensions)?;
     resolved.tell();
     if args.dry_run {
-        let preview = preview(&resolved, name)?;
+        let preview = preview(&resolved, name, extensions)?;
         let mut out = Output::stdout();
         out.line(config::to_toml(&resolved).trim_end())?;
         out.finish()?;
@@ -99,13 +100,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) = prepare(run, &mut resolved, &devices, args).inspect_err(|_| {
-        if !args.resume {
-            // Nothing is trained yet: what was just made must not stand in the way of a second
-            // try. That the first one failed is what is reported, not whether this works.
-            let _ = std::fs::remove_dir_all(&root);
-        }
-    })?;
+    let (mut trainer, done) =
+        prepare(run, &mut resolved, &devices, args, extensions).inspect_err(|_| {
+            if !args.resume {
+                // Nothing is trained yet: what was just made must not stand in the way of a second
+                // try. That the first one failed is what is reported, not whether this works.
+                let _ = std::fs::remove_dir_all(&root);
+            }
+        })?;
     say!("run directory {}", root.display());
     if devices.len() > 1 {
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
@@ -140,6 +142,7 @@ fn prepare(
     resolved: &mut Resolved,
     devices: &[DeviceSpec],
     args: &Args,
+    extensions: &Extensions,
 ) -> Result<(Trainer, u64)> {
     setup::last_checkpoint(&run, &resolved.run, args.resume)?;
     log_to(&run.log())?;
@@ -157,9 +160,12 @@ fn prepare(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
     if !args.ignore_memory {
-        check_free_memory(&resolved.run, args.device_name())?;
+        check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
-    let built = setup::build(resolved.run.clone(), run, devices, args.resume, stop)?;
+    let built = {
+        let config = resolved.run.clone();
+        setup::build(config, run, devices, args.resume, stop, extensions)?
+    };
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
@@ -168,7 +174,7 @@ fn prepare(
 }
 
 /// Refuses a run that will not fit, as far as the free memory of its device is known.
-fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
+fn check_free_memory(config: &RunConfig, name: &str, extensions: &Extensions) -> Result<()> {
     let Some(free_memory) = free_memory::free_bytes(name) else {
         return Ok(());
     };
@@ -177,7 +183,10 @@ fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
         return Ok(());
     };
     let target = Target::named(name)?;
-    let plan = |config: &RunConfig| Plan::new(config, &model, lengths, target);
+    let plan = |config: &RunConfig| {
+        let algorithms = &extensions.algorithms;
+        Plan::new(config, &model, lengths, target, algorithms)
+    };
     tracing::info!("{}", plan(config)?.table(config));
     Ok(free_memory::check(config, free_memory, |config| {
         plan(config).ok()
@@ -185,7 +194,7 @@ fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
 }
 
 /// The configuration of a new run, or that of the run which is continued.
-fn resolve(args: &Args) -> Result<Resolved> {
+fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
     let mut sets = args.sets.clone();
     sets.extend(args.steps.map(|steps| format!("train.steps={steps}")));
     sets.extend(args.seed.map(|seed| format!("seed={seed}")));
@@ -198,5 +207,5 @@ fn resolve(args: &Args) -> Result<Resolved> {
         }
         files.push(RunDir::read(dir)?.config());
     }
-    Ok(for_run(&files, &sets)?)
+    Ok(for_run(&files, &sets, extensions)?)
 }

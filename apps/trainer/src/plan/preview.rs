@@ -1,7 +1,7 @@
 //! The plan of a run that has not been started, of which parts may still be missing.
 
 use super::{LOOKED_AT, Lengths, Plan, Target, held_out, model_config};
-use crate::{config::Resolved, model_dir::described_in, setup};
+use crate::{Extensions, config::Resolved, model_dir::described_in, setup};
 use anyhow::{Context, Result};
 use burn_rl::{config::RunConfig, run_dir::RunDir};
 use burn_vlm::ModelConfig;
@@ -28,11 +28,17 @@ impl Preview {
 /// # Errors
 /// A device name that means nothing, a model that is neither here nor known, or settings that do
 /// not fit it.
-pub fn preview(resolved: &Resolved, device: &str) -> Result<Preview> {
+pub fn preview(resolved: &Resolved, device: &str, extensions: &Extensions) -> Result<Preview> {
     let target = Target::named(device)?;
     let model = model_config(&resolved.run)?;
     let lengths = lengths(resolved, &model)?;
-    let plan = Plan::new(&resolved.run, &model, lengths, target)?;
+    let plan = Plan::new(
+        &resolved.run,
+        &model,
+        lengths,
+        target,
+        &extensions.algorithms,
+    )?;
     let mut table = plan.table(&resolved.run).trim_end().to_owned();
     if target.devices > 1 && target.is_gpu {
         table.push_str(&format!("\non each of {} devices", target.devices));
