@@ -3,10 +3,9 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use burn_rl::learner::{MicroBatch, PassOptions};
-use burn_rl::rollout::{GenerationRequest, Sampler};
+use burn_rl::rollout::{GenerationParams, GenerationRequest, Sampler};
 use burn_rl::types::{Group, Prompt, Rollout};
 use burn_rl::{NoObserver, Policy, RlError, RolloutEngine, Trainer};
-use burn_vlm::generate::Sampling;
 use burn_vlm::rng::{mix, uniform};
 use burn_vlm::tape::TokenScores;
 
@@ -50,14 +49,13 @@ impl Sampler for Host {
     fn generate(
         &self,
         requests: &[GenerationRequest],
-        _: Sampling,
-        step: u64,
+        params: &GenerationParams,
         _: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
         let draw = |prompt: &Prompt, draw: u64| {
             let state = prompt.encoded.tokens[0] as usize;
             let logp = &self.logp[state * ARMS..][..ARMS];
-            let mut left = uniform(mix(mix(prompt.key, step), draw));
+            let mut left = uniform(mix(mix(prompt.key, params.step), draw));
             let arm = logp.iter().position(|x| {
                 left -= f64::from(x.exp());
                 left < 0.0

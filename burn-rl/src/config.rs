@@ -9,7 +9,9 @@ mod filter;
 mod model;
 mod optim;
 mod rollout;
+mod temperature;
 mod train;
+mod warnings;
 
 pub use algo::AlgoConfig;
 pub use checkpoint::CheckpointConfig;
@@ -20,9 +22,16 @@ pub use filter::{FilterConfig, ShortBatchChoice};
 pub use model::{ImagesConfig, ModelInit, ModelSection};
 pub use optim::{LrSchedule, OptimConfig};
 pub use rollout::RolloutConfig;
+pub use temperature::LogprobTemperature;
 pub use train::{DemonstrationConfig, TrainConfig};
 
-use crate::{algo::Registry, error::RlError, recipe::Recipe, trainable::FREEZE, types::RunFacts};
+use crate::{
+    algo::Registry,
+    error::RlError,
+    recipe::{CompletionSource, Recipe},
+    trainable::FREEZE,
+    types::RunFacts,
+};
 use burn_rewards::{RewardConfig, RewardFn};
 use burn_vlm::lora::LoraConfig;
 use serde::{Deserialize, Serialize};
@@ -120,6 +129,13 @@ impl RunConfig {
             ));
         }
         rollout.sampling.check()?;
+        if recipe.source() == CompletionSource::Policy && rollout.sampling.temperature == 0.0 {
+            return refuse(
+                "rollout.sampling.temperature is 0, expected above 0: greedy completions of a \
+                 prompt are all alike, so nothing is explored and nothing can be compared"
+                    .into(),
+            );
+        }
         let fits = recipe.check_run(&RunFacts {
             samples_per_prompt: rollout.samples_per_prompt,
             max_new_tokens: rollout.sampling.max_new_tokens,

@@ -4,7 +4,7 @@ use crate::{
     config::EvalConfig,
     error::RlError,
     metrics::Metrics,
-    rollout::{self, GenerationRequest, Sampler, records},
+    rollout::{self, GenerationParams, GenerationRequest, Sampler, records},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
@@ -38,7 +38,11 @@ pub fn evaluate(
 ) -> Result<Evaluation, RlError> {
     let (set, draws) = (&config.name, config.draws);
     let requests = GenerationRequest::first(prompts, draws, Purpose::Evaluate);
-    let mut groups = engine.complete(&requests, config.sampling(), step, finished)?;
+    let mut groups = engine.complete(
+        &requests,
+        &GenerationParams::new(config.sampling(), step),
+        finished,
+    )?;
     rollout::reward(&mut groups, rule)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {

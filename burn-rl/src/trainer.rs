@@ -35,7 +35,10 @@ use crate::{
 };
 use burn_rewards::RewardFn;
 use burn_vlm::{Processor, Vlm, device::memory_bytes};
-use run_log::{diagnostics::Diagnostics, rollout_log::write_rollouts};
+use run_log::{
+    diagnostics::{Diagnostics, Warning},
+    rollout_log::write_rollouts,
+};
 use std::sync::{Arc, atomic::AtomicBool};
 
 /// A run, ready to go. [`Trainer::builder`] and [`Trainer::of_policy`] make one.
@@ -44,6 +47,8 @@ pub struct Trainer<P: Policy = Vlm> {
     steps: u64,
     epochs: usize,
     rollout: RolloutConfig,
+    /// Temperature at which the learner takes log-probabilities.
+    logprob_temperature: f64,
     filter: FilterConfig,
     checkpoint: CheckpointConfig,
     /// Where files go; none for a run that writes none.
@@ -60,6 +65,8 @@ pub struct Trainer<P: Policy = Vlm> {
     /// Saved beside weights.
     processor: Option<Arc<Processor>>,
     diagnostics: Diagnostics,
+    /// What a person should know of the settings, told when the run starts.
+    warnings: Vec<Warning>,
     sinks: Vec<Box<dyn Sink>>,
     /// Most bytes that a device was seen to hold.
     peak_bytes: Option<f64>,
@@ -88,6 +95,9 @@ impl<P: Policy> Trainer<P> {
     }
 
     fn run_steps(&mut self, watch: &mut dyn Observer) -> Result<RunEnd, RlError> {
+        for warning in &self.warnings {
+            watch.event(Event::Warned(warning));
+        }
         if self.done == 0 {
             let mut metrics = Metrics::new();
             self.evaluate(0, &mut metrics, watch)?;
@@ -116,6 +126,7 @@ impl<P: Policy> Trainer<P> {
             reward: self.reward.as_ref(),
             recipe: &self.recipe,
             rollout: &self.rollout,
+            logprob_temperature: self.logprob_temperature,
             filter: &self.filter,
             stop: &self.stop,
         };
@@ -127,7 +138,7 @@ impl<P: Policy> Trainer<P> {
         step_metrics::of_collected(&found, &self.recipe, &mut metrics);
         clock.lap();
 
-        let mut batch = TrainBatch::new(&found.groups);
+        let mut batch = TrainBatch::new(&found.groups, self.logprob_temperature);
         batch.mini_batch = collector.mini_batch();
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         let (mut score_s, mut update_s) = (0.0, 0.0);
@@ -141,7 +152,7 @@ impl<P: Policy> Trainer<P> {
             batch.advantages = self.recipe.advantages(&batch.scored)?;
             // Groups that wait are learned from after this update: what they were sampled with is
             // noted while it is still there.
-            let mut waiting = TrainBatch::new(collector.waiting());
+            let mut waiting = TrainBatch::new(collector.waiting(), self.logprob_temperature);
             self.learner.fill_old_logprobs(&mut waiting)?;
             collector.set_scores(waiting.scored);
             score_s = clock.lap();

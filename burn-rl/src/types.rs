@@ -48,8 +48,14 @@ impl Prompt {
 pub struct Rollout {
     /// The response, stop token included.
     pub tokens: Vec<u32>,
-    /// Log-probability of each token under the policy that sampled it.
-    pub sample_logprobs: Vec<f32>,
+    /// Log-probability of each token under the policy that sampled it, at the temperature at which
+    /// the learner takes log-probabilities
+    /// ([`GenerationParams::logprob_temperature`](crate::rollout::GenerationParams)), without
+    /// truncation or penalty.
+    pub logprobs: Vec<f32>,
+    /// Log-probability of each token under the behaviour policy, the distribution that it was drawn
+    /// from: after penalty, temperature, top-k and top-p.
+    pub behaviour_logprobs: Vec<f32>,
     /// Why it ended.
     pub finish: FinishReason,
     /// The response as text, without special tokens.
@@ -59,11 +65,13 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// A response that ended by itself, not scored yet; `sample_logprobs` has one number a token.
-    pub fn new(tokens: Vec<u32>, sample_logprobs: Vec<f32>, text: impl Into<String>) -> Self {
+    /// A response that ended by itself, drawn from the policy as it is and not scored yet;
+    /// `logprobs` has one number a token.
+    pub fn new(tokens: Vec<u32>, logprobs: Vec<f32>, text: impl Into<String>) -> Self {
         Self {
             tokens,
-            sample_logprobs,
+            behaviour_logprobs: logprobs.clone(),
+            logprobs,
             finish: FinishReason::Stop,
             text: text.into(),
             reward: Reward::default(),
@@ -77,7 +85,8 @@ impl Rollout {
             parts: self.reward.parts.iter().cloned().collect(),
             truncated: self.finish == FinishReason::Length,
             mask: vec![true; self.tokens.len()],
-            behaviour_logp: self.sample_logprobs.clone(),
+            sampler_logp: self.logprobs.clone(),
+            behaviour_logp: self.behaviour_logprobs.clone(),
             ..Sample::default()
         }
     }
@@ -127,6 +136,9 @@ pub struct Sample {
     pub truncated: bool,
     /// False for tokens that take no part in the loss.
     pub mask: Vec<bool>,
+    /// Log-probabilities under the policy that sampled, by the sampler, at the temperature of the
+    /// learner: what the trainer's own should equal.
+    pub sampler_logp: Vec<f32>,
     /// Log-probabilities under the behaviour policy, the distribution that was sampled from.
     pub behaviour_logp: Vec<f32>,
     /// Log-probabilities under the policy before the update, by the trainer.
@@ -217,6 +229,7 @@ impl ScoredBatch {
         for (i, sample) in self.samples.iter().enumerate() {
             for (name, found) in [
                 ("token_rewards", sample.token_rewards.len()),
+                ("sampler_logp", sample.sampler_logp.len()),
                 ("behaviour_logp", sample.behaviour_logp.len()),
                 ("old_logp", sample.old_logp.len()),
                 ("ref_logp", sample.ref_logp.len()),

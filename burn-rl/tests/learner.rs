@@ -59,6 +59,7 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
     let scored = ScoredBatch::from_groups(groups);
     let advantages = recipe.advantages(&scored).unwrap();
     TrainBatch {
+        temperature: 1.0,
         features: vec![],
         rows,
         scored,

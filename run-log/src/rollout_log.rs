@@ -30,6 +30,22 @@ pub struct RolloutRecord {
     pub response: String,
     /// Length of the response in tokens.
     pub tokens: usize,
+    /// Log-probability of each token under the policy, at the temperature at which it was learned
+    /// from, in nats; none in files of older versions and of demonstrations.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "logprobs_or_null"
+    )]
+    pub logprobs: Vec<f32>,
+    /// The same under the distribution it was drawn from: after penalty, temperature, top-k and
+    /// top-p.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "logprobs_or_null"
+    )]
+    pub behaviour_logprobs: Vec<f32>,
     /// Why it ended.
     pub finish_reason: String,
     /// The reward; `null` in the file where it is not finite.
@@ -84,6 +100,11 @@ pub fn read_rollouts(path: &Path) -> Result<Vec<RolloutRecord>, LogError> {
 
 fn number_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+fn logprobs_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+    let numbers: Vec<Option<f32>> = Vec::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|x| x.unwrap_or(f32::NAN)).collect())
 }
 
 fn numbers_or_null<'de, D: Deserializer<'de>>(

@@ -1,6 +1,6 @@
 //! How long is trained, in which batches, and what is kept beside the policy.
 
-use super::in_range;
+use super::{LogprobTemperature, in_range};
 use crate::{error::RlError, recipe::Recipe};
 use burn_vlm::tape::ActivationRecompute;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,10 @@ pub struct TrainConfig {
     /// Most tokens that are differentiated together, padding included; a longer sequence goes
     /// alone. 0 for no limit; the result does not depend on it.
     pub micro_batch_tokens: usize,
+    /// Temperature at which log-probabilities and entropies are taken, those of the reference
+    /// included: `sampling`, that at which completions are drawn (1 for demonstrations), or a
+    /// number.
+    pub logprob_temperature: LogprobTemperature,
     /// What is kept for the backward pass.
     pub activation_recompute: ActivationRecompute,
     /// Steps at the start in which only the critic learns.
@@ -68,6 +72,7 @@ impl Default for TrainConfig {
             mini_batches: 1,
             micro_batch: 16,
             micro_batch_tokens: 0,
+            logprob_temperature: LogprobTemperature::default(),
             activation_recompute: ActivationRecompute::Block,
             freezing_actor_steps: 0,
             target_kl: 0.0,
@@ -106,6 +111,7 @@ impl TrainConfig {
             0.0,
             f64::MAX,
         )?;
+        self.logprob_temperature.check()?;
         let refuse = |message: &str| Err(RlError::Config(message.into()));
         if self.max_skipped_updates == 0 {
             return refuse("train.max_skipped_updates is 0, expected at least 1");

@@ -4,10 +4,10 @@ use super::Workers;
 use crate::{
     error::RlError,
     learner::Policy,
-    rollout::{GenerationRequest, RolloutEngine, Sampler},
+    rollout::{GenerationParams, GenerationRequest, RolloutEngine, Sampler},
     types::{Group, Rollout},
 };
-use burn_vlm::{Transfer, generate::Sampling};
+use burn_vlm::Transfer;
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -44,8 +44,7 @@ impl<E: Sampler + Sync> Sampler for ParallelEngine<E> {
     fn generate(
         &self,
         requests: &[GenerationRequest],
-        sampling: Sampling,
-        step: u64,
+        params: &GenerationParams,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
         let count = self.engines.len();
@@ -58,7 +57,7 @@ impl<E: Sampler + Sync> Sampler for ParallelEngine<E> {
                 let work = |rank: usize, requests: Vec<GenerationRequest>| {
                     // Nobody listens any more: then nobody needs to know.
                     let tell = &mut |done| _ = sender.send((rank, done));
-                    self.engines[rank].generate(&requests, sampling, step, tell)
+                    self.engines[rank].generate(&requests, params, tell)
                 };
                 self.workers.run(jobs, work, || {})
             });
@@ -190,7 +189,7 @@ mod tests {
     use burn_rewards::Reward;
     use burn_vlm::{
         EncodedPrompt,
-        generate::{FinishReason, Purpose},
+        generate::{FinishReason, Purpose, Sampling},
     };
     use std::ops::Range;
 
@@ -221,14 +220,14 @@ mod tests {
         fn generate(
             &self,
             requests: &[GenerationRequest],
-            _: Sampling,
-            step: u64,
+            params: &GenerationParams,
             finished: &mut dyn FnMut(usize),
         ) -> Result<Vec<Group>, RlError> {
             let mut done = 0;
             let rollout = |tokens| Rollout {
                 tokens,
-                sample_logprobs: vec![],
+                logprobs: vec![],
+                behaviour_logprobs: vec![],
                 finish: FinishReason::Stop,
                 text: String::new(),
                 reward: Reward::default(),
@@ -240,7 +239,8 @@ mod tests {
                 }
                 done += request.len();
                 finished(done);
-                let tokens = |draw| vec![step as u32, request.prompt.key as u32, draw as u32];
+                let tokens =
+                    |draw| vec![params.step as u32, request.prompt.key as u32, draw as u32];
                 groups.push(Group {
                     prompt: request.prompt.clone(),
                     first_draw: request.draws.start,
@@ -276,11 +276,11 @@ mod tests {
             request(1, 3..4),
             request(3, 0..0),
         ];
-        let sampling = Sampling::default();
-        let alone = Echo.generate(&requests, sampling, 7, &mut |_| {}).unwrap();
+        let params = GenerationParams::new(Sampling::default(), 7);
+        let alone = Echo.generate(&requests, &params, &mut |_| {}).unwrap();
         for n in 1..=9 {
             let mut told = vec![];
-            let found = engine(n).generate(&requests, sampling, 7, &mut |done| told.push(done));
+            let found = engine(n).generate(&requests, &params, &mut |done| told.push(done));
             let found = found.unwrap();
             assert_eq!(tokens(&found), tokens(&alone));
             let draws = |groups: &[Group]| groups.iter().map(|g| g.first_draw).collect::<Vec<_>>();
@@ -302,7 +302,8 @@ mod tests {
     #[test]
     fn one_that_cannot_sample_ends_all_with_its_message() {
         let requests = [request(1, 0..2), request(9, 0..2)];
-        let error = engine(2).generate(&requests, Sampling::default(), 1, &mut |_| {});
+        let params = GenerationParams::new(Sampling::default(), 1);
+        let error = engine(2).generate(&requests, &params, &mut |_| {});
         let error = error.unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,6 +1,7 @@
 //! Rows of tokens beside what an algorithm knows of them.
 
 use crate::{
+    error::RlError,
     rollout::TrainGroup,
     types::{Advantages, ScoredBatch},
 };
@@ -18,7 +19,7 @@ pub struct TrainRow {
 }
 
 /// Everything one step learns from. Row `i` is sample `i`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TrainBatch {
     /// Tokens.
     pub rows: Vec<TrainRow>,
@@ -31,11 +32,27 @@ pub struct TrainBatch {
     /// What the policy's vision tower makes of the pictures, while it is frozen: on each device
     /// that has a replica.
     pub features: Vec<Arc<ImageFeatures>>,
+    /// Temperature at which log-probabilities and entropies are taken: it divides the logits.
+    pub temperature: f64,
+}
+
+impl Default for TrainBatch {
+    fn default() -> Self {
+        Self {
+            rows: vec![],
+            scored: ScoredBatch::default(),
+            advantages: Advantages::default(),
+            mini_batch: None,
+            features: vec![],
+            temperature: 1.0,
+        }
+    }
 }
 
 impl TrainBatch {
-    /// The rows and scores of groups; nothing is worth anything yet.
-    pub fn new(groups: &[TrainGroup]) -> Self {
+    /// The rows and scores of groups, whose log-probabilities are taken at a temperature; nothing is
+    /// worth anything yet.
+    pub fn new(groups: &[TrainGroup], temperature: f64) -> Self {
         let row = |group: &TrainGroup, response: &Vec<u32>| TrainRow {
             prompt: group.prompt.clone(),
             response: response.clone(),
@@ -47,7 +64,19 @@ impl TrainBatch {
         Self {
             rows,
             scored: ScoredBatch::from_groups(groups.iter().map(|l| l.samples.clone())),
+            temperature,
             ..Self::default()
+        }
+    }
+
+    /// Refuses a temperature that logits cannot be divided by.
+    pub(super) fn check_temperature(&self) -> Result<(), RlError> {
+        let temperature = self.temperature;
+        match temperature > 0.0 && temperature.is_finite() {
+            true => Ok(()),
+            false => Err(RlError::Config(format!(
+                "log-probabilities are to be taken at temperature {temperature}, expected above 0"
+            ))),
         }
     }
 

@@ -4,7 +4,7 @@ use super::{
     AdamW, PassOptions, Replica, TrainBatch,
     batch::{padded, padded_mask},
     concurrency::{each_part, sum_gradients},
-    micro::{TEMPERATURE, lists, scalar},
+    micro::{lists, scalar},
     optimizer::agreed_norm,
     schedule::learning_rate,
     tape::{ValueInput, differentiate_values},
@@ -134,7 +134,7 @@ impl Critic {
 
     fn record<'a>(&'a self, micro: &'a PaddedBatch, recompute: ActivationRecompute) -> Tape<'a> {
         let options = PassOptions {
-            temperature: TEMPERATURE,
+            temperature: 1.0,
             recompute,
             dropout_key: None,
         };

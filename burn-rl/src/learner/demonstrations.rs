@@ -19,6 +19,7 @@ pub struct Demonstrations {
     set: PromptSet,
     rows: usize,
     coefficient: f64,
+    temperature: f64,
     recipe: Arc<Recipe>,
     /// The rows that were drawn last, and after how many: several replicas ask for them.
     last: Option<(u64, TrainBatch)>,
@@ -37,9 +38,16 @@ impl Demonstrations {
             set,
             rows,
             coefficient,
+            temperature: 1.0,
             recipe: Arc::new(recipe),
             last: None,
         })
+    }
+
+    /// The same with the likelihood at another temperature than 1.
+    pub fn at_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = temperature;
+        self
     }
 
     /// The rows after the first `drawn`, and how many they are.
@@ -56,7 +64,7 @@ impl Demonstrations {
             samples: group.samples(),
         };
         let groups = demonstrations(&prompts)?.into_iter().map(group);
-        let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>());
+        let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>(), self.temperature);
         batch.advantages = self.recipe.advantages(&batch.scored)?;
         self.last = Some((drawn, batch.clone()));
         Ok((batch, rows))

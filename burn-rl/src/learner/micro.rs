@@ -15,9 +15,6 @@ use burn::tensor::{Device, Tensor};
 use burn_vlm::tape::{ActivationRecompute, Grads, TokenScores, Upstream};
 use std::{collections::HashMap, ops::Range};
 
-/// Log-probabilities are those of the policy itself, at temperature 1.
-pub(super) const TEMPERATURE: f64 = 1.0;
-
 /// A policy at work on a batch.
 pub(super) struct Pass<'a, P> {
     pub policy: &'a P,
@@ -44,7 +41,7 @@ impl<P: Policy> Pass<'_, P> {
     pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> Result<StepScores, RlError> {
         let score = |samples: &Vec<usize>| {
             let options = PassOptions {
-                temperature: TEMPERATURE,
+                temperature: batch.temperature,
                 recompute: ActivationRecompute::Block,
                 dropout_key: None,
             };
@@ -121,7 +118,7 @@ impl<P: Policy> Pass<'_, P> {
         grads: &mut Grads,
     ) -> Result<Stats, RlError> {
         let options = PassOptions {
-            temperature: TEMPERATURE,
+            temperature: batch.temperature,
             recompute: self.train.activation_recompute,
             dropout_key: Some(plan.dropout_key),
         };
@@ -164,7 +161,7 @@ impl<P: Policy> Pass<'_, P> {
             if has_old(sample) {
                 stats.add("policy/kl_old", kl_old(sample, logp));
             } else if plan.is_first && !self.policy.has_dropout() {
-                stats.compare(&sample.behaviour_logp, logp);
+                stats.compare(&sample.sampler_logp, logp);
             }
         }
         let out = differentiate(self.recipe, input)?;

@@ -249,6 +249,7 @@ impl<P: Policy> Learner for PolicyGradient<P> {
     type Policy = P;
 
     fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
+        batch.check_temperature()?;
         let needs = self.recipe.needs();
         let mut prompts = batch.rows.iter().map(|row| row.prompt.as_ref());
         let features = self.model.encode_pictures(&mut prompts);
@@ -277,14 +278,16 @@ impl<P: Policy> Learner for PolicyGradient<P> {
     }
 
     fn fill_old_logprobs(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
+        batch.check_temperature()?;
         self.fill_old(batch)
     }
 
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
+        batch.check_temperature()?;
         let lr = learning_rate(&self.optim, step, self.train.steps);
         let (mut stats, mut critic_stats) = (Stats::default(), CriticStats::default());
         for sample in &batch.scored.samples {
-            stats.compare(&sample.behaviour_logp, &sample.old_logp);
+            stats.compare(&sample.sampler_logp, &sample.old_logp);
         }
         let (several, parts) = (self.several_updates(batch), self.mini_batches(batch));
         let lacks_old = |sample: &Sample| !sample.is_empty() && !has_old(sample);

@@ -1,7 +1,9 @@
 //! From prompts to a batch that an update can learn from: sampling, rewarding and filtering, again
 //! and again where the batch is to be refilled.
 
-use super::{GenerationRequest, Sampler, SamplingState, TrainGroup, demonstrations, reward};
+use super::{
+    GenerationParams, GenerationRequest, Sampler, SamplingState, TrainGroup, demonstrations, reward,
+};
 use crate::{
     clock::Clock,
     config::{FilterConfig, RolloutConfig},
@@ -35,6 +37,8 @@ pub struct CollectInputs<'a> {
     pub recipe: &'a Recipe,
     /// How many completions, and how they are sampled.
     pub rollout: &'a RolloutConfig,
+    /// Temperature at which the learner takes log-probabilities.
+    pub logprob_temperature: f64,
     /// What becomes of a batch in which filters leave gaps.
     pub filter: &'a FilterConfig,
     /// Asks to stop.
@@ -90,7 +94,7 @@ impl Collected {
     /// Tokens that were sampled; none where the data demonstrate.
     pub fn sampled_tokens(&self) -> usize {
         let rollouts = self.sampled.iter().flat_map(|s| &s.group.rollouts);
-        let sampled = rollouts.filter(|r| !r.sample_logprobs.is_empty());
+        let sampled = rollouts.filter(|r| !r.logprobs.is_empty());
         sampled.map(|r| r.tokens.len()).sum()
     }
 }
@@ -271,6 +275,13 @@ impl DrawCounter {
 }
 
 impl CollectInputs<'_> {
+    fn params(&self, sampling: Sampling, step: u64) -> GenerationParams {
+        GenerationParams {
+            logprob_temperature: self.logprob_temperature,
+            ..GenerationParams::new(sampling, step)
+        }
+    }
+
     fn rollouts(
         &self,
         prompts: &[Arc<Prompt>],
@@ -284,10 +295,13 @@ impl CollectInputs<'_> {
             prompts.iter().map(|p| draws.request(p, n)).collect();
         let total = prompts.len() * n;
         watch.event(Event::Progress(Phase::Rollout, 0, total));
-        self.engine
-            .complete(&requests, rollout.sampling, step, &mut |done| {
+        self.engine.complete(
+            &requests,
+            &self.params(rollout.sampling, step),
+            &mut |done| {
                 watch.event(Event::Progress(Phase::Rollout, done, total));
-            })
+            },
+        )
     }
 
     /// The reward of a greedy completion of every prompt, if some part reads it.
@@ -304,9 +318,9 @@ impl CollectInputs<'_> {
             ..self.rollout.sampling
         };
         let requests = GenerationRequest::first(prompts, 1, Purpose::Train);
-        let mut groups = self
-            .engine
-            .complete(&requests, sampling, step, &mut |_| {})?;
+        let mut groups =
+            self.engine
+                .complete(&requests, &self.params(sampling, step), &mut |_| {})?;
         reward(&mut groups, self.reward)?;
         let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);
         Ok(Some(rewards.collect()))

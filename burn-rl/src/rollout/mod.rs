@@ -49,11 +49,34 @@ impl GenerationRequest {
     }
 }
 
+/// How the completions of one call are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GenerationParams {
+    /// Temperature, truncation and length.
+    pub sampling: Sampling,
+    /// Temperature at which [`Rollout::logprobs`] are reported: that at which the learner takes
+    /// log-probabilities. It does not change what is drawn.
+    pub logprob_temperature: f64,
+    /// The step, which random draws depend on.
+    pub step: u64,
+}
+
+impl GenerationParams {
+    /// Completions of `step`, with log-probabilities at temperature 1.
+    pub fn new(sampling: Sampling, step: u64) -> Self {
+        Self {
+            sampling,
+            logprob_temperature: 1.0,
+            step,
+        }
+    }
+}
+
 /// Samples completions.
 pub trait Sampler: Send {
     /// Draws the completions that are asked for, one group a request; their rewards are still empty.
     ///
-    /// A completion depends on the policy, the seed, `step`, the prompt, the draw and its purpose
+    /// A completion depends on the policy, the seed, the step, the prompt, the draw and its purpose
     /// alone.
     /// `finished` is called with the number of completions done so far.
     ///
@@ -62,8 +85,7 @@ pub trait Sampler: Send {
     fn generate(
         &self,
         requests: &[GenerationRequest],
-        sampling: Sampling,
-        step: u64,
+        params: &GenerationParams,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError>;
 }
@@ -77,11 +99,10 @@ impl dyn Sampler + '_ {
     pub fn complete(
         &self,
         requests: &[GenerationRequest],
-        sampling: Sampling,
-        step: u64,
+        params: &GenerationParams,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
-        let groups = self.generate(requests, sampling, step, finished)?;
+        let groups = self.generate(requests, params, finished)?;
         let wrong = |what: &str, found: usize, expected: usize| {
             Err(RlError::Training(format!(
                 "the engine gave {found} {what}, expected {expected}"
@@ -96,11 +117,15 @@ impl dyn Sampler + '_ {
                 return wrong(&what, group.rollouts.len(), request.len());
             }
             for rollout in &group.rollouts {
-                let (found, expected) = (rollout.sample_logprobs.len(), rollout.tokens.len());
-                if found != expected {
-                    let id = &request.prompt.id;
-                    let what = format!("log-probabilities for a completion of `{id}`");
-                    return wrong(&what, found, expected);
+                let expected = rollout.tokens.len();
+                for (name, found) in [
+                    ("logprobs", rollout.logprobs.len()),
+                    ("behaviour_logprobs", rollout.behaviour_logprobs.len()),
+                ] {
+                    if found != expected {
+                        let what = format!("{name} for a completion of `{}`", request.prompt.id);
+                        return wrong(&what, found, expected);
+                    }
                 }
             }
         }
@@ -139,7 +164,8 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
         })?;
         let rollout = Rollout {
             tokens,
-            sample_logprobs: vec![],
+            logprobs: vec![],
+            behaviour_logprobs: vec![],
             finish: FinishReason::Stop,
             text: String::new(),
             reward: Reward::default(),

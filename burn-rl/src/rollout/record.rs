@@ -26,6 +26,8 @@ pub fn records(
         answer: group.prompt.answer.clone(),
         response: rollout.text.clone(),
         tokens: rollout.tokens.len(),
+        logprobs: rollout.logprobs.clone(),
+        behaviour_logprobs: rollout.behaviour_logprobs.clone(),
         finish_reason: match rollout.finish {
             FinishReason::Stop => "stop".into(),
             FinishReason::Length => "length".into(),

@@ -84,6 +84,9 @@ struct SavedSample {
     greedy_reward: Option<u64>,
     truncated: bool,
     mask: Vec<bool>,
+    /// Not in states that were written before the two differed.
+    #[serde(default)]
+    sampler_logp: Vec<u32>,
     #[serde(rename = "sample_logp")]
     behaviour_logp: Vec<u32>,
     old_logp: Vec<u32>,
@@ -135,6 +138,7 @@ impl SavedSample {
             greedy_reward: sample.greedy_reward.map(f64::to_bits),
             truncated: sample.truncated,
             mask: sample.mask.clone(),
+            sampler_logp: bits(&sample.sampler_logp),
             behaviour_logp: bits(&sample.behaviour_logp),
             old_logp: bits(&sample.old_logp),
         }
@@ -153,6 +157,7 @@ impl SavedSample {
             greedy_reward: self.greedy_reward.map(f64::from_bits),
             truncated: self.truncated,
             mask: self.mask,
+            sampler_logp: floats(self.sampler_logp),
             behaviour_logp: floats(self.behaviour_logp),
             old_logp: floats(self.old_logp),
             ..Sample::default()
@@ -173,6 +178,7 @@ mod tests {
             greedy_reward: Some(f64::INFINITY),
             truncated: true,
             mask: vec![true, false],
+            sampler_logp: vec![-0.2, 0.0],
             behaviour_logp: vec![-0.1, f32::NEG_INFINITY],
             old_logp: vec![1e-45],
             ..Sample::default()

@@ -41,7 +41,7 @@ impl<P: Policy> TrainerBuilder<P> {
     /// # }
     /// # struct Nobody;
     /// # impl Sampler for Nobody {
-    /// #     fn generate(&self, _: &[GenerationRequest], _: burn_vlm::generate::Sampling, _: u64,
+    /// #     fn generate(&self, _: &[GenerationRequest], _: &burn_rl::rollout::GenerationParams,
     /// #         _: &mut dyn FnMut(usize)) -> Result<Vec<Group>, RlError> { Ok(vec![]) }
     /// # }
     /// # impl RolloutEngine<Table> for Nobody {
@@ -134,7 +134,9 @@ impl<P: Policy> TrainerBuilder<P> {
                 section.demonstrations.rows,
                 section.demonstrations.coefficient,
             );
-            learner = learner.with_demonstrations(Demonstrations::new(set, rows, weight)?);
+            let term = Demonstrations::new(set, rows, weight)?;
+            let temperature = section.logprob_temperature.of_demonstrations();
+            learner = learner.with_demonstrations(term.at_temperature(temperature));
         }
         let mini_batches = section.mini_batches;
         let mut collector = Collector::new(&config.rollout, &config.filter, mini_batches, &recipe);
@@ -166,7 +168,16 @@ impl<P: Policy> TrainerBuilder<P> {
             sinks.extend(run_sinks(run, self.run_sinks, resume.then_some(done))?);
             diagnostics = Diagnostics::of_run(&run.metrics())?.0;
         }
+        let logprob_temperature = match recipe.source() {
+            CompletionSource::Policy => {
+                let sampled = &config.rollout.sampling;
+                config.train.logprob_temperature.of_samples(sampled)
+            }
+            CompletionSource::Data => config.train.logprob_temperature.of_demonstrations(),
+        };
         Ok(Trainer {
+            warnings: config.warnings(&recipe),
+            logprob_temperature,
             seed: config.seed,
             steps: config.train.steps,
             epochs: config.train.epochs,

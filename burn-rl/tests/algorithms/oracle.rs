@@ -99,6 +99,7 @@ impl Oracle {
                         truncated: truncated[sample],
                         mask: mask[tokens.clone()].to_vec(),
                         old_logp: list(1),
+                        sampler_logp: vec![],
                         behaviour_logp: list(2),
                         ref_logp: list(3),
                         values: list(6),

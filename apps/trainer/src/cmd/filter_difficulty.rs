@@ -13,7 +13,7 @@ use burn_rl::{
     config::RunConfig,
     data::{DataRow, Encoder, GoldCheck, Record, RowDataset, RowKind, picture_bytes, read_records},
     dist::{Workers, engine_on},
-    rollout::{self, GenerationRequest, LocalEngine},
+    rollout::{self, GenerationParams, GenerationRequest, LocalEngine},
     types::Prompt,
 };
 use burn_vlm::generate::Purpose;
@@ -283,8 +283,9 @@ fn measure(
             prompt.map(Arc::new).map_err(|e| row.error(e))
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let asks = GenerationRequest::first(&prompts, n, Purpose::Filter);
-        let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
+        let requests = GenerationRequest::first(&prompts, n, Purpose::Filter);
+        let params = GenerationParams::new(config.rollout.sampling, 0);
+        let mut groups = engine.generate(&requests, &params, &mut |_| {})?;
         rollout::reward(&mut groups, reward)?;
         for (row, group) in rows.iter().zip(&groups) {
             let found = group

@@ -218,6 +218,7 @@ impl BatchFile {
                 greedy_reward,
                 truncated: rollout.truncated,
                 mask: mask.unwrap_or_else(|| vec![true; rollout.logp.len()]),
+                sampler_logp: vec![],
                 behaviour_logp: rollout.sample_logp.clone().unwrap_or_default(),
                 old_logp: old.cloned().unwrap_or_default(),
                 ref_logp: rollout.ref_logp.clone().unwrap_or_default(),
