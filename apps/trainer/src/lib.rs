@@ -39,6 +39,17 @@ pub struct Extensions {
     pub families: burn_vlm::Families,
 }
 
+impl Extensions {
+    /// The same with one more algorithm.
+    ///
+    /// # Errors
+    /// A name that is taken.
+    pub fn with_algorithm<A: burn_rl::algo::Algorithm>(mut self) -> Result<Self, burn_rl::RlError> {
+        self.algorithms = self.algorithms.with::<A>()?;
+        Ok(self)
+    }
+}
+
 /// Runs the command that the program's arguments name and says what went wrong, if anything did.
 pub fn run() -> std::process::ExitCode {
     run_with(Extensions::default())

@@ -1,6 +1,6 @@
 //! A trainer with an algorithm and a reward of its own, and everything that `trainer` has.
 use burn_rewards::{Reward, RewardError, RewardFn, RewardInput, rules};
-use burn_rl::algo::{Algorithm, Registry, Settings};
+use burn_rl::algo::{Algorithm, Settings};
 use burn_rl::{RlError, loss::LossInput, recipe::RecipeBuilder};
 /// The policy gradient by the sign of the advantage, `−sign(A) · log p`.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
@@ -34,10 +34,7 @@ impl rules::Options for Brief {
     }
 }
 fn main() -> Result<std::process::ExitCode, Box<dyn std::error::Error>> {
-    let algorithms = Registry::builtin().with::<Sign>()?;
+    let extensions = trainer::Extensions::default().with_algorithm::<Sign>()?;
     rules::register::<Brief>()?;
-    Ok(trainer::run_with(trainer::Extensions {
-        algorithms,
-        ..Default::default()
-    }))
+    Ok(trainer::run_with(extensions))
 }
