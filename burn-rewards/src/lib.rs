@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod choice;
+mod choices;
 pub mod composite;
 pub mod config;
 pub mod error;
@@ -26,6 +27,7 @@ mod remote;
 pub mod reward;
 pub mod rules;
 
+pub use choices::choices;
 pub use composite::{Composite, Part};
 pub use config::{OnUnparsableGold, PartConfig, RewardConfig};
 pub use error::RewardError;

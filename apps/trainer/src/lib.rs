@@ -19,17 +19,22 @@ pub mod devices;
 pub mod exit;
 pub mod hub;
 pub mod input_error;
+pub mod logging;
 pub mod model_dir;
 pub mod output;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;
+pub mod report;
 pub mod setup;
+pub mod signals;
+pub mod versions;
 
 /// Runs the command that the program's arguments name and says what went wrong, if anything did.
 /// A program with algorithms or rewards of its own registers them and calls this.
 pub fn run() -> std::process::ExitCode {
-    exit::code(cmd::run(clap::Parser::parse()))
+    let cli: cli::Cli = clap::Parser::parse();
+    exit::code(cmd::run(cli.command))
 }
 
 /// The same for a program with model families of its own.

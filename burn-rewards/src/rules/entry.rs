@@ -1,7 +1,7 @@
 //! Rules by name.
 
 use super::RULES;
-use crate::{RewardError, RewardFn, names::hint};
+use crate::{RewardError, RewardFn, choices, names::hint};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use std::sync::{PoisonError, RwLock};
@@ -22,6 +22,8 @@ pub struct Rule {
     pub options: &'static [(&'static str, &'static str)],
     /// Its options and their defaults.
     pub defaults: fn() -> Map<String, Value>,
+    /// The names that an option takes; none where it is no choice among names.
+    pub choices: fn(&str) -> Vec<&'static str>,
     build: Build,
 }
 
@@ -105,6 +107,7 @@ pub(super) const fn entry<O: Options>() -> Rule {
         source: O::SOURCE,
         options: O::OPTIONS,
         defaults: defaults::<O>,
+        choices: choices::<O>,
         build: build::<O>,
     }
 }

@@ -22,6 +22,8 @@ pub struct Entry {
     pub own: fn() -> Table,
     /// Its options and axes and their defaults.
     pub defaults: fn() -> Table,
+    /// The names that an option takes; none where it is no choice among names.
+    pub choices: fn(&str) -> Vec<&'static str>,
     /// The recipe of the given options and axes; what is not given has its default.
     pub build: fn(&Table) -> Result<Recipe, RlError>,
 }
@@ -36,6 +38,7 @@ pub const fn entry<A: Algorithm>() -> Entry {
         paper: A::PAPER,
         own: own::<A>,
         defaults: defaults::<A>,
+        choices: choices::<A>,
         build: build::<A>,
     }
 }
@@ -108,6 +111,14 @@ fn defaults<A: Algorithm>() -> Table {
     let mut table = own::<A>();
     table.extend(axes::<A>());
     table
+}
+
+fn choices<A: Algorithm>(option: &str) -> Vec<&'static str> {
+    let own = burn_rewards::choices::<A>(option);
+    match own.is_empty() {
+        true => burn_rewards::choices::<Composition>(option),
+        false => own,
+    }
 }
 
 fn build<A: Algorithm>(options: &Table) -> Result<Recipe, RlError> {

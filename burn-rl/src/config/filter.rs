@@ -13,6 +13,7 @@ const MAX_ROUNDS: usize = 10;
 /// What becomes of a batch in which groups are missing. Which groups these are is the algorithm's
 /// business: its filters are among the options of `[algo]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FilterConfig {
     /// What becomes of the batch.
@@ -27,6 +28,7 @@ pub struct FilterConfig {
 
 /// A [`ShortBatch`], or the algorithm's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShortBatchChoice {
     /// What the algorithm says: refilling where it samples dynamically, else a smaller batch.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long, and in which batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Steps: one batch of rollouts and its updates each.
@@ -48,6 +49,7 @@ pub struct TrainConfig {
 
 /// A term of likelihood of demonstrated responses in every update.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DemonstrationConfig {
     /// A JSONL file whose rows end with an assistant turn; empty for no such term.

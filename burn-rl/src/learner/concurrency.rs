@@ -15,14 +15,18 @@ fn concurrent_micro_batches(device: &Device) -> usize {
     }
 }
 
-/// Runs `work` on every part and hands over what it finds, in the order of the parts.
-pub(super) fn each_part<P: Sync, R: Send>(
+/// Runs `work` on every part, as many at a time as `device` takes, and hands over what it finds, in
+/// the order of the parts.
+///
+/// # Errors
+/// The first that a part fails with.
+pub fn each_part<P: Sync, R: Send>(
     device: &Device,
     parts: &[P],
     work: impl Fn(&P) -> Result<R, RlError> + Sync,
     mut found: impl FnMut(R),
 ) -> Result<(), RlError> {
-    // No more than the concurrent_micro_batches are alive at a time, nor what they found.
+    // At most so many parts and their results are in memory at once.
     for parts in parts.chunks(concurrent_micro_batches(device)) {
         let done: Vec<R> = parts.par_iter().map(&work).collect::<Result<_, _>>()?;
         done.into_iter().for_each(&mut found);

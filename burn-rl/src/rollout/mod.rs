@@ -2,10 +2,12 @@
 
 mod collect;
 mod local;
+mod record;
 mod train_group;
 
 pub use collect::{CollectInputs, Collected, Collector, Sampled};
 pub use local::LocalEngine;
+pub use record::{make_portable, records};
 pub use train_group::{SamplingState, TrainGroup};
 
 use crate::{

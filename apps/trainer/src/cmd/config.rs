@@ -1,6 +1,5 @@
 //! `trainer config`
 
-use super::train::DEMO;
 use crate::{config, output::Output};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -28,7 +27,7 @@ pub fn run(args: &Args) -> Result<()> {
         out.line(format_args!("{:#}", config::schema()))?;
         return out.finish();
     }
-    let base = args.configs.is_empty().then_some(DEMO);
+    let base = args.configs.is_empty().then_some(config::DEMO);
     let resolved = config::resolve(base, &args.configs, &args.sets)?;
     resolved.tell();
     out.line(config::to_toml(&resolved).trim_end())?;

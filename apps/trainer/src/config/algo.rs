@@ -2,11 +2,15 @@
 
 use super::{
     at,
-    explain::{explain, nearest, without_prefix},
+    explain::{explain, nearest, unknown_key},
     layer::{Layer, merge},
+    refusal::Refusal,
 };
 use crate::input_error::InputError;
-use burn_rl::{algo, config::AlgoConfig};
+use burn_rl::{
+    algo::{self, Composition, Entry},
+    config::AlgoConfig,
+};
 use toml::{Table, Value};
 
 /// Merges the layers in order. One that names another algorithm than those before it starts `[algo]`
@@ -76,9 +80,18 @@ pub fn complete(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, Inpu
     if let Err(error) = (entry.build)(&given.options) {
         // Which option is it? One that is refused even alone, if there is one.
         for (key, value) in &given.options {
-            if let Err(error) = (entry.build)(&Table::from_iter([(key.clone(), value.clone())])) {
-                let message = error.to_string();
-                let message = explain(&format!("algo.{key}"), without_prefix(&message));
+            let alone = Table::from_iter([(key.clone(), value.clone())]);
+            if let Err(error) = (entry.build)(&alone) {
+                let path = format!("algo.{key}");
+                let message = match refused(entry, key, value) {
+                    Some(refusal) => explain(&path, &refusal),
+                    None if known(entry, key) => error.to_string(),
+                    None => {
+                        let names = (entry.defaults)();
+                        let names: Vec<&str> = names.keys().map(String::as_str).collect();
+                        unknown_key(&path, &names)
+                    }
+                };
                 return Err(at(layers, &["algo", key], message));
             }
         }
@@ -96,4 +109,33 @@ pub fn complete(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, Inpu
         name: entry.name.into(),
         options,
     })
+}
+
+/// Whether an option is one of the algorithm's, or one of those that all share and that has no
+/// meaning in it.
+fn known(entry: &Entry, key: &str) -> bool {
+    (entry.defaults)().contains_key(key) || Composition::keys().iter().any(|known| known == key)
+}
+
+/// Why the algorithm does not take the value of one of its options, as far as the option's type
+/// says it.
+fn refused(entry: &Entry, key: &str, value: &Value) -> Option<Refusal> {
+    let default = (entry.defaults)().remove(key)?;
+    let choices = (entry.choices)(key);
+    let expected = match (&default, value) {
+        (Value::Float(_), Value::Float(_) | Value::Integer(_)) => return None,
+        (Value::Integer(_), Value::Integer(n)) if *n >= 0 => return None,
+        (Value::String(_), Value::String(name)) => {
+            let is_unknown = !choices.is_empty() && !choices.contains(&name.as_str());
+            return is_unknown.then(|| Refusal::UnknownName(name.clone(), choices));
+        }
+        (Value::Float(_), _) => "a number",
+        (Value::Integer(_), _) => "a whole number, 0 or more",
+        (Value::Boolean(_), Value::String(_) | Value::Float(_) | Value::Integer(_)) => {
+            "true or false"
+        }
+        (Value::String(_), _) => "text",
+        _ => return None,
+    };
+    Some(Refusal::wrong(value, expected))
 }

@@ -302,10 +302,16 @@ fn the_schema_knows_types_defaults_and_names() {
             .unwrap_or_else(|| panic!("{path} is missing"))
             .clone()
     };
+    let beta1 = property("optim.beta1");
     assert_eq!(
-        property("optim.beta1"),
-        serde_json::json!({"type": "number", "default": 0.9})
+        (&beta1["type"], &beta1["default"]),
+        (&serde_json::json!("number"), &serde_json::json!(0.9))
     );
+    assert!(
+        beta1["description"].as_str().is_some_and(|d| d.len() > 10),
+        "the comment of the field: {beta1}"
+    );
+    assert_eq!(beta1.as_object().unwrap().len(), 3, "nothing else: {beta1}");
     assert_eq!(property("train.steps")["minimum"], 0);
     assert_eq!(
         property("train.activation_recompute")["enum"],
@@ -388,7 +394,7 @@ fn advice_names_keys_that_there_are() {
     };
     assert!(knows("optim.lr") && !knows("filter.mask_truncated"));
     let mut found = 0;
-    for pattern in burn_rl::metrics::diagnostics::PATTERNS {
+    for pattern in run_log::diagnostics::PATTERNS {
         let words = pattern.advice.split([' ', '(', ')', ',', ':', '`']);
         for word in words.filter(|word| word.contains('.')) {
             found += 1;

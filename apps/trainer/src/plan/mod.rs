@@ -3,10 +3,12 @@
 pub mod free_memory;
 mod lengths;
 mod memory;
+mod preview;
 mod target;
 
 pub use lengths::{LOOKED_AT, Lengths, held_out};
 pub use memory::Memory;
+pub use preview::{Preview, preview};
 pub use target::Target;
 
 use crate::{
@@ -57,7 +59,7 @@ impl Plan {
         if lora::is_adapter(&dir) {
             skeleton = skeleton.with_adapter(&dir)?;
         }
-        let counts = count_parameters(skeleton, config)?;
+        let counts = count_parameters(skeleton, &config.lora, &config.model.freeze, config.seed)?;
         let recipe = config.algo.recipe()?;
         let rollout = &config.rollout;
         Ok(Self {

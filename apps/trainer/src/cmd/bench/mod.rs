@@ -193,7 +193,7 @@ fn tell(round: usize, of: usize) {
 }
 
 fn resolve(args: &Args) -> Result<Resolved> {
-    let base = args.configs.is_empty().then_some(super::train::DEMO);
+    let base = args.configs.is_empty().then_some(config::DEMO);
     let mut resolved = config::resolve(base, &args.configs, &args.sets)?;
     if let Some(init) = args.init {
         resolved.run.model.init = init;
@@ -236,7 +236,9 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
             Vlm::load(&dir, &options.allowing(&config.model.allow_tensors), device)?
         }
     };
-    Ok(make_trainable(whole, &resolved.run)?)
+    let config = &resolved.run;
+    let (lora, freeze) = (&config.lora, &config.model.freeze);
+    Ok(make_trainable(whole, lora, freeze, config.seed)?)
 }
 
 /// A policy and the prompts it is timed on.

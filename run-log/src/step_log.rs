@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Metrics, Sink};
-use crate::error::RlError;
-use crate::run_dir::write_atomic;
+use crate::error::LogError;
+use crate::files::{read_text, write_atomic};
+use crate::metrics::{Metrics, Sink};
 
 /// Appends one line a step and gives each to the operating system at once: after a kill at most
 /// the last line is torn.
@@ -23,14 +23,14 @@ impl JsonlWriter {
     /// Starts a new file.
     ///
     /// # Errors
-    /// [`RlError::Io`] if there is one already or it cannot be made.
-    pub fn create(path: impl Into<PathBuf>) -> Result<Self, RlError> {
+    /// [`LogError::Io`] if there is one already or it cannot be made.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self, LogError> {
         let path = path.into();
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .open(&path)
-            .map_err(|e| RlError::io(&path, e))?;
+            .map_err(|e| LogError::io(&path, e))?;
         Ok(Self { path, file })
     }
 
@@ -38,14 +38,14 @@ impl JsonlWriter {
     /// later steps and a torn last one. A file that is not there is started.
     ///
     /// # Errors
-    /// [`RlError::Data`] if a line other than the last is not an object with a `step`;
-    /// [`RlError::Io`].
-    pub fn resume(path: impl Into<PathBuf>, step: u64) -> Result<Self, RlError> {
+    /// [`LogError::Line`] if a line other than the last is not an object with a `step`;
+    /// [`LogError::Io`].
+    pub fn resume(path: impl Into<PathBuf>, step: u64) -> Result<Self, LogError> {
         let path = path.into();
         let text = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == ErrorKind::NotFound => return Self::create(path),
-            Err(e) => return Err(RlError::io(&path, e)),
+            Err(e) => return Err(LogError::io(&path, e)),
         };
         let kept = lines_until(&path, &text, step)?;
         if kept != text {
@@ -54,7 +54,7 @@ impl JsonlWriter {
         let file = OpenOptions::new()
             .append(true)
             .open(&path)
-            .map_err(|e| RlError::io(&path, e))?;
+            .map_err(|e| LogError::io(&path, e))?;
         Ok(Self { path, file })
     }
 }
@@ -67,32 +67,29 @@ struct Line<'a> {
 }
 
 impl Sink for JsonlWriter {
-    fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), RlError> {
+    fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), LogError> {
         // One write for the whole line: a reader never sees half of it.
         let mut line = serde_json::to_vec(&Line { step, metrics })
-            .map_err(|e| RlError::io(&self.path, e.into()))?;
+            .map_err(|e| LogError::io(&self.path, e.into()))?;
         line.push(b'\n');
         self.file
             .write_all(&line)
-            .map_err(|e| RlError::io(&self.path, e))
+            .map_err(|e| LogError::io(&self.path, e))
     }
 
-    fn flush(&mut self) -> Result<(), RlError> {
-        self.file.flush().map_err(|e| RlError::io(&self.path, e))
+    fn flush(&mut self) -> Result<(), LogError> {
+        self.file.flush().map_err(|e| LogError::io(&self.path, e))
     }
 }
 
-/// Reads what a [`JsonlWriter`] wrote: the numbers of each step, `null` as NaN. None if there is
-/// no such file; a torn last line, which is still being written, is left out.
+/// Reads what a [`JsonlWriter`] wrote: the numbers of each step, `null` as NaN; what is no number is
+/// passed over. Empty if there is no such file. A torn last line, which is still being written, is
+/// left out.
 ///
 /// # Errors
-/// [`RlError::Data`] with the line that is not an object with a step; [`RlError::Io`].
-pub fn read(path: &Path) -> Result<Vec<(u64, Metrics)>, RlError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
-        Err(e) => return Err(RlError::io(path, e)),
-    };
+/// [`LogError::Line`] with the line that is not an object with a step; [`LogError::Io`].
+pub fn read(path: &Path) -> Result<Vec<(u64, Metrics)>, LogError> {
+    let text = read_text(path)?.unwrap_or_default();
     let mut rows = vec![];
     let mut lines = text.lines().enumerate().peekable();
     while let Some((index, line)) = lines.next() {
@@ -103,7 +100,7 @@ pub fn read(path: &Path) -> Result<Vec<(u64, Metrics)>, RlError> {
             Ok(row) => rows.push(row),
             Err(_) if lines.peek().is_none() => break,
             Err(message) => {
-                return Err(RlError::Data {
+                return Err(LogError::Line {
                     path: path.to_path_buf(),
                     line: index + 1,
                     message,
@@ -121,9 +118,11 @@ fn parse(line: &str) -> Result<(u64, Metrics), String> {
     let step = step.ok_or("expected an object with a step")?;
     let mut metrics = Metrics::new();
     for (name, value) in row.into_iter().filter(|(name, _)| name != "step") {
-        match value {
-            Value::Null => metrics.set(name, f64::NAN),
-            value => metrics.set(name, value.as_f64().ok_or("expected numbers alone")?),
+        match (value.is_null(), value.as_f64()) {
+            (true, _) => metrics.set(name, f64::NAN),
+            (false, Some(number)) => metrics.set(name, number),
+            // A note that somebody's own writer put there.
+            (false, None) => {}
         }
     }
     Ok((step, metrics))
@@ -134,7 +133,7 @@ struct StepOnly {
     step: u64,
 }
 
-fn lines_until(path: &Path, text: &[u8], last_step: u64) -> Result<Vec<u8>, RlError> {
+fn lines_until(path: &Path, text: &[u8], last_step: u64) -> Result<Vec<u8>, LogError> {
     let mut kept = Vec::with_capacity(text.len() + 1);
     let mut lines = text.split(|&b| b == b'\n').enumerate().peekable();
     while let Some((index, line)) = lines.next() {
@@ -151,7 +150,7 @@ fn lines_until(path: &Path, text: &[u8], last_step: u64) -> Result<Vec<u8>, RlEr
             Ok(_) => {}
             Err(_) if is_last => {}
             Err(e) => {
-                return Err(RlError::Data {
+                return Err(LogError::Line {
                     path: path.to_path_buf(),
                     line: index + 1,
                     message: format!("expected an object with a step: {e}"),
@@ -182,7 +181,7 @@ mod tests {
             .unwrap();
         assert!(matches!(
             JsonlWriter::create(&path),
-            Err(RlError::Io { .. })
+            Err(LogError::Io { .. })
         ));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
@@ -228,7 +227,7 @@ mod tests {
         assert!(rows[1].1.get("reward/mean").unwrap().is_nan());
         fs::write(&path, "{\"step\":1}\n[]\n{\"step\":2}\n").unwrap();
         let error = read(&path).unwrap_err();
-        assert!(matches!(error, RlError::Data { line: 2, .. }), "{error}");
+        assert!(matches!(error, LogError::Line { line: 2, .. }), "{error}");
     }
 
     #[test]
@@ -244,6 +243,6 @@ mod tests {
     fn a_broken_line_in_the_middle_is_named() {
         let text = b"{\"step\":1}\nnonsense\n{\"step\":3}\n";
         let error = lines_until(Path::new("m.jsonl"), text, 9).unwrap_err();
-        assert!(matches!(error, RlError::Data { line: 2, .. }), "{error}");
+        assert!(matches!(error, LogError::Line { line: 2, .. }), "{error}");
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, ImageReader};
 
+use super::ReadPicture;
 use super::text::{base64, escape};
-use crate::data::picture_bytes;
 
 /// All pictures of a page together take at most this many bytes.
 const MAX_PAGE_BYTES: usize = 2_500_000;
@@ -22,17 +22,19 @@ const MAX_SHARP_EDGE: u32 = 160;
 const JPEG_QUALITY: u8 = 82;
 
 /// Reads the pictures of a run and keeps count of what they add to the page.
-pub(super) struct Pictures {
+pub(super) struct Pictures<'a> {
     root: PathBuf,
+    read: ReadPicture<'a>,
     spent: usize,
     seen: HashMap<String, Result<String, String>>,
 }
 
-impl Pictures {
+impl<'a> Pictures<'a> {
     /// For a run in `root`, to which relative paths are relative.
-    pub fn new(root: &Path) -> Self {
+    pub fn new(root: &Path, read: ReadPicture<'a>) -> Self {
         Self {
             root: root.to_path_buf(),
+            read,
             spent: 0,
             seen: HashMap::new(),
         }
@@ -44,12 +46,12 @@ impl Pictures {
     }
 
     fn one(&mut self, path: &str) -> String {
-        let root = &self.root;
+        let (root, read) = (&self.root, self.read);
         let file = path.strip_prefix("file://").unwrap_or(path);
         let loaded = self
             .seen
             .entry(path.to_owned())
-            .or_insert_with(|| load(&root.join(file)));
+            .or_insert_with(|| load(&root.join(file), read));
         let shown = match loaded {
             Ok(tag) if self.spent + tag.len() > MAX_PAGE_BYTES => {
                 Err("left out to keep this page small".to_owned())
@@ -71,8 +73,8 @@ impl Pictures {
 }
 
 /// An `<img>` of the file, or why there is none.
-fn load(path: &Path) -> Result<String, String> {
-    let bytes = picture_bytes(path).map_err(|_| "missing".to_owned())?;
+fn load(path: &Path, read: ReadPicture<'_>) -> Result<String, String> {
+    let bytes = read(path).map_err(|_| "missing".to_owned())?;
     let broken = |_| "not readable".to_owned();
     let reader = || ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
     let opened = reader().map_err(|_| "not readable".to_owned())?;
@@ -128,7 +130,7 @@ mod tests {
             }),
         );
         std::fs::write(dir.path().join("bad.png"), b"\x89PNG\r\n\x1a\nhalf").unwrap();
-        let mut pictures = Pictures::new(dir.path());
+        let mut pictures = Pictures::new(dir.path(), &|path| std::fs::read(path));
         let mut show = |path: &str| pictures.html(&[path.to_owned()]);
         let small = show("small.png");
         assert!(
@@ -156,7 +158,7 @@ mod tests {
     fn the_page_has_a_limit() {
         let dir = tempfile::tempdir().unwrap();
         RgbImage::new(2, 2).save(dir.path().join("a.png")).unwrap();
-        let mut pictures = Pictures::new(dir.path());
+        let mut pictures = Pictures::new(dir.path(), &|path| std::fs::read(path));
         pictures.spent = MAX_PAGE_BYTES;
         assert!(pictures.html(&["a.png".into()]).contains("left out"));
     }

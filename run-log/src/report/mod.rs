@@ -6,50 +6,64 @@
 
 mod chart;
 mod curve;
-mod data;
 mod panels;
 mod picture;
 mod samples;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use self::chart::Unit;
-use self::data::{Evaluation, History, Point};
 use self::picture::Pictures;
 use self::text::{duration, escape, number, signed, thousands};
-use crate::error::RlError;
-use crate::metrics::{
-    diagnostics::{Diagnostics, Warning},
-    help::metric_help,
-};
-use crate::run_dir::{RunDir, write_atomic};
+use crate::completions::{Evaluation, evaluations, first_middle_last};
+use crate::config_file;
+use crate::diagnostics::{Diagnostics, Warning};
+use crate::error::LogError;
+use crate::files::{read_text, write_atomic};
+use crate::history::{History, Point};
+use crate::metric_help;
+use crate::run_dir::RunDir;
 
 const STYLE: &str = include_str!("style.css");
 
 /// Evaluation sets whose samples are shown.
 const MAX_SETS: usize = 3;
 
+/// Reads the encoded bytes of a picture that a record names, relative paths made absolute:
+/// `&|path| std::fs::read(path)` where every picture is a file of its own.
+pub type ReadPicture<'a> = &'a dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
+
 /// Writes the report of a run, finished or not, and returns its path.
+///
+/// # Errors
+/// As [`html`].
+pub fn write_report(run: &RunDir, read_picture: ReadPicture<'_>) -> Result<PathBuf, LogError> {
+    let path = run.report();
+    write_atomic(&path, html(run, read_picture)?.as_bytes())?;
+    Ok(path)
+}
+
+/// The report of a run, finished or not, as one HTML page.
 ///
 /// Reads `metrics.jsonl`, `config.toml`, `summary.json`, `rollouts/` and `eval/`; each may be
 /// absent. Pictures that cannot be read are shown as missing.
 ///
 /// # Errors
-/// [`RlError::Data`] with the line of a log that is not what it should be; [`RlError::Io`].
-pub fn write_report(run: &RunDir) -> Result<PathBuf, RlError> {
+/// [`LogError::Line`] with the line of a file that is not what it should be; [`LogError::Io`].
+pub fn html(run: &RunDir, read_picture: ReadPicture<'_>) -> Result<String, LogError> {
     let history = History::load(&run.metrics())?;
-    let evaluations = data::evaluations(run)?;
-    let rollouts = data::rollouts(run)?;
-    let config = data::read_optional(&run.config())?;
-    let summary = data::read_optional(&run.summary())?;
-    let mut pictures = Pictures::new(run.root());
+    let evaluations = evaluations(run)?;
+    let rollouts = first_middle_last(run)?;
+    let config = config_file::read(&run.config())?;
+    let summary = read_text(&run.summary())?;
+    let mut pictures = Pictures::new(run.root(), read_picture);
 
     let (_, warnings) = Diagnostics::of_run(&run.metrics())?;
     let mut body = header(&run.name(), &history);
-    body += &ills(&warnings);
+    body += &warned(&warnings);
     body += &charts(&history);
     body += &held_out(&evaluations, &mut pictures);
     if !rollouts.is_empty() {
@@ -66,14 +80,11 @@ pub fn write_report(run: &RunDir) -> Result<PathBuf, RlError> {
     if let Some(config) = config {
         body += &format!(
             "<details><summary>Configuration</summary><pre class=\"code\">{}</pre></details>\n",
-            escape(&config)
+            escape(&config.text)
         );
     }
     body += "</section>\n";
-
-    let path = run.report();
-    write_atomic(&path, page(&run.name(), &body).as_bytes())?;
-    Ok(path)
+    Ok(page(&run.name(), &body))
 }
 
 fn page(name: &str, body: &str) -> String {
@@ -200,7 +211,7 @@ fn figure(label: &str, unit: Unit, first: Point, last: Point) -> String {
 }
 
 /// Known failure patterns that the numbers show, each with what to do.
-fn ills(warnings: &[Warning]) -> String {
+fn warned(warnings: &[Warning]) -> String {
     if warnings.is_empty() {
         return String::new();
     }
@@ -227,7 +238,7 @@ fn charts(history: &History) -> String {
     panels::panels(history).into_iter().map(section).collect()
 }
 
-fn held_out(evaluations: &[Evaluation], pictures: &mut Pictures) -> String {
+fn held_out(evaluations: &[Evaluation], pictures: &mut Pictures<'_>) -> String {
     let mut out = String::new();
     for evaluation in evaluations.iter().take(MAX_SETS) {
         out += &format!(

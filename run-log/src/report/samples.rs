@@ -1,10 +1,10 @@
 //! Completions with their pictures: the same questions before and after, and the rollouts of some
 //! steps.
 
-use super::data::Evaluation;
 use super::picture::Pictures;
 use super::text::{escape, number, response, shorten, signed, thousands};
-use crate::metrics::rollout_log::RolloutRecord;
+use crate::completions::Evaluation;
+use crate::rollout_log::RolloutRecord;
 
 /// Questions shown of each outcome.
 const MAX_PER_OUTCOME: usize = 4;
@@ -22,7 +22,7 @@ const OUTCOMES: [(bool, bool, &str); 4] = [
 
 /// Questions of an evaluation set, side by side before and after. All outcomes are counted, and the
 /// examples of each are the first in the file: nothing is picked by hand.
-pub(super) fn evaluation(evaluation: &Evaluation, pictures: &mut Pictures) -> String {
+pub(super) fn evaluation(evaluation: &Evaluation, pictures: &mut Pictures<'_>) -> String {
     let label = |step: u64| match step {
         0 => "Before training".to_owned(),
         step => format!("After step {}", thousands(step as f64)),
@@ -73,7 +73,7 @@ pub(super) fn evaluation(evaluation: &Evaluation, pictures: &mut Pictures) -> St
 }
 
 /// The groups of a step with all their draws.
-pub(super) fn step(step: u64, records: &[RolloutRecord], pictures: &mut Pictures) -> String {
+pub(super) fn step(step: u64, records: &[RolloutRecord], pictures: &mut Pictures<'_>) -> String {
     let mut groups: Vec<Vec<&RolloutRecord>> = Vec::new();
     for record in records {
         match groups
@@ -121,7 +121,7 @@ pub(super) fn step(step: u64, records: &[RolloutRecord], pictures: &mut Pictures
 fn card(
     asked: &RolloutRecord,
     columns: &[(&str, &RolloutRecord)],
-    pictures: &mut Pictures,
+    pictures: &mut Pictures<'_>,
 ) -> String {
     let column = |(label, record): &(&str, &RolloutRecord)| {
         format!(
@@ -140,7 +140,7 @@ fn card(
 }
 
 /// The pictures, the question, its answer, and a note in HTML.
-fn question(record: &RolloutRecord, note: &str, pictures: &mut Pictures) -> String {
+fn question(record: &RolloutRecord, note: &str, pictures: &mut Pictures<'_>) -> String {
     // The pictures stand beside the question: marks for them at its start say nothing more.
     let prompt = match record.images.is_empty() {
         true => record.prompt.trim(),
@@ -245,7 +245,10 @@ mod tests {
             after_step: Some(30),
             pairs: (0..12).map(pair).collect(),
         };
-        let html = evaluation(&set, &mut Pictures::new(Path::new("/nowhere")));
+        let html = evaluation(
+            &set,
+            &mut Pictures::new(Path::new("/nowhere"), &|path| std::fs::read(path)),
+        );
         assert!(html.contains("Wrong before, right after <b>10</b>"));
         assert!(html.contains("Right before, wrong after <b>1</b>"));
         assert_eq!(html.matches("<article").count(), MAX_PER_OUTCOME + 2);
@@ -262,7 +265,11 @@ mod tests {
                 ..record(id, id == 0, "x")
             }));
         }
-        let html = step(1, &records, &mut Pictures::new(Path::new("/nowhere")));
+        let html = step(
+            1,
+            &records,
+            &mut Pictures::new(Path::new("/nowhere"), &|path| std::fs::read(path)),
+        );
         assert!(html.contains("6 questions, 18 completions, 3 right"));
         assert_eq!(html.matches("class=\"draw out\"").count(), MAX_GROUPS * 3);
         assert!(html.contains("<b>−1.5</b>"));

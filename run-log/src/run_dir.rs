@@ -13,7 +13,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::RlError;
+use crate::error::LogError;
+use crate::files::list;
 
 /// Name of the lock file: hidden, and ignored when a directory is checked for being empty.
 const LOCK_FILE: &str = ".lock";
@@ -34,17 +35,15 @@ impl RunDir {
     /// Starts a run in `path`, which must not exist yet or be empty.
     ///
     /// # Errors
-    /// [`RlError::Config`] if something is there already (a run is never overwritten) or another
-    /// process is writing there; [`RlError::Io`] if the directory cannot be made.
-    pub fn create(path: impl Into<PathBuf>) -> Result<Self, RlError> {
+    /// [`LogError::Directory`] if something is there already (a run is never overwritten) or another
+    /// process is writing there; [`LogError::Io`] if the directory cannot be made.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self, LogError> {
         let root = path.into();
         if root.exists() && !root.is_dir() {
-            return Err(RlError::Config(format!(
-                "run directory {}: found a file, expected a directory or nothing",
-                root.display()
-            )));
+            let message = "found a file, expected a directory or nothing";
+            return Err(refused(&root, message));
         }
-        fs::create_dir_all(&root).map_err(|e| RlError::io(&root, e))?;
+        fs::create_dir_all(&root).map_err(|e| LogError::io(&root, e))?;
         refuse_if_used(&root)?;
         let lock = lock(&root)?;
         // Again under the lock: another process may have come and gone in between.
@@ -58,8 +57,8 @@ impl RunDir {
     /// Continues the run in `path`.
     ///
     /// # Errors
-    /// [`RlError::Config`] if there is no such directory or another process is writing there.
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self, RlError> {
+    /// [`LogError::Directory`] if there is no such directory or another process is writing there.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, LogError> {
         let run = Self::read(path)?;
         let lock = lock(&run.root)?;
         Ok(Self {
@@ -71,14 +70,12 @@ impl RunDir {
     /// Looks at the run in `path` without taking its lock: for reports of runs, live or done.
     ///
     /// # Errors
-    /// [`RlError::Config`] if there is no such directory.
-    pub fn read(path: impl Into<PathBuf>) -> Result<Self, RlError> {
+    /// [`LogError::Directory`] if there is no such directory.
+    pub fn read(path: impl Into<PathBuf>) -> Result<Self, LogError> {
         let root = path.into();
         if !root.is_dir() {
-            return Err(RlError::Config(format!(
-                "run directory {}: not found, expected the directory of an earlier run",
-                root.display()
-            )));
+            let message = "not found, expected the directory of an earlier run";
+            return Err(refused(&root, message));
         }
         Ok(Self { root, _lock: None })
     }
@@ -86,10 +83,10 @@ impl RunDir {
     /// Starts a run in the first free one of `parent/name`, `parent/name-2`, `parent/name-3`, …
     ///
     /// # Errors
-    /// [`RlError::Io`] if no directory can be made in `parent`.
-    pub fn fresh(parent: impl AsRef<Path>, name: &str) -> Result<Self, RlError> {
+    /// [`LogError::Io`] if no directory can be made in `parent`.
+    pub fn fresh(parent: impl AsRef<Path>, name: &str) -> Result<Self, LogError> {
         let parent = parent.as_ref();
-        fs::create_dir_all(parent).map_err(|e| RlError::io(parent, e))?;
+        fs::create_dir_all(parent).map_err(|e| LogError::io(parent, e))?;
         let mut number = 1_u64;
         loop {
             let root = match number {
@@ -100,7 +97,7 @@ impl RunDir {
             match fs::create_dir(&root) {
                 Ok(()) => return Self::create(root),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
-                Err(e) => return Err(RlError::io(&root, e)),
+                Err(e) => return Err(LogError::io(&root, e)),
             }
         }
     }
@@ -182,11 +179,11 @@ impl RunDir {
     }
 
     /// Drops the rollout and evaluation files of steps after `step`, and what an interrupted
-    /// [`write_atomic`] left beside them: a resumed run writes those steps again.
+    /// [`write_atomic`](crate::files::write_atomic) left beside them: a resumed run writes those steps again.
     ///
     /// # Errors
-    /// [`RlError::Io`] if a directory cannot be listed or a file not removed.
-    pub fn truncate_after(&self, step: u64) -> Result<(), RlError> {
+    /// [`LogError::Io`] if a directory cannot be listed or a file not removed.
+    pub fn truncate_after(&self, step: u64) -> Result<(), LogError> {
         let mut dirs = vec![self.rollouts_dir()];
         dirs.extend(list(&self.eval_dir())?.into_iter().filter(|p| p.is_dir()));
         for dir in dirs {
@@ -198,7 +195,7 @@ impl RunDir {
                     .into_owned();
                 let torn = name.starts_with('.') && name.ends_with(".tmp");
                 if torn || step_of(&file).is_some_and(|s| s > step) {
-                    fs::remove_file(&file).map_err(|e| RlError::io(&file, e))?;
+                    fs::remove_file(&file).map_err(|e| LogError::io(&file, e))?;
                 }
             }
         }
@@ -220,91 +217,53 @@ pub fn step_of(path: &Path) -> Option<u64> {
         .ok()
 }
 
-/// Writes a file whole or not at all: beside it first, synced, then renamed over it. The parent
-/// directories are made where they are missing.
-///
-/// # Errors
-/// [`RlError::Io`]; what stood at `path` before is then untouched.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), RlError> {
-    let dir = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temp = dir.join(format!(".{name}.tmp"));
-    let written = File::create(&temp)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temp, path));
-    if let Err(error) = written {
-        // The write already failed and says why; a leftover file changes nothing about that.
-        let _ = fs::remove_file(&temp);
-        return Err(RlError::io(path, error));
+fn refused(root: &Path, message: impl Into<String>) -> LogError {
+    LogError::Directory {
+        path: root.into(),
+        message: message.into(),
     }
-    // Makes the rename itself durable. Not every system lets a directory be opened and synced.
-    if let Ok(handle) = File::open(dir) {
-        let _ = handle.sync_all();
-    }
-    Ok(())
 }
 
-/// The entries of a directory, sorted; none if it does not exist.
-pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, RlError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(RlError::io(dir, e)),
-    };
-    let mut paths = entries
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| RlError::io(dir, e))?;
-    paths.sort();
-    Ok(paths)
-}
-
-fn refuse_if_used(root: &Path) -> Result<(), RlError> {
+fn refuse_if_used(root: &Path) -> Result<(), LogError> {
     if list(root)?
         .iter()
         .any(|p| p.file_name().is_some_and(|n| n != LOCK_FILE))
     {
-        return Err(RlError::Config(format!(
-            "run directory {}: found files in it, expected it empty or absent; a run is never \
-             overwritten: continue it with --resume, or choose another --run-dir",
-            root.display()
-        )));
+        let message = "found files in it, expected it empty or absent; a run is never overwritten: \
+                       continue it with --resume, or choose another --run-dir";
+        return Err(refused(root, message));
     }
     Ok(())
 }
 
-fn lock(root: &Path) -> Result<File, RlError> {
+fn lock(root: &Path) -> Result<File, LogError> {
     let path = root.join(LOCK_FILE);
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(|e| RlError::io(&path, e))?;
+        .map_err(|e| LogError::io(&path, e))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let holder = fs::read_to_string(&path).unwrap_or_default();
-            return Err(RlError::Config(format!(
-                "run directory {}: another process is writing this run (pid {}); wait for it or \
-                 choose another --run-dir",
-                root.display(),
+            let message = format!(
+                "another process is writing this run (pid {}); wait for it or choose another \
+                 --run-dir",
                 holder.trim()
-            )));
+            );
+            return Err(refused(root, message));
         }
         Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
             tracing::warn!(path = %path.display(), "this file system has no locks");
         }
-        Err(TryLockError::Error(e)) => return Err(RlError::io(&path, e)),
+        Err(TryLockError::Error(e)) => return Err(LogError::io(&path, e)),
     }
     // The number is for people; the lock is what counts.
     file.set_len(0)
         .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()))
-        .map_err(|e| RlError::io(&path, e))?;
+        .map_err(|e| LogError::io(&path, e))?;
     Ok(file)
 }
 
@@ -320,6 +279,7 @@ fn path_safe(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::write_atomic;
 
     #[test]
     fn a_used_directory_is_refused_with_a_way_out() {
@@ -380,20 +340,6 @@ mod tests {
         };
         assert_eq!(left(run.rollouts_dir()), [Some(9), Some(10)]);
         assert_eq!(left(run.eval_dir().join("held_out")), [Some(9), Some(10)]);
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        write_atomic(&path, b"old").unwrap();
-        // A directory where the temporary file would go makes the write fail for any user.
-        fs::create_dir(dir.path().join(".file.tmp")).unwrap();
-        assert!(matches!(
-            write_atomic(&path, b"new"),
-            Err(RlError::Io { .. })
-        ));
-        assert_eq!(fs::read(&path).unwrap(), b"old");
     }
 
     #[test]

@@ -1,12 +1,31 @@
-//! Whether replicas are still equal.
+//! A learner that can have replicas on other devices, and whether they are still equal.
 
-use burn::{module::ParamId, tensor::Tensor};
+use super::{Learner, Replica};
+use burn::{
+    module::{Module, ParamId},
+    tensor::{Device, Tensor},
+};
 use burn_vlm::{
-    Vlm,
     freeze::trainable,
     weights::{TensorVisitor, for_each_tensor},
 };
 use std::collections::HashSet;
+
+/// A learner that may be one of several that are kept equal.
+///
+/// Each is given the whole batch. It runs the model on its [`share`](Replica::share) of the
+/// samples alone, [`gather`](Replica::gather)s what is found of single samples,
+/// [`sum`](Replica::sum)s gradients, and decides nothing by what only it knows.
+pub trait Replicate: Learner + Sync + Sized {
+    /// The same on another device, to the bit.
+    fn on(&self, device: &Device) -> Self;
+
+    /// Becomes one of several.
+    fn join(&mut self, replica: Replica);
+
+    /// What must be the same on every replica.
+    fn checksums(&self) -> Vec<Checksum>;
+}
 
 /// CRC-32C of the bytes of one thing that is the same on every replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +48,7 @@ impl Checksum {
 
 /// Of every parameter of `model` that is trained, in module order, with `prefix` before its path.
 /// What is frozen does not change. One tensor at a time is read back from the device.
-pub fn checksums(model: &Vlm, prefix: &str) -> Vec<Checksum> {
+pub fn checksums<M: Module>(model: &M, prefix: &str) -> Vec<Checksum> {
     struct Sums<'a> {
         prefix: &'a str,
         trained: HashSet<ParamId>,
@@ -55,7 +74,7 @@ pub fn checksums(model: &Vlm, prefix: &str) -> Vec<Checksum> {
 
 /// The first replica that differs from replica 0, and the name of what differs; none if all are
 /// equal.
-pub(super) fn difference(by_rank: &[Vec<Checksum>]) -> Option<(usize, String)> {
+pub(crate) fn difference(by_rank: &[Vec<Checksum>]) -> Option<(usize, String)> {
     let (first, others) = by_rank.split_first()?;
     others.iter().enumerate().find_map(|(i, other)| {
         let differs = first.iter().zip(other).find(|(a, b)| a != b);

@@ -1,8 +1,8 @@
 //! Line charts and stacked areas as inline SVG, readable by pointer without any script.
 
 use super::curve::{MAX_PLACES, envelope, finite, finite_count, nice, smooth, stack, thin, ticks};
-use super::data::Point;
 use super::text::{escape, number, thousands};
+use crate::history::Point;
 
 /// Size of a chart in its own units; the page scales it to the width of its card.
 const WIDTH: f64 = 400.0;

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     /// Written by TensorBoard's own Python messages: `make_golden.py` beside the file.
-    const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/tensorboard/events.golden");
+    const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/tensorboard/events.golden");
 
     #[test]
     fn crc_has_the_published_check_value() {

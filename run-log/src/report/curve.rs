@@ -1,6 +1,6 @@
 //! What is done to a curve before it is drawn: smoothing, thinning, stacking, and its axis' ticks.
 
-use super::data::Point;
+use crate::history::Point;
 
 /// A curve is drawn with at most this many places along the x axis.
 pub(super) const MAX_PLACES: usize = 220;

@@ -1,15 +1,8 @@
-//! What a run leaves: numbers of every step, completions, and a report of both.
-
-pub mod diagnostics;
-pub mod help;
-pub mod jsonl;
-pub mod report;
-pub mod rollout_log;
-pub mod tensorboard;
+//! The named numbers of one step, and where they go.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::RlError;
+use crate::error::LogError;
 
 /// The named numbers of one step, in the order in which they were first set.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,14 +73,14 @@ pub trait Sink: Send {
     /// Takes the numbers of one step.
     ///
     /// # Errors
-    /// [`RlError::Io`] if they cannot be written.
-    fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), RlError>;
+    /// [`LogError::Io`] if they cannot be written.
+    fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), LogError>;
 
     /// Hands everything taken so far to the operating system.
     ///
     /// # Errors
-    /// [`RlError::Io`] if it cannot be written.
-    fn flush(&mut self) -> Result<(), RlError>;
+    /// [`LogError::Io`] if it cannot be written.
+    fn flush(&mut self) -> Result<(), LogError>;
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Which charts a run gets, from the numbers it has.
 
 use super::chart::{Chart, Kind, Unit};
-use super::data::{History, Point};
-use crate::metrics::help::metric_help;
+use crate::history::{History, Point};
+use crate::metric_help;
 
 /// Lines in one chart at most; more cannot be told apart.
 const MAX_LINES: usize = 5;

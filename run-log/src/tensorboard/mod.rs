@@ -10,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use image::{ImageFormat, RgbImage};
 
 use self::proto::{Histogram, What};
-use super::{Metrics, Sink};
-use crate::error::RlError;
-use crate::run_dir::list;
+use crate::error::LogError;
+use crate::files::list;
+use crate::metrics::{Metrics, Sink};
 
 /// Buckets of a histogram; TensorBoard itself redraws them as 30.
 const BUCKETS: usize = 30;
@@ -31,8 +31,8 @@ impl TensorBoardWriter {
     /// Starts a new event file in `dir`; those that are there stay.
     ///
     /// # Errors
-    /// [`RlError::Io`].
-    pub fn create(dir: impl AsRef<Path>) -> Result<Self, RlError> {
+    /// [`LogError::Io`].
+    pub fn create(dir: impl AsRef<Path>) -> Result<Self, LogError> {
         let mut writer = Self::new_file(dir.as_ref())?;
         writer.event(0, &What::FileVersion)?;
         writer.flush()?;
@@ -42,8 +42,8 @@ impl TensorBoardWriter {
     /// Goes on after `step` in a new event file that tells TensorBoard to forget all later steps.
     ///
     /// # Errors
-    /// [`RlError::Io`].
-    pub fn resume(dir: impl AsRef<Path>, step: u64) -> Result<Self, RlError> {
+    /// [`LogError::Io`].
+    pub fn resume(dir: impl AsRef<Path>, step: u64) -> Result<Self, LogError> {
         let mut writer = Self::create(dir)?;
         // What lies at the event's own step is forgotten too, so it names the first step to come.
         writer.event(step + 1, &What::SessionStart)?;
@@ -59,8 +59,8 @@ impl TensorBoardWriter {
     /// A number. TensorBoard keeps scalars as `f32`.
     ///
     /// # Errors
-    /// [`RlError::Io`].
-    pub fn scalar(&mut self, step: u64, tag: &str, value: f64) -> Result<(), RlError> {
+    /// [`LogError::Io`].
+    pub fn scalar(&mut self, step: u64, tag: &str, value: f64) -> Result<(), LogError> {
         self.event(
             step,
             &What::Scalar {
@@ -73,20 +73,20 @@ impl TensorBoardWriter {
     /// A text, which TensorBoard shows as Markdown.
     ///
     /// # Errors
-    /// [`RlError::Io`].
-    pub fn text(&mut self, step: u64, tag: &str, text: &str) -> Result<(), RlError> {
+    /// [`LogError::Io`].
+    pub fn text(&mut self, step: u64, tag: &str, text: &str) -> Result<(), LogError> {
         self.event(step, &What::Text { tag, text })
     }
 
     /// A picture, stored as PNG.
     ///
     /// # Errors
-    /// [`RlError::Io`], also for a picture that cannot be encoded (one without pixels).
-    pub fn image(&mut self, step: u64, tag: &str, image: &RgbImage) -> Result<(), RlError> {
+    /// [`LogError::Io`], also for a picture that cannot be encoded (one without pixels).
+    pub fn image(&mut self, step: u64, tag: &str, image: &RgbImage) -> Result<(), LogError> {
         let mut png = Cursor::new(Vec::new());
         image
             .write_to(&mut png, ImageFormat::Png)
-            .map_err(|e| RlError::io(&self.path, std::io::Error::other(e)))?;
+            .map_err(|e| LogError::io(&self.path, std::io::Error::other(e)))?;
         let (width, height) = image.dimensions();
         self.event(
             step,
@@ -103,8 +103,8 @@ impl TensorBoardWriter {
     /// none remain.
     ///
     /// # Errors
-    /// [`RlError::Io`].
-    pub fn histogram(&mut self, step: u64, tag: &str, values: &[f64]) -> Result<(), RlError> {
+    /// [`LogError::Io`].
+    pub fn histogram(&mut self, step: u64, tag: &str, values: &[f64]) -> Result<(), LogError> {
         match Histogram::of(values, BUCKETS) {
             Some(histogram) => self.event(
                 step,
@@ -117,7 +117,7 @@ impl TensorBoardWriter {
         }
     }
 
-    fn event(&mut self, step: u64, what: &What<'_>) -> Result<(), RlError> {
+    fn event(&mut self, step: u64, what: &What<'_>) -> Result<(), LogError> {
         let now_s = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -125,11 +125,11 @@ impl TensorBoardWriter {
         let record = proto::record(now_s, step, what);
         self.file
             .write_all(&record)
-            .map_err(|e| RlError::io(&self.path, e))
+            .map_err(|e| LogError::io(&self.path, e))
     }
 
-    fn new_file(dir: &Path) -> Result<Self, RlError> {
-        fs::create_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
+    fn new_file(dir: &Path) -> Result<Self, LogError> {
+        fs::create_dir_all(dir).map_err(|e| LogError::io(dir, e))?;
         let now_s = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -152,22 +152,22 @@ impl TensorBoardWriter {
                     });
                 }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
-                Err(e) => return Err(RlError::io(path, e)),
+                Err(e) => return Err(LogError::io(path, e)),
             }
         }
     }
 }
 
 impl Sink for TensorBoardWriter {
-    fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), RlError> {
+    fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), LogError> {
         for (name, value) in metrics.iter() {
             self.scalar(step, name, value)?;
         }
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), RlError> {
-        self.file.flush().map_err(|e| RlError::io(&self.path, e))
+    fn flush(&mut self) -> Result<(), LogError> {
+        self.file.flush().map_err(|e| LogError::io(&self.path, e))
     }
 }
 
@@ -234,18 +234,18 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert!(matches!(
             TensorBoardWriter::create(&file),
-            Err(RlError::Io { .. })
+            Err(LogError::Io { .. })
         ));
         let mut writer = TensorBoardWriter::create(dir.path()).unwrap();
         assert!(matches!(
             writer.image(1, "empty", &RgbImage::new(0, 0)),
-            Err(RlError::Io { .. })
+            Err(LogError::Io { .. })
         ));
         // Linux' always full device.
         if let Ok(full) = OpenOptions::new().write(true).open("/dev/full") {
             writer.file = BufWriter::new(full);
             writer.scalar(1, "a", 1.0).unwrap();
-            assert!(matches!(writer.flush(), Err(RlError::Io { .. })));
+            assert!(matches!(writer.flush(), Err(LogError::Io { .. })));
         }
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::error::RlError;
-use crate::run_dir::write_atomic;
+use crate::error::LogError;
+use crate::files::write_atomic;
 
 /// One completion and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,8 @@ pub struct RolloutRecord {
     /// Whether the answer is right, where a rule can tell.
     #[serde(default)]
     pub correct: Option<bool>,
-    /// The advantage of its first token, where it was trained on in this step.
+    /// The mean advantage of its tokens that take part in the loss; none where it was not trained on
+    /// in this step.
     #[serde(default)]
     pub advantage: Option<f64>,
     /// Whether it was trained on, or waits to be; a filter may have dropped it.
@@ -51,11 +52,11 @@ pub struct RolloutRecord {
 /// Writes the records whole or not at all.
 ///
 /// # Errors
-/// [`RlError::Io`].
-pub fn write_rollouts(path: &Path, records: &[RolloutRecord]) -> Result<(), RlError> {
+/// [`LogError::Io`].
+pub fn write_rollouts(path: &Path, records: &[RolloutRecord]) -> Result<(), LogError> {
     let mut text = Vec::new();
     for record in records {
-        serde_json::to_writer(&mut text, record).map_err(|e| RlError::io(path, e.into()))?;
+        serde_json::to_writer(&mut text, record).map_err(|e| LogError::io(path, e.into()))?;
         text.push(b'\n');
     }
     write_atomic(path, &text)
@@ -64,11 +65,11 @@ pub fn write_rollouts(path: &Path, records: &[RolloutRecord]) -> Result<(), RlEr
 /// Reads what [`write_rollouts`] wrote.
 ///
 /// # Errors
-/// [`RlError::Io`] if the file cannot be read, [`RlError::Data`] with the line that is no record.
-pub fn read_rollouts(path: &Path) -> Result<Vec<RolloutRecord>, RlError> {
-    let text = fs::read_to_string(path).map_err(|e| RlError::io(path, e))?;
+/// [`LogError::Io`] if the file cannot be read, [`LogError::Line`] with the line that is no record.
+pub fn read_rollouts(path: &Path) -> Result<Vec<RolloutRecord>, LogError> {
+    let text = fs::read_to_string(path).map_err(|e| LogError::io(path, e))?;
     let parse = |(index, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|e| RlError::Data {
+        serde_json::from_str(line).map_err(|e| LogError::Line {
             path: path.to_path_buf(),
             line: index + 1,
             message: e.to_string(),
@@ -154,7 +155,7 @@ mod tests {
         fs::write(&path, "\n{}\n").unwrap();
         assert!(matches!(
             read_rollouts(&path),
-            Err(RlError::Data { line: 2, .. })
+            Err(LogError::Line { line: 2, .. })
         ));
     }
 }

@@ -3,8 +3,9 @@
 //! A detector is a pure function of the numbers of all steps so far. Thresholds are coarse on
 //! purpose: a warning asks a person to look, it decides nothing.
 
-use super::Metrics;
-use crate::error::RlError;
+use crate::error::LogError;
+use crate::metrics::Metrics;
+use crate::step_log;
 use std::{collections::BTreeMap, path::Path};
 
 /// Something that a person should look at.
@@ -43,10 +44,10 @@ impl Diagnostics {
     /// warnings of those steps.
     ///
     /// # Errors
-    /// As [`jsonl::read`](super::jsonl::read).
-    pub fn of_run(metrics: &Path) -> Result<(Self, Vec<Warning>), RlError> {
+    /// As [`step_log::read`].
+    pub fn of_run(metrics: &Path) -> Result<(Self, Vec<Warning>), LogError> {
         let (mut diagnostics, mut warnings) = (Self::default(), vec![]);
-        for (step, metrics) in super::jsonl::read(metrics)? {
+        for (step, metrics) in step_log::read(metrics)? {
             warnings.extend(diagnostics.observe(step, &metrics));
         }
         Ok((diagnostics, warnings))

@@ -6,9 +6,9 @@ use std::time::Instant;
 use image::RgbImage;
 
 use super::*;
-use crate::metrics::jsonl::JsonlWriter;
-use crate::metrics::rollout_log::{RolloutRecord, write_rollouts};
-use crate::metrics::{Metrics, Sink};
+use crate::rollout_log::{RolloutRecord, write_rollouts};
+use crate::step_log::JsonlWriter;
+use crate::{Metrics, Sink};
 
 fn record(step: u64, id: usize, draw: usize, correct: bool) -> RolloutRecord {
     RolloutRecord {
@@ -135,7 +135,7 @@ fn made_up(root: &Path, steps: u64) -> RunDir {
 fn a_report_says_what_happened() {
     let dir = tempfile::tempdir().unwrap();
     let run = made_up(dir.path(), 30);
-    let html = fs::read_to_string(write_report(&run).unwrap()).unwrap();
+    let html = fs::read_to_string(write_report(&run, &|path| fs::read(path)).unwrap()).unwrap();
     assert!(html.contains(
         "In 30 steps, accuracy on held-out questions rose from 43.0 to 94.5 %. \
          Mean response length grew from 4.0 to 14.2 tokens."
@@ -167,7 +167,7 @@ fn the_report_of_a_long_run_is_small_and_quick() {
     let dir = tempfile::tempdir().unwrap();
     let run = made_up(dir.path(), 1000);
     let start = Instant::now();
-    let path = write_report(&run).unwrap();
+    let path = write_report(&run, &|path| fs::read(path)).unwrap();
     let took = start.elapsed();
     let bytes = fs::metadata(path).unwrap().len();
     assert!(bytes < 5_000_000, "{bytes}");
@@ -179,7 +179,7 @@ fn the_report_of_a_long_run_is_small_and_quick() {
 fn an_empty_run_has_a_report_too() {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::create(dir.path().join("new")).unwrap();
-    let html = fs::read_to_string(write_report(&run).unwrap()).unwrap();
+    let html = fs::read_to_string(write_report(&run, &|path| fs::read(path)).unwrap()).unwrap();
     assert!(html.contains("No step has been recorded yet."));
 }
 
@@ -192,7 +192,7 @@ fn warnings_stand_at_the_top_with_what_to_do() {
         let mut m = Metrics::new();
         m.set("response/truncated", truncated);
         sink.step(step, &m).unwrap();
-        fs::read_to_string(write_report(&run).unwrap()).unwrap()
+        fs::read_to_string(write_report(&run, &|path| fs::read(path)).unwrap()).unwrap()
     };
     write(1, 0.4);
     assert!(!write(2, 0.4).contains("<h2>Warnings</h2>"));
