@@ -12,7 +12,7 @@ use burn_vlm::generate::FinishReason;
 /// Everything that the sampling of a step tells.
 pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
     let groups: Vec<&Group> = found.sampled.iter().map(|s| &s.group).collect();
-    if recipe.source == CompletionSource::Policy {
+    if recipe.source() == CompletionSource::Policy {
         of_rewards(&groups, metrics);
         if !found.greedy_rewards.is_empty() {
             let greedy = found.greedy_rewards.iter().copied();
@@ -21,6 +21,14 @@ pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
         of_filters(found, metrics);
     }
     of_lengths(&groups, metrics);
+}
+
+/// Tokens a second of each phase that had any: its name, tokens and seconds.
+pub fn of_rates(phases: &[(&str, usize, f64)], metrics: &mut Metrics) {
+    for (phase, tokens, seconds) in phases.iter().filter(|(_, tokens, _)| *tokens > 0) {
+        let name = format!("throughput/{phase}_tokens_per_s");
+        metrics.set(name, *tokens as f64 / seconds);
+    }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

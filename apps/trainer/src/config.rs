@@ -9,7 +9,7 @@ mod schema;
 pub use layer::set_option;
 pub use schema::schema;
 
-use crate::input_error::InputError;
+use crate::{Extensions, input_error::InputError};
 use burn_rl::{config::RunConfig, error::RlError};
 use explain::explain;
 use layer::Layer;
@@ -101,7 +101,9 @@ pub fn resolve(
     base: Option<&str>,
     files: &[PathBuf],
     sets: &[String],
+    extensions: &Extensions,
 ) -> Result<Resolved, InputError> {
+    let algorithms = &extensions.algorithms;
     let mut layers = vec![];
     if let Some(text) = base {
         layers.push(Layer::builtin(text)?);
@@ -112,9 +114,9 @@ pub fn resolve(
     for set in sets {
         layers.push(Layer::set(set)?);
     }
-    let (table, notes) = algo::merge_layers(&layers);
+    let (table, notes) = algo::merge_layers(&layers, algorithms);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
-    run.algo = algo::complete(&run.algo, &layers)?;
+    run.algo = algo::complete(&run.algo, &layers, algorithms)?;
     let reward = run.reward.build().and_then(|_| run.reward.resolved());
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
     if let Some(share) = demo
@@ -139,9 +141,13 @@ pub fn resolve(
 ///
 /// # Errors
 /// As [`resolve`].
-pub fn for_run(files: &[PathBuf], sets: &[String]) -> Result<Resolved, InputError> {
+pub fn for_run(
+    files: &[PathBuf],
+    sets: &[String],
+    extensions: &Extensions,
+) -> Result<Resolved, InputError> {
     let base = files.is_empty().then_some(DEMO);
-    let mut resolved = resolve(base, files, sets)?;
+    let mut resolved = resolve(base, files, sets, extensions)?;
     if resolved.run.name.is_empty() {
         let stem = files.last().and_then(|f| f.file_stem());
         resolved.run.name = stem.map_or("run".into(), |s| s.to_string_lossy().into_owned());
@@ -153,7 +159,7 @@ pub fn for_run(files: &[PathBuf], sets: &[String]) -> Result<Resolved, InputErro
 ///
 /// # Errors
 /// As [`RunConfig::check`].
-pub fn check(resolved: &Resolved) -> Result<(), RlError> {
+pub fn check(resolved: &Resolved, extensions: &Extensions) -> Result<(), RlError> {
     let mut run = resolved.run.clone();
     if resolved
         .demo
@@ -163,7 +169,7 @@ pub fn check(resolved: &Resolved) -> Result<(), RlError> {
         // Written when the run starts.
         run.data.train = "the demo's".into();
     }
-    run.check()
+    run.check(&extensions.algorithms)
 }
 
 fn not_share(share: &f64) -> bool {

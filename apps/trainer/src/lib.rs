@@ -30,17 +30,23 @@ pub mod setup;
 pub mod signals;
 pub mod versions;
 
-/// Runs the command that the program's arguments name and says what went wrong, if anything did.
-/// A program with algorithms or rewards of its own registers them and calls this.
-pub fn run() -> std::process::ExitCode {
-    let cli: cli::Cli = clap::Parser::parse();
-    exit::code(cmd::run(cli.command))
+/// What a program has beside what is built in.
+#[derive(Debug, Clone, Default)]
+pub struct Extensions {
+    /// The algorithms that configurations may name.
+    pub algorithms: burn_rl::algo::Registry,
+    /// The families of models that directories may be of.
+    pub families: burn_vlm::Families,
 }
 
-/// The same for a program with model families of its own.
-pub fn run_with(families: burn_vlm::Families) -> std::process::ExitCode {
-    match model_dir::set_families(families) {
-        Ok(()) => run(),
-        Err(error) => exit::code(Err(error)),
-    }
+/// Runs the command that the program's arguments name and says what went wrong, if anything did.
+pub fn run() -> std::process::ExitCode {
+    run_with(Extensions::default())
+}
+
+/// The same for a program with algorithms or model families of its own.
+pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
+    let cli: cli::Cli = clap::Parser::parse();
+    let families = model_dir::set_families(extensions.families.clone());
+    exit::code(families.and_then(|()| cmd::run(cli.command, &extensions)))
 }

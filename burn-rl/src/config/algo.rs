@@ -1,6 +1,6 @@
 //! The algorithm by its name.
 
-use crate::{algo, error::RlError, recipe::Recipe};
+use crate::{algo::Registry, error::RlError, recipe::Recipe};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -34,16 +34,16 @@ impl AlgoConfig {
     ///
     /// # Errors
     /// An unknown algorithm, an unknown option or a value that makes no sense.
-    pub fn recipe(&self) -> Result<Recipe, RlError> {
-        (algo::find(&self.name)?.build)(&self.options)
+    pub fn recipe(&self, algorithms: &Registry) -> Result<Recipe, RlError> {
+        (algorithms.find(&self.name)?.build)(&self.options)
     }
 
     /// The same with every option spelled out.
     ///
     /// # Errors
     /// An unknown algorithm.
-    pub fn resolved(&self) -> Result<Self, RlError> {
-        let entry = algo::find(&self.name)?;
+    pub fn resolved(&self, algorithms: &Registry) -> Result<Self, RlError> {
+        let entry = algorithms.find(&self.name)?;
         let mut options = (entry.defaults)();
         options.extend(self.options.clone());
         Ok(Self {

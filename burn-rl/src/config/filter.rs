@@ -48,7 +48,7 @@ impl FilterConfig {
     /// What becomes of a short batch of `recipe`.
     pub fn short_batch(&self, recipe: &Recipe) -> ShortBatch {
         match self.short_batch {
-            ShortBatchChoice::Algorithm => match recipe.refill.map(|r| r.leftovers) {
+            ShortBatchChoice::Algorithm => match recipe.refill().map(|r| r.leftovers) {
                 None => ShortBatch::Smaller,
                 Some(Leftovers::Carry) => ShortBatch::RefillCarry,
                 Some(Leftovers::Discard) => ShortBatch::RefillDiscard,
@@ -63,7 +63,7 @@ impl FilterConfig {
     /// Most rollouts of `recipe` in a row without an update.
     pub fn max_rounds(&self, recipe: &Recipe) -> usize {
         match self.max_rounds {
-            0 => recipe.refill.map_or(MAX_ROUNDS, |r| r.max_rounds),
+            0 => recipe.refill().map_or(MAX_ROUNDS, |r| r.max_rounds),
             given => given,
         }
     }

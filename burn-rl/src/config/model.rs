@@ -44,7 +44,7 @@ pub struct ImagesConfig {
     pub min_tiles: usize,
     /// Most tiles of a picture, a thumbnail not counted, for models that cut it into tiles.
     pub max_tiles: usize,
-    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains some.
+    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains some models.
     pub blank: bool,
 }
 

@@ -4,13 +4,15 @@
 mod rates;
 
 use crate::{
-    config, device, devices, input_error::InputError, model_dir::ModelDir, output::Output,
+    Extensions, config, device, devices, input_error::InputError, model_dir::ModelDir,
+    output::Output,
 };
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
     data::{DataRow, Encoder, GoldCheck, Record, RowDataset, RowKind, picture_bytes, read_records},
+    dist::{Workers, engine_on},
     rollout::{self, GenerationRequest, LocalEngine},
     types::Prompt,
 };
@@ -84,11 +86,11 @@ struct Report {
 ///
 /// # Errors
 /// A configuration, a model or a row that cannot be used; a file that is there already.
-pub fn run(args: &Args) -> Result<()> {
-    let resolved = config::resolve(None, &args.configs, &args.sets)?;
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    let resolved = config::resolve(None, &args.configs, &args.sets, extensions)?;
     resolved.tell();
     let config = resolved.run;
-    config.check()?;
+    config.check(&extensions.algorithms)?;
     let reward = config.reward.build()?;
     check(args, &reward.part_names())?;
     let (rows, left_out) = read_rows(&config, &reward)?;
@@ -250,7 +252,7 @@ fn measure(
     rates: &mut Rates,
 ) -> Result<()> {
     let devices = devices::parse(&args.device)?;
-    let workers = devices::workers(&devices)?;
+    let workers = Workers::where_needed(&devices)?;
     let loaded = ModelDir::load(
         Path::new(&config.model.path),
         config.model.init,
@@ -264,7 +266,7 @@ fn measure(
         max_prompt_tokens: config.data.max_prompt_tokens,
         stop: loaded.stop[0],
     };
-    let engine = devices::engine(workers.as_ref(), &[&loaded.model], |model| {
+    let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         LocalEngine::new(
             model.clone(),
             loaded.processor.clone(),

@@ -16,6 +16,7 @@ pub mod rewards;
 pub mod score;
 pub mod train;
 
+use crate::Extensions;
 use clap::Subcommand;
 use std::process::ExitCode;
 
@@ -58,23 +59,23 @@ pub enum Command {
 ///
 /// # Errors
 /// What the command could not do; [`crate::exit::code`] turns it into a message and a status.
-pub fn run(command: Option<Command>) -> anyhow::Result<ExitCode> {
+pub fn run(command: Option<Command>, extensions: &Extensions) -> anyhow::Result<ExitCode> {
     match command.unwrap_or_else(|| Command::Train(train::Args::default())) {
-        Command::Train(args) => return train::run(&args),
+        Command::Train(args) => return train::run(&args, extensions),
         Command::Generate(args) => generate::run(&args)?,
         Command::Score(args) => score::run(&args)?,
         Command::Doctor(args) => doctor::run(&args)?,
         Command::Eval(args) => eval::run(&args)?,
         Command::Export(args) => export::run(&args)?,
-        Command::FilterDifficulty(args) => filter_difficulty::run(&args)?,
+        Command::FilterDifficulty(args) => filter_difficulty::run(&args, extensions)?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Prepare(args) => prepare::run(&args)?,
-        Command::Algos(args) => algos::run(&args)?,
-        Command::Bench(args) => bench::run(&args)?,
+        Command::Algos(args) => algos::run(&args, extensions)?,
+        Command::Bench(args) => bench::run(&args, extensions)?,
         Command::Reward(args) => reward::run(&args)?,
         Command::Rewards(args) => rewards::run(&args)?,
-        Command::Plan(args) => plan::run(&args)?,
-        Command::Config(args) => config::run(&args)?,
+        Command::Plan(args) => plan::run(&args, extensions)?,
+        Command::Config(args) => config::run(&args, extensions)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `trainer plan`
 
 use crate::{
+    Extensions,
     config::{self, for_run},
     device,
     output::Output,
@@ -26,11 +27,11 @@ pub struct Args {
 ///
 /// # Errors
 /// A configuration that cannot be used, or a model that is not known.
-pub fn run(args: &Args) -> Result<()> {
-    let resolved = for_run(&args.configs, &args.sets)?;
-    config::check(&resolved)?;
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    let resolved = for_run(&args.configs, &args.sets, extensions)?;
+    config::check(&resolved, extensions)?;
     resolved.tell();
-    let preview = preview(&resolved, &args.device)?;
+    let preview = preview(&resolved, &args.device, extensions)?;
     let mut out = Output::stdout();
     out.line(&preview.table)?;
     out.finish()?;

@@ -3,7 +3,9 @@
 mod summary;
 
 use crate::{
+    Extensions,
     config::{self, Resolved, for_run},
+    demo::{BUILTIN_MODEL, materialise},
     device, devices,
     input_error::InputError,
     logging::log_to,
@@ -17,10 +19,11 @@ use crate::{
 };
 use anyhow::Result;
 use burn_rl::{
+    checkpoint,
     config::RunConfig,
     dist::DeviceSpec,
     run_dir::RunDir,
-    trainer::{Outcome, Trainer},
+    trainer::{RunEnd, Skipped, Trainer},
 };
 use run_log::files::write_atomic;
 use std::{
@@ -75,13 +78,13 @@ impl Args {
 ///
 /// # Errors
 /// Input that cannot be used, or a run that cannot go on.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
     let name = args.device_name();
-    let mut resolved = resolve(args)?;
-    config::check(&resolved)?;
+    let mut resolved = resolve(args, extensions)?;
+    config::check(&resolved, extensions)?;
     resolved.tell();
     if args.dry_run {
-        let preview = preview(&resolved, name)?;
+        let preview = preview(&resolved, name, extensions)?;
         let mut out = Output::stdout();
         out.line(config::to_toml(&resolved).trim_end())?;
         out.finish()?;
@@ -90,7 +93,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let devices = devices::parse(name)?;
-    if resolved.run.model.path != setup::BUILTIN_MODEL {
+    if resolved.run.model.path != BUILTIN_MODEL {
         described_in(Path::new(&resolved.run.model.path))?;
     }
     let run = match &args.run_dir {
@@ -99,36 +102,38 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) = prepare(run, &mut resolved, &devices, args).inspect_err(|_| {
-        if !args.resume {
-            // Nothing is trained yet: what was just made must not stand in the way of a second
-            // try. That the first one failed is what is reported, not whether this works.
-            let _ = std::fs::remove_dir_all(&root);
-        }
-    })?;
+    let mut trainer =
+        prepare(run, &mut resolved, &devices, args, extensions).inspect_err(|_| {
+            if !args.resume {
+                // Nothing is trained yet: what was just made must not stand in the way of a second
+                // try. That the first one failed is what is reported, not whether this works.
+                let _ = std::fs::remove_dir_all(&root);
+            }
+        })?;
     say!("run directory {}", root.display());
     if devices.len() > 1 {
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
         say!("{} replicas: {}", devices.len(), names.join(", "));
     }
     if args.resume {
-        say!("continuing after step {done}");
+        say!("continuing after step {}", trainer.done());
     }
-    let steps = trainer.config.train.steps;
-    let mut progress = Progress::new(&root, steps, done, &trainer.config.eval.name);
-    let outcome = trainer.run(done, &mut progress);
+    report_skipped(&trainer);
+    let steps = resolved.run.train.steps;
+    let mut progress = Progress::new(&root, steps, trainer.done(), &resolved.run.eval.name);
+    let outcome = trainer.run(&mut progress);
     progress.finish();
-    let report = report::write(&trainer.run);
-    match outcome? {
-        Outcome::Interrupted => {
+    let report = RunDir::read(&root).and_then(|run| report::write(&run));
+    match outcome?.end {
+        RunEnd::Interrupted => {
             say!(
                 "interrupted; continue with: trainer train --run-dir {} --resume",
                 root.display()
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
-        Outcome::Done => {
-            summary::tell(&trainer, &report?)?;
+        RunEnd::Done => {
+            summary::tell(&trainer, &resolved.run, &report?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -140,10 +145,13 @@ fn prepare(
     resolved: &mut Resolved,
     devices: &[DeviceSpec],
     args: &Args,
-) -> Result<(Trainer, u64)> {
-    setup::last_checkpoint(&run, &resolved.run, args.resume)?;
+    extensions: &Extensions,
+) -> Result<Trainer> {
+    if args.resume {
+        checkpoint::last(&run, resolved.run.seed)?;
+    }
     log_to(&run.log())?;
-    setup::materialise(resolved, &run)?;
+    materialise(resolved, &run)?;
     let mut text = format!("# {}\n", versions());
     for note in &resolved.notes {
         tracing::info!("{note}");
@@ -157,9 +165,10 @@ fn prepare(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
     if !args.ignore_memory {
-        check_free_memory(&resolved.run, args.device_name())?;
+        check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
-    let built = setup::build(resolved.run.clone(), run, devices, args.resume, stop)?;
+    let config = &resolved.run;
+    let built = setup::build(config, run, devices, args.resume, stop, extensions)?;
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
@@ -168,7 +177,7 @@ fn prepare(
 }
 
 /// Refuses a run that will not fit, as far as the free memory of its device is known.
-fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
+fn check_free_memory(config: &RunConfig, name: &str, extensions: &Extensions) -> Result<()> {
     let Some(free_memory) = free_memory::free_bytes(name) else {
         return Ok(());
     };
@@ -177,7 +186,10 @@ fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
         return Ok(());
     };
     let target = Target::named(name)?;
-    let plan = |config: &RunConfig| Plan::new(config, &model, lengths, target);
+    let plan = |config: &RunConfig| {
+        let algorithms = &extensions.algorithms;
+        Plan::new(config, &model, lengths, target, algorithms)
+    };
     tracing::info!("{}", plan(config)?.table(config));
     Ok(free_memory::check(config, free_memory, |config| {
         plan(config).ok()
@@ -185,7 +197,7 @@ fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
 }
 
 /// The configuration of a new run, or that of the run which is continued.
-fn resolve(args: &Args) -> Result<Resolved> {
+fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
     let mut sets = args.sets.clone();
     sets.extend(args.steps.map(|steps| format!("train.steps={steps}")));
     sets.extend(args.seed.map(|seed| format!("seed={seed}")));
@@ -198,5 +210,23 @@ fn resolve(args: &Args) -> Result<Resolved> {
         }
         files.push(RunDir::read(dir)?.config());
     }
-    Ok(for_run(&files, &sets)?)
+    Ok(for_run(&files, &sets, extensions)?)
+}
+
+/// No row is left out in silence.
+fn report_skipped(trainer: &Trainer) {
+    const SHOWN: usize = 5;
+    for Skipped { set, kept, errors } in trainer.skipped() {
+        say!(
+            "left out {} of {} rows of {set} (data.on_error or reward.on_unparsable_gold = \"skip\"):",
+            errors.len(),
+            errors.len() + kept
+        );
+        for error in &errors[..errors.len().min(SHOWN)] {
+            say!("  {error}");
+        }
+        for error in errors {
+            tracing::warn!("left out: {error}");
+        }
+    }
 }

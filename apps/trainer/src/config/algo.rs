@@ -8,7 +8,7 @@ use super::{
 };
 use crate::input_error::InputError;
 use burn_rl::{
-    algo::{self, Composition, Entry},
+    algo::{Entry, Registry, Settings},
     config::AlgoConfig,
 };
 use toml::{Table, Value};
@@ -16,12 +16,12 @@ use toml::{Table, Value};
 /// Merges the layers in order. One that names another algorithm than those before it starts `[algo]`
 /// anew; the options that are not carried are told in a line. Every `--set` is of one layer in this:
 /// which stands first does not matter.
-pub fn merge_layers(layers: &[Layer]) -> (Table, Vec<String>) {
+pub fn merge_layers(layers: &[Layer], algorithms: &Registry) -> (Table, Vec<String>) {
     let (mut table, mut notes) = (Table::new(), vec![]);
     let sets = layers.iter().position(Layer::is_set);
     let (files, sets) = layers.split_at(sets.unwrap_or(layers.len()));
     for layer in files {
-        notes.extend(start_anew(&mut table, layer));
+        notes.extend(start_anew(&mut table, layer, algorithms));
         merge(&mut table, &layer.table);
     }
     if let Some(layer) = sets
@@ -29,7 +29,7 @@ pub fn merge_layers(layers: &[Layer]) -> (Table, Vec<String>) {
         .rev()
         .find(|layer| name_in(&layer.table).is_some())
     {
-        notes.extend(start_anew(&mut table, layer));
+        notes.extend(start_anew(&mut table, layer, algorithms));
     }
     for layer in sets {
         merge(&mut table, &layer.table);
@@ -38,11 +38,14 @@ pub fn merge_layers(layers: &[Layer]) -> (Table, Vec<String>) {
 }
 
 /// Empties `[algo]` if the layer names another algorithm, and tells what was in it.
-fn start_anew(table: &mut Table, layer: &Layer) -> Option<String> {
+fn start_anew(table: &mut Table, layer: &Layer, algorithms: &Registry) -> Option<String> {
     let name = name_in(&layer.table)?;
     let default = AlgoConfig::default().name;
     let before = name_in(table).unwrap_or(&default).to_owned();
-    let known = |name: &str| algo::find(name).map_or(name.to_owned(), |entry| entry.name.into());
+    let known = |name: &str| {
+        let found = algorithms.find(name);
+        found.map_or(name.to_owned(), |entry| entry.name.into())
+    };
     if known(name) == known(&before) {
         return None;
     }
@@ -70,9 +73,13 @@ fn name_in(table: &Table) -> Option<&str> {
 ///
 /// # Errors
 /// An unknown name, an unknown option, or a value that cannot be used.
-pub fn complete(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, InputError> {
-    let Ok(entry) = algo::find(&given.name) else {
-        let names = algo::all().into_iter().map(|a| a.name);
+pub fn complete(
+    given: &AlgoConfig,
+    layers: &[Layer],
+    algorithms: &Registry,
+) -> Result<AlgoConfig, InputError> {
+    let Ok(entry) = algorithms.find(&given.name) else {
+        let names = algorithms.iter().map(|a| a.name);
         let hint = nearest(&given.name, names);
         let message = format!("`algo.name` is `{}`, which is unknown{hint}", given.name);
         return Err(at(layers, &["algo", "name"], message));
@@ -114,7 +121,7 @@ pub fn complete(given: &AlgoConfig, layers: &[Layer]) -> Result<AlgoConfig, Inpu
 /// Whether an option is one of the algorithm's, or one of those that all share and that has no
 /// meaning in it.
 fn known(entry: &Entry, key: &str) -> bool {
-    (entry.defaults)().contains_key(key) || Composition::keys().iter().any(|known| known == key)
+    (entry.defaults)().contains_key(key) || Settings::has(key)
 }
 
 /// Why the algorithm does not take the value of one of its options, as far as the option's type

@@ -1,7 +1,7 @@
 //! What is wrong with a value, in the words of someone who writes a configuration.
 
 use super::{DemoConfig, refusal::Refusal};
-use burn_rl::{algo, config::RunConfig};
+use burn_rl::{algo::ALGORITHMS, config::RunConfig};
 use serde_json::Value;
 
 /// Names are suggested down to this similarity (Jaro and Winkler's, from 0 to 1).
@@ -86,7 +86,7 @@ pub fn default_tree() -> Value {
     tree
 }
 
-/// Every key, dotted.
+/// Every key, dotted; options of algorithms are those of the built-in ones.
 fn known_keys() -> Vec<String> {
     fn walk(prefix: &str, value: &Value, keys: &mut Vec<String>) {
         for (name, value) in value.as_object().into_iter().flatten() {
@@ -97,8 +97,8 @@ fn known_keys() -> Vec<String> {
     }
     let mut keys = vec![];
     walk("", &default_tree(), &mut keys);
-    let options = algo::all()
-        .into_iter()
+    let options = ALGORITHMS
+        .iter()
         .flat_map(|a| (a.defaults)().into_iter().map(|(name, _)| name));
     keys.extend(options.map(|name| format!("algo.{name}")));
     keys

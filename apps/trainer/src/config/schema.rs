@@ -2,13 +2,17 @@
 //! lists of algorithms and of reward rules, whose names decide which options there are.
 
 use super::{DemoConfig, explain::default_tree};
+use crate::Extensions;
 use burn_rewards::{Rule, rules};
-use burn_rl::{algo, config::RunConfig};
+use burn_rl::{
+    algo::{Entry, Registry},
+    config::RunConfig,
+};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// The schema of a configuration file (JSON Schema, draft 2020-12).
-pub fn schema() -> Value {
+pub fn schema(extensions: &Extensions) -> Value {
     let mut schema = of::<RunConfig>();
     schema["title"] = json!("Configuration of trainer");
     let properties = &mut schema["properties"];
@@ -24,7 +28,7 @@ pub fn schema() -> Value {
     let one = parts["items"].take();
     let each = rules::all().into_iter().map(|rule| part(&one, rule));
     parts["items"] = json!({ "oneOf": each.collect::<Vec<_>>() });
-    properties["algo"] = algorithms();
+    properties["algo"] = algorithms(&extensions.algorithms);
     set_defaults(&mut schema, &default_tree());
     schema
 }
@@ -157,11 +161,10 @@ fn part(any: &Value, rule: &Rule) -> Value {
 }
 
 /// The name decides which options there are.
-fn algorithms() -> Value {
-    let entries = algo::all();
-    let names: Vec<&str> = entries.iter().map(|a| a.name).collect();
+fn algorithms(algorithms: &Registry) -> Value {
+    let names: Vec<&str> = algorithms.iter().map(|a| a.name).collect();
     let default = RunConfig::default().algo.name;
-    let one = |entry: &algo::Entry| {
+    let one = |entry: &Entry| {
         let mut properties = Map::new();
         properties.insert("name".into(), json!({ "const": entry.name }));
         for (name, default) in (entry.defaults)() {
@@ -178,7 +181,7 @@ fn algorithms() -> Value {
         schema["title"] = json!(entry.about);
         schema
     };
-    let branches: Vec<Value> = entries.iter().copied().map(one).collect();
+    let branches: Vec<Value> = algorithms.iter().map(one).collect();
     json!({
         "type": "object",
         "properties": { "name": { "enum": names, "default": default } },
