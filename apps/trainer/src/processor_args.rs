@@ -12,7 +12,7 @@ pub struct ProcessorArgs {
     #[arg(long, value_name = "random|pretrained", default_value = "pretrained", value_parser = parse_init)]
     pub init: ModelInit,
     /// A chat template in place of the model's: a Jinja file, a JSON file with "chat_template", or
-    /// the name of one that comes with this program, as r1_zero.
+    /// a name, as r1_zero; one that is not known is answered with all that are.
     #[arg(long, value_name = "NAME|FILE")]
     pub chat_template: Option<String>,
     /// Smallest area of a picture after resizing, in pixels (Qwen-VL models).

@@ -170,6 +170,7 @@ fn a_completion_depends_on_its_row_and_not_on_its_batch() {
             "prompt_tokens",
             "tokens",
             "logprobs",
+            "behaviour_logprobs",
             "text",
             "finish_reason"
         ]

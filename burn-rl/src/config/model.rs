@@ -24,7 +24,8 @@ pub struct ModelSection {
     /// `model.layers.0..8`.
     pub freeze: Vec<String>,
     /// A chat template in place of the model's own, saved with checkpoints: a file of Jinja, or a
-    /// name that `trainer generate --help` lists. Empty for the model's own.
+    /// name, as `r1_zero`; one that is not known is answered with all that are. Empty for the
+    /// model's own.
     pub chat_template: String,
     /// How pictures are cut.
     pub images: ImagesConfig,

@@ -18,6 +18,9 @@ fn concurrent_micro_batches(device: &Device) -> usize {
 
 /// Runs `work` on every part, as many at a time as `device` takes, and hands over what it finds, in
 /// the order of the parts.
+///
+/// # Errors
+/// The first that a part fails with.
 pub fn each_part<P: Sync, R: Send>(
     device: &Device,
     parts: &[P],
