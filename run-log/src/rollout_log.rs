@@ -123,6 +123,8 @@ mod tests {
 
     fn record() -> RolloutRecord {
         RolloutRecord {
+            logprobs: vec![-0.5, -1.25],
+            behaviour_logprobs: vec![-0.25, 0.0],
             step: 3,
             prompt_id: "row-7".into(),
             draw: 2,

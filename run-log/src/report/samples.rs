@@ -221,6 +221,8 @@ mod tests {
 
     fn record(id: usize, correct: bool, response: &str) -> RolloutRecord {
         RolloutRecord {
+            logprobs: vec![],
+            behaviour_logprobs: vec![],
             step: 1,
             prompt_id: format!("row-{id}"),
             draw: 0,

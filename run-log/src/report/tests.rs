@@ -12,6 +12,8 @@ use crate::{Metrics, Sink};
 
 fn record(step: u64, id: usize, draw: usize, correct: bool) -> RolloutRecord {
     RolloutRecord {
+        logprobs: vec![],
+        behaviour_logprobs: vec![],
         step,
         prompt_id: format!("row-{id}"),
         draw,
