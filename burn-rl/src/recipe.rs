@@ -270,13 +270,15 @@ impl Recipe {
     /// have a loss at all: one list a sample of `scores`, or none where all are alike.
     ///
     /// # Errors
-    /// [`RlError::NotProvided`] for what a selector reads and is not there.
+    /// [`RlError::NotProvided`] for what a selector reads and is not there; lists that do not fit
+    /// together.
     pub fn select(
         &self,
         batch: &ScoredBatch,
         advantages: &Advantages,
         scores: &StepScores,
     ) -> Result<Selected, RlError> {
+        scores.check(batch, advantages)?;
         self.parts.select(batch, advantages, scores)
     }
 

@@ -6,6 +6,9 @@ pub fn metric_help(name: &str) -> Option<&'static str> {
         .iter()
         .find(|(key, _)| *key == name)
         .map(|(_, help)| *help);
+    if name.starts_with("eval/") && name.ends_with("/pass@1") {
+        return Some("Share of held-out questions answered right.");
+    }
     known.or_else(|| {
         let family = |(prefix, suffix, _): &&(&str, &str, &str)| {
             name.len() > prefix.len() + suffix.len()

@@ -97,8 +97,15 @@ impl Score {
     /// The score of every response, from its shaped reward.
     ///
     /// # Errors
-    /// [`RlError::NotProvided`] where a sample lacks the greedy reward that the baseline is.
+    /// [`RlError::NotProvided`] where a sample lacks the greedy reward that the baseline is; lists
+    /// that do not fit together.
     pub fn of(&self, batch: &ScoredBatch, outcomes: &[f64]) -> Result<Vec<f64>, RlError> {
+        batch.check()?;
+        if outcomes.len() != batch.samples.len() {
+            let (found, expected) = (outcomes.len(), batch.samples.len());
+            let message = format!("{found} rewards for {expected} samples, expected one each");
+            return Err(RlError::Config(message));
+        }
         let mut scores = vec![0.0; outcomes.len()];
         let batch_std = deviation(outcomes, self.ddof);
         for group in &batch.groups {

@@ -60,7 +60,9 @@ impl StepPlan {
 pub(super) fn weights(recipe: &Recipe, batch: &ScoredBatch, groups: &[Range<usize>]) -> Vec<f64> {
     let mut weights = vec![0.0; batch.samples.len()];
     for (sample, weight) in recipe.weights(batch, groups) {
-        weights[sample] = weight;
+        if let Some(known) = weights.get_mut(sample) {
+            *known = weight;
+        }
     }
     weights
 }

@@ -8,7 +8,7 @@ pub use entropy::TopEntropy;
 
 use crate::{
     error::RlError,
-    types::{Advantages, Needs, ScoredBatch},
+    types::{Advantages, Needs, Sample, ScoredBatch},
 };
 
 /// All tokens of an optimiser step under the policy as it is now, on the host.
@@ -23,6 +23,32 @@ pub struct StepScores {
     pub logp: Vec<Vec<f32>>,
     /// Entropies at the tokens, in nats.
     pub entropy: Vec<Vec<f32>>,
+}
+
+impl StepScores {
+    /// Refuses lists that do not fit the batch; one that no selector reads may be left empty.
+    ///
+    /// # Errors
+    /// What was found and what was expected.
+    pub fn check(&self, batch: &ScoredBatch, advantages: &Advantages) -> Result<(), RlError> {
+        let len = |i: &usize| batch.samples.get(*i).map(Sample::len);
+        let worth = |i: &usize| advantages.per_token.get(*i).map(Vec::len);
+        let fits = |lists: &[Vec<f32>]| {
+            let lengths = lists.iter().map(|list| Some(list.len()));
+            lists.is_empty() || lengths.eq(self.samples.iter().map(len))
+        };
+        let known = self
+            .samples
+            .iter()
+            .all(|i| len(i).is_some() && worth(i) == len(i));
+        match known && fits(&self.logp) && fits(&self.entropy) {
+            true => Ok(()),
+            false => Err(RlError::Config(
+                "the scores of a step do not fit its batch, expected one number a response token"
+                    .into(),
+            )),
+        }
+    }
 }
 
 /// Chooses tokens of an optimiser step.

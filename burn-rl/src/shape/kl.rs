@@ -36,7 +36,8 @@ impl RewardShaper for KlReward {
 
     fn shape(&self, batch: &ScoredBatch, rewards: &mut Rewards) -> Result<(), RlError> {
         let beta = batch.carried.kl_coef.unwrap_or(self.beta);
-        for (i, sample) in batch.samples.iter().enumerate() {
+        let rewards = rewards.outcomes.iter_mut().zip(&mut rewards.tokens);
+        for (sample, (outcome, tokens)) in batch.samples.iter().zip(rewards) {
             for (name, list) in [
                 ("old_logp", &sample.old_logp),
                 ("ref_logp", &sample.ref_logp),
@@ -46,13 +47,16 @@ impl RewardShaper for KlReward {
                 }
             }
             let logps = sample.old_logp.iter().zip(&sample.ref_logp);
-            for (t, (old, reference)) in logps.enumerate().filter(|(t, _)| sample.mask[*t]) {
+            let active = logps
+                .zip(tokens)
+                .zip(&sample.mask)
+                .filter(|(_, mask)| **mask);
+            for (((old, reference), token), _) in active {
                 let d = f64::from(*old) - f64::from(*reference);
                 let penalty = beta * self.estimator.of(d);
-                if self.in_outcome {
-                    rewards.outcomes[i] -= penalty;
-                } else {
-                    rewards.tokens[i][t] -= penalty;
+                match self.in_outcome {
+                    true => *outcome -= penalty,
+                    false => *token -= penalty,
                 }
             }
         }

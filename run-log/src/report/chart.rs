@@ -260,6 +260,7 @@ impl Plot {
 
     fn axes(&self) -> String {
         let mut out = String::new();
+        let base = self.base();
         for value in ticks(self.y, self.y_tick) {
             let y = self.py(value / self.factor);
             let class = if value == 0.0 { "zero" } else { "grid" };
@@ -268,7 +269,7 @@ impl Plot {
                  y=\"{:.1}\" class=\"e\">{}</text>",
                 LEFT - 6.0,
                 y + 3.5,
-                axis_number(value)
+                axis_number(value - base)
             );
         }
         let x_tick = nice((self.x.1 - self.x.0) / 5.0).max(1.0);
@@ -281,10 +282,29 @@ impl Plot {
             );
         }
         let step_y = BOTTOM + 16.0;
+        let above = match base {
+            0.0 => self.unit.to_owned(),
+            base => format!("{} + … {}", number(base), self.unit),
+        };
         out + &format!(
             "<text x=\"0\" y=\"10\">{}</text><text x=\"0\" y=\"{step_y}\">step</text>",
-            self.unit
+            above.trim_end()
         )
+    }
+
+    /// What the labels of the y axis count from: 0, or where a narrow range far from 0 would have
+    /// the same label all along, its rounded middle.
+    fn base(&self) -> f64 {
+        let labels: Vec<String> = ticks(self.y, self.y_tick)
+            .into_iter()
+            .map(axis_number)
+            .collect();
+        if labels.windows(2).all(|pair| pair[0] != pair[1]) {
+            return 0.0;
+        }
+        let middle = (self.y.0 + self.y.1) / 2.0;
+        let power = 10_f64.powf(middle.abs().log10().floor() - 2.0);
+        (middle / power).round() * power
     }
 
     fn line(&self, index: usize, points: &[Point], kind: Kind) -> String {
@@ -422,6 +442,21 @@ mod tests {
                 assert!(ticks(plot.y, plot.y_tick).len() <= 8, "{values:?} {unit:?}");
             }
         }
+    }
+
+    #[test]
+    fn labels_of_a_narrow_range_differ() {
+        let points = vec![(0.0, 1.000_001), (1.0, 1.000_009)];
+        let chart = Chart {
+            title: String::new(),
+            caption: String::new(),
+            unit: Unit::Free,
+            kind: Kind::Lines,
+            lines: Vec::new(),
+        };
+        let axes = Plot::new(&chart, &[("a", points)], (0.0, 1.0)).axes();
+        assert!(axes.contains(">1 + …<"), "{axes}");
+        assert!(axes.contains(">4e-6<") && axes.contains(">6e-6<"), "{axes}");
     }
 
     #[test]

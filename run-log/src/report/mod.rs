@@ -19,7 +19,7 @@ use self::chart::Unit;
 use self::picture::Pictures;
 use self::text::{duration, escape, number, signed, thousands};
 use crate::completions::{Evaluation, evaluations, first_middle_last};
-use crate::config_file;
+use crate::config_file::{self, ConfigFile};
 use crate::diagnostics::{Diagnostics, Warning};
 use crate::error::LogError;
 use crate::files::{read_text, write_atomic};
@@ -62,7 +62,7 @@ pub fn html(run: &RunDir, read_picture: ReadPicture<'_>) -> Result<String, LogEr
     let mut pictures = Pictures::new(run.root(), read_picture);
 
     let (_, warnings) = Diagnostics::of_run(&run.metrics())?;
-    let mut body = header(&run.name(), &history);
+    let mut body = header(&run.name(), &history, config.as_ref());
     body += &warned(&warnings);
     body += &charts(&history);
     body += &held_out(&evaluations, &mut pictures);
@@ -102,7 +102,7 @@ fn page(name: &str, body: &str) -> String {
 }
 
 /// Title, the result in one sentence, and the figures behind it.
-fn header(name: &str, history: &History) -> String {
+fn header(name: &str, history: &History, config: Option<&ConfigFile>) -> String {
     let set = history.eval_sets("pass@1").first().map(|s| (*s).to_owned());
     let metric = |what: &str| {
         let set = set.as_deref()?;
@@ -134,11 +134,26 @@ fn header(name: &str, history: &History) -> String {
         }
     );
     format!(
-        "<header><p class=\"kicker\">Training report</p><h1>{}</h1><p class=\"headline\">{}</p>\
-         <div class=\"tiles\">{tiles}</div></header>\n",
+        "<header><p class=\"kicker\">Training report</p><h1>{}</h1><p class=\"made\">{}</p>\
+         <p class=\"headline\">{}</p><div class=\"tiles\">{tiles}</div></header>\n",
         escape(name),
+        escape(&config.map(made_with).unwrap_or_default()),
         escape(&headline(metric("pass@1"), metric("tokens"), history)),
     )
+}
+
+/// What was trained how, and by which versions, as far as the configuration says it.
+fn made_with(config: &ConfigFile) -> String {
+    let text = |key: &str| config.get(key).and_then(|value| value.as_str());
+    let model = text("model.path").and_then(|path| Path::new(path).file_name()?.to_str());
+    let what = match (text("algo.name"), model) {
+        (Some(algorithm), Some(model)) => Some(format!("{algorithm} on {model}")),
+        (algorithm, model) => algorithm.or(model).map(str::to_owned),
+    };
+    let seed = config.get("seed").map(|seed| format!("seed {seed}"));
+    let versions = config.comments().next().map(str::to_owned);
+    let parts: Vec<String> = [what, seed, versions].into_iter().flatten().collect();
+    parts.join(" · ")
 }
 
 fn headline(
@@ -191,6 +206,7 @@ fn headline(
 fn figure(label: &str, unit: Unit, first: Point, last: Point) -> String {
     let change = match unit {
         _ if first.0 == last.0 => format!("at step {}", thousands(last.0)),
+        _ if unit.show(first.1) == unit.show(last.1) => "unchanged".to_owned(),
         Unit::Share => format!(
             "{} points",
             signed(((last.1 - first.1) * 1000.0).round() / 10.0)
@@ -242,9 +258,12 @@ fn held_out(evaluations: &[Evaluation], pictures: &mut Pictures<'_>) -> String {
     let mut out = String::new();
     for evaluation in evaluations.iter().take(MAX_SETS) {
         out += &format!(
-            "<section><h2>Held-out questions: {}</h2><p class=\"lead\">The first questions of each \
+            "<section><h2>Held-out questions{}</h2><p class=\"lead\">The first questions of each \
              outcome, in the order of the set.</p>\n{}</section>\n",
-            escape(&evaluation.set),
+            match evaluation.set.as_str() {
+                "held_out" => String::new(),
+                set => format!(": {}", escape(set)),
+            },
             samples::evaluation(evaluation, pictures)
         );
     }

@@ -56,6 +56,13 @@ pub(super) fn panels(history: &History) -> Vec<(&'static str, Vec<Chart>)> {
         "eval/",
     );
     panels.one("Cut off at the limit", Unit::Share, "response/truncated");
+    for (title, unit, end) in [
+        ("Held-out reward", Unit::Plain, "/reward"),
+        ("Held-out answers cut off", Unit::Share, "/truncated"),
+    ] {
+        let names = panels.matching("eval/", end);
+        panels.many(title, unit, Kind::Dots, &names, "eval/");
+    }
     let learning = panels.take();
 
     panels.one("Entropy", Unit::Nats, "policy/entropy");
@@ -69,6 +76,7 @@ pub(super) fn panels(history: &History) -> Vec<(&'static str, Vec<Chart>)> {
         &clipped,
     );
     panels.one("Distance from the reference", Unit::Nats, "policy/kl_ref");
+    panels.one("Distance from the old policy", Unit::Nats, "policy/kl_old");
     panels.one("New to old probability", Unit::Free, "policy/ratio_mean");
     panels.one(
         "Sampler and trainer disagree",
@@ -96,6 +104,13 @@ pub(super) fn panels(history: &History) -> Vec<(&'static str, Vec<Chart>)> {
 
     panels.one("Gradient norm", Unit::Plain, "optim/grad_norm");
     panels.one("Learning rate", Unit::Plain, "optim/lr");
+    let updates = [
+        ("made", "optim/updates"),
+        ("skipped", "optim/skipped_updates"),
+    ];
+    let caption =
+        "Optimiser steps of each step, and those left out because gradients were not finite.";
+    panels.named("Updates", caption, Unit::Plain, Kind::Lines, &updates);
     panels.one("Value loss", Unit::Plain, "value/loss");
     let values = [("expected", "value/mean"), ("returned", "value/return")];
     let caption = "What the critic expects of a response, and what it should have.";
@@ -163,7 +178,7 @@ impl Panels<'_> {
     fn many(&mut self, title: &str, unit: Unit, kind: Kind, names: &[String], prefix: &str) {
         let caption = match names {
             // A single part of the reward, or reason to drop, is best told by its own help.
-            [name, ..] if names.len() == 1 || kind == Kind::Dots => metric_help(name),
+            [.., name] if names.len() == 1 || kind == Kind::Dots => metric_help(name),
             _ if prefix == "reward/" => Some("Mean of each part the reward is made of."),
             _ => Some("Groups dropped, by the reason."),
         };

@@ -203,7 +203,9 @@ fn facts(record: &RolloutRecord) -> String {
     let part = |(name, value): (&String, &f64)| format!("{} {}", escape(name), number(*value));
     facts.extend(record.parts.iter().map(part));
     facts.push(format!("{} tokens", thousands(record.tokens as f64)));
-    facts.push(escape(&record.finish_reason));
+    if record.finish_reason != "stop" {
+        facts.push(escape(&record.finish_reason));
+    }
     let facts: String = facts
         .iter()
         .map(|fact| format!("<span>{fact}</span> "))

@@ -122,7 +122,11 @@ fn made_up(root: &Path, steps: u64) -> RunDir {
         fs::create_dir_all(run.rollouts_dir()).unwrap();
         fs::write(run.rollouts(step), lines.collect::<String>()).unwrap();
     }
-    fs::write(run.config(), "[algo]\nname = \"grpo\" # <b>\n").unwrap();
+    fs::write(
+        run.config(),
+        "# trainer 1.0\nseed = 7\n[algo]\nname = \"grpo\" # <b>\n",
+    )
+    .unwrap();
     fs::write(
         run.summary(),
         r#"{"model":{"parameters":1100000},"device":"cpu"}"#,
@@ -152,6 +156,7 @@ fn a_report_says_what_happened() {
     assert!(html.contains("1 value was not finite"));
     assert!(html.contains("picture missing") && html.contains("data:image/png;base64,"));
     assert!(html.contains("name = &quot;grpo&quot; # &lt;b&gt;"));
+    assert!(html.contains("<p class=\"made\">grpo · seed 7 · trainer 1.0</p>"));
     assert!(html.contains("<th>model.parameters</th><td>1100000</td>"));
     // Nothing on the page runs, and nothing is asked of anyone: every address is its own data.
     assert!(!html.contains("<script") && !html.contains("http://") && !html.contains("https://"));

@@ -100,8 +100,15 @@ pub(super) fn number(value: f64) -> String {
     let text = match size {
         _ if !value.is_finite() => return "not finite".to_owned(),
         0.0 => return "0".to_owned(),
-        _ if size < 1e-3 => format!("{size:.1e}").replace(".0e", "e"),
-        _ if size < 1.0 => trim_zeros(format!("{size:.3}")),
+        _ if size < 1e-3 => match format!("{size:.2e}").split_once('e') {
+            Some((digits, power)) => format!("{}e{power}", trim_zeros(digits.to_owned())),
+            None => format!("{size:e}"),
+        },
+        // Three digits from the first that is not 0.
+        _ if size < 1.0 => {
+            let decimals = (2.0 - size.log10().floor()) as usize;
+            trim_zeros(format!("{size:.decimals$}"))
+        }
         _ if size < 10.0 => trim_zeros(format!("{size:.2}")),
         _ if size < 1000.0 => trim_zeros(format!("{size:.1}")),
         _ if size < 1e7 => thousands(size),
@@ -201,6 +208,8 @@ mod tests {
             2e-6,
             -0.25,
             0.123_46,
+            0.0015,
+            1.25e-5,
             12.347,
             1234.4,
             -1_234_567.0,
@@ -211,6 +220,8 @@ mod tests {
             "2e-6",
             "−0.25",
             "0.123",
+            "0.0015",
+            "1.25e-5",
             "12.3",
             "1,234",
             "−1,234,567",

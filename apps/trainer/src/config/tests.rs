@@ -215,7 +215,7 @@ fn another_algorithm_starts_its_section_anew() {
     assert_eq!(
         option(&got, "score_clip"),
         0.0,
-        "an axis of both is not carried either"
+        "a shared setting is not carried either"
     );
     assert_eq!(
         got.notes,
