@@ -53,7 +53,10 @@ pub fn build(
             Some(done) => TensorBoardWriter::resume(run.root(), done),
         })
         .stop_flag(stop);
-    if let Some(critic) = critic(config, extensions, &plain, device)? {
+    let recipe = config.algo.recipe(&extensions.algorithms)?;
+    if recipe.critic().is_some()
+        && let Some(critic) = critic(config, &plain, device)?
+    {
         builder = builder.critic(critic);
     }
     if !config.train.reference.is_empty() {
@@ -63,17 +66,10 @@ pub fn build(
     Ok(builder.build()?)
 }
 
-/// The critic from its directory or the policy's; none if there is none or it is the policy's copy.
-fn critic(
-    config: &RunConfig,
-    extensions: &Extensions,
-    options: &LoadOptions,
-    device: &Device,
-) -> Result<Option<Vlm>> {
-    let section = &config.critic;
-    let own = section.model.is_empty();
-    let recipe = config.algo.recipe(&extensions.algorithms)?;
-    if recipe.critic().is_none() || own && config.model.init == ModelInit::Random {
+/// The critic from its directory or the policy's; none where it starts as a copy of the policy.
+fn critic(config: &RunConfig, options: &LoadOptions, device: &Device) -> Result<Option<Vlm>> {
+    let (section, own) = (&config.critic, config.critic.model.is_empty());
+    if own && config.model.init == ModelInit::Random {
         return Ok(None);
     }
     let given = Some(&section.model).filter(|_| !own);
