@@ -169,6 +169,7 @@ fn a_checkpoint_is_a_model_to_ask_score_and_export() {
             "prompt_tokens",
             "tokens",
             "logprobs",
+            "behaviour_logprobs",
             "text",
             "finish_reason",
         ];
