@@ -22,7 +22,7 @@ pub use optim::{LrSchedule, OptimConfig};
 pub use rollout::RolloutConfig;
 pub use train::{DemonstrationConfig, TrainConfig};
 
-use crate::{algo::Registry, error::RlError, trainable::FREEZE, types::RunFacts};
+use crate::{algo::Registry, error::RlError, recipe::Recipe, trainable::FREEZE, types::RunFacts};
 use burn_rewards::{RewardConfig, RewardFn};
 use burn_vlm::lora::LoraConfig;
 use serde::{Deserialize, Serialize};
@@ -68,14 +68,38 @@ impl RunConfig {
     /// # Errors
     /// The key, what was found and what was expected.
     pub fn check(&self, algorithms: &Registry) -> Result<(), RlError> {
+        if self.model.path.is_empty() {
+            return Err(RlError::Config(
+                "model.path is empty, expected a path".into(),
+            ));
+        }
+        self.data.check()?;
+        if self.lora.is_on() && self.model.init == ModelInit::Random {
+            return Err(RlError::Config(
+                "lora.rank is set and model.init is `random`, expected `pretrained`: an adapter \
+                 is kept apart from the weights, which must be on the disk"
+                    .into(),
+            ));
+        }
+        let (recipe, reward) = (self.algo.recipe(algorithms)?, self.reward.build()?);
+        self.check_with(&recipe, &reward.part_names(), [&self.eval])
+    }
+
+    /// Refuses settings that make no sense for a run of this recipe, with rewards of these parts.
+    /// Paths are not looked at, nor the algorithm, reward and evaluation that the configuration
+    /// names.
+    pub(crate) fn check_with<'a>(
+        &self,
+        recipe: &Recipe,
+        reward_parts: &[String],
+        evaluations: impl IntoIterator<Item = &'a EvalConfig>,
+    ) -> Result<(), RlError> {
         let refuse = |message: String| Err(RlError::Config(message));
+        let rollout = &self.rollout;
         let at_least_one = [
-            ("rollout.prompts_per_step", self.rollout.prompts_per_step),
-            (
-                "rollout.samples_per_prompt",
-                self.rollout.samples_per_prompt,
-            ),
-            ("rollout.max_batch", self.rollout.max_batch),
+            ("rollout.prompts_per_step", rollout.prompts_per_step),
+            ("rollout.samples_per_prompt", rollout.samples_per_prompt),
+            ("rollout.max_batch", rollout.max_batch),
             ("train.epochs", self.train.epochs),
             ("train.mini_batches", self.train.mini_batches),
             ("train.micro_batch", self.train.micro_batch),
@@ -87,31 +111,27 @@ impl RunConfig {
                 return refuse(format!("{key} is 0, expected at least 1"));
             }
         }
-        if self.model.path.is_empty() {
-            return refuse("model.path is empty, expected a path".into());
-        }
         check_trainable(self)?;
-        self.data.check()?;
-        let (prompts, parts) = (self.rollout.prompts_per_step, self.train.mini_batches);
+        let (prompts, parts) = (rollout.prompts_per_step, self.train.mini_batches);
         if !prompts.is_multiple_of(parts) {
             return refuse(format!(
                 "rollout.prompts_per_step is {prompts}, expected a multiple of \
                  train.mini_batches, which is {parts}"
             ));
         }
-        self.rollout.sampling.check()?;
-        let recipe = self.algo.recipe(algorithms)?;
+        rollout.sampling.check()?;
         let fits = recipe.check_run(&RunFacts {
-            samples_per_prompt: self.rollout.samples_per_prompt,
-            max_new_tokens: self.rollout.sampling.max_new_tokens,
-            reward_parts: self.reward.build()?.part_names(),
+            samples_per_prompt: rollout.samples_per_prompt,
+            max_new_tokens: rollout.sampling.max_new_tokens,
+            reward_parts: reward_parts.to_vec(),
         });
         fits.map_err(|e| RlError::Config(format!("`{}`: {e}", self.algo.name)))?;
-        self.train.check(&recipe)?;
+        self.train.check(recipe)?;
         self.optim.check("optim")?;
         self.critic.optim.check("critic.optim")?;
-        self.eval.check(&self.train)?;
-        Ok(())
+        evaluations
+            .into_iter()
+            .try_for_each(|eval| eval.check(&self.train))
     }
 }
 
@@ -134,13 +154,6 @@ fn check_trainable(config: &RunConfig) -> Result<(), RlError> {
              model without an adapter and one with it are no adapter",
             config.train.reference_mix
         )));
-    }
-    if config.lora.is_on() && config.model.init == ModelInit::Random {
-        return Err(RlError::Config(
-            "lora.rank is set and model.init is `random`, expected `pretrained`: an adapter is \
-             kept apart from the weights, which must be on the disk"
-                .into(),
-        ));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::{
     config::EvalConfig,
     error::RlError,
     metrics::Metrics,
-    rollout::{self, GenerationRequest, RolloutEngine, records},
+    rollout::{self, GenerationRequest, Sampler, records},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
@@ -30,7 +30,7 @@ pub struct Evaluation {
 /// A prompt that does not fit the model, or a rule that cannot judge.
 pub fn evaluate(
     config: &EvalConfig,
-    engine: &dyn RolloutEngine,
+    engine: &dyn Sampler,
     prompts: &[Arc<Prompt>],
     rule: &dyn RewardFn,
     step: u64,
@@ -38,7 +38,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, RlError> {
     let (set, draws) = (&config.name, config.draws);
     let requests = GenerationRequest::first(prompts, draws, Purpose::Evaluate);
-    let mut groups = engine.generate(&requests, config.sampling(), step, finished)?;
+    let mut groups = engine.complete(&requests, config.sampling(), step, finished)?;
     rollout::reward(&mut groups, rule)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {

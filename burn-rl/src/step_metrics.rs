@@ -23,6 +23,14 @@ pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
     of_lengths(&groups, metrics);
 }
 
+/// Tokens a second of each phase that had any: its name, tokens and seconds.
+pub fn of_rates(phases: &[(&str, usize, f64)], metrics: &mut Metrics) {
+    for (phase, tokens, seconds) in phases.iter().filter(|(_, tokens, _)| *tokens > 0) {
+        let name = format!("throughput/{phase}_tokens_per_s");
+        metrics.set(name, *tokens as f64 / seconds);
+    }
+}
+
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, n) = values.fold((0.0, 0.0), |(sum, n), v| (sum + v, n + 1.0));
     sum / n

@@ -2,7 +2,7 @@
 
 use crate::error::RlError;
 use burn_rewards::Reward;
-use burn_vlm::{EncodedPrompt, generate::FinishReason};
+use burn_vlm::{EncodedPrompt, generate::FinishReason, rng::hash_text};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
@@ -25,6 +25,24 @@ pub struct Prompt {
     pub encoded: Arc<EncodedPrompt>,
 }
 
+impl Prompt {
+    /// A prompt of tokens alone, for a policy that reads nothing else. `id` is what random draws
+    /// depend on.
+    pub fn of_tokens(id: impl Into<String>, tokens: Vec<u32>, answer: impl Into<String>) -> Self {
+        let id = id.into();
+        let images = vec![];
+        Self {
+            key: hash_text(&id),
+            text: id.clone(),
+            id,
+            images: vec![],
+            answer: answer.into(),
+            target: None,
+            encoded: Arc::new(EncodedPrompt { tokens, images }),
+        }
+    }
+}
+
 /// One completion of a prompt. It is identified by (step, prompt id, draw), never by its text.
 #[derive(Debug, Clone)]
 pub struct Rollout {
@@ -41,6 +59,17 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// A response that ended by itself, not scored yet; `sample_logprobs` has one number a token.
+    pub fn new(tokens: Vec<u32>, sample_logprobs: Vec<f32>, text: impl Into<String>) -> Self {
+        Self {
+            tokens,
+            sample_logprobs,
+            finish: FinishReason::Stop,
+            text: text.into(),
+            reward: Reward::default(),
+        }
+    }
+
     /// What an algorithm sees of it before any pass of the model.
     pub fn sample(&self) -> Sample {
         Sample {

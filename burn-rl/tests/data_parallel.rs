@@ -121,7 +121,7 @@ fn critic() -> Critic {
     Critic::new(model, optim(), spec).unwrap()
 }
 
-fn step(learner: &mut dyn Learner, recipe: &Recipe, step: u64) -> Metrics {
+fn step(learner: &mut dyn Learner<Policy = Vlm>, recipe: &Recipe, step: u64) -> Metrics {
     let mut batch = batch();
     learner.score(&mut batch).unwrap();
     batch.advantages = recipe.advantages(&batch.scored).unwrap();
@@ -339,7 +339,7 @@ fn a_restored_learner_is_the_same_on_every_device() {
         let first = learner(model(), recipe(), train()).with_critic(critic());
         DataParallel::new(first, workers(2), 1).unwrap()
     };
-    let save = |learner: &dyn Learner, dir: &Path| {
+    let save = |learner: &dyn Learner<Policy = Vlm>, dir: &Path| {
         let dtype = burn_vlm::weights::ExportDtype::F32;
         learner.model().save(dir, dtype).unwrap();
         learner.save(dir).unwrap();

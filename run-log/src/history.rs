@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::LogError;
+use crate::metrics::Metrics;
 use crate::step_log;
 
 /// A point of a curve: the step and the value there, NaN where the file says `null`.
@@ -41,6 +42,27 @@ impl History {
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
         }
         Ok(history)
+    }
+
+    /// Adds the numbers of one more step.
+    ///
+    /// ```
+    /// use run_log::{History, Metrics};
+    ///
+    /// let mut metrics = Metrics::new();
+    /// metrics.set("reward/mean", 0.5);
+    /// let mut history = History::default();
+    /// history.add(1, &metrics);
+    /// assert_eq!(history.get("reward/mean"), [(1.0, 0.5)]);
+    /// ```
+    pub fn add(&mut self, step: u64, metrics: &Metrics) {
+        for (name, value) in metrics.iter() {
+            let point = (step as f64, value);
+            match self.curves.iter_mut().find(|(n, _)| n == name) {
+                Some((_, points)) => points.push(point),
+                None => self.curves.push((name.to_owned(), vec![point])),
+            }
+        }
     }
 
     /// The points of a metric; none if it was never written.

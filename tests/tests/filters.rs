@@ -5,7 +5,7 @@
 
 mod common;
 
-use burn_rl::{error::RlError, run_dir::RunDir, trainer::Outcome};
+use burn_rl::{error::RlError, run_dir::RunDir, trainer::RunEnd};
 use common::{Silent, demonstrated, tiny, train, try_start, write_bandit};
 use serde_json::Value;
 use std::{
@@ -62,7 +62,7 @@ impl World {
     fn run(&self, name: &str, algo: &str, filter: &str) -> Vec<Value> {
         let run = self.dir.path().join(name);
         let config = self.config(algo, filter);
-        assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+        assert_eq!(train(&config, &run, &mut Silent), RunEnd::Done);
         let metrics = tiny::reproducible_metrics(&run);
         assert_eq!(metrics.len() as u64, STEPS);
         metrics

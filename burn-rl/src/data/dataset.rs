@@ -66,6 +66,15 @@ impl RowDataset {
         Ok(set)
     }
 
+    /// Rows that were made in code.
+    pub fn of_rows(rows: Vec<DataRow>) -> Self {
+        Self {
+            path: PathBuf::from(DataRow::IN_CODE),
+            rows,
+            skipped: vec![],
+        }
+    }
+
     /// Refuses a set of which nothing is left.
     pub(super) fn check_not_empty(&self) -> Result<(), RlError> {
         let message = match self.skipped.as_slice() {

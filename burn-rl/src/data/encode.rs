@@ -1,7 +1,8 @@
 //! Rows made ready for the model.
 
 use super::{
-    Blend, Curriculum, DataRow, OnError, Order, RowDataset, RowFormat, RowKind, picture_bytes,
+    Blend, Curriculum, DataRow, OnError, Order, PromptSource, RowDataset, RowFormat, RowKind,
+    picture_bytes,
 };
 use crate::{error::RlError, types::Prompt};
 use burn::data::dataset::Dataset;
@@ -35,7 +36,8 @@ impl Encoder {
     /// A picture that cannot be read, or a prompt longer than the limit.
     pub fn encode(&self, row: &DataRow) -> Result<Prompt, RlError> {
         let mut messages = row.messages.clone();
-        if !self.system.is_empty() && messages[0].role != "system" {
+        let has_system = messages.first().is_some_and(|m| m.role == "system");
+        if !self.system.is_empty() && !has_system {
             messages.insert(0, Message::text("system", &self.system));
         }
         let images = row
@@ -123,9 +125,32 @@ impl PromptSet {
         walk: Walk,
         golds: Option<&GoldCheck<'_>>,
     ) -> Result<Self, RlError> {
+        let open = |set: &RowSource| {
+            let rows = RowDataset::open(&set.path, &set.format, walk.on_error, kind)?;
+            Ok((rows, set.weight))
+        };
+        let sets: Vec<_> = sets.iter().map(open).collect::<Result<_, RlError>>()?;
+        Self::new(sets, encoder, walk, golds)
+    }
+
+    /// The same of rows that are read already, each set with its weight.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); no set, or a set without rows.
+    pub fn new(
+        sets: Vec<(RowDataset, f64)>,
+        encoder: Encoder,
+        walk: Walk,
+        golds: Option<&GoldCheck<'_>>,
+    ) -> Result<Self, RlError> {
+        if sets.is_empty() {
+            let message = "no data set, expected at least one";
+            return Err(RlError::Config(message.into()));
+        }
         let (mut parts, mut skipped) = (vec![], vec![]);
-        for (i, set) in sets.iter().enumerate() {
-            let mut dataset = RowDataset::open(&set.path, &set.format, walk.on_error, kind)?;
+        let weights: Vec<f64> = sets.iter().map(|(_, weight)| *weight).collect();
+        for (i, (mut dataset, _)) in sets.into_iter().enumerate() {
+            dataset.check_not_empty()?;
             if walk.on_error == OnError::Skip {
                 skip_unusable(&mut dataset, &encoder)?;
             } else {
@@ -145,26 +170,12 @@ impl PromptSet {
             }
             parts.push(Part { dataset, order });
         }
-        let weights: Vec<f64> = sets.iter().map(|set| set.weight).collect();
         Ok(Self {
             parts,
             blend: Blend::new(&weights, walk.seed),
             encoder,
             skipped,
         })
-    }
-
-    /// The prompts at positions `first..first + n` of the walk over the sets, encoded in parallel.
-    ///
-    /// # Errors
-    /// A row that cannot be used, with its line.
-    pub fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        let mut rows = Vec::with_capacity(n);
-        for position in first..first + n as u64 {
-            let (part, index) = self.blend.at(position);
-            rows.push((part, self.parts[part].order.row(index)));
-        }
-        self.encode(&rows)
     }
 
     /// The first `n` rows as they stand, set after set; all for 0.
@@ -217,6 +228,18 @@ impl PromptSet {
     /// Rows left out, each with its reason.
     pub fn skipped(&self) -> &[RlError] {
         &self.skipped
+    }
+}
+
+impl PromptSource for PromptSet {
+    /// The rows are encoded in parallel.
+    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
+        let mut rows = Vec::with_capacity(n);
+        for position in first..first + n as u64 {
+            let (part, index) = self.blend.at(position);
+            rows.push((part, self.parts[part].order.row(index)));
+        }
+        self.encode(&rows)
     }
 }
 

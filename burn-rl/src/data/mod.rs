@@ -5,9 +5,14 @@ mod columns;
 mod dataset;
 mod encode;
 mod order;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
 mod parquet;
 mod picture;
 mod row;
+mod source;
 
 pub use blend::Blend;
 pub use columns::Columns;
@@ -16,3 +21,4 @@ pub use encode::{Encoder, GoldCheck, PromptSet, RowSource, Walk};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
 pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};
+pub use source::{PromptList, PromptSource};

@@ -99,6 +99,44 @@ impl RowFormat {
 }
 
 impl DataRow {
+    /// The path that stands for rows that are in no file.
+    pub(super) const IN_CODE: &str = "rows made in code";
+
+    /// A question and its gold answer, with pictures at the `<image>` marks of the question, or
+    /// before it where it has none. `index` names the row: each row of a set needs its own.
+    ///
+    /// ```
+    /// use burn_rl::data::DataRow;
+    ///
+    /// let row = DataRow::new(0, "<image>What colour?", "red", vec!["red.png".into()])?;
+    /// assert_eq!(row.question(), "What colour?");
+    /// # Ok::<(), burn_rl::RlError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another number of marks than pictures.
+    pub fn new(
+        index: usize,
+        question: &str,
+        answer: &str,
+        images: Vec<PathBuf>,
+    ) -> Result<Self, RlError> {
+        let mut row = Self {
+            id: format!("line-{}", index + 1),
+            messages: vec![Message::with_image_marks("user", question)],
+            target: None,
+            answer: Some(answer.into()),
+            images,
+            difficulty: None,
+            kept: Map::new(),
+            file: Path::new(Self::IN_CODE).into(),
+            line: index + 1,
+        };
+        let placed = place_images(&mut row.messages, row.images.len());
+        placed.map_err(|e| row.error(e))?;
+        Ok(row)
+    }
+
     /// Parses line `line` of the file `path`; its pictures must exist.
     ///
     /// # Errors

@@ -3,10 +3,11 @@
 use super::Workers;
 use crate::{
     error::RlError,
-    rollout::{GenerationRequest, RolloutEngine},
+    learner::Policy,
+    rollout::{GenerationRequest, RolloutEngine, Sampler},
     types::{Group, Rollout},
 };
-use burn_vlm::{Transfer, Vlm, generate::Sampling};
+use burn_vlm::{Transfer, generate::Sampling};
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -19,18 +20,19 @@ pub struct ParallelEngine<E> {
     workers: Arc<Workers>,
 }
 
-impl<E: RolloutEngine + Sync> ParallelEngine<E> {
+impl<E: Sampler + Sync> ParallelEngine<E> {
     /// The engine that `build` makes of each of `replicas`, the policy by rank.
     ///
     /// # Errors
     /// What fails on a device.
-    pub fn new(
+    pub fn new<P: Policy>(
         workers: Arc<Workers>,
-        replicas: &[&Vlm],
-        build: impl Fn(&Vlm) -> E + Sync,
+        replicas: &[&P],
+        build: impl Fn(&P) -> E + Sync,
     ) -> Result<Self, RlError> {
+        some(replicas)?;
         let jobs = own_copies(&workers, replicas);
-        let build = |_, job: Copy<'_>| Ok(build(&job.get()));
+        let build = |_, job: Copy<'_, P>| Ok(build(&job.get()));
         Ok(Self {
             engines: workers.run(jobs, build, || {})?,
             workers,
@@ -38,7 +40,7 @@ impl<E: RolloutEngine + Sync> ParallelEngine<E> {
     }
 }
 
-impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
+impl<E: Sampler + Sync> Sampler for ParallelEngine<E> {
     fn generate(
         &self,
         requests: &[GenerationRequest],
@@ -70,28 +72,56 @@ impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
         let found = found.map_err(|_| RlError::Training("sampling panicked".into()))??;
         Ok(join(requests, found.into_iter().flatten()))
     }
+}
 
-    fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {
+impl<P: Policy, E: RolloutEngine<P> + Sync> RolloutEngine<P> for ParallelEngine<E> {
+    fn sync(&mut self, replicas: &[&P]) -> Result<(), RlError> {
+        some(replicas)?;
         let copies = own_copies(&self.workers, replicas);
         let jobs = self.engines.iter_mut().zip(copies).collect();
-        let take = |_, (engine, job): (&mut E, Copy<'_>)| engine.sync(&[&job.get()]);
+        let take = |_, (engine, job): (&mut E, Copy<'_, P>)| engine.sync(&[&job.get()]);
         self.workers.run(jobs, take, || {})?;
         Ok(())
     }
 
     fn release(&mut self) {
-        self.engines.iter_mut().for_each(RolloutEngine::release);
+        self.engines
+            .iter_mut()
+            .for_each(RolloutEngine::<P>::release);
     }
 }
 
+/// An engine on all devices, or the one that `build` makes of the first of `replicas` where there
+/// are no workers.
+///
+/// # Errors
+/// A device that fails.
+pub fn engine_on<P: Policy, E: RolloutEngine<P> + Sync + 'static>(
+    workers: Option<&Arc<Workers>>,
+    replicas: &[&P],
+    build: impl Fn(&P) -> E + Sync,
+) -> Result<Box<dyn RolloutEngine<P>>, RlError> {
+    let first = some(replicas)?;
+    Ok(match workers {
+        None => Box::new(build(first)),
+        Some(workers) => Box::new(ParallelEngine::new(workers.clone(), replicas, build)?),
+    })
+}
+
+/// The first replica.
+fn some<'a, P>(replicas: &[&'a P]) -> Result<&'a P, RlError> {
+    let first = replicas.first().copied();
+    first.ok_or_else(|| RlError::Config("an engine was given no policy to sample from".into()))
+}
+
 /// A model that a replica has, or is to copy.
-struct Copy<'a> {
-    model: &'a Vlm,
+struct Copy<'a, P> {
+    model: &'a P,
     device: &'a burn::tensor::Device,
 }
 
-impl Copy<'_> {
-    fn get(&self) -> Vlm {
+impl<P: Policy> Copy<'_, P> {
+    fn get(&self) -> P {
         match self.model.device() == *self.device {
             true => self.model.clone(),
             false => Transfer::to(self.device).copy(self.model),
@@ -100,7 +130,7 @@ impl Copy<'_> {
 }
 
 /// The model of each rank: its own, or the first where there is none for each.
-fn own_copies<'a>(workers: &'a Workers, replicas: &[&'a Vlm]) -> Vec<Copy<'a>> {
+fn own_copies<'a, P>(workers: &'a Workers, replicas: &[&'a P]) -> Vec<Copy<'a, P>> {
     let own = |rank: usize| match replicas.len() == workers.devices().len() {
         true => replicas[rank],
         false => replicas[0],
@@ -187,7 +217,7 @@ mod tests {
     /// Says of each completion which prompt and draw it is of; cannot take prompt 9.
     struct Echo;
 
-    impl RolloutEngine for Echo {
+    impl Sampler for Echo {
         fn generate(
             &self,
             requests: &[GenerationRequest],
@@ -219,12 +249,6 @@ mod tests {
             }
             Ok(groups)
         }
-
-        fn sync(&mut self, _: &[&Vlm]) -> Result<(), RlError> {
-            Ok(())
-        }
-
-        fn release(&mut self) {}
     }
 
     fn engine(n: usize) -> ParallelEngine<Echo> {

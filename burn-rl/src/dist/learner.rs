@@ -6,7 +6,6 @@ use crate::{
     learner::{Learner, Replicate, TrainBatch, difference},
     metrics::Metrics,
 };
-use burn_vlm::Vlm;
 use std::{path::Path, sync::Arc};
 
 /// A learner on each of several devices, as one learner: replica 0 is the one that is saved.
@@ -89,6 +88,8 @@ fn run<J: Send, T: Send>(
 }
 
 impl<L: Replicate> Learner for DataParallel<L> {
+    type Policy = L::Policy;
+
     fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let whole = &*batch;
         let score = |_, replica: &L| {
@@ -129,15 +130,15 @@ impl<L: Replicate> Learner for DataParallel<L> {
         Ok(metrics.into_iter().next().unwrap_or_default())
     }
 
-    fn model(&self) -> &Vlm {
+    fn model(&self) -> &L::Policy {
         self.replicas[0].model()
     }
 
-    fn replicas(&self) -> Vec<&Vlm> {
+    fn replicas(&self) -> Vec<&L::Policy> {
         self.replicas.iter().map(Learner::model).collect()
     }
 
-    fn average(&self) -> Option<&Vlm> {
+    fn average(&self) -> Option<&L::Policy> {
         self.replicas[0].average()
     }
 
@@ -146,7 +147,7 @@ impl<L: Replicate> Learner for DataParallel<L> {
         self.replicas[0].save(dir)
     }
 
-    fn restore(&mut self, model: Vlm, dir: &Path) -> Result<(), RlError> {
+    fn restore(&mut self, model: L::Policy, dir: &Path) -> Result<(), RlError> {
         self.replicas[0].restore(model, dir)?;
         self.spread()
     }
@@ -160,6 +161,7 @@ mod tests {
         learner::{Checksum, Replica},
     };
     use burn::tensor::Device;
+    use burn_vlm::Vlm;
 
     /// What becomes of a replica at its second rendezvous of an update.
     #[derive(Clone, Copy, PartialEq)]
@@ -180,6 +182,8 @@ mod tests {
     }
 
     impl Learner for Fake {
+        type Policy = Vlm;
+
         fn score(&self, _: &mut TrainBatch) -> Result<(), RlError> {
             Ok(())
         }

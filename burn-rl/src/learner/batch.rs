@@ -1,12 +1,11 @@
 //! Rows of tokens beside what an algorithm knows of them.
 
 use crate::{
-    error::RlError,
     rollout::TrainGroup,
     types::{Advantages, ScoredBatch},
 };
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use burn_vlm::{EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput, tape::Targets};
+use burn_vlm::{EncodedPrompt, ImageFeatures};
 use std::sync::Arc;
 
 /// A prompt and one response to it.
@@ -52,13 +51,13 @@ impl TrainBatch {
         }
     }
 
-    /// Encodes every picture once, if the vision tower of `model` is frozen.
-    pub(super) fn encode_pictures(&mut self, model: &Vlm) {
-        let images = self.rows.iter().flat_map(|row| &row.prompt.images);
-        self.features = ImageFeatures::of_frozen(model, images)
-            .map(Arc::new)
-            .into_iter()
-            .collect();
+    /// Some of its rows, to be run together.
+    pub(super) fn micro_batch<'a>(&'a self, samples: &'a [usize]) -> MicroBatch<'a> {
+        MicroBatch {
+            rows: samples.iter().map(|i| &self.rows[*i]).collect(),
+            samples,
+            features: &self.features,
+        }
     }
 
     /// Tokens of all rows, prompts included.
@@ -110,46 +109,23 @@ impl TrainBatch {
     }
 }
 
-/// A padded micro-batch, ready to be recorded.
-pub(super) struct MicroBatch {
-    pub input: VlmInput,
-    pub targets: Targets,
+/// Some rows of a batch that are run together. They are not padded yet: rows of one group share
+/// their prompt ([`Arc::ptr_eq`]), and a policy may run it once for all of them.
+#[derive(Debug, Clone)]
+pub struct MicroBatch<'a> {
+    /// The rows.
+    pub rows: Vec<&'a TrainRow>,
+    /// The index of each row in its batch.
+    pub samples: &'a [usize],
+    /// Pictures that are encoded already, as [`TrainBatch::features`].
+    pub features: &'a [Arc<ImageFeatures>],
 }
 
-impl MicroBatch {
-    pub fn new(
-        batch: &TrainBatch,
-        samples: &[usize],
-        model: &Vlm,
-        device: &Device,
-    ) -> Result<Self, RlError> {
-        let rows = || samples.iter().map(|i| &batch.rows[*i]);
-        let tokens: Vec<Vec<u32>> = rows()
-            .map(|row| {
-                row.prompt
-                    .tokens
-                    .iter()
-                    .chain(&row.response)
-                    .copied()
-                    .collect()
-            })
-            .collect();
-        let inputs: Vec<Row<'_>> = tokens
-            .iter()
-            .zip(rows())
-            .map(|(tokens, row)| Row {
-                tokens,
-                images: &row.prompt.images,
-            })
-            .collect();
-        let mut input = VlmInput::new(&inputs, model.config(), device)?;
-        for features in &batch.features {
-            features.give(model, &mut input);
-        }
-        let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
-        let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, device)?;
-        Ok(Self { input, targets })
+impl MicroBatch<'_> {
+    /// B, the number of rows, and R, the number of tokens of the longest response.
+    pub fn shape(&self) -> [usize; 2] {
+        let longest = self.rows.iter().map(|row| row.response.len()).max();
+        [self.rows.len(), longest.unwrap_or(0)]
     }
 }
 

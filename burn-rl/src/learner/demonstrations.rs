@@ -3,7 +3,7 @@
 use super::TrainBatch;
 use crate::{
     advantage::Constant,
-    data::PromptSet,
+    data::{PromptSet, PromptSource},
     error::RlError,
     loss::Nll,
     recipe::Recipe,

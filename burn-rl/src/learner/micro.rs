@@ -1,8 +1,7 @@
 //! Passes of the policy over micro-batches: scoring, and gradients of a recipe's loss.
 
 use super::{
-    Replica, TrainBatch,
-    batch::MicroBatch,
+    PassOptions, Policy, Replica, TrainBatch,
     concurrency::{each_part, sum_gradients},
     stats::Stats,
     step_plan::{StepPlan, StepRows, has_old},
@@ -13,25 +12,22 @@ use crate::{
     select::StepScores, types::Sample,
 };
 use burn::tensor::{Device, Tensor};
-use burn_vlm::{
-    Vlm,
-    tape::{ActivationRecompute, Grads, Tape, Upstream},
-};
+use burn_vlm::tape::{ActivationRecompute, Grads, TokenScores, Upstream};
 use std::{collections::HashMap, ops::Range};
 
 /// Log-probabilities are those of the policy itself, at temperature 1.
 pub(super) const TEMPERATURE: f64 = 1.0;
 
-/// A model at work on a batch.
-pub(super) struct Pass<'a> {
-    pub model: &'a Vlm,
+/// A policy at work on a batch.
+pub(super) struct Pass<'a, P> {
+    pub policy: &'a P,
     pub recipe: &'a Recipe,
     pub train: &'a TrainConfig,
     pub device: &'a Device,
     pub replica: &'a Replica,
 }
 
-impl Pass<'_> {
+impl<P: Policy> Pass<'_, P> {
     /// Those of this replica's share.
     fn micro_batches(&self, batch: &TrainBatch, samples: &[usize]) -> Vec<Vec<usize>> {
         batch.micro_batches(
@@ -47,16 +43,14 @@ impl Pass<'_> {
     /// Another replica's.
     pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> Result<StepScores, RlError> {
         let score = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, self.model, self.device)?;
-            let recompute = ActivationRecompute::Block;
-            let tape = Tape::record(
-                self.model,
-                &micro.input,
-                &micro.targets,
-                TEMPERATURE,
-                recompute,
-            );
-            let scores = tape.scores();
+            let options = PassOptions {
+                temperature: TEMPERATURE,
+                recompute: ActivationRecompute::Block,
+                dropout_key: None,
+            };
+            let micro = batch.micro_batch(samples);
+            let scores = self.policy.scores(&micro, &options)?;
+            check_shape(&scores, micro.shape())?;
             let both = lists(scores.logp, batch, samples).into_iter().zip(lists(
                 scores.entropy,
                 batch,
@@ -113,7 +107,7 @@ impl Pass<'_> {
         let (mut own, mut stats) = (Stats::default(), Stats::default());
         let work =
             |part: &Vec<usize>, grads: &mut Grads| self.micro_gradients(batch, part, plan, grads);
-        let grads = sum_gradients(self.model, &parts, work, |found| own.merge(found))?;
+        let grads = sum_gradients(self.policy, &parts, work, |found| own.merge(found))?;
         let all = self.replica.gather("numbers of an update", own)?;
         all.into_iter().for_each(|found| stats.merge(found));
         Ok((grads, stats))
@@ -126,20 +120,33 @@ impl Pass<'_> {
         plan: &StepPlan,
         grads: &mut Grads,
     ) -> Result<Stats, RlError> {
+        let options = PassOptions {
+            temperature: TEMPERATURE,
+            recompute: self.train.activation_recompute,
+            dropout_key: Some(plan.dropout_key),
+        };
+        let mut stats = Stats::default();
+        let micro = batch.micro_batch(samples);
+        let loss = &mut |scores: TokenScores| {
+            check_shape(&scores, micro.shape())?;
+            self.loss(batch, samples, plan, scores, &mut stats)
+        };
+        self.policy.gradients(&micro, &options, loss, grads)?;
+        Ok(stats)
+    }
+
+    /// Derivatives of the loss of some samples by their scores; what is found on the way goes into
+    /// `stats`.
+    fn loss(
+        &self,
+        batch: &TrainBatch,
+        samples: &[usize],
+        plan: &StepPlan,
+        scores: TokenScores,
+        stats: &mut Stats,
+    ) -> Result<Upstream, RlError> {
         let device = self.device;
-        let micro = MicroBatch::new(batch, samples, self.model, device)?;
-        let model = self
-            .model
-            .with_dropout(&micro.input, plan.dropout_key, samples);
-        let tape = Tape::record(
-            &model,
-            &micro.input,
-            &micro.targets,
-            TEMPERATURE,
-            self.train.activation_recompute,
-        );
-        let scores = tape.scores();
-        let shape = micro.targets.shape();
+        let shape = scores.logp.dims();
         let rows = StepRows {
             recipe: self.recipe,
             batch: &batch.scored,
@@ -151,13 +158,12 @@ impl Pass<'_> {
         };
         let input = rows.tape_input(scores.logp.clone(), scores.entropy.clone())?;
         let hidden = input.mask.clone().bool_not();
-        let mut stats = Stats::default();
         let logp: Vec<f32> = scores.logp.to_data().iter().collect();
         let all = || samples.iter().map(|i| &batch.scored.samples[*i]);
         for (sample, logp) in all().zip(logp.chunks(shape[1].max(1))) {
             if has_old(sample) {
                 stats.add("policy/kl_old", kl_old(sample, logp));
-            } else if plan.is_first && !self.model.has_dropout() {
+            } else if plan.is_first && !self.policy.has_dropout() {
                 stats.compare(&sample.behaviour_logp, logp);
             }
         }
@@ -171,13 +177,24 @@ impl Pass<'_> {
             stats.add(name, scalar(stat.sum()));
         }
         stats.add_tokens(all().map(Sample::active).sum());
-        let upstream = Upstream {
+        Ok(Upstream {
             logp: Some(out.d_logp),
             entropy: out.d_entropy,
             values: None,
-        };
-        tape.backward_into(upstream, grads);
-        Ok(stats)
+        })
+    }
+}
+
+/// Refuses scores that are not of the tokens that were asked about.
+fn check_shape(scores: &TokenScores, expected: [usize; 2]) -> Result<(), RlError> {
+    let found = [scores.logp.dims(), scores.entropy.dims()];
+    match found == [expected; 2] {
+        true => Ok(()),
+        false => Err(RlError::Training(format!(
+            "the policy gave log-probabilities of shape {:?} and entropies of shape {:?}, expected \
+             {expected:?}",
+            found[0], found[1]
+        ))),
     }
 }
 

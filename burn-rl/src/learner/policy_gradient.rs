@@ -1,8 +1,8 @@
 //! The learner of every policy-gradient algorithm, and of demonstrations.
 
 use super::{
-    AVERAGE_DIR, AdamW, Checksum, Critic, Demonstrations, Learner, Replica, Replicate, TrainBatch,
-    blend, checksums,
+    AVERAGE_DIR, AdamW, Checksum, Critic, Demonstrations, Learner, Policy, Replica, Replicate,
+    TrainBatch, blend, checksums,
     critic::{CriticStats, Share},
     micro::Pass,
     optimizer::agreed_norm,
@@ -19,7 +19,7 @@ use crate::{
     types::Sample,
 };
 use burn::tensor::Device;
-use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads, weights::ExportDtype};
+use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads};
 use std::{
     fs,
     ops::Range,
@@ -30,11 +30,11 @@ use std::{
 /// Where a renewed reference is in a checkpoint.
 const REFERENCE_DIR: &str = "reference";
 
-/// Updates a model by a [`Recipe`].
-pub struct PolicyGradient {
-    model: Vlm,
-    reference: Option<Vlm>,
-    average: Option<Vlm>,
+/// Updates a policy by a [`Recipe`].
+pub struct PolicyGradient<P = Vlm> {
+    model: P,
+    reference: Option<P>,
+    average: Option<P>,
     critic: Option<Critic>,
     /// All replicas draw the same rows.
     demonstrations: Option<Arc<Mutex<Demonstrations>>>,
@@ -56,21 +56,17 @@ enum Moved {
     TooFar,
 }
 
-impl PolicyGradient {
-    /// A learner that starts from `model`, which is also the reference if the recipe needs one: of a
-    /// model with adapters, what they are beside.
+impl<P: Policy> PolicyGradient<P> {
+    /// A learner that starts from `model`, which is also the reference if the recipe needs one; for a
+    /// LoRA model the reference is the base model without its adapters.
     pub fn new(
-        model: Vlm,
+        model: P,
         recipe: Arc<Recipe>,
         train: TrainConfig,
         optim: OptimConfig,
         seed: u64,
     ) -> Self {
-        let reference = || match train.reference_refresh_steps {
-            0 => model.without_lora().for_inference(),
-            // It is going to be mixed with the policy.
-            _ => model.without_lora(),
-        };
+        let reference = || model.reference(train.reference_refresh_steps > 0);
         Self {
             reference: recipe.needs().ref_logp.then(reference),
             average: (train.average_decay > 0.0).then(|| model.clone()),
@@ -89,7 +85,7 @@ impl PolicyGradient {
     }
 
     /// The same with another model as the reference.
-    pub fn with_reference(mut self, reference: Vlm) -> Self {
+    pub fn with_reference(mut self, reference: P) -> Self {
         self.reference = Some(reference);
         self
     }
@@ -111,9 +107,9 @@ impl PolicyGradient {
         self.critic.as_ref()
     }
 
-    fn pass<'a>(&'a self, model: &'a Vlm) -> Pass<'a> {
+    fn pass<'a>(&'a self, policy: &'a P) -> Pass<'a, P> {
         Pass {
-            model,
+            policy,
             recipe: &self.recipe,
             train: &self.train,
             device: &self.device,
@@ -249,10 +245,14 @@ impl PolicyGradient {
     }
 }
 
-impl Learner for PolicyGradient {
+impl<P: Policy> Learner for PolicyGradient<P> {
+    type Policy = P;
+
     fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let needs = self.recipe.needs();
-        batch.encode_pictures(&self.model);
+        let mut prompts = batch.rows.iter().map(|row| row.prompt.as_ref());
+        let features = self.model.encode_pictures(&mut prompts);
+        batch.features = features.map(Arc::new).into_iter().collect();
         batch.scored.carried = self.state.carried;
         // With one update and none before it, the old policy is the one that is scored anyway.
         let moves = self.several_updates(batch) || batch.scored.samples.iter().any(has_old);
@@ -338,11 +338,11 @@ impl Learner for PolicyGradient {
         Ok(metrics)
     }
 
-    fn model(&self) -> &Vlm {
+    fn model(&self) -> &P {
         &self.model
     }
 
-    fn average(&self) -> Option<&Vlm> {
+    fn average(&self) -> Option<&P> {
         self.average.as_ref()
     }
 
@@ -363,7 +363,7 @@ impl Learner for PolicyGradient {
         }
     }
 
-    fn restore(&mut self, model: Vlm, dir: &Path) -> Result<(), RlError> {
+    fn restore(&mut self, model: P, dir: &Path) -> Result<(), RlError> {
         self.optimizer.load(dir, &model, &self.device)?;
         self.state = LearnerState::load(dir)?;
         self.model = model;
@@ -380,7 +380,7 @@ impl Learner for PolicyGradient {
     }
 }
 
-impl Replicate for PolicyGradient {
+impl<P: Policy> Replicate for PolicyGradient<P> {
     fn on(&self, device: &Device) -> Self {
         let mut transfer = Transfer::to(device);
         Self {
@@ -441,7 +441,7 @@ fn sampled_kl(batch: &TrainBatch) -> Option<f64> {
     (n > 0.0).then(|| sum / n)
 }
 
-fn save_model(model: &Vlm, dir: &Path) -> Result<(), RlError> {
+fn save_model<P: Policy>(model: &P, dir: &Path) -> Result<(), RlError> {
     fs::create_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
-    Ok(model.save(dir, ExportDtype::F32)?)
+    model.save(dir)
 }

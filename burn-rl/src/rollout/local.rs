@@ -1,6 +1,6 @@
 //! Sampling in this process, from the very weights that are trained.
 
-use super::{GenerationRequest, RolloutEngine};
+use super::{GenerationRequest, RolloutEngine, Sampler};
 use crate::{
     error::RlError,
     types::{Group, Rollout},
@@ -51,7 +51,7 @@ impl LocalEngine {
     }
 }
 
-impl RolloutEngine for LocalEngine {
+impl Sampler for LocalEngine {
     fn generate(
         &self,
         requests: &[GenerationRequest],
@@ -96,7 +96,9 @@ impl RolloutEngine for LocalEngine {
         };
         requests.iter().map(group).collect()
     }
+}
 
+impl RolloutEngine for LocalEngine {
     fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {
         self.model = replicas.first().map(|model| model.for_sampling());
         Ok(())

@@ -49,8 +49,8 @@ impl GenerationRequest {
     }
 }
 
-/// Samples completions from the policy it was last given.
-pub trait RolloutEngine: Send {
+/// Samples completions.
+pub trait Sampler: Send {
     /// Draws the completions that are asked for, one group a request; their rewards are still empty.
     ///
     /// A completion depends on the policy, the seed, `step`, the prompt, the draw and its purpose
@@ -66,15 +66,63 @@ pub trait RolloutEngine: Send {
         step: u64,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError>;
+}
 
+impl dyn Sampler + '_ {
+    /// [`generate`](Sampler::generate), with an answer that is what was asked for.
+    ///
+    /// # Errors
+    /// As there; [`RlError::Training`] for other groups, another number of completions, or
+    /// log-probabilities that are not one a token.
+    pub fn complete(
+        &self,
+        requests: &[GenerationRequest],
+        sampling: Sampling,
+        step: u64,
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Group>, RlError> {
+        let groups = self.generate(requests, sampling, step, finished)?;
+        let wrong = |what: &str, found: usize, expected: usize| {
+            Err(RlError::Training(format!(
+                "the engine gave {found} {what}, expected {expected}"
+            )))
+        };
+        if groups.len() != requests.len() {
+            return wrong("groups", groups.len(), requests.len());
+        }
+        for (group, request) in groups.iter().zip(requests) {
+            if group.rollouts.len() != request.len() {
+                let what = format!("completions of `{}`", request.prompt.id);
+                return wrong(&what, group.rollouts.len(), request.len());
+            }
+            for rollout in &group.rollouts {
+                let (found, expected) = (rollout.sample_logprobs.len(), rollout.tokens.len());
+                if found != expected {
+                    let id = &request.prompt.id;
+                    let what = format!("log-probabilities for a completion of `{id}`");
+                    return wrong(&what, found, expected);
+                }
+            }
+        }
+        Ok(groups)
+    }
+}
+
+/// A sampler that follows the policy `P` as it is trained.
+///
+/// One in this process shares the weights it is given. One in another process or on another machine
+/// serves any policy: it writes them where its server finds them
+/// ([`Policy::save`](crate::learner::Policy::save)) and waits until they are loaded.
+pub trait RolloutEngine<P = Vlm>: Sampler {
     /// Takes new weights: the policy on every device that has it, or the one copy there is.
     ///
     /// # Errors
-    /// A device that fails.
-    fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError>;
+    /// A device or a server that fails.
+    fn sync(&mut self, replicas: &[&P]) -> Result<(), RlError>;
 
-    /// Lets go of the weights until the next [`sync`](Self::sync), so that an update has their room.
-    fn release(&mut self);
+    /// Lets go of the weights until the next [`sync`](Self::sync), so that an update has their
+    /// memory. An engine that has no memory of this process has nothing to do.
+    fn release(&mut self) {}
 }
 
 /// The responses that the data demonstrate, one a prompt.

@@ -1,7 +1,7 @@
 //! Groups that passed the filters, on their way to an update; some wait from step to step.
 
 use crate::{
-    data::PromptSet,
+    data::PromptSource,
     error::RlError,
     filter::{GroupBuffer, RefillCount},
     types::Sample,
@@ -54,7 +54,7 @@ impl SamplingState {
     pub fn restore(
         self,
         batch: &mut GroupBuffer<TrainGroup>,
-        train: &mut PromptSet,
+        train: &mut dyn PromptSource,
         path: &Path,
     ) -> Result<u64, RlError> {
         let groups = self.waiting.into_iter();
@@ -99,7 +99,7 @@ impl SavedGroup {
         }
     }
 
-    fn group(self, train: &mut PromptSet, path: &Path) -> Result<TrainGroup, RlError> {
+    fn group(self, train: &mut dyn PromptSource, path: &Path) -> Result<TrainGroup, RlError> {
         let prompt = train.draw(self.position, 1)?.remove(0);
         let (found, expected) = (prompt.encoded.tokens.len(), self.prompt_tokens);
         if found != expected {

@@ -17,6 +17,7 @@ use burn_rewards::{OnUnparsableGold, RewardConfig, RewardFn};
 use burn_rl::{
     config::EvalConfig,
     data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
+    dist::{Workers, engine_on},
     eval::evaluate,
     rollout::LocalEngine,
     types::Prompt,
@@ -157,7 +158,7 @@ fn measure(
     rule: &dyn RewardFn,
 ) -> Result<Summary> {
     let devices = devices::parse(&args.device.device)?;
-    let workers = devices::workers(&devices)?;
+    let workers = Workers::where_needed(&devices)?;
     let loaded = ModelDir::load(
         &args.model,
         args.processor.init,
@@ -172,7 +173,7 @@ fn measure(
         stop: loaded.stop[0],
     };
     let max_batch = args.max_batch as usize;
-    let engine = devices::engine(workers.as_ref(), &[&loaded.model], |model| {
+    let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         let (processor, stop) = (loaded.processor.clone(), loaded.stop.clone());
         LocalEngine::new(model.clone(), processor, stop, max_batch, args.seed)
     })?;

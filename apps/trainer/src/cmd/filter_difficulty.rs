@@ -12,6 +12,7 @@ use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
     data::{DataRow, Encoder, GoldCheck, Record, RowDataset, RowKind, picture_bytes, read_records},
+    dist::{Workers, engine_on},
     rollout::{self, GenerationRequest, LocalEngine},
     types::Prompt,
 };
@@ -251,7 +252,7 @@ fn measure(
     rates: &mut Rates,
 ) -> Result<()> {
     let devices = devices::parse(&args.device)?;
-    let workers = devices::workers(&devices)?;
+    let workers = Workers::where_needed(&devices)?;
     let loaded = ModelDir::load(
         Path::new(&config.model.path),
         config.model.init,
@@ -265,7 +266,7 @@ fn measure(
         max_prompt_tokens: config.data.max_prompt_tokens,
         stop: loaded.stop[0],
     };
-    let engine = devices::engine(workers.as_ref(), &[&loaded.model], |model| {
+    let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         LocalEngine::new(
             model.clone(),
             loaded.processor.clone(),

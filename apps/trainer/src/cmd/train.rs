@@ -5,6 +5,7 @@ mod summary;
 use crate::{
     Extensions,
     config::{self, Resolved, for_run},
+    demo::{BUILTIN_MODEL, materialise},
     device, devices,
     input_error::InputError,
     logging::log_to,
@@ -18,10 +19,11 @@ use crate::{
 };
 use anyhow::Result;
 use burn_rl::{
+    checkpoint,
     config::RunConfig,
     dist::DeviceSpec,
     run_dir::RunDir,
-    trainer::{Outcome, Trainer},
+    trainer::{RunEnd, Skipped, Trainer},
 };
 use run_log::files::write_atomic;
 use std::{
@@ -91,7 +93,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let devices = devices::parse(name)?;
-    if resolved.run.model.path != setup::BUILTIN_MODEL {
+    if resolved.run.model.path != BUILTIN_MODEL {
         described_in(Path::new(&resolved.run.model.path))?;
     }
     let run = match &args.run_dir {
@@ -100,7 +102,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) =
+    let mut trainer =
         prepare(run, &mut resolved, &devices, args, extensions).inspect_err(|_| {
             if !args.resume {
                 // Nothing is trained yet: what was just made must not stand in the way of a second
@@ -114,23 +116,24 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         say!("{} replicas: {}", devices.len(), names.join(", "));
     }
     if args.resume {
-        say!("continuing after step {done}");
+        say!("continuing after step {}", trainer.done());
     }
-    let steps = trainer.config.train.steps;
-    let mut progress = Progress::new(&root, steps, done, &trainer.config.eval.name);
-    let outcome = trainer.run(done, &mut progress);
+    report_skipped(&trainer);
+    let steps = resolved.run.train.steps;
+    let mut progress = Progress::new(&root, steps, trainer.done(), &resolved.run.eval.name);
+    let outcome = trainer.run(&mut progress);
     progress.finish();
-    let report = report::write(&trainer.run);
-    match outcome? {
-        Outcome::Interrupted => {
+    let report = RunDir::read(&root).and_then(|run| report::write(&run));
+    match outcome?.end {
+        RunEnd::Interrupted => {
             say!(
                 "interrupted; continue with: trainer train --run-dir {} --resume",
                 root.display()
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
-        Outcome::Done => {
-            summary::tell(&trainer, &report?)?;
+        RunEnd::Done => {
+            summary::tell(&trainer, &resolved.run, &report?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -143,10 +146,12 @@ fn prepare(
     devices: &[DeviceSpec],
     args: &Args,
     extensions: &Extensions,
-) -> Result<(Trainer, u64)> {
-    setup::last_checkpoint(&run, &resolved.run, args.resume)?;
+) -> Result<Trainer> {
+    if args.resume {
+        checkpoint::last(&run, resolved.run.seed)?;
+    }
     log_to(&run.log())?;
-    setup::materialise(resolved, &run)?;
+    materialise(resolved, &run)?;
     let mut text = format!("# {}\n", versions());
     for note in &resolved.notes {
         tracing::info!("{note}");
@@ -162,10 +167,8 @@ fn prepare(
     if !args.ignore_memory {
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
-    let built = {
-        let config = resolved.run.clone();
-        setup::build(config, run, devices, args.resume, stop, extensions)?
-    };
+    let config = &resolved.run;
+    let built = setup::build(config, run, devices, args.resume, stop, extensions)?;
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
@@ -208,4 +211,22 @@ fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
         files.push(RunDir::read(dir)?.config());
     }
     Ok(for_run(&files, &sets, extensions)?)
+}
+
+/// No row is left out in silence.
+fn report_skipped(trainer: &Trainer) {
+    const SHOWN: usize = 5;
+    for Skipped { set, kept, errors } in trainer.skipped() {
+        say!(
+            "left out {} of {} rows of {set} (data.on_error or reward.on_unparsable_gold = \"skip\"):",
+            errors.len(),
+            errors.len() + kept
+        );
+        for error in &errors[..errors.len().min(SHOWN)] {
+            say!("  {error}");
+        }
+        for error in errors {
+            tracing::warn!("left out: {error}");
+        }
+    }
 }

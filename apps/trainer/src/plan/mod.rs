@@ -167,7 +167,7 @@ impl Plan {
 pub fn model_config(config: &RunConfig) -> Result<ModelConfig> {
     let name = &config.model.path;
     let path = Path::new(name).join("config.json");
-    if name == crate::setup::BUILTIN_MODEL {
+    if name == crate::demo::BUILTIN_MODEL {
         let asset = crate::demo::model::assets()
             .iter()
             .find(|(name, _)| *name == "config.json");

@@ -1,7 +1,12 @@
 //! The plan of a run that has not been started, of which parts may still be missing.
 
 use super::{LOOKED_AT, Lengths, Plan, Target, held_out, model_config};
-use crate::{Extensions, config::Resolved, model_dir::described_in, setup};
+use crate::{
+    Extensions,
+    config::Resolved,
+    demo::{BUILTIN_MODEL, materialise},
+    model_dir::described_in,
+};
 use anyhow::{Context, Result};
 use burn_rl::{config::RunConfig, run_dir::RunDir};
 use burn_vlm::ModelConfig;
@@ -57,7 +62,7 @@ fn lengths(resolved: &Resolved, model: &ModelConfig) -> Result<Lengths> {
     let run = RunDir::create(&scratch)?;
     let mut first = resolved.clone();
     first.demo = resolved.demo.as_ref().map(|demo| demo.first(LOOKED_AT));
-    let found = setup::materialise(&mut first, &run)
+    let found = materialise(&mut first, &run)
         .map(|()| Lengths::look(&first.run, model).unwrap_or_else(limits));
     std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let mut found = found?;
@@ -70,7 +75,7 @@ fn lengths(resolved: &Resolved, model: &ModelConfig) -> Result<Lengths> {
 fn missing(run: &RunConfig) -> Vec<String> {
     let mut missing = vec![];
     let model = Path::new(&run.model.path);
-    if run.model.path != setup::BUILTIN_MODEL && described_in(model).is_err() {
+    if run.model.path != BUILTIN_MODEL && described_in(model).is_err() {
         let model = model.display();
         missing.push(format!(
             "model {model}, planned by its published configuration"

@@ -6,13 +6,13 @@ mod synthetic;
 use crate::{
     Extensions,
     config::{self, Resolved},
+    demo::{BUILTIN_MODEL, materialise},
     device, hub,
     input_error::InputError,
     model_dir::{families, require_config},
     output::Output,
     plan::{self, Lengths, Plan, Target, free_memory},
     processor_args::parse_init,
-    setup,
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -223,12 +223,12 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
     let compute = config.model.dtype.on(device);
     let whole = match config.model.init {
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
-        ModelInit::Pretrained if config.model.path == setup::BUILTIN_MODEL => {
+        ModelInit::Pretrained if config.model.path == BUILTIN_MODEL => {
             let scratch =
                 std::env::temp_dir().join(format!("trainer-bench-{}", std::process::id()));
             let run = RunDir::create(&scratch)?;
             let path = config.model.path.clone();
-            let loaded = setup::materialise(resolved, &run).and_then(|()| {
+            let loaded = materialise(resolved, &run).and_then(|()| {
                 let dir = Path::new(&resolved.run.model.path);
                 Ok(Vlm::load(dir, &LoadOptions::computing_in(compute), device)?)
             });

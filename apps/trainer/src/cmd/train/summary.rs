@@ -1,7 +1,7 @@
 //! What a run did, said when it is over.
 
 use anyhow::Result;
-use burn_rl::trainer::Trainer;
+use burn_rl::{RunConfig, Trainer};
 use run_log::{RolloutRecord, rollout_log::read_rollouts};
 use std::path::Path;
 
@@ -12,8 +12,11 @@ const SAMPLES: usize = 3;
 ///
 /// # Errors
 /// Its completions cannot be read.
-pub fn tell(trainer: &Trainer, report: &Path) -> Result<()> {
-    let (run, set) = (&trainer.run, &trainer.config.eval.name);
+pub fn tell(trainer: &Trainer, config: &RunConfig, report: &Path) -> Result<()> {
+    let Some(run) = trainer.run_dir() else {
+        return Ok(());
+    };
+    let set = &config.eval.name;
     let read = |step| {
         let path = run.eval(set, step);
         if path.exists() {
@@ -22,7 +25,7 @@ pub fn tell(trainer: &Trainer, report: &Path) -> Result<()> {
             Ok::<_, anyhow::Error>(vec![])
         }
     };
-    let (before, after) = (read(0)?, read(trainer.config.train.steps)?);
+    let (before, after) = (read(0)?, read(config.train.steps)?);
     if !before.is_empty() && !after.is_empty() {
         let accuracy = |r: &RolloutRecord| f64::from(u8::from(r.correct == Some(true)));
         let mean = |records: &[RolloutRecord], f: &dyn Fn(&RolloutRecord) -> f64| {
@@ -47,7 +50,7 @@ pub fn tell(trainer: &Trainer, report: &Path) -> Result<()> {
     let checkpoint = run.latest_checkpoint();
     say!("\nreport      {}", report.display());
     say!("checkpoint  {}", checkpoint.display());
-    if let Some(prompt) = trainer.held_out.first() {
+    if let Some(prompt) = trainer.held_out().first() {
         let image = prompt
             .images
             .first()
