@@ -7,7 +7,7 @@ use crate::history::Point;
 /// Size of a chart in its own units; the page scales it to the width of its card.
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 196.0;
-const LEFT: f64 = 42.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = 392.0;
 const TOP: f64 = 20.0;
 const BOTTOM: f64 = 172.0;
