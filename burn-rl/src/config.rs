@@ -13,10 +13,11 @@ pub use optim::{LrSchedule, OptimConfig};
 pub use train::{DemonstrationConfig, TrainConfig};
 
 use crate::{
-    adapt, algo,
+    algo,
     data::{Columns, Curriculum, RowFormat},
     error::RlError,
     recipe::{Recipe, RunFacts},
+    trainable,
 };
 use burn_rewards::{RewardConfig, RewardFn};
 use burn_vlm::{Precision, generate::Sampling, lora::LoraConfig, processor::ProcessorOptions};
@@ -361,7 +362,7 @@ impl RunConfig {
         if self.model.path.is_empty() {
             return refuse("model.path is empty, expected a path".into());
         }
-        adapt::check(self)?;
+        trainable::check(self)?;
         self.data.check()?;
         let (prompts, parts) = (self.rollout.prompts_per_step, self.train.mini_batches);
         if !prompts.is_multiple_of(parts) {

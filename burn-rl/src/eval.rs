@@ -4,7 +4,7 @@ use crate::{
     config::EvalConfig,
     error::RlError,
     metrics::{Metrics, rollout_log::RolloutRecord},
-    rollout::{self, Ask, RolloutEngine},
+    rollout::{self, GenerationRequest, RolloutEngine},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
@@ -36,8 +36,8 @@ pub fn evaluate(
     finished: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, RlError> {
     let (set, draws) = (&config.name, config.draws);
-    let asks = Ask::first(prompts, draws);
-    let mut groups = engine.generate(&asks, config.sampling(), step, finished)?;
+    let requests = GenerationRequest::first(prompts, draws);
+    let mut groups = engine.generate(&requests, config.sampling(), step, finished)?;
     rollout::reward(&mut groups, rule)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {
@@ -94,10 +94,10 @@ pub fn pass_at_k(n: usize, right: usize, k: usize) -> f64 {
 
 /// A group as it is logged; `advantages` are by draw, if there are any.
 pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<RolloutRecord> {
-    let record = |(place, rollout): (usize, &Rollout)| RolloutRecord {
+    let record = |(index, rollout): (usize, &Rollout)| RolloutRecord {
         step,
         prompt_id: group.prompt.id.clone(),
-        draw: group.first_draw as usize + place,
+        draw: group.first_draw as usize + index,
         prompt: group.prompt.text.clone(),
         images: group
             .prompt
@@ -115,7 +115,7 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         reward: rollout.reward.value,
         parts: rollout.reward.parts.iter().cloned().collect(),
         correct: rollout.reward.correct,
-        advantage: advantages.get(place).map(|a| f64::from(*a)),
+        advantage: advantages.get(index).map(|a| f64::from(*a)),
         kept,
     };
     group.rollouts.iter().enumerate().map(record).collect()

@@ -7,7 +7,6 @@
 //! Burn's own `burn-rl` and `burn::train` have a `Learner` too; do not glob-import both.
 #![warn(missing_docs)]
 
-pub mod adapt;
 pub mod advantage;
 pub mod algo;
 pub mod checkpoint;
@@ -31,6 +30,7 @@ pub mod run_dir;
 pub mod select;
 pub mod shape;
 pub mod step_metrics;
+pub mod trainable;
 pub mod trainer;
 pub mod types;
 

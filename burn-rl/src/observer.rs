@@ -2,7 +2,7 @@
 
 use crate::{
     eval::Evaluation,
-    metrics::{Metrics, health::Warning},
+    metrics::{Metrics, diagnostics::Warning},
 };
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub enum Event<'a> {
     Evaluated(u64, &'a Evaluation),
     /// A step is over.
     Stepped(u64, &'a Metrics),
-    /// The numbers of the last step show a known illness.
+    /// The numbers of the last step show a known failure pattern.
     Warned(&'a Warning),
     /// A checkpoint is whole.
     Saved(&'a PathBuf),

@@ -10,14 +10,14 @@ use crate::{
     regularize::{KlControl, Regularizer},
     select::{StepScores, TokenSelector},
     shape::{RewardShaper, Rewards},
-    types::{Credit, Needs, Sample, ScoredBatch},
+    types::{Advantages, Needs, Sample, ScoredBatch},
 };
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Where completions come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum CompletionSource {
     /// Sampled from the policy and rewarded.
     Policy,
     /// Demonstrated by the data.
@@ -27,7 +27,7 @@ pub enum Source {
 /// Which policy ratios are to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Anchor {
+pub enum RatioReference {
     /// The policy before the update, by the trainer.
     #[default]
     Old,
@@ -77,7 +77,7 @@ pub struct RunFacts {
 /// The parts of an algorithm.
 pub struct Recipe {
     /// Where completions come from.
-    pub source: Source,
+    pub source: CompletionSource,
     /// Which groups are learned from.
     pub filters: Vec<Box<dyn Filter>>,
     /// Filters act from the step after this one on.
@@ -93,11 +93,11 @@ pub struct Recipe {
     /// Over what the loss takes its ratios.
     pub ratio: RatioLevel,
     /// Which policy these ratios are to.
-    pub anchor: Anchor,
+    pub ratio_reference: RatioReference,
     /// Which tokens the loss treats in a way of its own.
-    pub marks: Option<Box<dyn TokenSelector>>,
+    pub special_tokens: Option<Box<dyn TokenSelector>>,
     /// Which tokens have a policy loss at all; the others still count in means.
-    pub focus: Option<Box<dyn TokenSelector>>,
+    pub trained_tokens: Option<Box<dyn TokenSelector>>,
     /// What the policy loss is multiplied by because the sampler is not the trainer.
     pub correction: Option<RolloutCorrection>,
     /// What is added to it.
@@ -112,7 +112,7 @@ pub struct Recipe {
     pub critic: Option<CriticSpec>,
     /// Whether nearness to the reference model is the only reward, so that it has to be another
     /// model than the policy: a teacher.
-    pub taught: bool,
+    pub needs_teacher: bool,
 }
 
 impl Recipe {
@@ -123,7 +123,7 @@ impl Recipe {
         reduction: LossReduction,
     ) -> Self {
         Self {
-            source: Source::Policy,
+            source: CompletionSource::Policy,
             filters: vec![],
             filter_after: 0,
             refill: None,
@@ -131,22 +131,22 @@ impl Recipe {
             advantage: Box::new(advantage),
             loss: Box::new(loss),
             ratio: RatioLevel::Token,
-            anchor: Anchor::Old,
-            marks: None,
-            focus: None,
+            ratio_reference: RatioReference::Old,
+            special_tokens: None,
+            trained_tokens: None,
             correction: None,
             regularizers: vec![],
             kl_control: None,
             reduction,
             horizon: 1.0,
             critic: None,
-            taught: false,
+            needs_teacher: false,
         }
     }
 
     /// Learns from the data's own completions.
     pub fn demonstrated(mut self) -> Self {
-        self.source = Source::Data;
+        self.source = CompletionSource::Data;
         self
     }
 
@@ -172,13 +172,16 @@ impl Recipe {
     pub fn needs(&self) -> Needs {
         let parts = self.regularizers.iter().map(|r| r.needs());
         let parts = parts.chain(self.shapers.iter().map(|s| s.needs()));
-        let selectors = [&self.marks, &self.focus].into_iter().flatten();
+        let selectors = [&self.special_tokens, &self.trained_tokens]
+            .into_iter()
+            .flatten();
         let parts = parts.chain(selectors.map(|s| s.needs()));
         let own = Needs {
-            step_scores: self.marks.is_some() || self.focus.is_some(),
+            step_scores: self.special_tokens.is_some() || self.trained_tokens.is_some(),
             values: self.critic.is_some(),
             old_logp: self.correction.is_some(),
-            sample_logp: self.correction.is_some() || self.anchor == Anchor::Sampler,
+            sample_logp: self.correction.is_some()
+                || self.ratio_reference == RatioReference::Sampler,
             ..Needs::default()
         };
         let own = own.union(self.loss.needs()).union(self.advantage.needs());
@@ -202,26 +205,26 @@ impl Recipe {
     }
 
     /// What becomes of a group: the first filter that drops it decides, masks add up.
-    pub fn judge(&self, group: &[Sample]) -> Verdict {
+    pub fn verdict(&self, group: &[Sample]) -> Verdict {
         let mut masked: Option<(&'static str, Vec<usize>)> = None;
         for filter in &self.filters {
-            match filter.judge(group) {
+            match filter.verdict(group) {
                 Verdict::Keep => {}
                 Verdict::Drop(reason) => return Verdict::Drop(reason),
-                Verdict::Mask(reason, places) => {
-                    masked.get_or_insert((reason, vec![])).1.extend(places);
+                Verdict::Mask(reason, indices) => {
+                    masked.get_or_insert((reason, vec![])).1.extend(indices);
                 }
             }
         }
-        masked.map_or(Verdict::Keep, |(reason, mut places)| {
-            places.sort_unstable();
-            places.dedup();
-            Verdict::Mask(reason, places)
+        masked.map_or(Verdict::Keep, |(reason, mut indices)| {
+            indices.sort_unstable();
+            indices.dedup();
+            Verdict::Mask(reason, indices)
         })
     }
 
     /// What every token of a batch is worth.
-    pub fn credit(&self, batch: &ScoredBatch) -> Credit {
+    pub fn advantages(&self, batch: &ScoredBatch) -> Advantages {
         let mut rewards = Rewards::new(batch);
         for shaper in &self.shapers {
             shaper.shape(batch, &mut rewards);
@@ -236,13 +239,20 @@ impl Recipe {
 
     /// The tokens of an optimiser step that the loss treats in a way of its own, and those that
     /// have a loss at all: one list a sample of `scores`, or none where all are alike.
-    pub fn select(&self, batch: &ScoredBatch, credit: &Credit, scores: &StepScores) -> Selected {
+    pub fn select(
+        &self,
+        batch: &ScoredBatch,
+        advantages: &Advantages,
+        scores: &StepScores,
+    ) -> Selected {
         let run = |selector: &Option<Box<dyn TokenSelector>>| {
-            selector.as_ref().map(|s| s.select(batch, credit, scores))
+            selector
+                .as_ref()
+                .map(|s| s.select(batch, advantages, scores))
         };
         Selected {
-            marks: run(&self.marks),
-            focus: run(&self.focus),
+            special_tokens: run(&self.special_tokens),
+            trained_tokens: run(&self.trained_tokens),
         }
     }
 }
@@ -251,7 +261,7 @@ impl Recipe {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Selected {
     /// Tokens that the loss treats in a way of its own.
-    pub marks: Option<Vec<Vec<bool>>>,
+    pub special_tokens: Option<Vec<Vec<bool>>>,
     /// Tokens that have a policy loss.
-    pub focus: Option<Vec<Vec<bool>>>,
+    pub trained_tokens: Option<Vec<Vec<bool>>>,
 }

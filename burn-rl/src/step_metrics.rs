@@ -3,7 +3,7 @@
 use crate::{
     filter::{Verdict, is_zero_variance},
     metrics::Metrics,
-    recipe::{Recipe, Source},
+    recipe::{CompletionSource, Recipe},
     rollout::Collected,
     types::{Group, Rollout},
 };
@@ -12,7 +12,7 @@ use burn_vlm::generate::FinishReason;
 /// Everything that the sampling of a step tells.
 pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
     let groups: Vec<&Group> = found.sampled.iter().map(|s| &s.group).collect();
-    if recipe.source == Source::Policy {
+    if recipe.source == CompletionSource::Policy {
         of_rewards(&groups, metrics);
         if !found.greedy_rewards.is_empty() {
             let greedy = found.greedy_rewards.iter().copied();
@@ -55,7 +55,7 @@ fn of_rewards(groups: &[&Group], metrics: &mut Metrics) {
 
 /// How many groups the update has, and what became of the others.
 fn of_filters(found: &Collected, metrics: &mut Metrics) {
-    metrics.set("filter/kept", found.lessons.len() as f64);
+    metrics.set("filter/kept", found.groups.len() as f64);
     let mut add = |name: String, n: usize| {
         let before = metrics.get(&name).unwrap_or(0.0);
         metrics.set(name, before + n as f64);
@@ -64,7 +64,7 @@ fn of_filters(found: &Collected, metrics: &mut Metrics) {
         match &sampled.verdict {
             Verdict::Keep => {}
             Verdict::Drop(reason) => add(format!("filter/dropped/{reason}"), 1),
-            Verdict::Mask(reason, places) => add(format!("filter/masked/{reason}"), places.len()),
+            Verdict::Mask(reason, indices) => add(format!("filter/masked/{reason}"), indices.len()),
         }
     }
     if let Some((reason, n)) = found.thrown_away {
@@ -75,7 +75,7 @@ fn of_filters(found: &Collected, metrics: &mut Metrics) {
         metrics.set("filter/waiting", waiting as f64);
     }
     let of_kept = found
-        .lessons
+        .groups
         .iter()
         .filter_map(|l| {
             let parts = l.samples.iter().map(|s| s.parts.get("accuracy").copied());

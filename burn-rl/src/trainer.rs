@@ -14,10 +14,10 @@ use crate::{
     error::RlError,
     eval::{self, evaluate},
     learner::{Learner, TrainBatch},
-    metrics::{Metrics, Sink, health::Health, rollout_log::write_rollouts},
+    metrics::{Metrics, Sink, diagnostics::Diagnostics, rollout_log::write_rollouts},
     observer::{Event, Observer, Phase},
-    recipe::{Recipe, Source},
-    rollout::{Collected, Collector, RolloutEngine, Sources},
+    recipe::{CompletionSource, Recipe},
+    rollout::{CollectInputs, Collected, Collector, RolloutEngine},
     run_dir::RunDir,
     step_metrics,
     types::Prompt,
@@ -57,8 +57,8 @@ pub struct Trainer {
     pub learner: Box<dyn Learner>,
     /// Saved beside weights.
     pub processor: Arc<Processor>,
-    /// Looks for known illnesses in the numbers.
-    pub health: Health,
+    /// Looks for known failure patterns in the numbers.
+    pub diagnostics: Diagnostics,
     /// Where numbers go.
     pub sinks: Vec<Box<dyn Sink>>,
     /// Most bytes that a device was seen to hold.
@@ -94,7 +94,7 @@ impl Trainer {
         let mut clock = Clock::start();
         let mut metrics = Metrics::new();
         let mut collector = self.collector.clone();
-        let mut sources = Sources {
+        let mut sources = CollectInputs {
             train: &mut self.train,
             engine: self.engine.as_ref(),
             reward: self.reward.as_ref(),
@@ -110,7 +110,7 @@ impl Trainer {
         step_metrics::of_collected(&found, &self.recipe, &mut metrics);
         clock.lap();
 
-        let mut batch = TrainBatch::new(&found.lessons);
+        let mut batch = TrainBatch::new(&found.groups);
         batch.mini_batch = collector.mini_batch();
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         let (mut score_s, mut update_s) = (0.0, 0.0);
@@ -121,12 +121,12 @@ impl Trainer {
                 replica.device().memory_cleanup();
             }
             self.learner.score(&mut batch)?;
-            batch.credit = self.recipe.credit(&batch.scored);
+            batch.advantages = self.recipe.advantages(&batch.scored);
             // Groups that wait are learned from after this update: what they were sampled with is
             // noted while it is still there.
-            let mut later = TrainBatch::new(collector.waiting());
-            self.learner.remember(&mut later)?;
-            collector.set_scores(later.scored);
+            let mut waiting = TrainBatch::new(collector.waiting());
+            self.learner.fill_old_logprobs(&mut waiting)?;
+            collector.set_scores(waiting.scored);
             score_s = clock.lap();
             metrics.merge(self.learner.update(&batch, step)?);
             self.engine.sync(&self.learner.replicas())?;
@@ -134,7 +134,7 @@ impl Trainer {
         }
         self.collector = collector;
 
-        if self.recipe.source == Source::Policy {
+        if self.recipe.source == CompletionSource::Policy {
             self.log_rollouts(step, &found, &batch)?;
         }
         let trained = batch.tokens() * self.config.train.epochs;
@@ -162,7 +162,7 @@ impl Trainer {
         }
         self.emit(step, &metrics)?;
         watch.event(Event::Stepped(step, &metrics));
-        for warning in self.health.observe(step, &metrics) {
+        for warning in self.diagnostics.observe(step, &metrics) {
             watch.event(Event::Warned(&warning));
         }
         if self.is_due(step, self.config.checkpoint.every) {
@@ -179,15 +179,15 @@ impl Trainer {
     ) -> Result<(), RlError> {
         let mut records = vec![];
         for sampled in &found.sampled {
-            let place = found
-                .lessons
+            let index = found
+                .groups
                 .iter()
                 .position(|l| l.position == sampled.position);
-            let samples = place.map_or(0..0, |i| batch.scored.groups[i].clone());
-            let first = |i: usize| batch.credit.advantages[i].first().copied();
+            let samples = index.map_or(0..0, |i| batch.scored.groups[i].clone());
+            let first = |i: usize| batch.advantages.per_token[i].first().copied();
             let advantages: Vec<f32> = samples.map(|i| first(i).unwrap_or_default()).collect();
             // Not those that passed the filters and were thrown away because the batch was full.
-            let kept = place.is_some() || self.collector.is_waiting(sampled.position);
+            let kept = index.is_some() || self.collector.is_waiting(sampled.position);
             records.extend(eval::records(&sampled.group, step, kept, &advantages));
         }
         eval::make_portable(&mut records, self.run.root());

@@ -129,13 +129,13 @@ pub struct ScoredBatch {
     /// Which of them belong to one prompt.
     pub groups: Vec<Range<usize>>,
     /// What earlier steps left behind.
-    pub memory: Memory,
+    pub carried: CarriedState,
 }
 
-/// The few numbers that credit carries from step to step; part of a checkpoint.
+/// The few numbers that advantages carry from step to step; part of a checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Memory {
+pub struct CarriedState {
     /// The moving average of rewards, once there is one.
     pub reward_average: Option<f64>,
     /// The weight of the KL, where a controller moves it away from its configured start.
@@ -164,12 +164,12 @@ impl ScoredBatch {
 
 /// What every token of a batch is worth: one list a sample, one number a response token.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Credit {
-    /// Advantages.
-    pub advantages: Vec<Vec<f32>>,
+pub struct Advantages {
+    /// The advantage of each token.
+    pub per_token: Vec<Vec<f32>>,
     /// What the critic's values should have been; empty without a critic.
     pub returns: Vec<Vec<f32>>,
-    /// The moving average of rewards after this batch, for [`Memory::reward_average`]; none where
+    /// The moving average of rewards after this batch, for [`CarriedState::reward_average`]; none where
     /// no part keeps one.
     pub reward_average: Option<f64>,
 }

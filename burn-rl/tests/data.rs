@@ -19,7 +19,7 @@ fn golden(name: &str) -> PathBuf {
 }
 
 fn open(path: &Path, format: &RowFormat) -> Vec<DataRow> {
-    let set = RowDataset::open(path, format, OnError::Error, RowKind::Lesson).unwrap();
+    let set = RowDataset::open(path, format, OnError::Error, RowKind::Training).unwrap();
     (0..set.len()).map(|i| set.get(i).unwrap()).collect()
 }
 
@@ -158,7 +158,7 @@ fn what_cannot_be_read_is_named() {
     let path = dir.path().join("rows.jsonl");
     let error = |content: &str, format: &RowFormat| {
         std::fs::write(&path, content).unwrap();
-        let set = RowDataset::open(&path, format, OnError::Error, RowKind::Lesson);
+        let set = RowDataset::open(&path, format, OnError::Error, RowKind::Training);
         set.err().unwrap().to_string()
     };
     let plain = RowFormat::default();
@@ -196,7 +196,7 @@ fn what_cannot_be_read_is_named() {
 
     let damaged = dir.path().join("x.parquet");
     std::fs::write(&damaged, b"PAR1 and no more").unwrap();
-    let set = RowDataset::open(&damaged, &gold, OnError::Error, RowKind::Lesson);
+    let set = RowDataset::open(&damaged, &gold, OnError::Error, RowKind::Training);
     let message = set.err().unwrap().to_string();
     assert!(message.contains("not readable as parquet"), "{message}");
 }

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use burn_rl::{
     algo::find,
     config::{OptimConfig, TrainConfig},
-    dist::{Checksum, DataParallel, Place, PlaceKind, Replicate, Workers},
+    dist::{Checksum, DataParallel, DeviceKind, DeviceSpec, Replicate, Workers},
     learner::{Critic, Learner, PolicyGradient, TrainBatch, TrainRow},
     metrics::Metrics,
     recipe::{CriticSpec, Recipe},
@@ -36,12 +36,12 @@ fn model() -> Vlm {
 }
 
 fn workers(n: usize) -> Arc<Workers> {
-    let place = |i| Place {
+    let device = |i| DeviceSpec {
         name: format!("flex:{i}"),
         device: Device::flex(),
-        kind: PlaceKind::Cpu,
+        kind: DeviceKind::Cpu,
     };
-    Arc::new(Workers::new((0..n).map(place).collect()).unwrap())
+    Arc::new(Workers::new((0..n).map(device).collect()).unwrap())
 }
 
 /// Four groups of three responses, of ragged lengths, with rewards that vary in each.
@@ -118,7 +118,7 @@ fn critic() -> Critic {
 fn step(learner: &mut dyn Learner, recipe: &Recipe, step: u64) -> Metrics {
     let mut batch = batch();
     learner.score(&mut batch).unwrap();
-    batch.credit = recipe.credit(&batch.scored);
+    batch.advantages = recipe.advantages(&batch.scored);
     learner.update(&batch, step).unwrap()
 }
 
@@ -306,9 +306,9 @@ fn what_is_not_finite_on_one_replica_is_skipped_by_all() {
     let before = values(both.model());
     let mut broken = batch();
     both.score(&mut broken).unwrap();
-    broken.credit = recipe().credit(&broken.scored);
+    broken.advantages = recipe().advantages(&broken.scored);
     // The last sample is in the share of the last replica; its first token takes no part.
-    broken.credit.advantages[11][1] = f32::NAN;
+    broken.advantages.per_token[11][1] = f32::NAN;
     for i in 1..=2 {
         let metrics = both.update(&broken, i).unwrap();
         assert_eq!(metrics.get("optim/skipped_updates"), Some(1.0));

@@ -57,12 +57,12 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
     };
     let groups: [Vec<Sample>; 2] = [(0..3).map(sample).collect(), (3..6).map(sample).collect()];
     let scored = ScoredBatch::from_groups(groups);
-    let credit = recipe.credit(&scored);
+    let advantages = recipe.advantages(&scored);
     TrainBatch {
         features: vec![],
         rows,
         scored,
-        credit,
+        advantages,
         mini_batch: None,
     }
 }

@@ -13,7 +13,7 @@ use burn_rl::{
     recipe::{CriticSpec, Recipe},
     reduce::LossReduction,
     regularize::{Kl, KlControl, KlEstimator},
-    types::{Credit, Sample, ScoredBatch},
+    types::{Advantages, Sample, ScoredBatch},
 };
 use burn_vlm::{
     Compute, EncodedPrompt, ValueHead, ValueInit, Vlm,
@@ -56,10 +56,10 @@ fn batch() -> TrainBatch {
             (0..2).map(sample).collect(),
             (2..4).map(sample).collect::<Vec<_>>(),
         ]),
-        credit: Credit {
-            advantages: (0..4).map(|i| vec![worth[i]; lens[i]]).collect(),
+        advantages: Advantages {
+            per_token: (0..4).map(|i| vec![worth[i]; lens[i]]).collect(),
             returns: (0..4).map(|i| vec![worth[i]; lens[i]]).collect(),
-            ..Credit::default()
+            ..Advantages::default()
         },
         rows,
         ..TrainBatch::default()
@@ -214,7 +214,7 @@ fn gradients_that_are_not_finite_move_nothing_and_are_counted() {
     let mut learner = learner(clipped(), train);
     let before = values(learner.model());
     let mut broken = batch();
-    broken.credit.advantages[2][1] = f32::NAN;
+    broken.advantages.per_token[2][1] = f32::NAN;
     for i in 1..=2 {
         let metrics = learner.update(&broken, i).unwrap();
         assert_eq!(metrics.get("optim/skipped_updates"), Some(1.0));
@@ -266,7 +266,7 @@ fn the_weight_of_the_kl_follows_the_kl() {
 fn log_probabilities_of_carried_groups_stay_what_they_were() {
     let learner = learner(clipped(), TrainConfig::default());
     let mut carried = batch();
-    learner.remember(&mut carried).unwrap();
+    learner.fill_old_logprobs(&mut carried).unwrap();
     let before: Vec<Vec<f32>> = carried
         .scored
         .samples
@@ -381,7 +381,7 @@ fn another_model_may_be_the_reference() {
             .abs()
             < 1e-9
     );
-    let mut taught = learner(with_kl(), train).with_reference(teacher());
+    let mut needs_teacher = learner(with_kl(), train).with_reference(teacher());
     // k3 of the tokens of the batch, from the log-probabilities of both models.
     let scored = |model: Vlm| {
         let recipe = Arc::new(clipped());
@@ -393,7 +393,7 @@ fn another_model_may_be_the_reference() {
             0,
         );
         let mut batch = batch();
-        learner.remember(&mut batch).unwrap();
+        learner.fill_old_logprobs(&mut batch).unwrap();
         let samples = batch.scored.samples.into_iter();
         samples
             .flat_map(|s| s.old_logp)
@@ -403,7 +403,10 @@ fn another_model_may_be_the_reference() {
     let pairs: Vec<(f64, f64)> = scored(model()).into_iter().zip(scored(teacher())).collect();
     let k3 = |(p, q): &(f64, f64)| (q - p).exp() - 1.0 - (q - p);
     let expected = pairs.iter().map(k3).sum::<f64>() / pairs.len() as f64;
-    let found = step(&mut taught, 1).unwrap().get("policy/kl_ref").unwrap();
+    let found = step(&mut needs_teacher, 1)
+        .unwrap()
+        .get("policy/kl_ref")
+        .unwrap();
     assert!(expected > 0.01, "{expected}");
     assert!(
         (found - expected).abs() < 1e-4 * expected,

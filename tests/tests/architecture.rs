@@ -146,7 +146,8 @@ fn files_stay_readable() {
 
 #[test]
 fn only_the_loop_knows_the_order_of_phases() {
-    let calls_update = |text: &str| text.contains("learner.update(") && text.contains(".credit(");
+    let calls_update =
+        |text: &str| text.contains("learner.update(") && text.contains(".advantages(");
     for (path, text) in sources().iter().filter(|(path, _)| is_library_source(path)) {
         let is_loop = path == Path::new("burn-rl/src/trainer.rs");
         assert_eq!(calls_update(text), is_loop, "{}", path.display());

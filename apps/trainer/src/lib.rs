@@ -9,18 +9,18 @@ macro_rules! say {
     }};
 }
 
-pub mod bench;
+pub mod benchmarks;
 pub mod cli;
 pub mod cmd;
 pub mod config;
 pub mod demo;
 pub mod device;
+pub mod devices;
 pub mod exit;
 pub mod hub;
 pub mod input_error;
 pub mod model_dir;
 pub mod output;
-pub mod places;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;

@@ -2,7 +2,7 @@
 
 use burn_rl::{
     eval::Evaluation,
-    metrics::{Metrics, health::Warning, report::write_report},
+    metrics::{Metrics, diagnostics::Warning, report::write_report},
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
 };

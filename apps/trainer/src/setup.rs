@@ -6,25 +6,24 @@ use crate::{
         self, Split,
         dataset::{self, Rows},
     },
-    hub,
+    devices, hub,
     input_error::InputError,
     model_dir::{check_fit, described_in, require_config},
-    places,
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
-    adapt::adapt,
     checkpoint::{self, TrainerState},
     config::{ModelInit, RunConfig, SetConfig},
     data::{Encoder, GoldCheck, PromptSet, RowKind},
-    dist::Place,
+    dist::DeviceSpec,
     error::RlError,
     learner::{Critic, Demonstrations, Learner, PolicyGradient},
-    metrics::{Sink, health::Health, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
-    recipe::{Recipe, Source},
+    metrics::{Sink, diagnostics::Diagnostics, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
+    recipe::{CompletionSource, Recipe},
     rollout::{Collector, LocalEngine},
     run_dir::RunDir,
+    trainable::make_trainable,
     trainer::Trainer,
 };
 use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
@@ -87,21 +86,21 @@ fn path_text(path: &Path) -> String {
 }
 
 /// Builds everything, from step 0 or from the run's last checkpoint. Returns the trainer and the
-/// number of steps already done. Weights are read once, for the first of `places`, and copied to
+/// number of steps already done. Weights are read once, for the first of `devices`, and copied to
 /// the others.
 ///
 /// # Errors
-/// A model, a file or a value that cannot be used; no place.
+/// A model, a file or a value that cannot be used; no device.
 pub fn build(
     config: RunConfig,
     run: RunDir,
-    places: &[Place],
+    devices: &[DeviceSpec],
     resume: bool,
     stop: Arc<AtomicBool>,
 ) -> Result<(Trainer, u64)> {
     config.check()?;
-    let workers = places::workers(places)?;
-    let device = &places[0].device;
+    let workers = devices::workers(devices)?;
+    let device = &devices[0].device;
     let model_dir = hub::locate(Path::new(&config.model.path));
     let described = described_in(&model_dir)?;
     let sizes = ModelConfig::from_dir(&described)?;
@@ -117,7 +116,7 @@ pub fn build(
         }
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
-    let (whole, model) = (model.clone(), adapt(model, &config)?);
+    let (whole, model) = (model.clone(), make_trainable(model, &config)?);
     let encoder = Encoder {
         processor: processor.clone(),
         system: config.model.system.clone(),
@@ -141,15 +140,15 @@ pub fn build(
     };
     // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
     let (kind, rewarded) = match recipe.source {
-        Source::Policy => (RowKind::Lesson, Some(&golds)),
-        Source::Data => (RowKind::Demonstration, None),
+        CompletionSource::Policy => (RowKind::Training, Some(&golds)),
+        CompletionSource::Data => (RowKind::Demonstration, None),
     };
     let mut train = open(&config.data.sets(), kind, rewarded)?;
     let held_out = match config.eval.data.is_empty() {
         true => vec![],
         false => {
             let set = [config.data.set(&config.eval.data)];
-            open(&set, RowKind::Lesson, Some(&golds))?.first(config.eval.samples)?
+            open(&set, RowKind::Training, Some(&golds))?.first(config.eval.samples)?
         }
     };
 
@@ -185,8 +184,8 @@ pub fn build(
         collector.restore(state.sampling, &mut train, &latest)?;
         done = state.step;
     }
-    let learner = places::learner(workers.as_ref(), learner, config.train.replica_check_steps)?;
-    let engine = places::engine(workers.as_ref(), &learner.replicas(), |model| {
+    let learner = devices::learner(workers.as_ref(), learner, config.train.replica_check_steps)?;
+    let engine = devices::engine(workers.as_ref(), &learner.replicas(), |model| {
         LocalEngine::new(
             model.for_sampling(),
             processor.clone(),
@@ -199,7 +198,7 @@ pub fn build(
     let trainer = Trainer {
         reward: Box::new(reward),
         learner,
-        health: Health::of_run(&run.metrics())?.0,
+        diagnostics: Diagnostics::of_run(&run.metrics())?.0,
         config,
         run,
         train,

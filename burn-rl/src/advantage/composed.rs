@@ -3,7 +3,7 @@
 use super::{AdvantageEstimator, Baseline, Score, Whiten, gae, to_go, whiten};
 use crate::{
     shape::Rewards,
-    types::{Credit, Needs, ScoredBatch},
+    types::{Advantages, Needs, ScoredBatch},
 };
 
 /// The score of a response arrives at its last token; rewards of single tokens are added where they
@@ -29,7 +29,7 @@ impl AdvantageEstimator for Composed {
         }
     }
 
-    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Credit {
+    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Advantages {
         let scores = self.score.of(batch, &rewards.outcomes);
         let mut advantages = Vec::with_capacity(scores.len());
         let mut returns = vec![];
@@ -59,8 +59,8 @@ impl AdvantageEstimator for Composed {
         }
         whiten(batch, &mut advantages, self.whiten, self.whiten_ddof);
         let narrow = |row: Vec<f64>| row.into_iter().map(|a| a as f32).collect();
-        Credit {
-            advantages: advantages.into_iter().map(narrow).collect(),
+        Advantages {
+            per_token: advantages.into_iter().map(narrow).collect(),
             returns,
             reward_average: self.score.average(batch, &rewards.outcomes),
         }

@@ -3,7 +3,7 @@
 use super::AdvantageEstimator;
 use crate::{
     shape::Rewards,
-    types::{Credit, Needs, ScoredBatch},
+    types::{Advantages, Needs, ScoredBatch},
 };
 
 /// `A = value`
@@ -15,7 +15,7 @@ impl AdvantageEstimator for Constant {
         Needs::default()
     }
 
-    fn estimate(&self, batch: &ScoredBatch, _: &Rewards) -> Credit {
-        Credit::per_sample(batch, std::iter::repeat(self.0))
+    fn estimate(&self, batch: &ScoredBatch, _: &Rewards) -> Advantages {
+        Advantages::per_sample(batch, std::iter::repeat(self.0))
     }
 }

@@ -16,7 +16,7 @@ pub use whiten::{Whiten, whiten};
 
 use crate::{
     shape::Rewards,
-    types::{Credit, Needs, Sample, ScoredBatch},
+    types::{Advantages, Needs, Sample, ScoredBatch},
 };
 
 /// Turns the rewards of a batch into advantages.
@@ -25,15 +25,15 @@ pub trait AdvantageEstimator: Send + Sync {
     fn needs(&self) -> Needs;
 
     /// One advantage a response token, computed in f64 from shaped rewards.
-    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Credit;
+    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Advantages;
 }
 
-impl Credit {
+impl Advantages {
     /// The same value for every token of a sample.
     pub fn per_sample(batch: &ScoredBatch, values: impl IntoIterator<Item = f64>) -> Self {
         let spread = |(sample, value): (&Sample, f64)| vec![value as f32; sample.len()];
         Self {
-            advantages: batch.samples.iter().zip(values).map(spread).collect(),
+            per_token: batch.samples.iter().zip(values).map(spread).collect(),
             ..Self::default()
         }
     }

@@ -113,7 +113,7 @@ impl Score {
     /// The moving average after a batch, where the baseline is one.
     pub fn average(&self, batch: &ScoredBatch, outcomes: &[f64]) -> Option<f64> {
         let now = mean(outcomes);
-        let before = batch.memory.reward_average.unwrap_or(now);
+        let before = batch.carried.reward_average.unwrap_or(now);
         let decay = self.baseline_decay;
         (self.baseline == Baseline::MovingAverage).then_some(decay * before + (1.0 - decay) * now)
     }
@@ -149,7 +149,7 @@ impl Score {
                 .greedy_reward
                 .expect("the recipe's needs include the greedy reward"),
             Baseline::MovingAverage => batch
-                .memory
+                .carried
                 .reward_average
                 .unwrap_or_else(|| mean(outcomes)),
         }
@@ -179,7 +179,7 @@ fn deviation(values: &[f64], ddof: u8) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Memory, Sample};
+    use crate::types::{CarriedState, Sample};
 
     fn scores(baseline: Baseline, scale: Scale, groups: &[&[f64]]) -> Vec<f64> {
         let sample = |(i, reward): (usize, &f64)| Sample {
@@ -190,9 +190,9 @@ mod tests {
         };
         let group = |rewards: &&[f64]| rewards.iter().enumerate().map(sample).collect();
         let mut batch = ScoredBatch::from_groups(groups.iter().map(group));
-        batch.memory = Memory {
+        batch.carried = CarriedState {
             reward_average: Some(0.25),
-            ..Memory::default()
+            ..CarriedState::default()
         };
         let outcomes: Vec<f64> = batch.samples.iter().map(|s| s.reward).collect();
         let score = Score {

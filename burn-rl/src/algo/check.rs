@@ -5,7 +5,7 @@ use crate::{
     advantage::Baseline,
     error::RlError,
     loss::RatioLevel,
-    recipe::{Anchor, Recipe},
+    recipe::{RatioReference, Recipe},
     reduce::LossReduction,
 };
 
@@ -150,7 +150,8 @@ fn together(c: &Composition) -> Result<(), RlError> {
 /// Refuses parts that do not go together.
 pub(super) fn parts(recipe: &Recipe) -> Result<(), RlError> {
     let reads_ratio = recipe.loss.needs().old_logp;
-    let other_ratio = recipe.ratio != RatioLevel::Token || recipe.anchor != Anchor::Old;
+    let other_ratio =
+        recipe.ratio != RatioLevel::Token || recipe.ratio_reference != RatioReference::Old;
     if other_ratio && !reads_ratio {
         return refuse(
             "algo.ratio_level or algo.ratio_anchor is set, but the loss of this algorithm takes no \
@@ -175,7 +176,7 @@ pub(super) fn parts(recipe: &Recipe) -> Result<(), RlError> {
                 .into(),
         );
     }
-    if recipe.anchor == Anchor::Sampler && recipe.correction.is_some() {
+    if recipe.ratio_reference == RatioReference::Sampler && recipe.correction.is_some() {
         return refuse(
             "algo.ratio_anchor is `sampler` and algo.correction is set: both correct for the \
              sampler, expected one of them"

@@ -45,7 +45,7 @@ impl Algorithm for Cispo {
     }
 
     fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(loss::Cispo {
+        axes.recipe(loss::CispoLoss {
             low: non_negative("clip_low", self.clip_low)?,
             high: non_negative("clip_high", self.clip_high)?,
         })

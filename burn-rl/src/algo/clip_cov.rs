@@ -70,13 +70,13 @@ impl Algorithm for ClipCov {
             non_negative("clip_low", self.clip_low)?,
             non_negative("clip_high", self.clip_high)?,
         );
-        let mut recipe = axes.recipe(loss::ClipCov(PpoClip {
+        let mut recipe = axes.recipe(loss::ClipCovLoss(PpoClip {
             low: clip_low,
             high: clip_high,
             ..PpoClip::default()
         }))?;
         above_zero("cov_share", self.cov_share)?;
-        recipe.marks = Some(Box::new(Covariance::Band {
+        recipe.special_tokens = Some(Box::new(Covariance::Band {
             share: between("cov_share", self.cov_share, 0.0, 1.0)?,
             low: between("cov_low", self.cov_low, f64::MIN, self.cov_high)?,
             high: between("cov_high", self.cov_high, self.cov_low, f64::MAX)?,

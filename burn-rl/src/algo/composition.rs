@@ -10,7 +10,7 @@ use crate::{
     error::RlError,
     filter::{AccuracyBand, Truncated, ZeroVariance},
     loss::{PolicyLoss, RatioLevel},
-    recipe::{Anchor, CriticSpec, Leftovers, Recipe, Refill},
+    recipe::{CriticSpec, Leftovers, RatioReference, Recipe, Refill},
     reduce::LossReduction,
     regularize::{EntropyBonus, Kl, KlControl, KlEstimator, PolicyDrift},
     select::TopEntropy,
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// Where the KL to the reference model goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KlPlace {
+pub enum KlPlacement {
     /// Into the loss: its gradient flows through the estimator.
     #[default]
     Loss,
@@ -99,7 +99,7 @@ pub struct Composition {
     /// Over what the loss takes its ratios.
     pub ratio_level: RatioLevel,
     /// Which policy the ratios are to.
-    pub ratio_anchor: Anchor,
+    pub ratio_anchor: RatioReference,
     /// Whether importance weights of the old policy over the sampler multiply the loss.
     pub correction: Correction,
     /// Over what these weights are taken.
@@ -117,7 +117,7 @@ pub struct Composition {
     /// Estimator of the KL.
     pub kl: KlEstimator,
     /// Where the KL goes.
-    pub kl_in: KlPlace,
+    pub kl_in: KlPlacement,
     /// KL a token that `beta` is steered to; 0 for a fixed `beta`.
     pub kl_target: f64,
     /// Over how many completions `beta` may change by a fifth.
@@ -177,7 +177,7 @@ impl Default for Composition {
             critic: false,
             value_clip: 0.2,
             ratio_level: RatioLevel::Token,
-            ratio_anchor: Anchor::Old,
+            ratio_anchor: RatioReference::Old,
             correction: Correction::None,
             correction_level: CorrectionLevel::Token,
             correction_low: 0.0,
@@ -186,7 +186,7 @@ impl Default for Composition {
             entropy_top_share: 1.0,
             beta: 0.0,
             kl: KlEstimator::K3,
-            kl_in: KlPlace::Loss,
+            kl_in: KlPlacement::Loss,
             kl_target: 0.0,
             kl_horizon: 10_000.0,
             drift: 0.0,
@@ -234,20 +234,20 @@ impl Composition {
         let mut recipe = Recipe::new(advantage, loss, self.reduction);
         recipe.horizon = self.horizon;
         recipe.ratio = self.ratio_level;
-        recipe.anchor = self.ratio_anchor;
+        recipe.ratio_reference = self.ratio_anchor;
         recipe.filter_after = self.filter_after;
         recipe.critic = self.critic.then_some(CriticSpec {
             value_clip: positive(self.value_clip),
         });
-        recipe.taught =
-            self.outcome_weight == 0.0 && self.beta > 0.0 && self.kl_in != KlPlace::Loss;
+        recipe.needs_teacher =
+            self.outcome_weight == 0.0 && self.beta > 0.0 && self.kl_in != KlPlacement::Loss;
         recipe.correction = self.correction();
         recipe.refill = (self.refill_rounds > 0).then_some(Refill {
             max_rounds: self.refill_rounds,
             leftovers: self.refill_leftovers,
         });
         if self.entropy_top_share < 1.0 {
-            recipe.focus = Some(Box::new(TopEntropy {
+            recipe.trained_tokens = Some(Box::new(TopEntropy {
                 share: self.entropy_top_share,
             }));
         }
@@ -318,18 +318,18 @@ impl Composition {
         if self.reward_clip > 0.0 {
             recipe = recipe.shape(RewardClip(self.reward_clip));
         }
-        match self.beta > 0.0 && self.kl_in != KlPlace::Loss {
+        match self.beta > 0.0 && self.kl_in != KlPlacement::Loss {
             true => recipe.shape(KlReward {
                 estimator: self.kl,
                 beta: self.beta,
-                in_outcome: self.kl_in == KlPlace::Outcome,
+                in_outcome: self.kl_in == KlPlacement::Outcome,
             }),
             false => recipe,
         }
     }
 
     fn regularized(&self, mut recipe: Recipe) -> Recipe {
-        if self.beta > 0.0 && self.kl_in == KlPlace::Loss {
+        if self.beta > 0.0 && self.kl_in == KlPlacement::Loss {
             recipe = recipe.regularize(Kl {
                 estimator: self.kl,
                 beta: self.beta,

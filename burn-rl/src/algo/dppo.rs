@@ -62,7 +62,7 @@ impl Algorithm for Dppo {
     }
 
     fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(loss::Dppo {
+        axes.recipe(loss::DppoLoss {
             divergence: self.divergence,
             low: non_negative("clip_low", self.clip_low)?,
             high: non_negative("clip_high", self.clip_high)?,

@@ -50,11 +50,11 @@ impl Algorithm for KlCov {
     }
 
     fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        let mut recipe = axes.recipe(loss::KlCov {
+        let mut recipe = axes.recipe(loss::KlCovLoss {
             coef: non_negative("cov_coef", self.cov_coef)?,
         })?;
         above_zero("cov_share", self.cov_share)?;
-        recipe.marks = Some(Box::new(Covariance::Top {
+        recipe.special_tokens = Some(Box::new(Covariance::Top {
             share: between("cov_share", self.cov_share, 0.0, 1.0)?,
         }));
         Ok(recipe)

@@ -39,7 +39,7 @@ mod sft;
 pub use adora::Adora;
 pub use cispo::Cispo;
 pub use clip_cov::ClipCov;
-pub use composition::{Composition, Correction, KlPlace};
+pub use composition::{Composition, Correction, KlPlacement};
 pub use cpgd::Cpgd;
 pub use dapo::Dapo;
 pub use dppo::Dppo;

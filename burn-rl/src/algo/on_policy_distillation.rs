@@ -9,7 +9,7 @@
 //! <https://thinkingmachines.ai/blog/on-policy-distillation>: no discount reaches later tokens (γ = 0),
 //! and the task's own reward counts for nothing (`outcome_weight`). The teacher is the reference model.
 
-use super::{Algorithm, Composition, KlPlace};
+use super::{Algorithm, Composition, KlPlacement};
 use crate::{
     advantage::{Baseline, Scale},
     error::RlError,
@@ -40,7 +40,7 @@ impl Algorithm for OnPolicyDistillation {
             gamma: 0.0,
             beta: 1.0,
             kl: KlEstimator::K1,
-            kl_in: KlPlace::Reward,
+            kl_in: KlPlacement::Reward,
             reduction: LossReduction::TokenMean,
             ..Composition::default()
         }

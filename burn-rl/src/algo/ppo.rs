@@ -12,7 +12,7 @@
 //! ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155), appendix C.4), which also has the KL in the
 //! reward of each token: `beta`, here off.
 
-use super::{Algorithm, Composition, KlPlace, check::non_negative, composition::positive};
+use super::{Algorithm, Composition, KlPlacement, check::non_negative, composition::positive};
 use crate::{
     advantage::{Baseline, Scale, Whiten},
     error::RlError,
@@ -58,7 +58,7 @@ impl Algorithm for Ppo {
             whiten: Whiten::Full,
             critic: true,
             kl: KlEstimator::K1,
-            kl_in: KlPlace::Reward,
+            kl_in: KlPlacement::Reward,
             reduction: LossReduction::TokenMean,
             ..Composition::default()
         }

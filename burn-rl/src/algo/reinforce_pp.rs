@@ -10,7 +10,7 @@
 //! [arXiv:2501.03262](https://arxiv.org/abs/2501.03262); β = 0.01 and ε = 0.2 from the authors'
 //! code (<https://github.com/OpenRLHF/OpenRLHF>). One completion a prompt is enough.
 
-use super::{Algorithm, Composition, KlPlace, check::non_negative};
+use super::{Algorithm, Composition, KlPlacement, check::non_negative};
 use crate::{
     advantage::{Baseline, Scale, Whiten},
     error::RlError,
@@ -55,7 +55,7 @@ impl Algorithm for ReinforcePp {
             whiten: Whiten::Full,
             beta: 0.01,
             kl: KlEstimator::K1,
-            kl_in: KlPlace::Reward,
+            kl_in: KlPlacement::Reward,
             reduction: LossReduction::TokenMean,
             ..Composition::default()
         }

@@ -10,7 +10,7 @@
 //! (appendix C, as TRL's list of papers quotes it). The whole response is one action, so there is
 //! neither a token's reward nor a mean over tokens.
 
-use super::{Algorithm, Composition, KlPlace};
+use super::{Algorithm, Composition, KlPlacement};
 use crate::{
     advantage::{Baseline, Scale},
     error::RlError,
@@ -38,7 +38,7 @@ impl Algorithm for Rloo {
             scale: Scale::None,
             beta: 0.03,
             kl: KlEstimator::K1,
-            kl_in: KlPlace::Outcome,
+            kl_in: KlPlacement::Outcome,
             reduction: LossReduction::SequenceSum,
             ..Composition::default()
         }

@@ -39,7 +39,7 @@ impl Algorithm for Sapo {
     const PAPER: &'static str = "arXiv:2511.20347";
 
     fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(loss::Sapo {
+        axes.recipe(loss::SapoLoss {
             positive: above_zero("tau_positive", self.tau_positive)?,
             negative: above_zero("tau_negative", self.tau_negative)?,
         })

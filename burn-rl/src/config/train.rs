@@ -130,7 +130,7 @@ impl TrainConfig {
                  expected no such key, or a KL to the reference",
             );
         }
-        if recipe.taught && self.reference.is_empty() {
+        if recipe.needs_teacher && self.reference.is_empty() {
             return refuse(
                 "train.reference is empty, but this algorithm rewards nothing but nearness to the \
                  reference model, which would be the policy itself: expected a teacher's directory",

@@ -65,8 +65,8 @@ mod tests {
         let mut blend = Blend::new(&[3.0, 1.0], 7);
         let mut next = [0, 0];
         for position in 0..4000 {
-            let (set, place) = blend.at(position);
-            assert_eq!(place, next[set]);
+            let (set, index) = blend.at(position);
+            assert_eq!(index, next[set]);
             next[set] += 1;
         }
         // Four standard deviations of a binomial of 4,000 draws with p = 3/4.

@@ -138,8 +138,8 @@ impl PromptSet {
     pub fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
         let mut rows = Vec::with_capacity(n);
         for position in first..first + n as u64 {
-            let (part, place) = self.blend.at(position);
-            rows.push((part, self.parts[part].order.row(place)));
+            let (part, index) = self.blend.at(position);
+            rows.push((part, self.parts[part].order.row(index)));
         }
         self.encode(&rows)
     }

@@ -53,12 +53,12 @@ impl Order {
     /// If there are no rows.
     pub fn row(&mut self, position: u64) -> usize {
         let rows = self.rows as u64;
-        let (epoch, place) = (position / rows, (position % rows) as usize);
+        let (epoch, index) = (position / rows, (position % rows) as usize);
         if !self.shuffle && self.rank.is_none() {
-            return place;
+            return index;
         }
         match &self.epoch {
-            Some((current, permutation)) if *current == epoch => permutation[place],
+            Some((current, permutation)) if *current == epoch => permutation[index],
             _ => {
                 let mut permutation = match self.shuffle {
                     true => permutation(self.rows, mix(mix(0x0dde, self.seed), epoch)),
@@ -67,7 +67,7 @@ impl Order {
                 if let Some(rank) = &self.rank {
                     permutation.sort_by(|a, b| rank[*a].total_cmp(&rank[*b]));
                 }
-                let row = permutation[place];
+                let row = permutation[index];
                 self.epoch = Some((epoch, permutation));
                 row
             }

@@ -40,7 +40,7 @@ pub struct DataRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKind {
     /// A gold answer or a demonstration: something to learn from.
-    Lesson,
+    Training,
     /// A last turn of the assistant, to be imitated.
     Demonstration,
     /// Nothing.
@@ -179,8 +179,8 @@ fn read(
         Some((name, value)) => Some(text(name, value)?),
         None => None,
     };
-    let lesson = answer.as_ref().is_some_and(|a| !a.trim().is_empty()) || target.is_some();
-    if kind == RowKind::Lesson && !lesson {
+    let can_train = answer.as_ref().is_some_and(|a| !a.trim().is_empty()) || target.is_some();
+    if kind == RowKind::Training && !can_train {
         return Err("the row has no `answer`".into());
     }
     if kind == RowKind::Demonstration && target.is_none() {

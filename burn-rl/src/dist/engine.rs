@@ -3,7 +3,7 @@
 use super::Workers;
 use crate::{
     error::RlError,
-    rollout::{Ask, RolloutEngine},
+    rollout::{GenerationRequest, RolloutEngine},
     types::{Group, Rollout},
 };
 use burn_vlm::{Transfer, Vlm, generate::Sampling};
@@ -41,20 +41,22 @@ impl<E: RolloutEngine + Sync> ParallelEngine<E> {
 impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
     fn generate(
         &self,
-        asks: &[Ask],
+        requests: &[GenerationRequest],
         sampling: Sampling,
         step: u64,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
         let count = self.engines.len();
-        let jobs: Vec<Vec<Ask>> = (0..count).map(|rank| share(asks, rank, count)).collect();
+        let jobs: Vec<Vec<GenerationRequest>> = (0..count)
+            .map(|rank| share(requests, rank, count))
+            .collect();
         let (sender, receiver) = mpsc::channel();
         let found = thread::scope(|scope| {
             let work = scope.spawn(move || {
-                let work = |rank: usize, asks: Vec<Ask>| {
+                let work = |rank: usize, requests: Vec<GenerationRequest>| {
                     // Nobody listens any more: then nobody needs to know.
                     let tell = &mut |done| _ = sender.send((rank, done));
-                    self.engines[rank].generate(&asks, sampling, step, tell)
+                    self.engines[rank].generate(&requests, sampling, step, tell)
                 };
                 self.workers.run(jobs, work, || {})
             });
@@ -66,7 +68,7 @@ impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
             work.join()
         });
         let found = found.map_err(|_| RlError::Training("sampling panicked".into()))??;
-        Ok(join(asks, found.into_iter().flatten()))
+        Ok(join(requests, found.into_iter().flatten()))
     }
 
     fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {
@@ -99,32 +101,32 @@ impl Copy<'_> {
 
 /// The model of each rank: its own, or the first where there is none for each.
 fn own_copies<'a>(workers: &'a Workers, replicas: &[&'a Vlm]) -> Vec<Copy<'a>> {
-    let own = |rank: usize| match replicas.len() == workers.places().len() {
+    let own = |rank: usize| match replicas.len() == workers.devices().len() {
         true => replicas[rank],
         false => replicas[0],
     };
-    let copy = |(rank, place): (usize, &'a super::Place)| Copy {
+    let copy = |(rank, device): (usize, &'a super::DeviceSpec)| Copy {
         model: own(rank),
-        device: &place.device,
+        device: &device.device,
     };
-    workers.places().iter().enumerate().map(copy).collect()
+    workers.devices().iter().enumerate().map(copy).collect()
 }
 
-/// The part of `asks` that replica `rank` of `count` samples: a run of completions, cut wherever
+/// The part of `requests` that replica `rank` of `count` samples: a run of completions, cut wherever
 /// it has to be.
-fn share(asks: &[Ask], rank: usize, count: usize) -> Vec<Ask> {
-    let total: usize = asks.iter().map(Ask::len).sum();
+fn share(requests: &[GenerationRequest], rank: usize, count: usize) -> Vec<GenerationRequest> {
+    let total: usize = requests.iter().map(GenerationRequest::len).sum();
     let (first, last) = (total * rank / count, total * (rank + 1) / count);
     let mut start = 0;
     let mut own = vec![];
-    for ask in asks {
-        let from = first.clamp(start, start + ask.len()) - start;
-        let to = last.clamp(start, start + ask.len()) - start;
-        start += ask.len();
+    for request in requests {
+        let from = first.clamp(start, start + request.len()) - start;
+        let to = last.clamp(start, start + request.len()) - start;
+        start += request.len();
         if from < to {
-            let draws = ask.draws.start + from as u64..ask.draws.start + to as u64;
-            own.push(Ask {
-                prompt: ask.prompt.clone(),
+            let draws = request.draws.start + from as u64..request.draws.start + to as u64;
+            own.push(GenerationRequest {
+                prompt: request.prompt.clone(),
                 draws,
             });
         }
@@ -133,21 +135,24 @@ fn share(asks: &[Ask], rank: usize, count: usize) -> Vec<Ask> {
 }
 
 /// The groups that were asked for, from their parts in order.
-fn join(asks: &[Ask], parts: impl Iterator<Item = Group>) -> Vec<Group> {
+fn join(requests: &[GenerationRequest], parts: impl Iterator<Item = Group>) -> Vec<Group> {
     let mut rollouts = parts.flat_map(|part| part.rollouts);
-    let group = |ask: &Ask| Group {
-        prompt: ask.prompt.clone(),
-        first_draw: ask.draws.start,
-        rollouts: rollouts.by_ref().take(ask.len()).collect::<Vec<Rollout>>(),
+    let group = |request: &GenerationRequest| Group {
+        prompt: request.prompt.clone(),
+        first_draw: request.draws.start,
+        rollouts: rollouts
+            .by_ref()
+            .take(request.len())
+            .collect::<Vec<Rollout>>(),
     };
-    asks.iter().map(group).collect()
+    requests.iter().map(group).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        dist::{Place, PlaceKind},
+        dist::{DeviceKind, DeviceSpec},
         types::Prompt,
     };
     use burn::tensor::Device;
@@ -155,12 +160,12 @@ mod tests {
     use burn_vlm::{EncodedPrompt, generate::FinishReason};
     use std::ops::Range;
 
-    fn ask(key: u64, draws: Range<u64>) -> Ask {
+    fn request(key: u64, draws: Range<u64>) -> GenerationRequest {
         let encoded = EncodedPrompt {
             tokens: vec![1],
             images: vec![],
         };
-        Ask {
+        GenerationRequest {
             prompt: Arc::new(Prompt {
                 id: String::new(),
                 key,
@@ -180,7 +185,7 @@ mod tests {
     impl RolloutEngine for Echo {
         fn generate(
             &self,
-            asks: &[Ask],
+            requests: &[GenerationRequest],
             _: Sampling,
             step: u64,
             finished: &mut dyn FnMut(usize),
@@ -194,17 +199,17 @@ mod tests {
                 reward: Reward::default(),
             };
             let mut groups = vec![];
-            for ask in asks {
-                if ask.prompt.key == 9 {
+            for request in requests {
+                if request.prompt.key == 9 {
                     return Err(RlError::Config("prompt 9 is too long".into()));
                 }
-                done += ask.len();
+                done += request.len();
                 finished(done);
-                let tokens = |draw| vec![step as u32, ask.prompt.key as u32, draw as u32];
+                let tokens = |draw| vec![step as u32, request.prompt.key as u32, draw as u32];
                 groups.push(Group {
-                    prompt: ask.prompt.clone(),
-                    first_draw: ask.draws.start,
-                    rollouts: ask.draws.clone().map(tokens).map(rollout).collect(),
+                    prompt: request.prompt.clone(),
+                    first_draw: request.draws.start,
+                    rollouts: request.draws.clone().map(tokens).map(rollout).collect(),
                 });
             }
             Ok(groups)
@@ -218,14 +223,14 @@ mod tests {
     }
 
     fn engine(n: usize) -> ParallelEngine<Echo> {
-        let place = |i| Place {
+        let device = |i| DeviceSpec {
             name: format!("flex:{i}"),
             device: Device::flex(),
-            kind: PlaceKind::Cpu,
+            kind: DeviceKind::Cpu,
         };
         ParallelEngine {
             engines: (0..n).map(|_| Echo).collect(),
-            workers: Arc::new(Workers::new((0..n).map(place).collect()).unwrap()),
+            workers: Arc::new(Workers::new((0..n).map(device).collect()).unwrap()),
         }
     }
 
@@ -236,12 +241,17 @@ mod tests {
 
     #[test]
     fn groups_that_were_cut_come_back_whole() {
-        let asks = [ask(1, 0..3), ask(2, 0..4), ask(1, 3..4), ask(3, 0..0)];
+        let requests = [
+            request(1, 0..3),
+            request(2, 0..4),
+            request(1, 3..4),
+            request(3, 0..0),
+        ];
         let sampling = Sampling::default();
-        let alone = Echo.generate(&asks, sampling, 7, &mut |_| {}).unwrap();
+        let alone = Echo.generate(&requests, sampling, 7, &mut |_| {}).unwrap();
         for n in 1..=9 {
             let mut told = vec![];
-            let found = engine(n).generate(&asks, sampling, 7, &mut |done| told.push(done));
+            let found = engine(n).generate(&requests, sampling, 7, &mut |done| told.push(done));
             let found = found.unwrap();
             assert_eq!(tokens(&found), tokens(&alone));
             let draws = |groups: &[Group]| groups.iter().map(|g| g.first_draw).collect::<Vec<_>>();
@@ -250,15 +260,20 @@ mod tests {
             assert!(told.is_sorted());
         }
         let shares: Vec<usize> = (0..3)
-            .map(|rank| share(&asks, rank, 3).iter().map(Ask::len).sum())
+            .map(|rank| {
+                share(&requests, rank, 3)
+                    .iter()
+                    .map(GenerationRequest::len)
+                    .sum()
+            })
             .collect();
         assert_eq!(shares, [2, 3, 3]);
     }
 
     #[test]
     fn one_that_cannot_sample_ends_all_with_its_message() {
-        let asks = [ask(1, 0..2), ask(9, 0..2)];
-        let error = engine(2).generate(&asks, Sampling::default(), 1, &mut |_| {});
+        let requests = [request(1, 0..2), request(9, 0..2)];
+        let error = engine(2).generate(&requests, Sampling::default(), 1, &mut |_| {});
         let error = error.unwrap_err();
         assert_eq!(
             error.to_string(),

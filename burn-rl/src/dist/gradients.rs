@@ -30,7 +30,7 @@ pub(super) fn sum(
     model: &Vlm,
 ) -> Result<Grads, RlError> {
     let mut flat = flatten(own, model);
-    let device = &group.places[replica.rank()].device;
+    let device = &group.devices[replica.rank()].device;
     let summed = match group.nccl {
         true => by_nccl(replica, group, flat.gradients, &flat.lengths, device)?,
         false => in_turn(replica, flat.gradients, device)?,
@@ -79,7 +79,7 @@ fn by_nccl(
             .collect()
     };
     let known = replica.gather("kinds of gradients", dtypes(&own))?;
-    let devices: Vec<Device> = group.places.iter().map(|p| p.device.clone()).collect();
+    let devices: Vec<Device> = group.devices.iter().map(|p| p.device.clone()).collect();
     let start = |(i, own): (usize, Option<Tensor<1>>)| -> Option<CollectiveTensor<1>> {
         let dtype = known.iter().find_map(|dtypes| dtypes[i])?;
         let own = own.unwrap_or_else(|| Tensor::zeros([lengths[i]], (device, dtype)));

@@ -45,7 +45,7 @@ impl<L: Replicate> DataParallel<L> {
     /// # Errors
     /// What fails on a device.
     pub fn new(first: L, workers: Arc<Workers>, check_steps: u64) -> Result<Self, RlError> {
-        let group = Group::new(workers.places());
+        let group = Group::new(workers.devices());
         let mut learner = Self {
             replicas: vec![first],
             workers,
@@ -59,9 +59,9 @@ impl<L: Replicate> DataParallel<L> {
     /// Makes every replica a copy of the first.
     fn spread(&mut self) -> Result<(), RlError> {
         self.replicas.truncate(1);
-        let (first, places) = (&self.replicas[0], self.workers.places());
-        let copy = |rank: usize, ()| Ok((rank > 0).then(|| first.on(&places[rank].device)));
-        let others = self.all(vec![(); places.len()], copy)?;
+        let (first, devices) = (&self.replicas[0], self.workers.devices());
+        let copy = |rank: usize, ()| Ok((rank > 0).then(|| first.on(&devices[rank].device)));
+        let others = self.all(vec![(); devices.len()], copy)?;
         self.replicas.extend(others.into_iter().flatten());
         for (rank, replica) in self.replicas.iter_mut().enumerate() {
             replica.join(Replica::new(rank, &self.group));
@@ -79,11 +79,11 @@ impl<L: Replicate> DataParallel<L> {
         let Some((rank, name)) = difference(&by_rank) else {
             return Ok(());
         };
-        let places = self.workers.places();
+        let devices = self.workers.devices();
         Err(RlError::Training(format!(
             "replica {rank} on {} differs from replica 0 on {} in {name} after {after}, expected \
              the same to the bit: a device computes wrong, or memory is broken",
-            places[rank].name, places[0].name
+            devices[rank].name, devices[0].name
         )))
     }
 
@@ -103,10 +103,10 @@ fn run<J: Send, T: Send>(
     jobs: Vec<J>,
     work: impl Fn(usize, J) -> Result<T, RlError> + Sync,
 ) -> Result<Vec<T>, RlError> {
-    let meeting = &group.meeting;
-    meeting.reset();
-    let work = |rank, job| work(rank, job).inspect(|_| meeting.finish());
-    workers.run(jobs, work, || meeting.fail())
+    let rendezvous = &group.rendezvous;
+    rendezvous.reset();
+    let work = |rank, job| work(rank, job).inspect(|_| rendezvous.finish());
+    workers.run(jobs, work, || rendezvous.fail())
 }
 
 impl<L: Replicate> Learner for DataParallel<L> {
@@ -126,14 +126,14 @@ impl<L: Replicate> Learner for DataParallel<L> {
         Ok(())
     }
 
-    fn remember(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
+    fn fill_old_logprobs(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let whole = &*batch;
-        let remember = |_, replica: &L| {
+        let fill_old_logprobs = |_, replica: &L| {
             let mut own = whole.clone();
-            replica.remember(&mut own)?;
+            replica.fill_old_logprobs(&mut own)?;
             Ok(own)
         };
-        let remembered = self.all(self.replicas.iter().collect(), remember)?;
+        let remembered = self.all(self.replicas.iter().collect(), fill_old_logprobs)?;
         if let Some(first) = remembered.into_iter().next() {
             *batch = first;
         }
@@ -176,9 +176,9 @@ impl<L: Replicate> Learner for DataParallel<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dist::{Place, PlaceKind};
+    use crate::dist::{DeviceKind, DeviceSpec};
 
-    /// What becomes of a replica at its second meeting of an update.
+    /// What becomes of a replica at its second rendezvous of an update.
     #[derive(Clone, Copy, PartialEq)]
     enum Fate {
         Lives,
@@ -201,7 +201,7 @@ mod tests {
             Ok(())
         }
 
-        fn remember(&self, _: &mut TrainBatch) -> Result<(), RlError> {
+        fn fill_old_logprobs(&self, _: &mut TrainBatch) -> Result<(), RlError> {
             Ok(())
         }
 
@@ -265,12 +265,12 @@ mod tests {
             fate,
             weight: 0,
         };
-        let place = |i| Place {
+        let device = |i| DeviceSpec {
             name: format!("flex:{i}"),
             device: Device::flex(),
-            kind: PlaceKind::Cpu,
+            kind: DeviceKind::Cpu,
         };
-        let workers = Workers::new((0..3).map(place).collect()).unwrap();
+        let workers = Workers::new((0..3).map(device).collect()).unwrap();
         DataParallel::new(first, Arc::new(workers), check_steps).unwrap()
     }
 

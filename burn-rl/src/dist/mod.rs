@@ -20,7 +20,7 @@ mod checksum;
 mod engine;
 mod gradients;
 mod learner;
-mod meeting;
+mod rendezvous;
 mod replica;
 mod workers;
 
@@ -28,4 +28,4 @@ pub use checksum::{Checksum, checksums};
 pub use engine::ParallelEngine;
 pub use learner::{DataParallel, Replicate};
 pub use replica::Replica;
-pub use workers::{Place, PlaceKind, Workers};
+pub use workers::{DeviceKind, DeviceSpec, Workers};

@@ -1,11 +1,11 @@
 //! One of several learners that are kept equal.
 
-use super::{gradients, meeting::Meeting, workers::Place};
-use crate::{dist::PlaceKind, error::RlError};
+use super::{gradients, rendezvous::Rendezvous, workers::DeviceSpec};
+use crate::{dist::DeviceKind, error::RlError};
 use burn_vlm::{Vlm, tape::Grads};
 use std::sync::Arc;
 
-/// A learner's place among its replicas: which samples are its own, and what the others found.
+/// A learner among its replicas: which samples are its own, and what the others found.
 ///
 /// Alone, everything is its own and there is nobody to ask.
 #[derive(Clone, Default)]
@@ -16,21 +16,21 @@ pub struct Replica {
 
 /// All replicas.
 pub(super) struct Group {
-    pub places: Vec<Place>,
-    pub meeting: Meeting,
+    pub devices: Vec<DeviceSpec>,
+    pub rendezvous: Rendezvous,
     /// Whether sums go through NCCL, from device to device.
     pub nccl: bool,
 }
 
 impl Group {
-    pub fn new(places: &[Place]) -> Arc<Self> {
-        let distinct = |i: usize| places[..i].iter().all(|p| p.device != places[i].device);
-        let cuda = |i: usize| places[i].kind == PlaceKind::Cuda;
+    pub fn new(devices: &[DeviceSpec]) -> Arc<Self> {
+        let distinct = |i: usize| devices[..i].iter().all(|p| p.device != devices[i].device);
+        let cuda = |i: usize| devices[i].kind == DeviceKind::Cuda;
         Arc::new(Self {
-            meeting: Meeting::new(places.len()),
+            rendezvous: Rendezvous::new(devices.len()),
             // NCCL has no two ranks on one GPU.
-            nccl: (0..places.len()).all(|i| cuda(i) && distinct(i)),
-            places: places.to_vec(),
+            nccl: (0..devices.len()).all(|i| cuda(i) && distinct(i)),
+            devices: devices.to_vec(),
         })
     }
 }
@@ -55,7 +55,7 @@ impl Replica {
 
     /// How many replicas there are.
     pub fn count(&self) -> usize {
-        self.group.as_ref().map_or(1, |group| group.places.len())
+        self.group.as_ref().map_or(1, |group| group.devices.len())
     }
 
     /// Those of `samples` that are its own, in their order: a run of neighbours, which share their
@@ -85,7 +85,7 @@ impl Replica {
         own: T,
     ) -> Result<Vec<T>, RlError> {
         match &self.group {
-            Some(group) if group.places.len() > 1 => group.meeting.gather(self.rank, what, own),
+            Some(group) if group.devices.len() > 1 => group.rendezvous.gather(self.rank, what, own),
             _ => Ok(vec![own]),
         }
     }
@@ -97,7 +97,7 @@ impl Replica {
     /// As [`gather`](Self::gather).
     pub fn sum(&self, own: Grads, model: &Vlm) -> Result<Grads, RlError> {
         match &self.group {
-            Some(group) if group.places.len() > 1 => gradients::sum(self, group, own, model),
+            Some(group) if group.devices.len() > 1 => gradients::sum(self, group, own, model),
             _ => Ok(own),
         }
     }
@@ -109,12 +109,12 @@ mod tests {
     use burn::tensor::Device;
 
     fn replicas(n: usize) -> Vec<Replica> {
-        let place = |i| Place {
+        let device = |i| DeviceSpec {
             name: format!("flex:{i}"),
             device: Device::flex(),
-            kind: PlaceKind::Cpu,
+            kind: DeviceKind::Cpu,
         };
-        let group = Group::new(&(0..n).map(place).collect::<Vec<_>>());
+        let group = Group::new(&(0..n).map(device).collect::<Vec<_>>());
         (0..n).map(|rank| Replica::new(rank, &group)).collect()
     }
 
@@ -142,15 +142,15 @@ mod tests {
 
     #[test]
     fn sums_go_through_nccl_between_gpus_of_their_own() {
-        let place = |kind| Place {
+        let device = |kind| DeviceSpec {
             name: String::new(),
             device: Device::flex(),
             kind,
         };
-        assert!(!Group::new(&[place(PlaceKind::Cpu), place(PlaceKind::Cpu)]).nccl);
+        assert!(!Group::new(&[device(DeviceKind::Cpu), device(DeviceKind::Cpu)]).nccl);
         // Two replicas on one device.
-        assert!(!Group::new(&[place(PlaceKind::Cuda), place(PlaceKind::Cuda)]).nccl);
-        assert!(!Group::new(&[place(PlaceKind::Cuda), place(PlaceKind::Cpu)]).nccl);
-        assert!(Group::new(&[place(PlaceKind::Cuda)]).nccl);
+        assert!(!Group::new(&[device(DeviceKind::Cuda), device(DeviceKind::Cuda)]).nccl);
+        assert!(!Group::new(&[device(DeviceKind::Cuda), device(DeviceKind::Cpu)]).nccl);
+        assert!(Group::new(&[device(DeviceKind::Cuda)]).nccl);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 /// What kind of device a replica is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlaceKind {
+pub enum DeviceKind {
     /// The processor, whose cores replicas share.
     Cpu,
     /// A GPU of NVIDIA: sums go through NCCL.
@@ -23,34 +23,34 @@ pub enum PlaceKind {
 
 /// Where a replica is.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct DeviceSpec {
     /// What people call it, as `cuda:1`.
     pub name: String,
     /// The device.
     pub device: Device,
     /// Its kind.
-    pub kind: PlaceKind,
+    pub kind: DeviceKind,
 }
 
 /// The threads that work on devices, one a device: a device's queue and memory belong to the
 /// thread that uses it. Each has a share of the machine's cores beside it for what is computed on
 /// the host.
 pub struct Workers {
-    places: Vec<Place>,
+    devices: Vec<DeviceSpec>,
     pools: Vec<ThreadPool>,
 }
 
 impl Workers {
-    /// A thread for each place.
+    /// A thread for each device.
     ///
     /// # Errors
-    /// [`RlError::Config`] without a place; [`RlError::Training`] where the system refuses threads.
-    pub fn new(places: Vec<Place>) -> Result<Self, RlError> {
-        if places.is_empty() {
+    /// [`RlError::Config`] without a device; [`RlError::Training`] where the system refuses threads.
+    pub fn new(devices: Vec<DeviceSpec>) -> Result<Self, RlError> {
+        if devices.is_empty() {
             let message = "no device, expected at least one";
             return Err(RlError::Config(message.into()));
         }
-        let threads = (rayon::current_num_threads() / places.len()).max(1);
+        let threads = (rayon::current_num_threads() / devices.len()).max(1);
         let pool = |rank| {
             let name = move |i| format!("replica {rank}, thread {i}");
             let pool = ThreadPoolBuilder::new()
@@ -58,16 +58,16 @@ impl Workers {
                 .thread_name(name);
             pool.build()
         };
-        let pools = (0..places.len()).map(pool).collect::<Result<_, _>>();
+        let pools = (0..devices.len()).map(pool).collect::<Result<_, _>>();
         Ok(Self {
-            places,
+            devices,
             pools: pools.map_err(|e| RlError::Training(format!("starting threads: {e}")))?,
         })
     }
 
     /// Where they work.
-    pub fn places(&self) -> &[Place] {
-        &self.places
+    pub fn devices(&self) -> &[DeviceSpec] {
+        &self.devices
     }
 
     /// Does one job on each thread, all at once, and waits for all; the results by rank.
@@ -93,7 +93,7 @@ impl Workers {
             // Whatever fails later fails because of it.
             first.get_or_insert_with(|| RlError::Replica {
                 rank,
-                device: self.places[rank].name.clone(),
+                device: self.devices[rank].name.clone(),
                 cause: Box::new(error),
             });
             failed();
@@ -149,12 +149,12 @@ mod tests {
     use super::*;
 
     fn workers(n: usize) -> Workers {
-        let place = |i| Place {
+        let device = |i| DeviceSpec {
             name: format!("flex:{i}"),
             device: Device::flex(),
-            kind: PlaceKind::Cpu,
+            kind: DeviceKind::Cpu,
         };
-        Workers::new((0..n).map(place).collect()).unwrap()
+        Workers::new((0..n).map(device).collect()).unwrap()
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Filter for AccuracyBand {
         )))
     }
 
-    fn judge(&self, group: &[Sample]) -> Verdict {
+    fn verdict(&self, group: &[Sample]) -> Verdict {
         // A response without the part, as one that could not be judged, counts as 0.
         let sum: f64 = group.iter().filter_map(|s| s.parts.get(&self.part)).sum();
         let mean = sum / group.len().max(1) as f64;
@@ -57,7 +57,7 @@ mod tests {
             low: 0.25,
             high: 0.75,
         };
-        band.judge(&group)
+        band.verdict(&group)
     }
 
     #[test]

@@ -31,20 +31,20 @@ impl ShortBatch {
 
 /// Groups on their way into an update. `T` is a group.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FillingBatch<T> {
+pub struct GroupBuffer<T> {
     policy: ShortBatch,
     /// Groups of a full batch.
     size: usize,
     /// Groups of a mini-batch.
     mini_batch: usize,
     waiting: Vec<T>,
-    drought: Drought,
+    refills: RefillCount,
 }
 
 /// Rollouts since the last update, and what became of their groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Drought {
+pub struct RefillCount {
     /// Rollouts.
     pub rounds: usize,
     /// Groups that were sampled in them.
@@ -62,7 +62,7 @@ pub struct FilledBatch<T> {
     pub thrown_away: Option<(&'static str, usize)>,
 }
 
-impl<T> FillingBatch<T> {
+impl<T> GroupBuffer<T> {
     /// An empty batch of `size` groups, which is a multiple of `mini_batch`.
     pub fn new(policy: ShortBatch, size: usize, mini_batch: usize) -> Self {
         Self {
@@ -70,17 +70,17 @@ impl<T> FillingBatch<T> {
             size,
             mini_batch,
             waiting: vec![],
-            drought: Drought::default(),
+            refills: RefillCount::default(),
         }
     }
 
     /// Takes the groups of one rollout that passed the filters, and the reasons of those that did
     /// not.
     pub fn add(&mut self, kept: Vec<T>, dropped: &[&'static str]) {
-        self.drought.rounds += 1;
-        self.drought.sampled += kept.len() + dropped.len();
+        self.refills.rounds += 1;
+        self.refills.sampled += kept.len() + dropped.len();
         for reason in dropped {
-            *self.drought.dropped.entry((*reason).into()).or_default() += 1;
+            *self.refills.dropped.entry((*reason).into()).or_default() += 1;
         }
         self.waiting.extend(kept);
     }
@@ -104,7 +104,7 @@ impl<T> FillingBatch<T> {
         let thrown_away = reason.map(|r| (r, rest.len())).filter(|(_, n)| *n > 0);
         match reason {
             Some(reason) if used == 0 => {
-                let dropped = &mut self.drought.dropped;
+                let dropped = &mut self.refills.dropped;
                 *dropped.entry(reason.into()).or_default() += rest.len();
             }
             Some(_) => {}
@@ -113,7 +113,7 @@ impl<T> FillingBatch<T> {
         if used == 0 {
             return None;
         }
-        self.drought = Drought::default();
+        self.refills = RefillCount::default();
         Some(FilledBatch {
             groups,
             thrown_away,
@@ -131,18 +131,18 @@ impl<T> FillingBatch<T> {
     }
 
     /// Rollouts since the last update.
-    pub fn drought(&self) -> &Drought {
-        &self.drought
+    pub fn refills(&self) -> &RefillCount {
+        &self.refills
     }
 
     /// Continues with what waited and with the rollouts since the last update.
-    pub fn restore(&mut self, waiting: Vec<T>, drought: Drought) {
+    pub fn restore(&mut self, waiting: Vec<T>, refills: RefillCount) {
         self.waiting = waiting;
-        self.drought = drought;
+        self.refills = refills;
     }
 }
 
-impl Drought {
+impl RefillCount {
     /// Why there was no update for so long, and what can be done; `size` are the groups of a batch.
     pub fn message(&self, waiting: usize, size: usize) -> String {
         let dropped: usize = self.dropped.values().sum();
@@ -171,12 +171,12 @@ mod tests {
     use super::*;
 
     /// A batch of four groups in mini-batches of two; groups are called by numbers.
-    fn batch(policy: ShortBatch) -> FillingBatch<u32> {
-        FillingBatch::new(policy, 4, 2)
+    fn batch(policy: ShortBatch) -> GroupBuffer<u32> {
+        GroupBuffer::new(policy, 4, 2)
     }
 
     /// What each of these rollouts makes of the batch: the groups of the update after it, if any.
-    fn updates(batch: &mut FillingBatch<u32>, rollouts: &[&[u32]]) -> Vec<Option<Vec<u32>>> {
+    fn updates(batch: &mut GroupBuffer<u32>, rollouts: &[&[u32]]) -> Vec<Option<Vec<u32>>> {
         let update = |kept: &&[u32]| {
             batch.add(kept.to_vec(), &vec!["too_hard"; 4 - kept.len()]);
             batch.take().map(|filled| filled.groups)
@@ -209,7 +209,7 @@ mod tests {
         );
         batch.add(vec![1], &["too_easy"; 3]);
         assert_eq!(batch.take(), None);
-        assert_eq!(batch.drought().dropped["incomplete"], 1);
+        assert_eq!(batch.refills().dropped["incomplete"], 1);
         assert!(batch.waiting().is_empty());
     }
 
@@ -244,8 +244,8 @@ mod tests {
     fn a_drought_says_how_long_it_lasts_and_why() {
         let mut batch = batch(ShortBatch::RefillCarry);
         updates(&mut batch, &[&[], &[1]]);
-        assert_eq!(batch.drought().rounds, 2);
-        let message = batch.drought().message(batch.waiting().len(), 4);
+        assert_eq!(batch.refills().rounds, 2);
+        let message = batch.refills().message(batch.waiting().len(), 4);
         assert!(message.contains("in 2 rollouts in a row"), "{message}");
         assert!(message.contains("only 1 of the 4 groups"), "{message}");
         assert!(
@@ -253,6 +253,6 @@ mod tests {
             "{message}"
         );
         updates(&mut batch, &[&[2, 3, 4]]);
-        assert_eq!(*batch.drought(), Drought::default());
+        assert_eq!(*batch.refills(), RefillCount::default());
     }
 }

@@ -6,7 +6,7 @@ mod truncated;
 mod zero_variance;
 
 pub use accuracy::AccuracyBand;
-pub use batch::{Drought, FilledBatch, FillingBatch, ShortBatch};
+pub use batch::{FilledBatch, GroupBuffer, RefillCount, ShortBatch};
 pub use truncated::Truncated;
 pub use zero_variance::{ZeroVariance, is_zero_variance};
 
@@ -19,7 +19,7 @@ pub enum Verdict {
     Keep,
     /// It is left out; the reason is what `filter/dropped/<reason>` counts.
     Drop(&'static str),
-    /// The completions at these places take no part in the loss, but are still compared with the
+    /// The completions at these indices take no part in the loss, but are still compared with the
     /// others; the reason is what `filter/masked/<reason>` counts.
     Mask(&'static str, Vec<usize>),
 }
@@ -42,5 +42,5 @@ pub trait Filter: Send + Sync {
     }
 
     /// Keep, mask or drop, and why. `group` has all completions of one prompt.
-    fn judge(&self, group: &[Sample]) -> Verdict;
+    fn verdict(&self, group: &[Sample]) -> Verdict;
 }

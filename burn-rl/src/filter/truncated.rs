@@ -18,9 +18,9 @@ pub enum Truncated {
 }
 
 impl Filter for Truncated {
-    fn judge(&self, group: &[Sample]) -> Verdict {
+    fn verdict(&self, group: &[Sample]) -> Verdict {
         let cut = group.iter().enumerate().filter(|(_, s)| s.truncated);
-        let cut: Vec<usize> = cut.map(|(place, _)| place).collect();
+        let cut: Vec<usize> = cut.map(|(index, _)| index).collect();
         match self {
             _ if cut.is_empty() => Verdict::Keep,
             Self::Keep => Verdict::Keep,

@@ -9,7 +9,7 @@ use crate::types::Sample;
 pub struct ZeroVariance;
 
 impl Filter for ZeroVariance {
-    fn judge(&self, group: &[Sample]) -> Verdict {
+    fn verdict(&self, group: &[Sample]) -> Verdict {
         if is_zero_variance(group) {
             Verdict::Drop("zero_variance")
         } else {

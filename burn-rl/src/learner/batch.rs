@@ -1,8 +1,8 @@
 //! Rows of tokens beside what an algorithm knows of them.
 
 use crate::{
-    rollout::Lesson,
-    types::{Credit, ScoredBatch},
+    rollout::TrainGroup,
+    types::{Advantages, ScoredBatch},
 };
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use burn_vlm::{EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput, tape::Targets};
@@ -25,7 +25,7 @@ pub struct TrainBatch {
     /// Rewards and log-probabilities.
     pub scored: ScoredBatch,
     /// Advantages.
-    pub credit: Credit,
+    pub advantages: Advantages,
     /// Groups of each mini-batch; none divides them evenly among the configured number.
     pub mini_batch: Option<usize>,
     /// What the policy's vision tower makes of the pictures, while it is frozen: on each device
@@ -35,18 +35,18 @@ pub struct TrainBatch {
 
 impl TrainBatch {
     /// The rows and scores of groups; nothing is worth anything yet.
-    pub fn new(lessons: &[Lesson]) -> Self {
-        let row = |lesson: &Lesson, response: &Vec<u32>| TrainRow {
-            prompt: lesson.prompt.clone(),
+    pub fn new(groups: &[TrainGroup]) -> Self {
+        let row = |group: &TrainGroup, response: &Vec<u32>| TrainRow {
+            prompt: group.prompt.clone(),
             response: response.clone(),
         };
-        let rows = lessons
+        let rows = groups
             .iter()
-            .flat_map(|lesson| lesson.responses.iter().map(move |r| row(lesson, r)))
+            .flat_map(|group| group.responses.iter().map(move |r| row(group, r)))
             .collect();
         Self {
             rows,
-            scored: ScoredBatch::from_groups(lessons.iter().map(|l| l.samples.clone())),
+            scored: ScoredBatch::from_groups(groups.iter().map(|l| l.samples.clone())),
             ..Self::default()
         }
     }

@@ -3,7 +3,7 @@
 use super::{
     AdamW, TrainBatch,
     batch::{MicroBatch, padded, padded_mask},
-    lanes::{each_part, sum_gradients},
+    concurrency::{each_part, sum_gradients},
     micro::{TEMPERATURE, lists, scalar},
     optimizer::agreed_norm,
     schedule::learning_rate,
@@ -191,7 +191,9 @@ impl Critic {
             .iter()
             .map(|i| vec![weights[*i] as f32; shape[1]])
             .collect();
-        let returns = samples.iter().map(|i| batch.credit.returns[*i].as_slice());
+        let returns = samples
+            .iter()
+            .map(|i| batch.advantages.returns[*i].as_slice());
         let old_values = samples.iter().map(|i| sample(i).values.as_slice());
         let mask = samples.iter().map(|i| sample(i).mask.as_slice());
         let input = ValueInput {
@@ -274,7 +276,7 @@ struct Fit {
 
 impl Fit {
     fn of(batch: &TrainBatch) -> Self {
-        let samples = batch.scored.samples.iter().zip(&batch.credit.returns);
+        let samples = batch.scored.samples.iter().zip(&batch.advantages.returns);
         let pairs: Vec<(f64, f64)> = samples
             .flat_map(|(sample, returns)| {
                 let tokens = sample.values.iter().zip(returns).zip(&sample.mask);
@@ -302,7 +304,7 @@ impl Fit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Credit, Sample, ScoredBatch};
+    use crate::types::{Advantages, Sample, ScoredBatch};
 
     #[test]
     fn explained_variance_by_hand() {
@@ -314,9 +316,9 @@ mod tests {
         let fit = |returns: [f32; 4]| {
             Fit::of(&TrainBatch {
                 scored: ScoredBatch::from_groups([vec![sample.clone()]]),
-                credit: Credit {
+                advantages: Advantages {
                     returns: vec![returns.to_vec()],
-                    ..Credit::default()
+                    ..Advantages::default()
                 },
                 ..TrainBatch::default()
             })

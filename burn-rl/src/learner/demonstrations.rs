@@ -8,7 +8,7 @@ use crate::{
     loss::Nll,
     recipe::Recipe,
     reduce::LossReduction,
-    rollout::{Lesson, demonstrations},
+    rollout::{TrainGroup, demonstrations},
 };
 use std::sync::Arc;
 
@@ -48,15 +48,15 @@ impl Demonstrations {
             return Ok((batch.clone(), rows));
         }
         let prompts = self.set.draw(drawn, self.rows)?;
-        let lesson = |group: crate::types::Group| Lesson {
+        let group = |group: crate::types::Group| TrainGroup {
             position: 0,
             prompt: group.prompt.encoded.clone(),
             responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
             samples: group.samples(),
         };
-        let lessons = demonstrations(&prompts)?.into_iter().map(lesson);
-        let mut batch = TrainBatch::new(&lessons.collect::<Vec<_>>());
-        batch.credit = self.recipe.credit(&batch.scored);
+        let groups = demonstrations(&prompts)?.into_iter().map(group);
+        let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>());
+        batch.advantages = self.recipe.advantages(&batch.scored);
         self.last = Some((drawn, batch.clone()));
         Ok((batch, rows))
     }

@@ -3,7 +3,7 @@
 use super::{
     TrainBatch,
     batch::{MicroBatch, padded, padded_mask},
-    lanes::{each_part, sum_gradients},
+    concurrency::{each_part, sum_gradients},
     stats::Stats,
     tape::{TapeInput, differentiate},
 };
@@ -27,9 +27,9 @@ pub(super) struct Plan {
     /// Weight of every token, by sample.
     pub weights: Vec<f64>,
     /// Tokens that the loss treats in a way of its own, by sample.
-    pub marks: Option<HashMap<usize, Vec<bool>>>,
+    pub special_tokens: Option<HashMap<usize, Vec<bool>>>,
     /// Tokens that have a policy loss, by sample.
-    pub focus: Option<HashMap<usize, Vec<bool>>>,
+    pub trained_tokens: Option<HashMap<usize, Vec<bool>>>,
     /// Whether nothing is updated yet: what is scored here is the policy that sampled.
     pub is_first: bool,
     /// What dropout depends on beside the sample.
@@ -106,10 +106,12 @@ impl Pass<'_> {
         if self.recipe.needs().step_scores {
             let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
             let scores = self.scores(batch, samples)?;
-            let selected = self.recipe.select(&batch.scored, &batch.credit, &scores);
+            let selected = self
+                .recipe
+                .select(&batch.scored, &batch.advantages, &scores);
             let by_sample = |lists: Vec<Vec<bool>>| scores.samples.iter().copied().zip(lists);
-            plan.marks = selected.marks.map(|l| by_sample(l).collect());
-            plan.focus = selected.focus.map(|l| by_sample(l).collect());
+            plan.special_tokens = selected.special_tokens.map(|l| by_sample(l).collect());
+            plan.trained_tokens = selected.trained_tokens.map(|l| by_sample(l).collect());
         }
         Ok(plan)
     }
@@ -181,15 +183,15 @@ impl Pass<'_> {
             advantages: padded(
                 samples
                     .iter()
-                    .map(|i| batch.credit.advantages[*i].as_slice()),
+                    .map(|i| batch.advantages.per_token[*i].as_slice()),
                 shape,
                 device,
             ),
             mask: padded_mask(mask, shape, device),
             weights: padded(spread.iter().map(Vec::as_slice), shape, device),
-            marks: plan.marks.as_ref().map(flags),
-            focus: plan.focus.as_ref().map(flags),
-            kl_coef: batch.scored.memory.kl_coef,
+            special_tokens: plan.special_tokens.as_ref().map(flags),
+            trained_tokens: plan.trained_tokens.as_ref().map(flags),
+            kl_coef: batch.scored.carried.kl_coef,
         };
         let hidden = input.mask.clone().bool_not();
         let mut stats = Stats::default();

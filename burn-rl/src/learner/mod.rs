@@ -2,9 +2,9 @@
 
 mod average;
 mod batch;
+mod concurrency;
 mod critic;
 mod demonstrations;
-mod lanes;
 mod micro;
 mod optimizer;
 mod policy_gradient;
@@ -42,7 +42,7 @@ pub trait Learner: Send {
     ///
     /// # Errors
     /// As [`score`](Self::score).
-    fn remember(&self, batch: &mut TrainBatch) -> Result<(), RlError>;
+    fn fill_old_logprobs(&self, batch: &mut TrainBatch) -> Result<(), RlError>;
 
     /// Learns from a batch; `step` counts from 1.
     ///

@@ -14,7 +14,7 @@ use crate::{
     dist::{Checksum, Replica, Replicate, checksums},
     error::RlError,
     metrics::Metrics,
-    recipe::{Recipe, Source},
+    recipe::{CompletionSource, Recipe},
 };
 use burn::tensor::Device;
 use burn_vlm::{Transfer, Vlm, generate::rng::mix, tape::Grads, weights::ExportDtype};
@@ -230,9 +230,9 @@ impl PolicyGradient {
         };
         metrics.set("policy/kl_ref", kl);
         if let Some((start, control)) = &self.recipe.kl_control {
-            let beta = self.state.memory.kl_coef.unwrap_or(*start);
+            let beta = self.state.carried.kl_coef.unwrap_or(*start);
             metrics.set("policy/kl_coef", beta);
-            self.state.memory.kl_coef = Some(control.next(beta, kl, batch.rows.len()));
+            self.state.carried.kl_coef = Some(control.next(beta, kl, batch.rows.len()));
         }
     }
 
@@ -251,7 +251,7 @@ impl Learner for PolicyGradient {
     fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let needs = self.recipe.needs();
         batch.encode_pictures(&self.model);
-        batch.scored.memory = self.state.memory;
+        batch.scored.carried = self.state.carried;
         // With one update and none before it, the old policy is the one that is scored anyway.
         let moves = self.several_updates(batch) || batch.scored.samples.iter().any(has_old);
         let reads_old = needs.old_logp || self.train.target_kl > 0.0;
@@ -274,7 +274,7 @@ impl Learner for PolicyGradient {
         Ok(())
     }
 
-    fn remember(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
+    fn fill_old_logprobs(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         self.fill_old(batch)
     }
 
@@ -288,7 +288,7 @@ impl Learner for PolicyGradient {
         let mut stopped = false;
         'passes: for epoch in 0..self.train.epochs {
             let mut groups = batch.scored.groups.clone();
-            if self.recipe.source == Source::Policy && several {
+            if self.recipe.source == CompletionSource::Policy && several {
                 let key = mix(mix(self.seed, step), epoch as u64);
                 groups.sort_by_key(|group| mix(key, group.start as u64));
             }
@@ -315,8 +315,8 @@ impl Learner for PolicyGradient {
                 }
             }
         }
-        let average = batch.credit.reward_average;
-        self.state.memory.reward_average = average.or(self.state.memory.reward_average);
+        let average = batch.advantages.reward_average;
+        self.state.carried.reward_average = average.or(self.state.carried.reward_average);
         self.renew_reference(step);
         let mut metrics = stats.into_metrics();
         self.steer_kl(batch, &mut metrics);

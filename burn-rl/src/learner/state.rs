@@ -1,6 +1,6 @@
 //! What a learner carries from step to step beside weights and moments.
 
-use crate::{error::RlError, types::Memory};
+use crate::{error::RlError, types::CarriedState};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
 
@@ -10,8 +10,8 @@ const FILE: &str = "learner_state.json";
 /// the last of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct LearnerState {
-    /// What credit carries from step to step.
-    pub memory: Memory,
+    /// What advantages carry from step to step.
+    pub carried: CarriedState,
     /// Updates in a row whose gradients were not finite.
     pub skipped_in_a_row: u64,
     /// The same of the critic.
@@ -39,8 +39,8 @@ impl LearnerState {
     pub fn save(&self, dir: &Path) -> Result<(), RlError> {
         let path = dir.join(FILE);
         let saved = Saved {
-            reward_average: self.memory.reward_average.map(f64::to_bits),
-            kl_coef: self.memory.kl_coef.map(f64::to_bits),
+            reward_average: self.carried.reward_average.map(f64::to_bits),
+            kl_coef: self.carried.kl_coef.map(f64::to_bits),
             skipped_in_a_row: self.skipped_in_a_row,
             critic_skipped_in_a_row: self.critic_skipped_in_a_row,
             reference_step: self.reference_step,
@@ -60,7 +60,7 @@ impl LearnerState {
             message: e.to_string(),
         })?;
         Ok(Self {
-            memory: Memory {
+            carried: CarriedState {
                 reward_average: saved.reward_average.map(f64::from_bits),
                 kl_coef: saved.kl_coef.map(f64::from_bits),
             },
@@ -80,7 +80,7 @@ mod tests {
     fn survives_the_file_to_the_bit() {
         let dir = tempfile::tempdir().unwrap();
         let state = LearnerState {
-            memory: Memory {
+            carried: CarriedState {
                 reward_average: Some(0.1 + 0.2),
                 kl_coef: Some(1.0 / 3.0),
             },

@@ -2,7 +2,7 @@
 
 use crate::{
     loss::{LossInput, TokenLoss, value_loss},
-    recipe::{Anchor, CriticSpec, Recipe},
+    recipe::{CriticSpec, RatioReference, Recipe},
 };
 use burn::tensor::{Bool, Tensor};
 
@@ -26,9 +26,9 @@ pub struct TapeInput {
     /// Weight of each token in the loss; see [`crate::reduce`].
     pub weights: Tensor<2>,
     /// Tokens that the loss treats in a way of its own; see [`Recipe::select`].
-    pub marks: Option<Tensor<2, Bool>>,
+    pub special_tokens: Option<Tensor<2, Bool>>,
     /// Tokens that have a policy loss; none for all.
-    pub focus: Option<Tensor<2, Bool>>,
+    pub trained_tokens: Option<Tensor<2, Bool>>,
     /// The weight of the KL where a controller has moved it.
     pub kl_coef: Option<f64>,
 }
@@ -43,8 +43,8 @@ impl TapeInput {
             old_logp: None,
             sample_logp: None,
             ref_logp: None,
-            marks: None,
-            focus: None,
+            special_tokens: None,
+            trained_tokens: None,
             kl_coef: None,
             logp,
             advantages,
@@ -77,19 +77,19 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
     let constant = |x: Tensor<2>| clean(x).autodiff();
     let logp = constant(x.logp.clone()).require_grad();
     let entropy = constant(x.entropy).require_grad();
-    let anchor = match recipe.anchor {
-        Anchor::Old => x.old_logp,
-        Anchor::Sampler => x.sample_logp.clone(),
+    let ratio_reference = match recipe.ratio_reference {
+        RatioReference::Old => x.old_logp,
+        RatioReference::Sampler => x.sample_logp.clone(),
     };
     let input = LossInput {
         logp: logp.clone(),
         entropy: entropy.clone(),
-        old_logp: constant(anchor.unwrap_or(x.logp)),
+        old_logp: constant(ratio_reference.unwrap_or(x.logp)),
         sample_logp: x.sample_logp.map(constant),
         ref_logp: x.ref_logp.map(constant),
         advantages: constant(x.advantages),
         mask: x.mask.autodiff(),
-        marks: x.marks.map(Tensor::autodiff),
+        special_tokens: x.special_tokens.map(Tensor::autodiff),
         ratio: recipe.ratio,
         kl_coef: x.kl_coef,
     };
@@ -99,8 +99,10 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
         total.loss = total.loss * weights.clone();
         total.stats.push(("policy/correction", weights.inner()));
     }
-    if let Some(focus) = x.focus {
-        total.loss = total.loss.mask_fill(focus.bool_not().autodiff(), 0.0);
+    if let Some(trained_tokens) = x.trained_tokens {
+        total.loss = total
+            .loss
+            .mask_fill(trained_tokens.bool_not().autodiff(), 0.0);
     }
     for regularizer in &recipe.regularizers {
         let TokenLoss { loss, stats } = regularizer.token_loss(&input);

@@ -6,14 +6,14 @@ use crate::types::Needs;
 /// `−sg(clip(ρ, 1 − low, 1 + high)) · A · log p`: every token keeps its gradient
 /// ([arXiv:2506.13585](https://arxiv.org/abs/2506.13585), equations 4 and 5).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cispo {
+pub struct CispoLoss {
     /// How far the weight may fall below 1; 1 for no lower bound.
     pub low: f64,
     /// How far the weight may rise above 1.
     pub high: f64,
 }
 
-impl PolicyLoss for Cispo {
+impl PolicyLoss for CispoLoss {
     fn needs(&self) -> Needs {
         Needs {
             old_logp: true,

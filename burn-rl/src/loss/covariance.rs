@@ -7,9 +7,9 @@ use crate::types::Needs;
 /// PPO's clipped surrogate without the chosen tokens
 /// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ClipCov(pub PpoClip);
+pub struct ClipCovLoss(pub PpoClip);
 
-impl PolicyLoss for ClipCov {
+impl PolicyLoss for ClipCovLoss {
     fn needs(&self) -> Needs {
         self.0.needs()
     }
@@ -24,10 +24,10 @@ impl PolicyLoss for ClipCov {
 
     fn token_loss(&self, x: &LossInput) -> TokenLoss {
         let mut out = self.0.token_loss(x);
-        if let Some(marks) = x.marks.clone() {
+        if let Some(special_tokens) = x.special_tokens.clone() {
             out.stats
-                .push(("policy/cov_clipped", marks.clone().float().inner()));
-            out.loss = out.loss.mask_fill(marks, 0.0);
+                .push(("policy/cov_clipped", special_tokens.clone().float().inner()));
+            out.loss = out.loss.mask_fill(special_tokens, 0.0);
         }
         out
     }
@@ -36,23 +36,25 @@ impl PolicyLoss for ClipCov {
 /// The plain surrogate, and `coef · |log p − log p_old|` on top for the chosen tokens
 /// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KlCov {
+pub struct KlCovLoss {
     /// Weight of the penalty.
     pub coef: f64,
 }
 
-impl PolicyLoss for KlCov {
+impl PolicyLoss for KlCovLoss {
     fn needs(&self) -> Needs {
         Importance.needs()
     }
 
     fn token_loss(&self, x: &LossInput) -> TokenLoss {
         let mut out = Importance.token_loss(x);
-        if let Some(marks) = x.marks.clone() {
-            out.stats
-                .push(("policy/cov_penalised", marks.clone().float().inner()));
+        if let Some(special_tokens) = x.special_tokens.clone() {
+            out.stats.push((
+                "policy/cov_penalised",
+                special_tokens.clone().float().inner(),
+            ));
             let penalty = x.token_log_ratio().abs().mul_scalar(self.coef);
-            out.loss = out.loss + penalty.mask_fill(marks.bool_not(), 0.0);
+            out.loss = out.loss + penalty.mask_fill(special_tokens.bool_not(), 0.0);
         }
         out
     }

@@ -26,7 +26,7 @@ pub enum Divergence {
 /// The cap holds the weight, not the gradient: a token beyond it still learns, as with truncated
 /// importance sampling (section 5.4).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dppo {
+pub struct DppoLoss {
     /// The divergence.
     pub divergence: Divergence,
     /// Largest divergence where the probability falls and the advantage is negative.
@@ -37,7 +37,7 @@ pub struct Dppo {
     pub ratio_cap: f64,
 }
 
-impl PolicyLoss for Dppo {
+impl PolicyLoss for DppoLoss {
     fn needs(&self) -> Needs {
         Needs {
             old_logp: true,

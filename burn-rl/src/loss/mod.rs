@@ -11,16 +11,16 @@ mod ratio;
 mod sapo;
 mod value;
 
-pub use cispo::Cispo;
-pub use covariance::{ClipCov, KlCov};
+pub use cispo::CispoLoss;
+pub use covariance::{ClipCovLoss, KlCovLoss};
 pub use cpg::Cpg;
-pub use dppo::{Divergence, Dppo};
+pub use dppo::{Divergence, DppoLoss};
 pub use importance::Importance;
 pub use nll::Nll;
 pub use ppo_clip::PpoClip;
 pub(crate) use ratio::LOG_RATIO_LIMIT;
 pub use ratio::RatioLevel;
-pub use sapo::Sapo;
+pub use sapo::SapoLoss;
 pub use value::value_loss;
 
 use crate::types::Needs;
@@ -44,7 +44,7 @@ pub struct LossInput {
     /// True where a token takes part.
     pub mask: Tensor<2, Bool>,
     /// True where the recipe's selector has chosen a token, if it has one.
-    pub marks: Option<Tensor<2, Bool>>,
+    pub special_tokens: Option<Tensor<2, Bool>>,
     /// Over what ratios are taken.
     pub ratio: RatioLevel,
     /// The weight of the KL where a controller has moved it.

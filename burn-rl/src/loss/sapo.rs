@@ -7,14 +7,14 @@ use burn::tensor::activation::sigmoid;
 /// `−4/τ · σ(τ(ρ − 1)) · A`, with a τ of its own where the advantage is positive
 /// ([arXiv:2511.20347](https://arxiv.org/abs/2511.20347)).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sapo {
+pub struct SapoLoss {
     /// τ where the advantage is positive.
     pub positive: f64,
     /// τ elsewhere.
     pub negative: f64,
 }
 
-impl PolicyLoss for Sapo {
+impl PolicyLoss for SapoLoss {
     fn needs(&self) -> Needs {
         Needs {
             old_logp: true,

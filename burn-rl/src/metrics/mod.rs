@@ -1,6 +1,6 @@
 //! What a run leaves: numbers of every step, completions, and a report of both.
 
-pub mod health;
+pub mod diagnostics;
 pub mod help;
 pub mod jsonl;
 pub mod report;

@@ -1,15 +1,15 @@
 //! From prompts to a batch that an update can learn from: sampling, rewarding and filtering, again
 //! and again where the batch is to be refilled.
 
-use super::{Ask, Lesson, RolloutEngine, SamplingState, demonstrations, reward};
+use super::{GenerationRequest, RolloutEngine, SamplingState, TrainGroup, demonstrations, reward};
 use crate::{
     clock::Clock,
     config::RunConfig,
     data::PromptSet,
     error::RlError,
-    filter::{FillingBatch, ShortBatch, Verdict},
+    filter::{GroupBuffer, ShortBatch, Verdict},
     observer::{Event, Observer, Phase},
-    recipe::{Recipe, Source},
+    recipe::{CompletionSource, Recipe},
     types::{Group, Prompt, Sample, ScoredBatch},
 };
 use burn_rewards::RewardFn;
@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What sampling works with.
-pub struct Sources<'a> {
+pub struct CollectInputs<'a> {
     /// Rows.
     pub train: &'a mut PromptSet,
     /// Samples completions.
@@ -45,7 +45,7 @@ pub struct Sources<'a> {
 #[derive(Debug, Clone)]
 pub struct Collector {
     drawn: u64,
-    batch: FillingBatch<Lesson>,
+    batch: GroupBuffer<TrainGroup>,
     short_batch: ShortBatch,
     mini_batch: usize,
     max_rounds: usize,
@@ -54,7 +54,7 @@ pub struct Collector {
 /// A group that was sampled in this step.
 #[derive(Debug, Clone)]
 pub struct Sampled {
-    /// Place of its prompt in the walk over the data.
+    /// Position of its prompt in the walk over the data.
     pub position: u64,
     /// The group.
     pub group: Group,
@@ -68,7 +68,7 @@ pub struct Collected {
     /// Every group that was sampled, kept or not.
     pub sampled: Vec<Sampled>,
     /// The groups of the update; none where the batch is not full yet.
-    pub lessons: Vec<Lesson>,
+    pub groups: Vec<TrainGroup>,
     /// Groups that passed the filters and are thrown away, with the reason.
     pub thrown_away: Option<(&'static str, usize)>,
     /// Rewards of greedy completions, where some part reads them: one a prompt.
@@ -100,7 +100,7 @@ impl Collector {
         let mini_batch = size / config.train.mini_batches;
         Self {
             drawn: 0,
-            batch: FillingBatch::new(short_batch, size, mini_batch),
+            batch: GroupBuffer::new(short_batch, size, mini_batch),
             short_batch,
             mini_batch,
             max_rounds: config.filter.max_rounds(recipe),
@@ -132,16 +132,16 @@ impl Collector {
     }
 
     /// Groups that wait for the next update.
-    pub fn waiting(&self) -> &[Lesson] {
+    pub fn waiting(&self) -> &[TrainGroup] {
         self.batch.waiting()
     }
 
     /// Gives the groups that wait new scores.
     pub fn set_scores(&mut self, scored: ScoredBatch) {
         let mut samples = scored.samples.into_iter();
-        for lesson in self.batch.waiting_mut() {
-            let n = lesson.samples.len();
-            lesson.samples = samples.by_ref().take(n).collect();
+        for group in self.batch.waiting_mut() {
+            let n = group.samples.len();
+            group.samples = samples.by_ref().take(n).collect();
         }
     }
 
@@ -158,13 +158,13 @@ impl Collector {
     /// batch for too long.
     pub fn collect(
         &mut self,
-        from: &mut Sources<'_>,
+        from: &mut CollectInputs<'_>,
         step: u64,
         watch: &mut dyn Observer,
     ) -> Result<Option<Collected>, RlError> {
         let size = from.config.rollout.prompts_per_step;
         let mut found = Collected::default();
-        let mut draws = Draws::default();
+        let mut draws = DrawCounter::default();
         loop {
             if from.stop.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -172,12 +172,12 @@ impl Collector {
             let mut clock = Clock::start();
             let prompts = from.train.draw(self.drawn, size)?;
             let mut groups = match from.recipe.source {
-                Source::Data => demonstrations(&prompts)?,
-                Source::Policy => from.rollouts(&prompts, &mut draws, step, watch)?,
+                CompletionSource::Data => demonstrations(&prompts)?,
+                CompletionSource::Policy => from.rollouts(&prompts, &mut draws, step, watch)?,
             };
             let greedy = from.greedy_rewards(&prompts, step)?;
             found.rollout_s += clock.lap();
-            if from.recipe.source == Source::Policy {
+            if from.recipe.source == CompletionSource::Policy {
                 reward(&mut groups, from.reward)?;
             }
             found.reward_s += clock.lap();
@@ -186,23 +186,23 @@ impl Collector {
             }
 
             let (mut kept, mut dropped) = (vec![], vec![]);
-            for (place, group) in groups.into_iter().enumerate() {
-                let position = self.drawn + place as u64;
+            for (index, group) in groups.into_iter().enumerate() {
+                let position = self.drawn + index as u64;
                 let mut samples = group.samples();
                 let verdict = match step <= from.recipe.filter_after {
                     true => Verdict::Keep,
-                    false => from.recipe.judge(&samples),
+                    false => from.recipe.verdict(&samples),
                 };
                 if let Some(greedy) = &greedy {
-                    let set = |sample: &mut Sample| sample.greedy_reward = Some(greedy[place]);
+                    let set = |sample: &mut Sample| sample.greedy_reward = Some(greedy[index]);
                     samples.iter_mut().for_each(set);
                 }
                 match &verdict {
                     Verdict::Drop(reason) => dropped.push(*reason),
-                    Verdict::Keep => kept.push(lesson(position, &group, samples)),
-                    Verdict::Mask(_, places) => {
-                        places.iter().for_each(|i| samples[*i].mask.fill(false));
-                        kept.push(lesson(position, &group, samples));
+                    Verdict::Keep => kept.push(train_group(position, &group, samples)),
+                    Verdict::Mask(_, indices) => {
+                        indices.iter().for_each(|i| samples[*i].mask.fill(false));
+                        kept.push(train_group(position, &group, samples));
                     }
                 }
                 found.sampled.push(Sampled {
@@ -216,13 +216,13 @@ impl Collector {
             self.batch.add(kept, &dropped);
             found.rounds += 1;
             if let Some(filled) = self.batch.take() {
-                found.lessons = filled.groups;
+                found.groups = filled.groups;
                 found.thrown_away = filled.thrown_away;
                 break;
             }
-            let drought = self.batch.drought();
-            if drought.rounds >= self.max_rounds {
-                let message = drought.message(self.batch.waiting().len(), size);
+            let refills = self.batch.refills();
+            if refills.rounds >= self.max_rounds {
+                let message = refills.message(self.batch.waiting().len(), size);
                 return Err(RlError::Training(message));
             }
             let limit = from.config.filter.rounds_per_step;
@@ -236,8 +236,8 @@ impl Collector {
     }
 }
 
-fn lesson(position: u64, group: &Group, samples: Vec<Sample>) -> Lesson {
-    Lesson {
+fn train_group(position: u64, group: &Group, samples: Vec<Sample>) -> TrainGroup {
+    TrainGroup {
         position,
         prompt: group.prompt.encoded.clone(),
         responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
@@ -247,35 +247,36 @@ fn lesson(position: u64, group: &Group, samples: Vec<Sample>) -> Lesson {
 
 /// How often each prompt was asked in this step, so that none is given the same draws twice.
 #[derive(Default)]
-struct Draws(HashMap<u64, u64>);
+struct DrawCounter(HashMap<u64, u64>);
 
-impl Draws {
-    fn ask(&mut self, prompt: &Arc<Prompt>, n: usize) -> Ask {
+impl DrawCounter {
+    fn request(&mut self, prompt: &Arc<Prompt>, n: usize) -> GenerationRequest {
         let next = self.0.entry(prompt.key).or_default();
         let draws = *next..*next + n as u64;
         *next = draws.end;
-        Ask {
+        GenerationRequest {
             prompt: prompt.clone(),
             draws,
         }
     }
 }
 
-impl Sources<'_> {
+impl CollectInputs<'_> {
     fn rollouts(
         &self,
         prompts: &[Arc<Prompt>],
-        draws: &mut Draws,
+        draws: &mut DrawCounter,
         step: u64,
         watch: &mut dyn Observer,
     ) -> Result<Vec<Group>, RlError> {
         let rollout = &self.config.rollout;
         let n = rollout.samples_per_prompt;
-        let asks: Vec<Ask> = prompts.iter().map(|p| draws.ask(p, n)).collect();
+        let requests: Vec<GenerationRequest> =
+            prompts.iter().map(|p| draws.request(p, n)).collect();
         let total = prompts.len() * n;
         watch.event(Event::Progress(Phase::Rollout, 0, total));
         self.engine
-            .generate(&asks, rollout.sampling, step, &mut |done| {
+            .generate(&requests, rollout.sampling, step, &mut |done| {
                 watch.event(Event::Progress(Phase::Rollout, done, total));
             })
     }
@@ -293,8 +294,10 @@ impl Sources<'_> {
             temperature: 0.0,
             ..self.config.rollout.sampling
         };
-        let asks = Ask::first(prompts, 1);
-        let mut groups = self.engine.generate(&asks, sampling, step, &mut |_| {})?;
+        let requests = GenerationRequest::first(prompts, 1);
+        let mut groups = self
+            .engine
+            .generate(&requests, sampling, step, &mut |_| {})?;
         reward(&mut groups, self.reward)?;
         let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);
         Ok(Some(rewards.collect()))
@@ -322,9 +325,9 @@ mod tests {
                 }),
             })
         };
-        let mut draws = Draws::default();
+        let mut draws = DrawCounter::default();
         let asked: Vec<_> = [7, 8, 7, 7]
-            .map(|key| draws.ask(&prompt(key), 4).draws)
+            .map(|key| draws.request(&prompt(key), 4).draws)
             .into();
         assert_eq!(asked, [0..4, 0..4, 4..8, 8..12]);
     }

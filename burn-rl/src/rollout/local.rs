@@ -1,6 +1,6 @@
 //! Sampling in this process, from the very weights that are trained.
 
-use super::{Ask, RolloutEngine};
+use super::{GenerationRequest, RolloutEngine};
 use crate::{
     error::RlError,
     types::{Group, Rollout},
@@ -54,23 +54,23 @@ impl LocalEngine {
 impl RolloutEngine for LocalEngine {
     fn generate(
         &self,
-        asks: &[Ask],
+        requests: &[GenerationRequest],
         sampling: Sampling,
         step: u64,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
-        let request = |ask: &Ask, draw| Request {
-            prompt: ask.prompt.encoded.clone(),
+        let of_draw = |request: &GenerationRequest, draw| Request {
+            prompt: request.prompt.encoded.clone(),
             key: SampleKey {
                 seed: self.seed,
                 step,
-                prompt: ask.prompt.key,
+                prompt: request.prompt.key,
                 draw,
             },
         };
-        let requests: Vec<Request> = asks
+        let draws: Vec<Request> = requests
             .iter()
-            .flat_map(|ask| ask.draws.clone().map(move |draw| request(ask, draw)))
+            .flat_map(|request| request.draws.clone().map(|draw| of_draw(request, draw)))
             .collect();
         let model = self.model.as_ref().ok_or_else(|| {
             RlError::Training(
@@ -83,16 +83,16 @@ impl RolloutEngine for LocalEngine {
             stop: &self.stop,
             max_batch: self.max_batch,
         };
-        let mut done = generator.generate(&requests, finished)?.into_iter();
-        let group = |ask: &Ask| {
-            let rollouts = done.by_ref().take(ask.len()).map(|c| self.rollout(c));
+        let mut done = generator.generate(&draws, finished)?.into_iter();
+        let group = |request: &GenerationRequest| {
+            let rollouts = done.by_ref().take(request.len()).map(|c| self.rollout(c));
             Ok(Group {
-                prompt: ask.prompt.clone(),
-                first_draw: ask.draws.start,
+                prompt: request.prompt.clone(),
+                first_draw: request.draws.start,
                 rollouts: rollouts.collect::<Result<_, RlError>>()?,
             })
         };
-        asks.iter().map(group).collect()
+        requests.iter().map(group).collect()
     }
 
     fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {

@@ -1,12 +1,12 @@
 //! Where completions come from: an engine that samples, or the data that demonstrate.
 
 mod collect;
-mod lesson;
 mod local;
+mod train_group;
 
-pub use collect::{Collected, Collector, Sampled, Sources};
-pub use lesson::{Lesson, SamplingState};
+pub use collect::{CollectInputs, Collected, Collector, Sampled};
 pub use local::LocalEngine;
+pub use train_group::{SamplingState, TrainGroup};
 
 use crate::{
     error::RlError,
@@ -21,7 +21,7 @@ use std::{ops::Range, sync::Arc};
 
 /// Completions of a prompt that are asked for.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct GenerationRequest {
     /// The prompt.
     pub prompt: Arc<Prompt>,
     /// Which of its draws in this step: a prompt that comes twice in a step asks for others the
@@ -29,14 +29,14 @@ pub struct Ask {
     pub draws: Range<u64>,
 }
 
-impl Ask {
+impl GenerationRequest {
     /// The first `n` draws of every prompt.
     pub fn first(prompts: &[Arc<Prompt>], n: usize) -> Vec<Self> {
-        let ask = |prompt: &Arc<Prompt>| Self {
+        let request = |prompt: &Arc<Prompt>| Self {
             prompt: prompt.clone(),
             draws: 0..n as u64,
         };
-        prompts.iter().map(ask).collect()
+        prompts.iter().map(request).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -46,7 +46,7 @@ impl Ask {
 
 /// Samples completions from the policy it was last given.
 pub trait RolloutEngine: Send {
-    /// Draws the completions that are asked for, one group an ask; their rewards are still empty.
+    /// Draws the completions that are asked for, one group a request; their rewards are still empty.
     ///
     /// A completion depends on the policy, the seed, `step`, the prompt and the draw alone.
     /// `finished` is called with the number of completions done so far.
@@ -55,7 +55,7 @@ pub trait RolloutEngine: Send {
     /// A prompt that does not fit the model.
     fn generate(
         &self,
-        asks: &[Ask],
+        requests: &[GenerationRequest],
         sampling: Sampling,
         step: u64,
         finished: &mut dyn FnMut(usize),

@@ -2,7 +2,7 @@
 //! fall ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
 
 use super::{StepScores, TokenSelector};
-use crate::types::{Credit, Needs, ScoredBatch};
+use crate::types::{Advantages, Needs, ScoredBatch};
 use burn_vlm::generate::rng::mix;
 
 /// Which tokens of high covariance are chosen.
@@ -48,7 +48,12 @@ impl TokenSelector for Covariance {
         }
     }
 
-    fn select(&self, batch: &ScoredBatch, credit: &Credit, scores: &StepScores) -> Vec<Vec<bool>> {
+    fn select(
+        &self,
+        batch: &ScoredBatch,
+        advantages: &Advantages,
+        scores: &StepScores,
+    ) -> Vec<Vec<bool>> {
         let mut chosen: Vec<Vec<bool>> = scores.logp.iter().map(|l| vec![false; l.len()]).collect();
         let mut tokens = vec![];
         for (row, i) in scores.samples.iter().enumerate() {
@@ -58,7 +63,7 @@ impl TokenSelector for Covariance {
         }
         let n = tokens.len() as f64;
         let logp = |row: usize, t: usize| f64::from(scores.logp[row][t]);
-        let advantage = |i: usize, t: usize| f64::from(credit.advantages[i][t]);
+        let advantage = |i: usize, t: usize| f64::from(advantages.per_token[i][t]);
         let mean_logp = tokens.iter().map(|(row, _, t)| logp(*row, *t)).sum::<f64>() / n;
         let mean_advantage = tokens
             .iter()

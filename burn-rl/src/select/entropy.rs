@@ -1,7 +1,7 @@
 //! The tokens at which the policy hesitates most.
 
 use super::{StepScores, TokenSelector};
-use crate::types::{Credit, ScoredBatch};
+use crate::types::{Advantages, ScoredBatch};
 
 /// The `share` of all tokens of the step with the greatest entropy, at least one: the forking tokens
 /// of [arXiv:2506.01939](https://arxiv.org/abs/2506.01939). All tokens as uncertain as
@@ -13,7 +13,7 @@ pub struct TopEntropy {
 }
 
 impl TokenSelector for TopEntropy {
-    fn select(&self, batch: &ScoredBatch, _: &Credit, scores: &StepScores) -> Vec<Vec<bool>> {
+    fn select(&self, batch: &ScoredBatch, _: &Advantages, scores: &StepScores) -> Vec<Vec<bool>> {
         let rows = || scores.samples.iter().zip(&scores.entropy);
         let active = |(i, list): (&usize, &Vec<f32>)| {
             let mask = batch.samples[*i].mask.iter();
@@ -53,7 +53,7 @@ mod tests {
             logp: vec![],
             entropy: vec![vec![0.1, 2.0, 9.0], vec![1.0, 0.5]],
         };
-        let select = |share| TopEntropy { share }.select(&batch, &Credit::default(), &scores);
+        let select = |share| TopEntropy { share }.select(&batch, &Advantages::default(), &scores);
         assert_eq!(select(0.5), [vec![false, true, false], vec![true, false]]);
         assert_eq!(select(0.0), [vec![false, true, false], vec![false, false]]);
         assert_eq!(select(1.0), [vec![true, true, false], vec![true, true]]);

@@ -6,7 +6,7 @@ mod entropy;
 pub use covariance::Covariance;
 pub use entropy::TopEntropy;
 
-use crate::types::{Credit, Needs, ScoredBatch};
+use crate::types::{Advantages, Needs, ScoredBatch};
 
 /// All tokens of an optimiser step under the policy as it is now, on the host.
 ///
@@ -31,5 +31,10 @@ pub trait TokenSelector: Send + Sync {
 
     /// One list for each of `scores.samples`, one flag a response token; masked tokens are never
     /// chosen.
-    fn select(&self, batch: &ScoredBatch, credit: &Credit, scores: &StepScores) -> Vec<Vec<bool>>;
+    fn select(
+        &self,
+        batch: &ScoredBatch,
+        advantages: &Advantages,
+        scores: &StepScores,
+    ) -> Vec<Vec<bool>>;
 }

@@ -28,7 +28,7 @@ impl RewardShaper for KlReward {
     }
 
     fn shape(&self, batch: &ScoredBatch, rewards: &mut Rewards) {
-        let beta = batch.memory.kl_coef.unwrap_or(self.beta);
+        let beta = batch.carried.kl_coef.unwrap_or(self.beta);
         let kl = |sample: &Sample, t: usize| {
             let d = f64::from(sample.old_logp[t]) - f64::from(sample.ref_logp[t]);
             self.estimator.of(d)

@@ -5,7 +5,7 @@ use burn_rl::{
     learner::tape::{TapeInput, ValueInput, differentiate, differentiate_values},
     recipe::Recipe,
     select::StepScores,
-    types::{Credit, ScoredBatch},
+    types::{Advantages, ScoredBatch},
 };
 
 /// One optimiser step: what the host knows, and the policy and the critic as they are now.
@@ -41,7 +41,7 @@ pub const PLAIN: Layout = Layout {
 #[derive(Debug, Clone, Default)]
 pub struct Out {
     pub loss: f64,
-    pub credit: Credit,
+    pub advantages: Advantages,
     pub d_logp: Vec<Vec<f32>>,
     pub d_entropy: Vec<Vec<f32>>,
     pub value_loss: f64,
@@ -53,13 +53,13 @@ pub struct Out {
 pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
     let batch = &x.batch;
     let all: Vec<usize> = (0..batch.samples.len()).collect();
-    let credit = recipe.credit(batch);
+    let advantages = recipe.advantages(batch);
     let scores = StepScores {
         samples: all.clone(),
         logp: x.logp.clone(),
         entropy: x.entropy.clone(),
     };
-    let selected = recipe.select(batch, &credit, &scores);
+    let selected = recipe.select(batch, &advantages, &scores);
     let mut weights = vec![0.0; all.len()];
     for (i, weight) in recipe.weights(batch, &batch.groups) {
         weights[i] = weight as f32;
@@ -91,11 +91,11 @@ pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
                 old_logp: needs.old_logp.then(|| own(|s| &s.old_logp)),
                 sample_logp: needs.sample_logp.then(|| own(|s| &s.sample_logp)),
                 ref_logp: needs.ref_logp.then(|| own(|s| &s.ref_logp)),
-                advantages: rows.floats(|i| credit.advantages[i].as_slice()),
+                advantages: rows.floats(|i| advantages.per_token[i].as_slice()),
                 mask: mask.clone(),
                 weights: spread.clone(),
-                marks: selected.marks.as_ref().map(flags),
-                focus: selected.focus.as_ref().map(flags),
+                special_tokens: selected.special_tokens.as_ref().map(flags),
+                trained_tokens: selected.trained_tokens.as_ref().map(flags),
                 kl_coef: None,
             },
         );
@@ -117,7 +117,7 @@ pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
                 ValueInput {
                     values: rows.floats(|i| x.values[i].as_slice()),
                     old_values: own(|s| &s.values),
-                    returns: rows.floats(|i| credit.returns[i].as_slice()),
+                    returns: rows.floats(|i| advantages.returns[i].as_slice()),
                     mask,
                     weights: spread,
                 },
@@ -126,7 +126,7 @@ pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
             rows.scatter(d_values, &mut out.d_values);
         }
     }
-    out.credit = credit;
+    out.advantages = advantages;
     out
 }
 

@@ -41,7 +41,11 @@ fn same(what: &str, entry: &Entry, a: &Out, b: &Out, tolerance: f64) {
         "{name}, {what}: value loss"
     );
     for (key, x, y) in [
-        ("advantages", &a.credit.advantages, &b.credit.advantages),
+        (
+            "advantages",
+            &a.advantages.per_token,
+            &b.advantages.per_token,
+        ),
         ("d_logp", &a.d_logp, &b.d_logp),
         ("d_entropy", &a.d_entropy, &b.d_entropy),
         ("d_values", &a.d_values, &b.d_values),
@@ -156,7 +160,7 @@ fn permuted(numbers: &Numbers, groups: &[Vec<usize>]) -> Numbers {
             .collect()
     };
     let mut batch = ScoredBatch::from_groups(groups.iter().map(samples));
-    batch.memory = numbers.batch.memory;
+    batch.carried = numbers.batch.carried;
     Numbers {
         batch,
         logp: pick(&numbers.logp),
@@ -183,13 +187,13 @@ fn the_order_of_samples_and_groups() {
         let order: Vec<usize> = order.into_iter().flatten().collect();
         let back = |lists: &[Vec<f32>]| {
             let mut out = vec![vec![]; lists.len()];
-            for (place, i) in order.iter().enumerate().take(lists.len()) {
-                out[*i].clone_from(&lists[place]);
+            for (index, i) in order.iter().enumerate().take(lists.len()) {
+                out[*i].clone_from(&lists[index]);
             }
             out
         };
         let mut restored = other.clone();
-        restored.credit.advantages = back(&other.credit.advantages);
+        restored.advantages.per_token = back(&other.advantages.per_token);
         restored.d_logp = back(&other.d_logp);
         restored.d_entropy = back(&other.d_entropy);
         restored.d_values = back(&other.d_values);
@@ -204,7 +208,7 @@ fn with_rewards(numbers: &Numbers, change: impl Fn(f64) -> f64) -> Numbers {
         sample.reward = change(sample.reward);
         sample.greedy_reward = sample.greedy_reward.map(&change);
     }
-    let average = &mut other.batch.memory.reward_average;
+    let average = &mut other.batch.carried.reward_average;
     *average = average.map(change);
     other
 }
@@ -233,8 +237,8 @@ fn a_shift_of_all_rewards() {
         let entry = ALGORITHMS.iter().find(|e| e.name == name).unwrap();
         let recipe = recipe(entry);
         batches().iter().any(|numbers| {
-            let a = run(&recipe, numbers, PLAIN).credit;
-            a != run(&recipe, &with_rewards(numbers, |r| r + 2.0), PLAIN).credit
+            let a = run(&recipe, numbers, PLAIN).advantages;
+            a != run(&recipe, &with_rewards(numbers, |r| r + 2.0), PLAIN).advantages
         })
     };
     assert!(
@@ -280,9 +284,9 @@ fn a_factor_of_all_rewards() {
     let doubles = ["dr_grpo", "gpg", "opo", "remax", "reinforce"];
     for entry in ALGORITHMS.iter().filter(|e| doubles.contains(&e.name)) {
         for numbers in &batches() {
-            let a = run(&recipe(entry), numbers, PLAIN).credit.advantages;
+            let a = run(&recipe(entry), numbers, PLAIN).advantages.per_token;
             let b = with_rewards(numbers, |r| 4.0 * r);
-            let b = run(&recipe(entry), &b, PLAIN).credit.advantages;
+            let b = run(&recipe(entry), &b, PLAIN).advantages.per_token;
             let pairs = a.iter().flatten().zip(b.iter().flatten());
             assert!(
                 pairs.into_iter().all(|(a, b)| (4.0 * a - b).abs() < 1e-5),

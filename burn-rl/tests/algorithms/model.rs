@@ -6,7 +6,7 @@ use burn_rl::{
     algo::{ALGORITHMS, find},
     config::{OptimConfig, TrainConfig},
     learner::{Learner, PolicyGradient, TrainBatch, TrainRow},
-    types::{Memory, Sample, ScoredBatch},
+    types::{CarriedState, Sample, ScoredBatch},
 };
 use burn_vlm::{EncodedPrompt, Vlm};
 use serde::Deserialize;
@@ -67,9 +67,9 @@ fn batch(golden: &Golden) -> TrainBatch {
     };
     let group = |g: &GoldenGroup| g.rollouts.iter().map(|r| sample(r, g.greedy)).collect();
     let mut scored = ScoredBatch::from_groups(golden.groups.iter().map(group));
-    scored.memory = Memory {
+    scored.carried = CarriedState {
         reward_average: Some(0.25),
-        ..Memory::default()
+        ..CarriedState::default()
     };
     TrainBatch {
         rows: rollouts().map(row).collect(),
@@ -88,7 +88,7 @@ fn every_algorithm_through_the_model() {
         let expected = &golden.algorithms[entry.name];
         let recipe = (find(entry.name).unwrap().build)(&expected.set).unwrap();
         let mut batch = batch(&golden);
-        batch.credit = recipe.credit(&batch.scored);
+        batch.advantages = recipe.advantages(&batch.scored);
         // Nothing moves at a rate of 0, so both epochs are the same step; two of them make the
         // given log-probabilities those of an old policy.
         let train = TrainConfig {

@@ -110,7 +110,7 @@ impl Oracle {
                 group += 1;
             }
             numbers.batch = ScoredBatch::from_groups(all);
-            numbers.batch.memory.reward_average = Some(average[b]).filter(|a| a.is_finite());
+            numbers.batch.carried.reward_average = Some(average[b]).filter(|a| a.is_finite());
             out.push(numbers);
         }
         out
@@ -179,10 +179,10 @@ fn check(oracle: &Oracle, name: &str, case: &Case) -> (usize, f64) {
             close("value_loss", relative(out.value_loss, expected[b]));
         }
         let found = [
-            ("advantages", &out.credit.advantages),
+            ("advantages", &out.advantages.per_token),
             ("d_logp", &out.d_logp),
             ("d_entropy", &out.d_entropy),
-            ("returns", &out.credit.returns),
+            ("returns", &out.advantages.returns),
             ("d_values", &out.d_values),
         ];
         for (key, found) in found {

@@ -19,7 +19,7 @@ use std::{
 use trainer::{
     config,
     demo::Split,
-    places,
+    devices,
     setup::{build, materialise},
 };
 
@@ -105,7 +105,7 @@ pub fn try_start_on(
     let mut resolved = config::resolve(Some(text), &[], &[]).unwrap();
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let places = places::parse(devices).unwrap();
-    let (mut trainer, done) = build(resolved.run, run, &places, resumed, stop).unwrap();
+    let devices = devices::parse(devices).unwrap();
+    let (mut trainer, done) = build(resolved.run, run, &devices, resumed, stop).unwrap();
     trainer.run(done, watch)
 }

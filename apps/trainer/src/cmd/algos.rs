@@ -25,7 +25,7 @@ pub struct Args {
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
-    /// Runs the algorithm's credit and loss on a batch given as numbers and prints advantages,
+    /// Runs the algorithm's advantages and loss on a batch given as numbers and prints advantages,
     /// losses and derivatives as JSON.
     #[arg(long, value_name = "BATCH.json", requires = "name")]
     pub apply: Option<PathBuf>,

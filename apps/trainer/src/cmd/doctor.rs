@@ -18,7 +18,7 @@ use serde_json::json;
 pub struct Args {
     /// The device that is tried; with `--dtype auto` in both f32 and bf16.
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
     /// Prints one JSON object a row instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -68,15 +68,15 @@ pub fn run(args: &Args) -> Result<()> {
              feature `flex`, which is on by default",
         )
     })?;
-    let (device, _) = args.place.open()?;
-    let computes = match args.place.dtype {
+    let (device, _) = args.device.open()?;
+    let computes = match args.device.dtype {
         Precision::F32 => &[Compute::F32][..],
         Precision::Bf16 => &[Compute::Bf16],
         Precision::Auto => &[Compute::F32, Compute::Bf16],
     };
     let mut out = Output::stdout();
     if !args.json {
-        let against = format!("{} against flex in f32", args.place.device);
+        let against = format!("{} against flex in f32", args.device.device);
         let header = ["logits", "of up to", "values", "gradient", "greedy"];
         let header = header.map(|name| format!("{name:>9}")).join(" ");
         out.line(format_args!("{against:<36} {:<5} {header}", "dtype"))?;
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     out.finish()?;
     if failed > 0 {
-        let name = &args.place.device;
+        let name = &args.device.device;
         bail!(
             "{name} does not compute what the CPU does: {failed} of {all} rows are beyond limits"
         );

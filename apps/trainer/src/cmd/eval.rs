@@ -3,13 +3,13 @@
 mod summary;
 
 use crate::{
-    bench::{BENCHES, Bench},
+    benchmarks::{BENCHES, Bench},
     cmd::reward::Policy,
     device::DeviceArgs,
+    devices,
     input_error::InputError,
     model_dir::ModelDir,
     output::Output,
-    places,
     processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
@@ -104,7 +104,7 @@ pub struct Args {
     pub json: bool,
     /// Where to compute, and in what; several devices share the work.
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
 }
 
 /// A completion as it is written to samples.jsonl.
@@ -156,14 +156,14 @@ fn measure(
     sampling: &EvalConfig,
     rule: &dyn RewardFn,
 ) -> Result<Summary> {
-    let places = places::parse(&args.place.device)?;
-    let workers = places::workers(&places)?;
+    let devices = devices::parse(&args.device.device)?;
+    let workers = devices::workers(&devices)?;
     let loaded = ModelDir::load(
         &args.model,
         args.processor.init,
         &args.processor.options(),
-        args.place.dtype.on(&places[0].device),
-        &places[0].device,
+        args.device.dtype.on(&devices[0].device),
+        &devices[0].device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
@@ -172,7 +172,7 @@ fn measure(
         stop: loaded.stop[0],
     };
     let max_batch = args.max_batch as usize;
-    let engine = places::engine(workers.as_ref(), &[&loaded.model], |model| {
+    let engine = devices::engine(workers.as_ref(), &[&loaded.model], |model| {
         let (processor, stop) = (loaded.processor.clone(), loaded.stop.clone());
         LocalEngine::new(model.clone(), processor, stop, max_batch, args.seed)
     })?;
@@ -187,7 +187,7 @@ fn measure(
     let bar = progress_bar(rows.len() * sampling.draws);
     let mut summary = Summary::default();
     // Pictures of a few batches are in memory at a time.
-    for rows in rows.chunks(max_batch.div_ceil(sampling.draws) * 4 * places.len()) {
+    for rows in rows.chunks(max_batch.div_ceil(sampling.draws) * 4 * devices.len()) {
         let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let start = bar.position();
@@ -281,7 +281,7 @@ fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<D
     }
     format.check("--template")?;
     let path = args.data.as_deref().unwrap_or(std::path::Path::new(""));
-    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Lesson)?;
+    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Training)?;
     set.truncate(args.samples.map_or(usize::MAX, |n| n as usize));
     let golds = GoldCheck {
         reward: rule,

@@ -3,13 +3,15 @@
 
 mod rates;
 
-use crate::{config, device, input_error::InputError, model_dir::ModelDir, output::Output, places};
+use crate::{
+    config, device, devices, input_error::InputError, model_dir::ModelDir, output::Output,
+};
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
     data::{DataRow, Encoder, GoldCheck, Record, RowDataset, RowKind, picture_bytes, read_records},
-    rollout::{self, Ask, LocalEngine},
+    rollout::{self, GenerationRequest, LocalEngine},
     types::Prompt,
 };
 use rates::{Rate, Rates, Settings};
@@ -209,7 +211,7 @@ fn read_rows(config: &RunConfig, reward: &dyn RewardFn) -> Result<(Vec<DataRow>,
     for set in config.data.sets() {
         let on_error = config.data.on_error;
         let path = Path::new(&set.path);
-        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Lesson)?;
+        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Training)?;
         golds.check(&mut found)?;
         left_out += found.skipped.len();
         for error in &found.skipped {
@@ -246,14 +248,14 @@ fn measure(
     reward: &dyn RewardFn,
     rates: &mut Rates,
 ) -> Result<()> {
-    let places = places::parse(&args.device)?;
-    let workers = places::workers(&places)?;
+    let devices = devices::parse(&args.device)?;
+    let workers = devices::workers(&devices)?;
     let loaded = ModelDir::load(
         Path::new(&config.model.path),
         config.model.init,
         &config.model.processor_options(),
-        config.model.dtype.on(&places[0].device),
-        &places[0].device,
+        config.model.dtype.on(&devices[0].device),
+        &devices[0].device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
@@ -261,7 +263,7 @@ fn measure(
         max_prompt_tokens: config.data.max_prompt_tokens,
         stop: loaded.stop[0],
     };
-    let engine = places::engine(workers.as_ref(), &[&loaded.model], |model| {
+    let engine = devices::engine(workers.as_ref(), &[&loaded.model], |model| {
         LocalEngine::new(
             model.clone(),
             loaded.processor.clone(),
@@ -272,13 +274,13 @@ fn measure(
     })?;
     let n = args.n as usize;
     let total = rates.len() + rows.len();
-    for rows in rows.chunks(config.rollout.max_batch.div_ceil(n) * places.len()) {
+    for rows in rows.chunks(config.rollout.max_batch.div_ceil(n) * devices.len()) {
         let encode = |row: &&DataRow| {
             let prompt = encoder.encode(row);
             prompt.map(Arc::new).map_err(|e| row.error(e))
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let asks = Ask::first(&prompts, n);
+        let asks = GenerationRequest::first(&prompts, n);
         let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
         rollout::reward(&mut groups, reward)?;
         for (row, group) in rows.iter().zip(&groups) {

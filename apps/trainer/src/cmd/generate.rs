@@ -91,7 +91,7 @@ pub struct Args {
     pub max_batch: u32,
     /// Where to compute, and in what.
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
 }
 
 /// One completion as it is printed.
@@ -118,7 +118,7 @@ pub fn run(args: &Args) -> Result<()> {
         ..Sampling::default()
     };
     sampling.check()?;
-    let (device, compute) = args.place.open()?;
+    let (device, compute) = args.device.open()?;
     let loaded = ModelDir::load(
         &args.model,
         args.processor.init,

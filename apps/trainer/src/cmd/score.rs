@@ -60,7 +60,7 @@ pub struct Args {
     pub micro_batch: u32,
     /// Where to compute, and in what.
     #[command(flatten)]
-    pub place: DeviceArgs,
+    pub device: DeviceArgs,
 }
 
 /// One response as it is printed.
@@ -96,7 +96,7 @@ impl Scorable {
 pub fn run(args: &Args) -> Result<()> {
     check_apart(args.out.as_deref(), &args.data)?;
     let rows = read_rows(&args.data)?;
-    let (device, compute) = args.place.open()?;
+    let (device, compute) = args.device.open()?;
     let (model, reading) = load(args, &rows, compute, &device)?;
     let mut out = Output::create(args.out.as_deref())?;
     let micro_batch = args.micro_batch as usize;

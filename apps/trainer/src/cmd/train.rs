@@ -2,19 +2,18 @@
 
 use crate::{
     config::{self, Resolved},
-    device,
+    device, devices,
     input_error::InputError,
     model_dir::described_in,
     output::Output,
-    places,
-    plan::{self, LOOKED_AT, Lengths, Plan, Target, held_out, room},
+    plan::{self, LOOKED_AT, Lengths, Plan, Target, free_memory, held_out},
     progress::Progress,
     setup,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
     config::RunConfig,
-    dist::Place,
+    dist::DeviceSpec,
     metrics::{
         report::write_report,
         rollout_log::{RolloutRecord, read_rollouts},
@@ -109,7 +108,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         tell_missing(&resolved.run);
         return Ok(ExitCode::SUCCESS);
     }
-    let places = places::parse(name)?;
+    let devices = devices::parse(name)?;
     if resolved.run.model.path != setup::BUILTIN_MODEL {
         described_in(Path::new(&resolved.run.model.path))?;
     }
@@ -119,7 +118,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let (mut trainer, done) = prepare(run, &mut resolved, &places, args).inspect_err(|_| {
+    let (mut trainer, done) = prepare(run, &mut resolved, &devices, args).inspect_err(|_| {
         if !args.resume {
             // Nothing is trained yet: what was just made must not stand in the way of a second
             // try. That the first one failed is what is reported, not whether this works.
@@ -127,9 +126,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     })?;
     say!("run directory {}", root.display());
-    if places.len() > 1 {
-        let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
-        say!("{} replicas: {}", places.len(), names.join(", "));
+    if devices.len() > 1 {
+        let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+        say!("{} replicas: {}", devices.len(), names.join(", "));
     }
     if args.resume {
         say!("continuing after step {done}");
@@ -158,7 +157,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn prepare(
     run: RunDir,
     resolved: &mut Resolved,
-    places: &[Place],
+    devices: &[DeviceSpec],
     args: &Args,
 ) -> Result<(Trainer, u64)> {
     setup::last_checkpoint(&run, &resolved.run, args.resume)?;
@@ -177,9 +176,9 @@ fn prepare(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(stop.clone())?;
     if !args.ignore_memory {
-        check_room(&resolved.run, args.device_name())?;
+        check_free_memory(&resolved.run, args.device_name())?;
     }
-    let built = setup::build(resolved.run.clone(), run, places, args.resume, stop)?;
+    let built = setup::build(resolved.run.clone(), run, devices, args.resume, stop)?;
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
@@ -205,9 +204,9 @@ fn dry_lengths(resolved: &Resolved, model: &ModelConfig) -> Result<Lengths> {
     Ok(found)
 }
 
-/// Refuses a run that will not fit, as far as the room of its device is known.
-fn check_room(config: &RunConfig, name: &str) -> Result<()> {
-    let Some(room) = room::free_bytes(name) else {
+/// Refuses a run that will not fit, as far as the free memory of its device is known.
+fn check_free_memory(config: &RunConfig, name: &str) -> Result<()> {
+    let Some(free_memory) = free_memory::free_bytes(name) else {
         return Ok(());
     };
     let model = plan::model_config(config)?;
@@ -217,7 +216,9 @@ fn check_room(config: &RunConfig, name: &str) -> Result<()> {
     let target = Target::named(name)?;
     let plan = |config: &RunConfig| Plan::new(config, &model, lengths, target);
     tracing::info!("{}", plan(config)?.table(config));
-    Ok(room::check(config, room, |config| plan(config).ok())?)
+    Ok(free_memory::check(config, free_memory, |config| {
+        plan(config).ok()
+    })?)
 }
 
 /// The configuration of a new run, or that of the run which is continued.

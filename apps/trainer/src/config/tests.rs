@@ -388,11 +388,11 @@ fn advice_names_keys_that_there_are() {
     };
     assert!(knows("optim.lr") && !knows("filter.mask_truncated"));
     let mut found = 0;
-    for illness in burn_rl::metrics::health::ILLNESSES {
-        let words = illness.advice.split([' ', '(', ')', ',', ':', '`']);
+    for pattern in burn_rl::metrics::diagnostics::PATTERNS {
+        let words = pattern.advice.split([' ', '(', ')', ',', ':', '`']);
         for word in words.filter(|word| word.contains('.')) {
             found += 1;
-            assert!(knows(word), "{}: {word}", illness.name);
+            assert!(knows(word), "{}: {word}", pattern.name);
         }
     }
     assert!(found >= 5, "{found} keys");

@@ -1,7 +1,7 @@
 //! The memory that a run holds at its fullest moment.
 
 use super::{Lengths, Target};
-use burn_rl::{adapt::ParameterCounts, config::RunConfig, recipe::Recipe};
+use burn_rl::{config::RunConfig, recipe::Recipe, trainable::ParameterCounts};
 use burn_vlm::{
     Compute, ModelConfig,
     footprint::{BatchSizes, Footprint, TrainedSizes},

@@ -1,8 +1,8 @@
 //! What a run will take, before it takes it.
 
+pub mod free_memory;
 mod lengths;
 mod memory;
-pub mod room;
 mod target;
 
 pub use lengths::{LOOKED_AT, Lengths, held_out};
@@ -12,9 +12,9 @@ pub use target::Target;
 use crate::{hub, model_dir::described_in};
 use anyhow::Result;
 use burn_rl::{
-    adapt::{ParameterCounts, count_parameters},
     config::{ModelInit, RunConfig},
     error::RlError,
+    trainable::{ParameterCounts, count_parameters},
 };
 use burn_vlm::{ModelConfig, Vlm, lora};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! What a plan is for.
 
-use crate::{device, input_error::InputError, places};
+use crate::{device, devices, input_error::InputError};
 use burn_vlm::{Compute, Precision};
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Target {
     /// # Errors
     /// A name that means nothing on any machine.
     pub fn named(names: &str) -> Result<Self, InputError> {
-        let names = places::names(names)?;
+        let names = devices::names(names)?;
         let replicas = names.len();
         let is_flex = names[0].starts_with("flex");
         let is_gpu = device::gpu(&names[0]).is_some();

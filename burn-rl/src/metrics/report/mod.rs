@@ -22,7 +22,7 @@ use self::picture::Pictures;
 use self::text::{duration, escape, number, signed, thousands};
 use crate::error::RlError;
 use crate::metrics::{
-    health::{Health, Warning},
+    diagnostics::{Diagnostics, Warning},
     help::metric_help,
 };
 use crate::run_dir::{RunDir, write_atomic};
@@ -47,7 +47,7 @@ pub fn write_report(run: &RunDir) -> Result<PathBuf, RlError> {
     let summary = data::read_optional(&run.summary())?;
     let mut pictures = Pictures::new(run.root());
 
-    let (_, warnings) = Health::of_run(&run.metrics())?;
+    let (_, warnings) = Diagnostics::of_run(&run.metrics())?;
     let mut body = header(&run.name(), &history);
     body += &ills(&warnings);
     body += &charts(&history);
@@ -199,7 +199,7 @@ fn figure(label: &str, unit: Unit, first: Point, last: Point) -> String {
     )
 }
 
-/// Known illnesses that the numbers show, each with what to do.
+/// Known failure patterns that the numbers show, each with what to do.
 fn ills(warnings: &[Warning]) -> String {
     if warnings.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! Credit and loss of a recipe on plain numbers.
+//! Advantages and loss of a recipe on plain numbers.
 
 use super::BatchFile;
 use crate::input_error::InputError;
@@ -8,7 +8,7 @@ use burn_rl::{
     learner::tape::{TapeInput, ValueInput, differentiate, differentiate_values},
     recipe::Recipe,
     select::StepScores,
-    types::{Credit, Sample, ScoredBatch},
+    types::{Advantages, Sample, ScoredBatch},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ pub fn apply(
         leave_out(recipe, &mut scored);
     }
     let kept: Vec<usize> = scored.groups.iter().cloned().flatten().collect();
-    let credit = credit(recipe, &scored);
+    let advantages = advantages(recipe, &scored);
     let mut weights = vec![vec![]; scored.samples.len()];
     for (i, weight) in recipe.weights(&scored, &scored.groups) {
         weights[i] = vec![weight as f32; scored.samples[i].len()];
@@ -80,7 +80,7 @@ pub fn apply(
         let message = format!("{place} has no `entropy`, which this algorithm needs");
         InputError::new(message)
     };
-    if let (Some(_), Some((place, _))) = (&recipe.focus, &without_entropy) {
+    if let (Some(_), Some((place, _))) = (&recipe.trained_tokens, &without_entropy) {
         return Err(no_entropy(place));
     }
     let scores = StepScores {
@@ -92,7 +92,7 @@ pub fn apply(
             .collect(),
         entropy: kept.iter().map(|i| entropies[*i].to_vec()).collect(),
     };
-    let selected = recipe.select(&scored, &credit, &scores);
+    let selected = recipe.select(&scored, &advantages, &scores);
     let flags = |lists: Vec<Vec<bool>>| {
         let mut all = vec![vec![]; scored.samples.len()];
         for (i, list) in kept.iter().zip(lists) {
@@ -108,11 +108,11 @@ pub fn apply(
             old_logp: needs.old_logp.then(|| samples(|s| &s.old_logp)),
             sample_logp: needs.sample_logp.then(|| samples(|s| &s.sample_logp)),
             ref_logp: needs.ref_logp.then(|| samples(|s| &s.ref_logp)),
-            advantages: padding.floats(credit.advantages.iter().map(Vec::as_slice)),
+            advantages: padding.floats(advantages.per_token.iter().map(Vec::as_slice)),
             mask: padding.flags(scored.samples.iter().map(|s| s.mask.as_slice())),
             weights: padding.floats(weights.iter().map(Vec::as_slice)),
-            marks: selected.marks.map(flags),
-            focus: selected.focus.map(flags),
+            special_tokens: selected.special_tokens.map(flags),
+            trained_tokens: selected.trained_tokens.map(flags),
             kl_coef: None,
         },
     );
@@ -120,7 +120,7 @@ pub fn apply(
         return Err(no_entropy(&place));
     }
     let values = recipe.critic.map(|critic| {
-        let returns = padding.floats(credit.returns.iter().map(Vec::as_slice));
+        let returns = padding.floats(advantages.returns.iter().map(Vec::as_slice));
         differentiate_values(
             &critic,
             ValueInput {
@@ -153,8 +153,8 @@ pub fn apply(
     let d_entropy = out.d_entropy.unwrap_or_else(|| out.d_logp.zeros_like());
     let (value_loss, d_values) = values.unzip();
     Ok(Applied {
-        advantages: ragged(credit.advantages.clone()),
-        returns: recipe.critic.map(|_| ragged(credit.returns.clone())),
+        advantages: ragged(advantages.per_token.clone()),
+        returns: recipe.critic.map(|_| ragged(advantages.returns.clone())),
         token_loss: rows(out.token_loss),
         loss: scalar(out.loss),
         value_loss: value_loss.map(scalar),
@@ -172,34 +172,34 @@ pub fn apply(
 /// Takes groups and completions that filters leave out out of the loss and out of all counts.
 fn leave_out(recipe: &Recipe, batch: &mut ScoredBatch) {
     for group in std::mem::take(&mut batch.groups) {
-        match recipe.judge(&batch.samples[group.clone()]) {
+        match recipe.verdict(&batch.samples[group.clone()]) {
             Verdict::Keep => batch.groups.push(group),
             Verdict::Drop(_) => batch.mask_out(group),
-            Verdict::Mask(_, places) => {
-                batch.mask_out(places.iter().map(|place| group.start + place));
+            Verdict::Mask(_, indices) => {
+                batch.mask_out(indices.iter().map(|index| group.start + index));
                 batch.groups.push(group);
             }
         }
     }
 }
 
-/// The credit of the groups that are left; other samples have none.
-fn credit(recipe: &Recipe, batch: &ScoredBatch) -> Credit {
+/// The advantages of the groups that are left; other samples have none.
+fn advantages(recipe: &Recipe, batch: &ScoredBatch) -> Advantages {
     let kept = batch
         .groups
         .iter()
         .map(|g| batch.samples[g.clone()].to_vec());
     let mut alone = ScoredBatch::from_groups(kept);
-    alone.memory = batch.memory;
-    let found = recipe.credit(&alone);
-    let mut all = Credit {
-        advantages: batch.samples.iter().map(|s| vec![0.0; s.len()]).collect(),
+    alone.carried = batch.carried;
+    let found = recipe.advantages(&alone);
+    let mut all = Advantages {
+        per_token: batch.samples.iter().map(|s| vec![0.0; s.len()]).collect(),
         returns: vec![vec![]; batch.samples.len()],
-        ..Credit::default()
+        ..Advantages::default()
     };
-    for (place, i) in batch.groups.iter().cloned().flatten().enumerate() {
-        all.advantages[i].clone_from(&found.advantages[place]);
-        if let Some(returns) = found.returns.get(place) {
+    for (position, i) in batch.groups.iter().cloned().flatten().enumerate() {
+        all.per_token[i].clone_from(&found.per_token[position]);
+        if let Some(returns) = found.returns.get(position) {
             all.returns[i].clone_from(returns);
         }
     }

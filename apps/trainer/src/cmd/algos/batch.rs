@@ -228,7 +228,7 @@ impl BatchFile {
         let mut batch = ScoredBatch::from_groups(
             groups.map(|group| samples.by_ref().take(group.rollouts.len()).collect()),
         );
-        batch.memory.reward_average = self.reward_average;
+        batch.carried.reward_average = self.reward_average;
         Ok(batch)
     }
 }

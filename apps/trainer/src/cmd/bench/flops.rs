@@ -1,7 +1,7 @@
 //! Floating-point operations of a model's passes: two for every weight and token, and those of
 //! attention ([arXiv:2001.08361](https://arxiv.org/abs/2001.08361), section 2.1).
 
-use burn_rl::adapt::ParameterCounts;
+use burn_rl::trainable::ParameterCounts;
 use burn_vlm::{Vlm, models::VisionConfig, weights::shapes};
 
 /// What a model computes.

@@ -9,18 +9,18 @@ use crate::{
     input_error::InputError,
     model_dir::require_config,
     output::Output,
-    plan::{self, Lengths, Plan, Target, room},
+    plan::{self, Lengths, Plan, Target, free_memory},
     processor_args::parse_init,
     setup,
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
-    adapt::adapt,
     config::{ModelInit, RunConfig},
     learner::{Learner, PolicyGradient, TrainBatch},
-    recipe::Source,
+    recipe::CompletionSource,
     run_dir::RunDir,
+    trainable::make_trainable,
 };
 use burn_vlm::{
     ModelConfig, Vlm,
@@ -111,8 +111,9 @@ pub fn run(args: &Args) -> Result<()> {
     let planned = |config: &RunConfig| Plan::new(config, &sizes, lengths, target);
     let plan = planned(config)?;
     let predicted = plan.memory.peak();
-    if let (false, Some(room)) = (args.ignore_memory, room::free_bytes(&args.device)) {
-        room::check(config, room, |config| planned(config).ok())?;
+    if let (false, Some(free_memory)) = (args.ignore_memory, free_memory::free_bytes(&args.device))
+    {
+        free_memory::check(config, free_memory, |config| planned(config).ok())?;
     }
     let loading = Instant::now();
     let model = model(&mut resolved, sizes, &device)?;
@@ -198,7 +199,7 @@ fn resolve(args: &Args) -> Result<Resolved> {
         resolved.run.model.init = init;
     }
     let recipe = resolved.run.algo.recipe()?;
-    if recipe.source == Source::Data || recipe.critic.is_some() {
+    if recipe.source == CompletionSource::Data || recipe.critic.is_some() {
         let name = &resolved.run.algo.name;
         return Err(InputError::new(format!(
             "algo.name is {name}, expected an algorithm that samples and has no critic: what is \
@@ -234,7 +235,7 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
             Vlm::from_dir_in(&dir, compute, &config.model.allow_tensors, device)?
         }
     };
-    Ok(adapt(whole, &resolved.run)?)
+    Ok(make_trainable(whole, &resolved.run)?)
 }
 
 /// A policy and the prompts it is timed on.
@@ -285,12 +286,14 @@ impl<'a> Bench<'a> {
         let mut batch = synthetic::batch(&requests, &drawn, rollout.samples_per_prompt);
         // Scored whether or not the algorithm asks for it, then what else it asks for.
         let mut scored = Ok(());
-        let score = timed(&device, || scored = self.learner.remember(&mut batch));
+        let score = timed(&device, || {
+            scored = self.learner.fill_old_logprobs(&mut batch)
+        });
         scored?;
         self.learner.score(&mut batch)?;
         self.memory[2] = memory_bytes(&device);
         let recipe = self.config.algo.recipe()?;
-        batch.credit = recipe.credit(&batch.scored);
+        batch.advantages = recipe.advantages(&batch.scored);
         let mut outcome = Ok(());
         let update = timed(&device, || outcome = self.update(&batch, round + 1));
         outcome?;

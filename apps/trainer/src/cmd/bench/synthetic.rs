@@ -1,7 +1,7 @@
 //! Prompts and responses that mean nothing, of given sizes.
 
 use crate::input_error::InputError;
-use burn_rl::{learner::TrainBatch, rollout::Lesson, types::Sample};
+use burn_rl::{learner::TrainBatch, rollout::TrainGroup, types::Sample};
 use burn_vlm::{
     EncodedPrompt, ModelConfig,
     generate::{
@@ -131,15 +131,15 @@ impl Synthetic {
 
 /// What was drawn as a batch to learn from; every second response of a prompt was right.
 pub fn batch(requests: &[Request], drawn: &[Completion], draws: usize) -> TrainBatch {
-    let lessons = requests.chunks(draws).zip(drawn.chunks(draws)).enumerate();
-    let lesson = |(i, (requests, drawn)): (usize, (&[Request], &[Completion]))| Lesson {
+    let groups = requests.chunks(draws).zip(drawn.chunks(draws)).enumerate();
+    let group = |(i, (requests, drawn)): (usize, (&[Request], &[Completion]))| TrainGroup {
         position: i as u64,
         prompt: requests[0].prompt.clone(),
         responses: drawn.iter().map(|c| c.tokens.clone()).collect(),
         samples: drawn.iter().enumerate().map(sample).collect(),
     };
-    let lessons: Vec<Lesson> = lessons.map(lesson).collect();
-    TrainBatch::new(&lessons)
+    let groups: Vec<TrainGroup> = groups.map(group).collect();
+    TrainBatch::new(&groups)
 }
 
 fn sample((i, drawn): (usize, &Completion)) -> Sample {

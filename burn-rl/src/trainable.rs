@@ -22,7 +22,7 @@ const EMBEDDING: &str = "model.embed_tokens.weight";
 ///
 /// # Errors
 /// Names that fit nothing, with the nearest that would.
-pub fn adapt(model: Vlm, config: &RunConfig) -> Result<Vlm, RlError> {
+pub fn make_trainable(model: Vlm, config: &RunConfig) -> Result<Vlm, RlError> {
     let model = model.merging_rollouts(config.lora.merge_rollouts);
     let model = if config.lora.is_on() {
         model.with_lora(&config.lora, config.seed)?
@@ -54,7 +54,7 @@ pub struct ParameterCounts {
 /// looked at.
 ///
 /// # Errors
-/// As [`adapt`].
+/// As [`make_trainable`].
 pub fn count_parameters(skeleton: Vlm, config: &RunConfig) -> Result<ParameterCounts, RlError> {
     const LORA: &str = ".lora.";
     let is_adapter = config.lora.is_on() || skeleton.lora().is_some();
@@ -149,7 +149,7 @@ mod tests {
                 lora,
                 ..RunConfig::default()
             };
-            let model = adapt(saved.clone(), &config).unwrap();
+            let model = make_trainable(saved.clone(), &config).unwrap();
             assert!(model.lora().is_some());
             assert_eq!(model.for_sampling().lora().is_some(), beside, "{choice:?}");
         }

@@ -2,7 +2,7 @@
 
 use crate::{device, input_error::InputError};
 use burn_rl::{
-    dist::{DataParallel, ParallelEngine, Place, PlaceKind, Replicate, Workers},
+    dist::{DataParallel, DeviceKind, DeviceSpec, ParallelEngine, Replicate, Workers},
     error::RlError,
     learner::Learner,
     rollout::RolloutEngine,
@@ -15,15 +15,15 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// As [`device::parse`].
-pub fn parse(names: &str) -> Result<Vec<Place>, InputError> {
-    let place = |(part, name): (&str, String)| {
-        Ok(Place {
+pub fn parse(names: &str) -> Result<Vec<DeviceSpec>, InputError> {
+    let device = |(part, name): (&str, String)| {
+        Ok(DeviceSpec {
             device: device::parse(&name).map_err(|error| within(names, part, &error))?,
             kind: kind(&name),
             name,
         })
     };
-    parts(names).into_iter().map(place).collect()
+    parts(names).into_iter().map(device).collect()
 }
 
 /// The devices of such a list by their whole names, which need not be here.
@@ -64,12 +64,12 @@ fn within(names: &str, part: &str, error: &InputError) -> InputError {
     }
 }
 
-fn kind(name: &str) -> PlaceKind {
+fn kind(name: &str) -> DeviceKind {
     match name.split(':').next() {
-        Some("cuda") => PlaceKind::Cuda,
-        Some("flex") => PlaceKind::Cpu,
-        Some("tch") if !name.contains("cuda") => PlaceKind::Cpu,
-        _ => PlaceKind::Other,
+        Some("cuda") => DeviceKind::Cuda,
+        Some("flex") => DeviceKind::Cpu,
+        Some("tch") if !name.contains("cuda") => DeviceKind::Cpu,
+        _ => DeviceKind::Other,
     }
 }
 
@@ -77,10 +77,10 @@ fn kind(name: &str) -> PlaceKind {
 ///
 /// # Errors
 /// A system that refuses threads.
-pub fn workers(places: &[Place]) -> Result<Option<Arc<Workers>>, RlError> {
-    match places {
-        [one] if one.kind == PlaceKind::Cpu => Ok(None),
-        _ => Ok(Some(Arc::new(Workers::new(places.to_vec())?))),
+pub fn workers(devices: &[DeviceSpec]) -> Result<Option<Arc<Workers>>, RlError> {
+    match devices {
+        [one] if one.kind == DeviceKind::Cpu => Ok(None),
+        _ => Ok(Some(Arc::new(Workers::new(devices.to_vec())?))),
     }
 }
 
@@ -122,8 +122,8 @@ mod tests {
     #[test]
     fn names_and_numbers() {
         let names = |list: &str| -> Vec<String> {
-            let places = parse(list).unwrap();
-            places.into_iter().map(|place| place.name).collect()
+            let devices = parse(list).unwrap();
+            devices.into_iter().map(|device| device.name).collect()
         };
         assert_eq!(names("flex"), ["flex"]);
         assert_eq!(names("flex,flex"), ["flex", "flex"]);
@@ -150,10 +150,10 @@ mod tests {
     fn what_work_on_a_device_is_like() {
         let kinds = ["flex", "tch", "cuda:1", "tch:cuda:0"].map(kind);
         let expected = [
-            PlaceKind::Cpu,
-            PlaceKind::Cpu,
-            PlaceKind::Cuda,
-            PlaceKind::Other,
+            DeviceKind::Cpu,
+            DeviceKind::Cpu,
+            DeviceKind::Cuda,
+            DeviceKind::Other,
         ];
         assert_eq!(kinds, expected);
     }

@@ -1,4 +1,4 @@
-//! Known illnesses of a run, found in its numbers, each with what to do about it.
+//! Known failure patterns of a run (entropy collapse, growing length, …), found in its numbers, each with what to do about it.
 //!
 //! A detector is a pure function of the numbers of all steps so far. Thresholds are coarse on
 //! purpose: a warning asks a person to look, it decides nothing.
@@ -26,33 +26,33 @@ impl std::fmt::Display for Warning {
     }
 }
 
-/// Watches the numbers of a run. An illness is reported when it begins, and again only after it
+/// Watches the numbers of a run. A pattern is reported when it begins, and again only after it
 /// has been gone for [`QUIET_STEPS`].
 #[derive(Debug, Clone, Default)]
-pub struct Health {
+pub struct Diagnostics {
     series: Series,
-    /// The last step at which each illness was seen.
+    /// The last step at which each pattern was seen.
     seen: BTreeMap<&'static str, u64>,
 }
 
-/// Steps without an illness after which it counts as a new one.
+/// Steps without a pattern after which it counts as a new one.
 pub const QUIET_STEPS: u64 = 20;
 
-impl Health {
+impl Diagnostics {
     /// Reads the numbers that a run has written so far: gives the watch to go on with, and the
     /// warnings of those steps.
     ///
     /// # Errors
     /// As [`jsonl::read`](super::jsonl::read).
     pub fn of_run(metrics: &Path) -> Result<(Self, Vec<Warning>), RlError> {
-        let (mut health, mut warnings) = (Self::default(), vec![]);
+        let (mut diagnostics, mut warnings) = (Self::default(), vec![]);
         for (step, metrics) in super::jsonl::read(metrics)? {
-            warnings.extend(health.observe(step, &metrics));
+            warnings.extend(diagnostics.observe(step, &metrics));
         }
-        Ok((health, warnings))
+        Ok((diagnostics, warnings))
     }
 
-    /// Takes the numbers of a step, and gives the illnesses that begin with it.
+    /// Takes the numbers of a step, and gives the patterns that begin with it.
     pub fn observe(&mut self, step: u64, metrics: &Metrics) -> Vec<Warning> {
         if step == 0 {
             // Only the evaluation before training.
@@ -60,17 +60,17 @@ impl Health {
         }
         self.series.push(metrics);
         let mut warnings = vec![];
-        for illness in ILLNESSES {
-            let Some(finding) = (illness.detect)(&self.series) else {
+        for pattern in PATTERNS {
+            let Some(finding) = (pattern.detect)(&self.series) else {
                 continue;
             };
-            let before = self.seen.insert(illness.name, step);
+            let before = self.seen.insert(pattern.name, step);
             if before.is_none_or(|last| step - last > QUIET_STEPS) {
                 warnings.push(Warning {
                     step,
-                    name: illness.name,
+                    name: pattern.name,
                     finding,
-                    advice: illness.advice,
+                    advice: pattern.advice,
                 });
             }
         }
@@ -78,8 +78,8 @@ impl Health {
     }
 }
 
-/// An illness, how it is found and what helps.
-pub struct Illness {
+/// A failure pattern, how it is found and what helps.
+pub struct Pattern {
     /// A short name.
     pub name: &'static str,
     /// What is seen, if it is there.
@@ -88,42 +88,42 @@ pub struct Illness {
     pub advice: &'static str,
 }
 
-/// Every illness that is looked for.
-pub const ILLNESSES: &[Illness] = &[
-    Illness {
+/// Every pattern that is looked for.
+pub const PATTERNS: &[Pattern] = &[
+    Pattern {
         name: "no_signal",
         detect: no_signal,
         advice: "Nothing can be learned from them: choose prompts of another difficulty \
                  (`trainer filter-difficulty`), draw more completions of each prompt, raise the \
                  temperature, or check that the reward can tell answers apart (rollouts/)",
     },
-    Illness {
+    Pattern {
         name: "reward_hacking",
         detect: reward_hacking,
         advice: "The policy may have found reward in length alone: read the longest completions in \
                  rollouts/, cap what length or format can earn, or use a reduction without length \
                  bias (algo.reduction)",
     },
-    Illness {
+    Pattern {
         name: "entropy_collapse",
         detect: entropy_collapse,
         advice: "The policy has stopped exploring: raise algo.clip_high, add an entropy bonus or a \
                  KL to the reference, or lower optim.lr",
     },
-    Illness {
+    Pattern {
         name: "sampler_gap",
         detect: sampler_gap,
         advice: "Sampler and trainer no longer agree about the same weights, which ends in \
                  collapse: turn on a rollout correction, compute in higher precision, or lower \
                  optim.lr",
     },
-    Illness {
+    Pattern {
         name: "truncation",
         detect: truncation,
         advice: "Right answers may be lost at the limit: raise rollout.sampling.max_new_tokens, add \
                  an overlong penalty, or mask such completions (algo.truncated = \"mask\")",
     },
-    Illness {
+    Pattern {
         name: "skipped_updates",
         detect: skipped_updates,
         advice: "The weights were left as they were: lower optim.lr or optim.max_grad_norm, and \
@@ -263,7 +263,7 @@ mod tests {
         steps: u64,
         number: impl Fn(u64) -> Vec<(&'static str, f64)>,
     ) -> Vec<(u64, &'static str)> {
-        let mut health = Health::default();
+        let mut diagnostics = Diagnostics::default();
         let mut found = vec![];
         for step in 1..=steps {
             let mut metrics = Metrics::new();
@@ -271,7 +271,7 @@ mod tests {
                 metrics.set(name, value);
             }
             found.extend(
-                health
+                diagnostics
                     .observe(step, &metrics)
                     .iter()
                     .map(|w| (w.step, w.name)),
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn groups_without_signal_are_reported_once_an_onset() {
-        // Ill in steps 5..=7, then from 40 on, after more than 20 steps of health.
+        // Seen in steps 5..=7, then from 40 on, after more than 20 quiet steps.
         let share = |step: u64| f64::from(u8::from((5..=7).contains(&step) || step >= 40));
         let found = warnings(60, |step| vec![(ZERO_STD, share(step))]);
         assert_eq!(found, [(7, "no_signal"), (42, "no_signal")]);
@@ -354,14 +354,14 @@ mod tests {
             _ => vec![(ZERO_STD, f64::NAN)],
         });
         assert_eq!(found, [(6, "no_signal")]);
-        assert_eq!(Health::default().observe(0, &Metrics::new()), []);
+        assert_eq!(Diagnostics::default().observe(0, &Metrics::new()), []);
     }
 
     #[test]
     fn every_illness_comes_with_advice() {
-        for illness in ILLNESSES {
-            assert!(illness.advice.len() > 40, "{}", illness.name);
-            assert!(!illness.advice.ends_with('.'), "{}", illness.name);
+        for pattern in PATTERNS {
+            assert!(pattern.advice.len() > 40, "{}", pattern.name);
+            assert!(!pattern.advice.ends_with('.'), "{}", pattern.name);
         }
     }
 }

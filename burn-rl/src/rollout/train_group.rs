@@ -3,7 +3,7 @@
 use crate::{
     data::PromptSet,
     error::RlError,
-    filter::{Drought, FillingBatch},
+    filter::{GroupBuffer, RefillCount},
     types::Sample,
 };
 use burn_vlm::EncodedPrompt;
@@ -12,8 +12,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// A group that passed the filters: what an update needs of it.
 #[derive(Debug, Clone)]
-pub struct Lesson {
-    /// Place of its prompt in the walk over the data. Each place is visited once, so it names the
+pub struct TrainGroup {
+    /// Position of its prompt in the walk over the data. Each position is visited once, so it names the
     /// group for as long as the run lasts.
     pub position: u64,
     /// What the model read.
@@ -31,18 +31,18 @@ pub struct SamplingState {
     /// Prompts drawn so far.
     drawn: u64,
     /// Rollouts since the last update.
-    drought: Drought,
+    refills: RefillCount,
     /// Groups that wait for an update.
-    waiting: Vec<SavedLesson>,
+    waiting: Vec<SavedGroup>,
 }
 
 impl SamplingState {
     /// The state of a run that has drawn so many prompts.
-    pub fn new(drawn: u64, batch: &FillingBatch<Lesson>) -> Self {
+    pub fn new(drawn: u64, batch: &GroupBuffer<TrainGroup>) -> Self {
         Self {
             drawn,
-            drought: batch.drought().clone(),
-            waiting: batch.waiting().iter().map(SavedLesson::new).collect(),
+            refills: batch.refills().clone(),
+            waiting: batch.waiting().iter().map(SavedGroup::new).collect(),
         }
     }
 
@@ -53,22 +53,22 @@ impl SamplingState {
     /// state.
     pub fn restore(
         self,
-        batch: &mut FillingBatch<Lesson>,
+        batch: &mut GroupBuffer<TrainGroup>,
         train: &mut PromptSet,
         path: &Path,
     ) -> Result<u64, RlError> {
-        let lessons = self.waiting.into_iter();
-        let lessons = lessons.map(|saved| saved.lesson(train, path));
-        batch.restore(lessons.collect::<Result<_, _>>()?, self.drought);
+        let groups = self.waiting.into_iter();
+        let groups = groups.map(|saved| saved.group(train, path));
+        batch.restore(groups.collect::<Result<_, _>>()?, self.refills);
         Ok(self.drawn)
     }
 }
 
-/// A [`Lesson`] in a file. Its prompt is read from the data again; numbers are the bits of floats,
+/// A [`TrainGroup`] in a file. Its prompt is read from the data again; numbers are the bits of floats,
 /// because JSON has no NaN and not every reader gives the last bit back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedLesson {
+struct SavedGroup {
     position: u64,
     prompt_tokens: usize,
     responses: Vec<Vec<u32>>,
@@ -88,17 +88,17 @@ struct SavedSample {
     old_logp: Vec<u32>,
 }
 
-impl SavedLesson {
-    fn new(lesson: &Lesson) -> Self {
+impl SavedGroup {
+    fn new(group: &TrainGroup) -> Self {
         Self {
-            position: lesson.position,
-            prompt_tokens: lesson.prompt.tokens.len(),
-            responses: lesson.responses.clone(),
-            samples: lesson.samples.iter().map(SavedSample::new).collect(),
+            position: group.position,
+            prompt_tokens: group.prompt.tokens.len(),
+            responses: group.responses.clone(),
+            samples: group.samples.iter().map(SavedSample::new).collect(),
         }
     }
 
-    fn lesson(self, train: &mut PromptSet, path: &Path) -> Result<Lesson, RlError> {
+    fn group(self, train: &mut PromptSet, path: &Path) -> Result<TrainGroup, RlError> {
         let prompt = train.draw(self.position, 1)?.remove(0);
         let (found, expected) = (prompt.encoded.tokens.len(), self.prompt_tokens);
         if found != expected {
@@ -111,7 +111,7 @@ impl SavedLesson {
                 ),
             });
         }
-        Ok(Lesson {
+        Ok(TrainGroup {
             position: self.position,
             prompt: prompt.encoded.clone(),
             responses: self.responses,

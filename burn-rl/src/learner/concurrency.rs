@@ -6,7 +6,7 @@ use burn_vlm::{Vlm, runs_on_host, tape::Grads};
 use rayon::prelude::*;
 
 /// Micro-batches at work at a time on `device`.
-fn lanes(device: &Device) -> usize {
+fn concurrent_micro_batches(device: &Device) -> usize {
     if runs_on_host(device) {
         rayon::current_num_threads()
     } else {
@@ -21,13 +21,16 @@ pub(super) fn each_part<P: Sync, R: Send>(
     work: impl Fn(&P) -> R + Sync,
     found: impl FnMut(R),
 ) {
-    // No more than the lanes are alive at a time, nor what they found.
+    // No more than the concurrent_micro_batches are alive at a time, nor what they found.
     let run = |parts: &[P]| parts.par_iter().map(&work).collect::<Vec<R>>();
-    parts.chunks(lanes(device)).flat_map(run).for_each(found);
+    parts
+        .chunks(concurrent_micro_batches(device))
+        .flat_map(run)
+        .for_each(found);
 }
 
 /// The sum of the gradients that `work` adds to what it is given, part by part, and what else it
-/// finds. The sum does not depend on the number of lanes of a host.
+/// finds. The sum does not depend on the number of concurrent_micro_batches of a host.
 pub(super) fn sum_gradients<P: Sync, R: Send>(
     model: &Vlm,
     parts: &[P],

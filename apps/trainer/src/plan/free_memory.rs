@@ -1,7 +1,7 @@
 //! Whether a run fits, and what would make it fit.
 
 use super::Plan;
-use crate::{device, input_error::InputError, places};
+use crate::{device, devices, input_error::InputError};
 use burn_rl::config::RunConfig;
 use burn_vlm::tape::ActivationRecompute;
 use std::{env, fs, process::Command};
@@ -9,24 +9,27 @@ use std::{env, fs, process::Command};
 /// Rank of an adapter that is proposed.
 const RANK: usize = 16;
 
-/// Refuses a run that needs more than `room` bytes, with the settings that would make it fit;
-/// `plan` plans it with others.
+/// Refuses a run that needs more than `free_memory` bytes, with the settings that would make it
+/// fit; `plan` plans it with others.
 ///
 /// # Errors
 /// It does not fit.
 pub fn check(
     config: &RunConfig,
-    room: f64,
+    free_memory: f64,
     plan: impl Fn(&RunConfig) -> Option<Plan>,
 ) -> Result<(), InputError> {
-    let Some(wanted) = plan(config).map(|p| p.memory.peak()).filter(|p| *p > room) else {
+    let Some(wanted) = plan(config)
+        .map(|p| p.memory.peak())
+        .filter(|p| *p > free_memory)
+    else {
         return Ok(());
     };
     let gib = |bytes: f64| bytes / f64::from(1 << 30);
-    let (wanted, free) = (gib(wanted), gib(room));
+    let (wanted, free) = (gib(wanted), gib(free_memory));
     let message =
         format!("the run is predicted to hold {wanted:.1} GiB, but only {free:.1} GiB are free");
-    let advice = match settings_that_fit(config, room, plan) {
+    let advice = match settings_that_fit(config, free_memory, plan) {
         Some(sets) => format!("it would fit with {}", sets.join(" ")),
         None => "no smaller batch and no adapter makes it fit: expected a smaller model, shorter \
                  sequences or another device"
@@ -40,13 +43,13 @@ pub fn check(
 /// Settings that make a run fit: what costs nothing but time first.
 fn settings_that_fit(
     config: &RunConfig,
-    room: f64,
+    free_memory: f64,
     plan: impl Fn(&RunConfig) -> Option<Plan>,
 ) -> Option<Vec<String>> {
     let mut smaller = config.clone();
     loop {
         let memory = plan(&smaller)?.memory;
-        if memory.peak() <= room {
+        if memory.peak() <= free_memory {
             return Some(changes(config, &smaller));
         }
         let fullest = memory.rollout.max(memory.score).max(memory.update);
@@ -101,7 +104,7 @@ fn changes(from: &RunConfig, to: &RunConfig) -> Vec<String> {
 /// Bytes that are free on the devices that `--device` names, the least of several; none where
 /// nothing says how many.
 pub fn free_bytes(names: &str) -> Option<f64> {
-    let names = places::names(names).ok()?;
+    let names = devices::names(names).ok()?;
     let gpus: Vec<usize> = names.iter().filter_map(|name| device::gpu(name)).collect();
     if gpus.is_empty() {
         return free_host_bytes();
@@ -167,7 +170,7 @@ mod tests {
     fn room_is_looked_up_on_the_gpus_that_are_seen() {
         let table = "0, GPU-aa11, 1000\n1, GPU-ab22, 2000\n2, GPU-cc33, 3000\n";
         let free = |names: &str, visible| {
-            let names = places::names(names).unwrap();
+            let names = devices::names(names).unwrap();
             let gpus: Vec<usize> = names.iter().filter_map(|n| device::gpu(n)).collect();
             free_of(&gpus, visible, table).map(|bytes| bytes / f64::from(1 << 20))
         };
@@ -178,7 +181,7 @@ mod tests {
         assert_eq!(free("cuda", None), Some(1000.0));
         assert_eq!(free("cuda:0", Some("2,1")), Some(3000.0));
         assert_eq!(free("cuda:0,1", Some("2, GPU-ab")), Some(2000.0));
-        // What is not seen or not listed has no room that is known.
+        // What is not seen or not listed has no free memory that is known.
         assert_eq!(free("cuda:2", Some("2,1")), None);
         assert_eq!(free("cuda:0", Some("")), None);
         assert_eq!(free("cuda:0", Some("MIG-77")), None);

@@ -6,20 +6,20 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-/// A meeting point of a fixed number of threads, again and again.
+/// A meeting point (an all-gather on the host) of a fixed number of threads, again and again.
 ///
 /// Nobody waits in vain: once one of them has failed, or is done while others wait for it, every
 /// wait ends with an error.
-pub(super) struct Meeting {
+pub(super) struct Rendezvous {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
-    /// What each has brought to the meeting at hand, and to which.
-    brought: Vec<Option<(&'static str, Box<dyn Any + Send>)>>,
+    /// What each has contributed to the rendezvous at hand, and to which.
+    contributed: Vec<Option<(&'static str, Box<dyn Any + Send>)>>,
     /// How many have left it with the values of all.
-    taken: usize,
+    left: usize,
     /// Threads whose work is over.
     done: usize,
     failed: bool,
@@ -28,19 +28,19 @@ struct State {
 impl State {
     fn new(size: usize) -> Self {
         Self {
-            brought: (0..size).map(|_| None).collect(),
-            taken: 0,
+            contributed: (0..size).map(|_| None).collect(),
+            left: 0,
             done: 0,
             failed: false,
         }
     }
 
     fn is_complete(&self) -> bool {
-        self.brought.iter().all(Option::is_some)
+        self.contributed.iter().all(Option::is_some)
     }
 }
 
-impl Meeting {
+impl Rendezvous {
     /// Of so many threads.
     pub fn new(size: usize) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Meeting {
     /// Begins anew: no thread is at work.
     pub fn reset(&self) {
         let mut state = self.lock();
-        *state = State::new(state.brought.len());
+        *state = State::new(state.contributed.len());
     }
 
     /// One of the threads has come to the end of its work.
@@ -78,14 +78,14 @@ impl Meeting {
         what: &'static str,
         value: T,
     ) -> Result<Vec<T>, RlError> {
-        // The last meeting may not be over: somebody still looks at what was brought to it.
-        let mut state = self.wait(self.lock(), |s| s.brought[rank].is_none())?;
-        state.brought[rank] = Some((what, Box::new(value)));
+        // The last rendezvous may not be over: somebody still looks at what was contributed to it.
+        let mut state = self.wait(self.lock(), |s| s.contributed[rank].is_none())?;
+        state.contributed[rank] = Some((what, Box::new(value)));
         if state.is_complete() {
             self.changed.notify_all();
         }
         let mut state = self.wait(state, State::is_complete)?;
-        let values = state.brought.iter().flatten().map(|(tag, value)| {
+        let values = state.contributed.iter().flatten().map(|(tag, value)| {
             let own = value.downcast_ref::<T>().filter(|_| *tag == what);
             own.cloned().ok_or_else(|| {
                 RlError::Training(format!(
@@ -94,10 +94,10 @@ impl Meeting {
             })
         });
         let values = values.collect();
-        state.taken += 1;
-        if state.taken == state.brought.len() {
-            state.taken = 0;
-            state.brought.iter_mut().for_each(|slot| *slot = None);
+        state.left += 1;
+        if state.left == state.contributed.len() {
+            state.left = 0;
+            state.contributed.iter_mut().for_each(|slot| *slot = None);
             self.changed.notify_all();
         }
         values
@@ -135,12 +135,12 @@ mod tests {
     use std::thread;
 
     /// What each of three threads comes back with.
-    fn run<T: Send>(work: impl Fn(usize, &Meeting) -> T + Sync) -> Vec<T> {
-        let meeting = &Meeting::new(3);
+    fn run<T: Send>(work: impl Fn(usize, &Rendezvous) -> T + Sync) -> Vec<T> {
+        let rendezvous = &Rendezvous::new(3);
         let work = &work;
         thread::scope(|scope| {
             let threads: Vec<_> = (0..3)
-                .map(|rank| scope.spawn(move || work(rank, meeting)))
+                .map(|rank| scope.spawn(move || work(rank, rendezvous)))
                 .collect();
             threads.into_iter().map(|t| t.join().unwrap()).collect()
         })
@@ -148,8 +148,12 @@ mod tests {
 
     #[test]
     fn everybody_leaves_with_everything_in_the_order_of_ranks() {
-        let found = run(|rank, meeting| {
-            let meet = |round: usize| meeting.gather(rank, "numbers", 10 * round + rank).unwrap();
+        let found = run(|rank, rendezvous| {
+            let meet = |round: usize| {
+                rendezvous
+                    .gather(rank, "numbers", 10 * round + rank)
+                    .unwrap()
+            };
             (0..200).map(meet).collect::<Vec<_>>()
         });
         for rounds in found {
@@ -161,12 +165,12 @@ mod tests {
 
     #[test]
     fn who_fails_releases_who_waits() {
-        let found = run(|rank, meeting| match rank {
+        let found = run(|rank, rendezvous| match rank {
             1 => {
-                meeting.fail();
+                rendezvous.fail();
                 Err(RlError::Training("its own".into()))
             }
-            _ => meeting.gather(rank, "numbers", rank),
+            _ => rendezvous.gather(rank, "numbers", rank),
         });
         let messages = found.into_iter().map(|r| r.unwrap_err().to_string());
         let messages: Vec<String> = messages.collect();
@@ -182,12 +186,12 @@ mod tests {
 
     #[test]
     fn who_is_done_releases_who_waits() {
-        let found = run(|rank, meeting| match rank {
+        let found = run(|rank, rendezvous| match rank {
             2 => {
-                meeting.finish();
+                rendezvous.finish();
                 Ok(vec![])
             }
-            _ => meeting.gather(rank, "numbers", rank),
+            _ => rendezvous.gather(rank, "numbers", rank),
         });
         for (rank, found) in found.into_iter().enumerate() {
             assert_eq!(found.is_ok(), rank == 2);
@@ -196,9 +200,9 @@ mod tests {
 
     #[test]
     fn different_meetings_are_no_meeting() {
-        let found = run(|rank, meeting| match rank {
-            0 => meeting.gather(rank, "norms", rank),
-            _ => meeting.gather(rank, "counts", rank),
+        let found = run(|rank, rendezvous| match rank {
+            0 => rendezvous.gather(rank, "norms", rank),
+            _ => rendezvous.gather(rank, "counts", rank),
         });
         for found in found {
             let message = found.unwrap_err().to_string();
