@@ -19,9 +19,10 @@ use crate::{
     recipe::{Recipe, RunFacts},
     trainable,
 };
-use burn_rewards::{RewardConfig, RewardFn};
+use burn_rewards::{Registry, RewardConfig, RewardFn};
 use burn_vlm::{Precision, generate::Sampling, lora::LoraConfig, processor::ProcessorOptions};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use toml::Table;
 
 /// Everything a run depends on.
@@ -133,6 +134,8 @@ pub enum ModelInit {
 pub struct DataConfig {
     /// A file of rows: JSONL, a JSON list, or parquet; or a directory of parquet files.
     pub train: String,
+    /// Name of that set in `when.set` of rewards; that of the file if empty.
+    pub name: String,
     /// Which field of a row means what, where the usual names do not say.
     pub columns: Columns,
     /// What the last question of a row is put into, at `{question}`. Where it has `<image>` marks
@@ -165,6 +168,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             train: String::new(),
+            name: String::new(),
             columns: Columns::default(),
             template: String::new(),
             blend: vec![],
@@ -180,6 +184,9 @@ impl Default for DataConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetConfig {
+    /// Name of the set in `when.set` of rewards; that of the file if empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// As `data.train`.
     pub path: String,
     /// How often a prompt is from this set, relative to the others.
@@ -198,12 +205,22 @@ fn one() -> f64 {
 }
 
 impl SetConfig {
+    /// Name of the set, in the configuration or from its path without the extension.
+    pub fn name(&self) -> &str {
+        let stem = || Path::new(&self.path).file_stem()?.to_str();
+        match self.name.as_str() {
+            "" => stem().unwrap_or_default(),
+            name => name,
+        }
+    }
+
     /// How its rows are read.
     pub fn format(&self) -> RowFormat {
         RowFormat {
             columns: self.columns.clone(),
             template: self.template.clone(),
             keep: vec![],
+            set: self.name().into(),
         }
     }
 }
@@ -212,7 +229,10 @@ impl DataConfig {
     /// The sets that are trained on: those of the blend, or the one.
     pub fn sets(&self) -> Vec<SetConfig> {
         match self.blend.is_empty() {
-            true => vec![self.set(&self.train)],
+            true => vec![SetConfig {
+                name: self.name.clone(),
+                ..self.set(&self.train)
+            }],
             false => self.blend.clone(),
         }
     }
@@ -220,6 +240,7 @@ impl DataConfig {
     /// A file that is read as `train` is.
     pub fn set(&self, path: &str) -> SetConfig {
         SetConfig {
+            name: String::new(),
             path: path.into(),
             weight: 1.0,
             columns: self.columns.clone(),
@@ -335,11 +356,20 @@ impl Default for CheckpointConfig {
 }
 
 impl RunConfig {
-    /// Refuses values that make no sense, alone or together, before anything is loaded.
+    /// [`check_with`](Self::check_with) the rewards of `burn-rewards` alone.
     ///
     /// # Errors
     /// The key, what was found and what was expected.
     pub fn check(&self) -> Result<(), RlError> {
+        self.check_with(&Registry::builtin())
+    }
+
+    /// Refuses values that make no sense, alone or together, before anything is loaded. Reward
+    /// rules are looked up in `rewards`.
+    ///
+    /// # Errors
+    /// The key, what was found and what was expected.
+    pub fn check_with(&self, rewards: &Registry) -> Result<(), RlError> {
         let refuse = |message: String| Err(RlError::Config(message));
         let at_least_one = [
             ("rollout.prompts_per_step", self.rollout.prompts_per_step),
@@ -376,9 +406,13 @@ impl RunConfig {
         let fits = recipe.check(&RunFacts {
             samples_per_prompt: self.rollout.samples_per_prompt,
             max_new_tokens: self.rollout.sampling.max_new_tokens,
-            reward_parts: self.reward.build()?.part_names(),
+            reward_parts: self.reward.build_with(rewards)?.part_names(),
         });
         fits.map_err(|e| RlError::Config(format!("`{}`: {e}", self.algo.name)))?;
+        let sets = self.data.sets();
+        let names = sets.iter().map(SetConfig::name);
+        self.reward
+            .check_sets(&names.chain([self.eval.name.as_str()]).collect::<Vec<_>>())?;
         self.train.check(&recipe)?;
         self.optim.check("optim")?;
         self.critic.optim.check("critic.optim")?;

@@ -38,7 +38,8 @@ pub fn evaluate(
     let (set, draws) = (&config.name, config.draws);
     let requests = GenerationRequest::first(prompts, draws);
     let mut groups = engine.generate(&requests, config.sampling(), step, finished)?;
-    rollout::reward(&mut groups, rule)?;
+    // No step: what is measured is the same at every step of a run.
+    rollout::reward(&mut groups, rule, None)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {
         rollouts.iter().map(|r| f(r)).sum::<f64>() / rollouts.len().max(1) as f64
@@ -117,6 +118,7 @@ pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<
         correct: rollout.reward.correct,
         advantage: advantages.get(index).map(|a| f64::from(*a)),
         kept,
+        context: group.prompt.context.clone(),
     };
     group.rollouts.iter().enumerate().map(record).collect()
 }

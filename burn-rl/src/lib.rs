@@ -25,6 +25,7 @@ pub mod observer;
 pub mod recipe;
 pub mod reduce;
 pub mod regularize;
+pub mod rescore;
 pub mod rollout;
 pub mod run_dir;
 pub mod select;

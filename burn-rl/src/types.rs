@@ -1,6 +1,7 @@
 //! What walks through a training step.
 
-use burn_rewards::Reward;
+use crate::data::RowContext;
+use burn_rewards::{Reward, RewardInput};
 use burn_vlm::{EncodedPrompt, generate::FinishReason};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
@@ -20,8 +21,27 @@ pub struct Prompt {
     pub answer: String,
     /// The demonstrated response as tokens, stop token included, if the row has one.
     pub target: Option<Vec<u32>>,
+    /// What else a reward may look at.
+    pub context: RowContext,
     /// What the model reads.
     pub encoded: Arc<EncodedPrompt>,
+}
+
+impl Prompt {
+    /// What a reward is told of a response to it, outside of any step.
+    pub fn reward_input<'a>(&'a self, rollout: &'a Rollout) -> RewardInput<'a> {
+        let context = &self.context;
+        let mut input = RewardInput::new(&rollout.text, &self.answer)
+            .with_prompt(&self.text)
+            .with_response_tokens(rollout.tokens.len())
+            .with_truncated(rollout.finish == FinishReason::Length)
+            .with_set(&context.set)
+            .with_fields(&context.fields)
+            .with_prompt_end(&context.prompt_end)
+            .with_images(&context.images);
+        input.coordinates = context.coordinates;
+        input
+    }
 }
 
 /// One completion of a prompt. It is identified by (step, prompt id, draw), never by its text.

@@ -181,7 +181,8 @@ struct Sides {
 }
 
 impl BoxIou {
-    fn sides(&self, input: &RewardInput<'_>) -> Result<Sides, RewardError> {
+    /// The gold answer's boxes, as they are written.
+    fn gold(&self, input: &RewardInput<'_>) -> Result<Vec<Rect>, RewardError> {
         let refuse = |expected: String| RewardError::gold(Self::NAME, input.answer, expected);
         let gold: Vec<Rect> = boxes(input.answer).into_iter().map(Rect).collect();
         if gold.is_empty() {
@@ -198,6 +199,11 @@ impl BoxIou {
                 )));
             }
         }
+        Ok(gold)
+    }
+
+    fn sides(&self, input: &RewardInput<'_>) -> Result<Sides, RewardError> {
+        let gold = self.gold(input)?;
         let found = stated(input.response);
         let own = input.coordinates.filter(|_| !input.images.is_empty());
         let written = self.coordinates.fixed().or(own);
@@ -289,7 +295,7 @@ impl RewardFn for BoxIou {
     }
 
     fn check_gold(&self, row: &RewardInput<'_>) -> Result<(), RewardError> {
-        self.sides(row).map(|_| ())
+        self.gold(row).map(|_| ())
     }
 
     fn explain(&self, input: &RewardInput<'_>) -> Vec<String> {

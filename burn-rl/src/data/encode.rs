@@ -1,6 +1,6 @@
 //! Rows made ready for the model.
 
-use super::{Blend, Curriculum, DataRow, Order, RowDataset, RowKind, picture_bytes};
+use super::{Blend, Curriculum, DataRow, Order, RowContext, RowDataset, RowKind, picture_bytes};
 use crate::{
     config::{DataConfig, OnError, SetConfig},
     error::RlError,
@@ -15,7 +15,7 @@ use burn_vlm::{
     text::Message,
 };
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Turns rows into prompts.
 #[derive(Clone)]
@@ -61,6 +61,8 @@ impl Encoder {
             tokens.push(self.stop);
             Ok::<_, RlError>(tokens)
         });
+        let (set, fields) = (row.set.clone(), row.fields.clone());
+        let context = RowContext::new(set, fields, &self.processor, &images, &encoded)?;
         Ok(Prompt {
             id: row.id.clone(),
             key: hash_text(&row.id),
@@ -68,6 +70,7 @@ impl Encoder {
             images: row.images.clone(),
             answer: row.answer.clone().unwrap_or_default(),
             target: target.transpose()?,
+            context,
             encoded: Arc::new(encoded),
         })
     }
@@ -181,6 +184,13 @@ impl PromptSet {
         })
     }
 
+    /// Names of the fields that some row has.
+    pub fn field_names(&self) -> BTreeSet<&str> {
+        let rows = self.parts.iter().flat_map(|part| part.dataset.rows());
+        rows.flat_map(|row| row.fields.keys().map(String::as_str))
+            .collect()
+    }
+
     /// Number of usable rows.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.dataset.len()).sum()
@@ -212,8 +222,8 @@ impl GoldCheck<'_> {
     /// That row, with its line; a set of which no row is left.
     pub fn check(&self, dataset: &mut RowDataset) -> Result<(), RlError> {
         let refusal = |row: &DataRow| {
-            let answer = row.answer.as_deref().unwrap_or_default();
-            let refused = self.reward.check_gold(&row.question(), answer);
+            let question = row.question();
+            let refused = self.reward.check_gold(&row.reward_input(&question));
             Some(row.error(refused.err()?))
         };
         let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();

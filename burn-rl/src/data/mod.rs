@@ -2,6 +2,7 @@
 
 mod blend;
 mod columns;
+mod context;
 mod dataset;
 mod encode;
 mod order;
@@ -11,6 +12,7 @@ mod row;
 
 pub use blend::Blend;
 pub use columns::Columns;
+pub use context::RowContext;
 pub use dataset::{RowDataset, read_records};
 pub use encode::{Encoder, GoldCheck, PromptSet};
 pub use order::{Curriculum, Order};

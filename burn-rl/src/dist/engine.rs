@@ -173,6 +173,7 @@ mod tests {
                 images: vec![],
                 answer: String::new(),
                 target: None,
+                context: Default::default(),
                 encoded: Arc::new(encoded),
             }),
             draws,

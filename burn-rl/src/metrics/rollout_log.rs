@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::data::RowContext;
 use crate::error::RlError;
 use crate::run_dir::write_atomic;
 
@@ -46,6 +47,9 @@ pub struct RolloutRecord {
     pub advantage: Option<f64>,
     /// Whether it was trained on, or waits to be; a filter may have dropped it.
     pub kept: bool,
+    /// What else the reward could look at.
+    #[serde(default)]
+    pub context: RowContext,
 }
 
 /// Writes the records whole or not at all.
@@ -98,6 +102,7 @@ fn numbers_or_null<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn_rewards::{BoxCoordinates, ImageSize};
 
     fn record() -> RolloutRecord {
         RolloutRecord {
@@ -115,6 +120,15 @@ mod tests {
             correct: Some(true),
             advantage: Some(-0.5),
             kept: true,
+            context: RowContext {
+                set: "geo".into(),
+                images: vec![ImageSize {
+                    original: [640, 480],
+                    resized: [644, 476],
+                }],
+                coordinates: Some(BoxCoordinates::Resized),
+                ..RowContext::default()
+            },
         }
     }
 

@@ -282,7 +282,7 @@ fn measure(
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let asks = GenerationRequest::first(&prompts, n);
         let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
-        rollout::reward(&mut groups, reward)?;
+        rollout::reward(&mut groups, reward, None)?;
         for (row, group) in rows.iter().zip(&groups) {
             let found = group
                 .rollouts

@@ -1,0 +1,113 @@
+//! What a reward may look at beside question, answer and response.
+
+use burn_rewards::{BoxCoordinates, ImageSize};
+use burn_vlm::{
+    EncodedPrompt, Processor, VlmError, image::ImagePatches, processor::Pictures,
+    text::ProcessorFiles,
+};
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Tokens of a prompt's end that rewards are told.
+const END_TOKENS: usize = 16;
+
+/// A data row as rewards see it, without question and answer; part of each logged rollout, so that
+/// it can be rewarded again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RowContext {
+    /// Name of the data set.
+    pub set: Arc<str>,
+    /// The row's fields, without its prompt and its pictures.
+    pub fields: Arc<Map<String, Value>>,
+    /// The last characters of the prompt as the model reads it, special tokens included.
+    pub prompt_end: String,
+    /// Sizes of the pictures.
+    pub images: Vec<ImageSize>,
+    /// What models of this family count boxes in.
+    pub coordinates: Option<BoxCoordinates>,
+}
+
+impl RowContext {
+    /// What is known of an encoded row; `images` are its pictures before they were cut.
+    ///
+    /// # Errors
+    /// A processor without a readable `config.json`.
+    pub(super) fn new(
+        set: Arc<str>,
+        fields: Arc<Map<String, Value>>,
+        processor: &Processor,
+        images: &[RgbImage],
+        encoded: &EncodedPrompt,
+    ) -> Result<Self, VlmError> {
+        let end = encoded.tokens.len().saturating_sub(END_TOKENS);
+        let sizes = images.iter().zip(&encoded.images);
+        Ok(Self {
+            set,
+            fields,
+            prompt_end: processor.decode(&encoded.tokens[end..], false)?,
+            images: sizes
+                .map(|(image, patches)| size(processor.pictures(), image, patches))
+                .collect(),
+            coordinates: match images.is_empty() {
+                true => None,
+                false => coordinates(processor)?,
+            },
+        })
+    }
+}
+
+fn size(pictures: &Pictures, image: &RgbImage, patches: &ImagePatches) -> ImageSize {
+    let (width, height) = image.dimensions();
+    let resized = match pictures {
+        Pictures::Qwen { config, .. } => {
+            let [_, rows, columns] = patches.grid;
+            [columns, rows].map(|n| (n * config.layout.patch_size) as u32)
+        }
+        Pictures::InternVl { config, .. } => {
+            let (columns, rows) = config.tiling.grid(width as usize, height as usize);
+            [columns, rows].map(|n| (n * config.tiling.tile_size) as u32)
+        }
+        _ => [width, height],
+    };
+    ImageSize {
+        original: [width, height],
+        resized,
+    }
+}
+
+/// What the model's family counts boxes in, if that is known.
+fn coordinates(processor: &Processor) -> Result<Option<BoxCoordinates>, VlmError> {
+    let config = processor.files().json(ProcessorFiles::CONFIG)?;
+    let family = config.as_ref().and_then(|c| c["model_type"].as_str());
+    Ok(family.and_then(coordinates_of))
+}
+
+/// The coordinates that a family is trained on, by its `model_type`: those of its authors' grounding
+/// prompts.
+fn coordinates_of(model_type: &str) -> Option<BoxCoordinates> {
+    match model_type {
+        "qwen2_5_vl" => Some(BoxCoordinates::Resized),
+        "qwen2_vl" | "qwen3_vl" | "qwen3_vl_moe" | "internvl" | "internvl_chat" => {
+            Some(BoxCoordinates::Thousandths)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_count_in_their_own_coordinates() {
+        assert_eq!(coordinates_of("qwen2_5_vl"), Some(BoxCoordinates::Resized));
+        for family in ["qwen2_vl", "qwen3_vl", "internvl", "internvl_chat"] {
+            let found = coordinates_of(family);
+            assert_eq!(found, Some(BoxCoordinates::Thousandths), "{family}");
+        }
+        assert_eq!(coordinates_of("llama"), None);
+    }
+}
