@@ -8,9 +8,10 @@ use crate::{
     error::RlError,
     learner::{AVERAGE_DIR, Learner},
     rollout::SamplingState,
-    run_dir::{RunDir, list, step_of},
+    run_dir::{RunDir, step_of},
 };
 use burn_vlm::{Processor, weights::ExportDtype};
+use run_log::files::list;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},

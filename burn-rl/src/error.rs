@@ -2,6 +2,7 @@
 
 use burn_rewards::RewardError;
 use burn_vlm::VlmError;
+use run_log::LogError;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a data file and a trained model.
@@ -43,6 +44,9 @@ pub enum RlError {
     /// A reward.
     #[error(transparent)]
     Reward(#[from] RewardError),
+    /// A file of the run.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Training cannot go on.
     #[error("{0}")]
     Training(String),
@@ -73,6 +77,7 @@ impl RlError {
             Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } => true,
             Self::Reward(error) => error.is_input(),
             Self::Vlm(error) => error.is_input(),
+            Self::Log(error) => error.is_input(),
             Self::Io { source, .. } => burn_vlm::error::is_input(source.kind()),
             Self::Training(_) => false,
             Self::Replica { cause, .. } => cause.is_input(),

@@ -20,14 +20,12 @@ pub mod eval;
 pub mod filter;
 pub mod learner;
 pub mod loss;
-pub mod metrics;
 pub mod observer;
 pub mod recipe;
 pub mod reduce;
 pub mod regularize;
 pub mod rescore;
 pub mod rollout;
-pub mod run_dir;
 pub mod select;
 pub mod shape;
 pub mod step_metrics;
@@ -36,3 +34,5 @@ pub mod trainer;
 pub mod types;
 
 pub use error::RlError;
+/// The files of a run.
+pub use run_log::{metrics, run_dir};

@@ -4,11 +4,11 @@
 use crate::{
     error::RlError,
     filter::Verdict,
-    metrics::rollout_log::RolloutRecord,
     recipe::Recipe,
-    types::{CarriedState, Needs, Sample, ScoredBatch},
+    types::{CarriedState, Needs, RowContext, Sample, ScoredBatch},
 };
 use burn_rewards::{OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput};
+use run_log::RolloutRecord;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct Judge<'a> {
 /// A group after filters and advantages.
 struct Judged {
     verdict: Verdict,
-    /// Of the first token of each completion; none where the group is left out, or where advantages
+    /// Means over the tokens of each completion; none where the group is left out, or where advantages
     /// read more than rewards.
     advantages: Option<Vec<f64>>,
 }
@@ -93,11 +93,11 @@ impl<'a> Judge<'a> {
         if found.reward_average.is_some() {
             self.carried.reward_average = found.reward_average;
         }
-        let first = |i: usize| found.per_token[i].first().copied().unwrap_or_default();
-        let group = |range: &std::ops::Range<usize>| {
-            let firsts = range.clone().map(|i| f64::from(first(i)));
-            firsts.collect()
+        let mean = |i: usize| {
+            let tokens = found.per_token[i].iter().map(|a| f64::from(*a));
+            tokens.sum::<f64>() / found.per_token[i].len().max(1) as f64
         };
+        let group = |range: &std::ops::Range<usize>| range.clone().map(mean).collect();
         batch.groups.iter().map(group).collect()
     }
 }
@@ -123,7 +123,7 @@ pub struct RowChange {
     pub filter_old: String,
     /// What would become of it.
     pub filter_new: String,
-    /// The advantage of its first token; none where its group is left out, or where advantages
+    /// The mean advantage of its tokens; none where its group is left out, or where advantages
     /// need more than rewards.
     pub advantage_old: Option<f64>,
     /// The same under the other reward.
@@ -305,7 +305,10 @@ impl Rescorer<'_> {
         step: u64,
         records: &[RolloutRecord],
     ) -> Result<Vec<Option<Reward>>, RlError> {
-        let inputs: Vec<RewardInput<'_>> = records.iter().map(|r| input(r, step)).collect();
+        let contexts = records.iter().map(context);
+        let contexts = contexts.collect::<Result<Vec<RowContext>, RlError>>()?;
+        let inputs = records.iter().zip(&contexts);
+        let inputs: Vec<RewardInput<'_>> = inputs.map(|(r, c)| input(r, c, step)).collect();
         let scored = self.reward.score_batch(&inputs).into_iter();
         let skip = self.on_unparsable_gold == OnUnparsableGold::Skip;
         let one = |(scored, record): (Result<Reward, RewardError>, &RolloutRecord)| match scored {
@@ -323,9 +326,19 @@ impl Rescorer<'_> {
     }
 }
 
+/// What else is known of the row; nothing where the run was logged without it.
+fn context(record: &RolloutRecord) -> Result<RowContext, RlError> {
+    if record.context.is_null() {
+        return Ok(RowContext::default());
+    }
+    serde_json::from_value(record.context.clone()).map_err(|e| {
+        let id = &record.prompt_id;
+        RlError::Config(format!("`context` of data row `{id}`: {e}"))
+    })
+}
+
 /// What the reward of a run was told of a completion.
-fn input(record: &RolloutRecord, step: u64) -> RewardInput<'_> {
-    let context = &record.context;
+fn input<'a>(record: &'a RolloutRecord, context: &'a RowContext, step: u64) -> RewardInput<'a> {
     let mut input = RewardInput::new(&record.response, &record.answer)
         .with_prompt(&record.prompt)
         .with_response_tokens(record.tokens)

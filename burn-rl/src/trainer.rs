@@ -12,18 +12,19 @@ use crate::{
     config::{EvalWeights, RunConfig},
     data::PromptSet,
     error::RlError,
-    eval::{self, evaluate},
+    eval::evaluate,
     learner::{Learner, TrainBatch},
-    metrics::{Metrics, Sink, diagnostics::Diagnostics, rollout_log::write_rollouts},
+    metrics::{Metrics, Sink},
     observer::{Event, Observer, Phase},
     recipe::{CompletionSource, Recipe},
-    rollout::{CollectInputs, Collected, Collector, RolloutEngine},
+    rollout::{CollectInputs, Collected, Collector, RolloutEngine, make_portable, records},
     run_dir::RunDir,
     step_metrics,
     types::Prompt,
 };
 use burn_rewards::RewardFn;
 use burn_vlm::{Processor, device::memory_bytes};
+use run_log::{diagnostics::Diagnostics, rollout_log::write_rollouts};
 use std::sync::{Arc, atomic::AtomicBool};
 
 /// How a run ended.
@@ -177,21 +178,20 @@ impl Trainer {
         found: &Collected,
         batch: &TrainBatch,
     ) -> Result<(), RlError> {
-        let mut records = vec![];
+        let mut rows = vec![];
         for sampled in &found.sampled {
             let index = found
                 .groups
                 .iter()
                 .position(|l| l.position == sampled.position);
             let samples = index.map_or(0..0, |i| batch.scored.groups[i].clone());
-            let first = |i: usize| batch.advantages.per_token[i].first().copied();
-            let advantages: Vec<f32> = samples.map(|i| first(i).unwrap_or_default()).collect();
+            let advantages: Vec<_> = samples.map(|i| batch.mean_advantage(i)).collect();
             // Not those that passed the filters and were thrown away because the batch was full.
             let kept = index.is_some() || self.collector.is_waiting(sampled.position);
-            records.extend(eval::records(&sampled.group, step, kept, &advantages));
+            rows.extend(records(&sampled.group, step, kept, &advantages));
         }
-        eval::make_portable(&mut records, self.run.root());
-        write_rollouts(&self.run.rollouts(step), &records)
+        make_portable(&mut rows, self.run.root());
+        Ok(write_rollouts(&self.run.rollouts(step), &rows)?)
     }
 
     fn evaluate(
@@ -217,10 +217,10 @@ impl Trainer {
         if average.is_some() {
             self.engine.sync(&self.learner.replicas())?;
         }
-        eval::make_portable(&mut found.records, self.run.root());
+        make_portable(&mut found.records, self.run.root());
         write_rollouts(&self.run.eval(&config.name, step), &found.records)?;
-        metrics.merge(found.metrics.clone());
-        watch.event(Event::Evaluated(step, &found));
+        watch.event(Event::Evaluated(step, &found.metrics));
+        metrics.merge(found.metrics);
         Ok(())
     }
 

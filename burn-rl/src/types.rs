@@ -1,9 +1,9 @@
 //! What walks through a training step.
 
-use crate::data::RowContext;
-use burn_rewards::{Reward, RewardInput};
+use burn_rewards::{BoxCoordinates, ImageSize, Reward, RewardInput};
 use burn_vlm::{EncodedPrompt, generate::FinishReason};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
 /// A data row made ready for the model.
@@ -42,6 +42,23 @@ impl Prompt {
         input.coordinates = context.coordinates;
         input
     }
+}
+
+/// A data row as rewards see it, without question and answer; part of each logged rollout, so that
+/// it can be rewarded again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RowContext {
+    /// Name of the data set.
+    pub set: Arc<str>,
+    /// The row's fields, without its prompt and its pictures.
+    pub fields: Arc<Map<String, Value>>,
+    /// The last characters of the prompt as the model reads it, special tokens included.
+    pub prompt_end: String,
+    /// Sizes of the pictures.
+    pub images: Vec<ImageSize>,
+    /// What models of this family count boxes in.
+    pub coordinates: Option<BoxCoordinates>,
 }
 
 /// One completion of a prompt. It is identified by (step, prompt id, draw), never by its text.

@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use burn_rl::{
     algo::find,
     config::{OptimConfig, TrainConfig},
-    dist::{Checksum, DataParallel, DeviceKind, DeviceSpec, Replicate, Workers},
-    learner::{Critic, Learner, PolicyGradient, TrainBatch, TrainRow},
+    dist::{DataParallel, DeviceKind, DeviceSpec, Workers},
+    learner::{Checksum, Critic, Learner, PolicyGradient, Replicate, TrainBatch, TrainRow},
     metrics::Metrics,
     recipe::{CriticSpec, Recipe},
     types::{Sample, ScoredBatch},

@@ -6,13 +6,13 @@ mod common;
 
 use burn::tensor::Device;
 use burn_rl::{
-    metrics::help::metric_help,
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
     trainer::Outcome,
 };
 use burn_vlm::{Vlm, freeze::trainable, weights::WeightFiles};
 use common::{Silent, demonstrated, start, tiny, train, try_start_on, write_bandit};
+use run_log::metric_help;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

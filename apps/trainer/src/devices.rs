@@ -2,9 +2,9 @@
 
 use crate::{device, input_error::InputError};
 use burn_rl::{
-    dist::{DataParallel, DeviceKind, DeviceSpec, ParallelEngine, Replicate, Workers},
+    dist::{DataParallel, DeviceKind, DeviceSpec, ParallelEngine, Workers},
     error::RlError,
-    learner::Learner,
+    learner::{Learner, Replicate},
     rollout::RolloutEngine,
 };
 use burn_vlm::Vlm;

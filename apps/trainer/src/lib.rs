@@ -24,6 +24,7 @@ pub mod output;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;
+pub mod report;
 pub mod setup;
 
 /// Runs the command that the program's arguments name and says what went wrong, if anything did.

@@ -19,7 +19,7 @@ use burn_rl::{
     dist::DeviceSpec,
     error::RlError,
     learner::{Critic, Demonstrations, Learner, PolicyGradient},
-    metrics::{Sink, diagnostics::Diagnostics, jsonl::JsonlWriter, tensorboard::TensorBoardWriter},
+    metrics::Sink,
     recipe::{CompletionSource, Recipe},
     rollout::{Collector, LocalEngine},
     run_dir::RunDir,
@@ -27,6 +27,7 @@ use burn_rl::{
     trainer::Trainer,
 };
 use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
+use run_log::{diagnostics::Diagnostics, step_log::JsonlWriter, tensorboard::TensorBoardWriter};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -116,7 +117,10 @@ pub fn build(
         }
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
-    let (whole, model) = (model.clone(), make_trainable(model, &config)?);
+    let (whole, model) = (
+        model.clone(),
+        make_trainable(model, &config.lora, &config.model.freeze, config.seed)?,
+    );
     let encoder = Encoder {
         processor: processor.clone(),
         system: config.model.system.clone(),
@@ -132,8 +136,9 @@ pub fn build(
         policy: config.reward.on_unparsable_gold,
     };
     let open = |sets: &[SetConfig], kind: RowKind, golds: Option<&GoldCheck<'_>>| {
-        let (encoder, data) = (encoder.clone(), &config.data);
-        let set = PromptSet::open(sets, kind, encoder, data, config.seed, golds)?;
+        let sources: Vec<_> = sets.iter().map(SetConfig::source).collect();
+        let walk = config.data.walk(config.seed);
+        let set = PromptSet::open(&sources, kind, encoder.clone(), walk, golds)?;
         let paths: Vec<&str> = sets.iter().map(|set| set.path.as_str()).collect();
         report_skipped(&paths.join(", "), &set);
         Ok::<_, RlError>(set)

@@ -1,62 +1,41 @@
 //! What a reward may look at beside question, answer and response.
 
+use super::DataRow;
+use crate::types::RowContext;
 use burn_rewards::{BoxCoordinates, ImageSize};
 use burn_vlm::{
     EncodedPrompt, Processor, VlmError, image::ImagePatches, processor::Pictures,
     text::ProcessorFiles,
 };
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// Tokens of a prompt's end that rewards are told.
 const END_TOKENS: usize = 16;
 
-/// A data row as rewards see it, without question and answer; part of each logged rollout, so that
-/// it can be rewarded again.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RowContext {
-    /// Name of the data set.
-    pub set: Arc<str>,
-    /// The row's fields, without its prompt and its pictures.
-    pub fields: Arc<Map<String, Value>>,
-    /// The last characters of the prompt as the model reads it, special tokens included.
-    pub prompt_end: String,
-    /// Sizes of the pictures.
-    pub images: Vec<ImageSize>,
-    /// What models of this family count boxes in.
-    pub coordinates: Option<BoxCoordinates>,
-}
-
-impl RowContext {
-    /// What is known of an encoded row; `images` are its pictures before they were cut.
-    ///
-    /// # Errors
-    /// A processor without a readable `config.json`.
-    pub(super) fn new(
-        set: Arc<str>,
-        fields: Arc<Map<String, Value>>,
-        processor: &Processor,
-        images: &[RgbImage],
-        encoded: &EncodedPrompt,
-    ) -> Result<Self, VlmError> {
-        let end = encoded.tokens.len().saturating_sub(END_TOKENS);
-        let sizes = images.iter().zip(&encoded.images);
-        Ok(Self {
-            set,
-            fields,
-            prompt_end: processor.decode(&encoded.tokens[end..], false)?,
-            images: sizes
-                .map(|(image, patches)| size(processor.pictures(), image, patches))
-                .collect(),
-            coordinates: match images.is_empty() {
-                true => None,
-                false => coordinates(processor)?,
-            },
-        })
-    }
+/// What is known of an encoded row; `images` are its pictures before they were cut.
+///
+/// # Errors
+/// A processor without a readable `config.json`.
+pub(super) fn context(
+    row: &DataRow,
+    processor: &Processor,
+    images: &[RgbImage],
+    encoded: &EncodedPrompt,
+) -> Result<RowContext, VlmError> {
+    let end = encoded.tokens.len().saturating_sub(END_TOKENS);
+    let sizes = images.iter().zip(&encoded.images);
+    Ok(RowContext {
+        set: row.set.clone(),
+        fields: row.fields.clone(),
+        prompt_end: processor.decode(&encoded.tokens[end..], false)?,
+        images: sizes
+            .map(|(image, patches)| size(processor.pictures(), image, patches))
+            .collect(),
+        coordinates: match images.is_empty() {
+            true => None,
+            false => coordinates(processor)?,
+        },
+    })
 }
 
 fn size(pictures: &Pictures, image: &RgbImage, patches: &ImagePatches) -> ImageSize {

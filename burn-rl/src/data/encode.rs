@@ -1,21 +1,20 @@
 //! Rows made ready for the model.
 
-use super::{Blend, Curriculum, DataRow, Order, RowContext, RowDataset, RowKind, picture_bytes};
-use crate::{
-    config::{DataConfig, OnError, SetConfig},
-    error::RlError,
-    types::Prompt,
+use super::{
+    Blend, Curriculum, DataRow, OnError, Order, RowDataset, RowFormat, RowKind, context::context,
+    picture_bytes,
 };
+use crate::{error::RlError, types::Prompt};
 use burn::data::dataset::Dataset;
 use burn_rewards::{OnUnparsableGold, RewardFn};
 use burn_vlm::{
     Processor, VlmError,
-    generate::rng::{hash_text, mix},
     image::{decode, probe},
+    rng::{hash_text, mix},
     text::Message,
 };
 use rayon::prelude::*;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 /// Turns rows into prompts.
 #[derive(Clone)]
@@ -61,8 +60,7 @@ impl Encoder {
             tokens.push(self.stop);
             Ok::<_, RlError>(tokens)
         });
-        let (set, fields) = (row.set.clone(), row.fields.clone());
-        let context = RowContext::new(set, fields, &self.processor, &images, &encoded)?;
+        let context = context(row, &self.processor, &images, &encoded)?;
         Ok(Prompt {
             id: row.id.clone(),
             key: hash_text(&row.id),
@@ -74,6 +72,30 @@ impl Encoder {
             encoded: Arc::new(encoded),
         })
     }
+}
+
+/// A file of rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RowSource {
+    /// JSONL, a JSON list, parquet, or a directory of parquet files.
+    pub path: PathBuf,
+    /// How often a prompt is from it, relative to the others.
+    pub weight: f64,
+    /// Which field of a row means what.
+    pub format: RowFormat,
+}
+
+/// In which order rows come, and what becomes of those that cannot be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// What a row that cannot be used does.
+    pub on_error: OnError,
+    /// Whether each epoch is in an order of its own; else rows come as they stand in the file.
+    pub shuffle: bool,
+    /// Whether an epoch goes by how hard its rows are.
+    pub curriculum: Curriculum,
+    /// What the order of epochs and of sets depends on.
+    pub seed: u64,
 }
 
 /// One data set, or several blended, as prompts.
@@ -98,18 +120,16 @@ impl PromptSet {
     /// As [`RowDataset::open`]; a row without difficulty where the order is by difficulty; a gold
     /// answer that does not pass `golds`.
     pub fn open(
-        sets: &[SetConfig],
+        sets: &[RowSource],
         kind: RowKind,
         encoder: Encoder,
-        config: &DataConfig,
-        seed: u64,
+        walk: Walk,
         golds: Option<&GoldCheck<'_>>,
     ) -> Result<Self, RlError> {
         let (mut parts, mut skipped) = (vec![], vec![]);
         for (i, set) in sets.iter().enumerate() {
-            let (path, format) = (set.path.as_ref(), set.format());
-            let mut dataset = RowDataset::open(path, &format, config.on_error, kind)?;
-            if config.on_error == OnError::Skip {
+            let mut dataset = RowDataset::open(&set.path, &set.format, walk.on_error, kind)?;
+            if walk.on_error == OnError::Skip {
                 skip_unusable(&mut dataset, &encoder)?;
             } else {
                 check_headers(dataset.rows())?;
@@ -118,17 +138,20 @@ impl PromptSet {
                 golds.check(&mut dataset)?;
             }
             skipped.append(&mut dataset.skipped);
-            let seed = if i == 0 { seed } else { mix(seed, i as u64) };
-            let mut order = Order::new(dataset.len(), config.shuffle, seed);
-            if config.curriculum != Curriculum::None {
-                order = order.ranked(ranks(dataset.rows(), config.curriculum)?);
+            let seed = match i {
+                0 => walk.seed,
+                _ => mix(walk.seed, i as u64),
+            };
+            let mut order = Order::new(dataset.len(), walk.shuffle, seed);
+            if walk.curriculum != Curriculum::None {
+                order = order.ranked(ranks(dataset.rows(), walk.curriculum)?);
             }
             parts.push(Part { dataset, order });
         }
         let weights: Vec<f64> = sets.iter().map(|set| set.weight).collect();
         Ok(Self {
             parts,
-            blend: Blend::new(&weights, seed),
+            blend: Blend::new(&weights, walk.seed),
             encoder,
             skipped,
         })

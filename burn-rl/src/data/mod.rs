@@ -12,9 +12,8 @@ mod row;
 
 pub use blend::Blend;
 pub use columns::Columns;
-pub use context::RowContext;
-pub use dataset::{RowDataset, read_records};
-pub use encode::{Encoder, GoldCheck, PromptSet};
+pub use dataset::{OnError, RowDataset, read_records};
+pub use encode::{Encoder, GoldCheck, PromptSet, RowSource, Walk};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
 pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};

@@ -13,10 +13,9 @@
 //!
 //! The loop knows nothing of it: [`DataParallel`] is a [`Learner`](crate::learner::Learner) and
 //! [`ParallelEngine`] a [`RolloutEngine`](crate::rollout::RolloutEngine). An algorithm neither: a
-//! learner shares out, gathers and sums through its [`Replica`], which does nothing where it is
+//! learner shares out, gathers and sums through its [`Replica`](crate::learner::Replica), which does nothing where it is
 //! alone.
 
-mod checksum;
 mod engine;
 mod gradients;
 mod learner;
@@ -24,8 +23,6 @@ mod rendezvous;
 mod replica;
 mod workers;
 
-pub use checksum::{Checksum, checksums};
 pub use engine::ParallelEngine;
-pub use learner::{DataParallel, Replicate};
-pub use replica::Replica;
+pub use learner::DataParallel;
 pub use workers::{DeviceKind, DeviceSpec, Workers};

@@ -65,6 +65,18 @@ impl TrainBatch {
         (0..self.rows.len()).map(|i| self.row_len(i)).sum()
     }
 
+    /// The mean advantage of the tokens of sample `i` that take part in the loss; none where no
+    /// token does, or nothing is known of it yet.
+    pub fn mean_advantage(&self, i: usize) -> Option<f64> {
+        let advantages = self.advantages.per_token.get(i)?.iter();
+        let active = advantages.zip(&self.scored.samples.get(i)?.mask);
+        let active = active.filter(|(_, takes_part)| **takes_part);
+        let (sum, count) = active.fold((0.0, 0), |(sum, count), (advantage, _)| {
+            (sum + f64::from(*advantage), count + 1)
+        });
+        (count > 0).then(|| sum / f64::from(count))
+    }
+
     pub(super) fn row_len(&self, i: usize) -> usize {
         self.rows[i].prompt.tokens.len() + self.rows[i].response.len()
     }
@@ -165,6 +177,7 @@ pub(super) fn padded_mask<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Sample;
 
     /// A batch of rows of these lengths, of which the prompt is one token.
     fn batch(lengths: &[usize]) -> TrainBatch {
@@ -180,6 +193,21 @@ mod tests {
             rows: lengths.iter().map(row).collect(),
             ..TrainBatch::default()
         }
+    }
+
+    #[test]
+    fn the_mean_advantage_is_that_of_tokens_in_the_loss() {
+        let mut batch = batch(&[4, 3]);
+        let sample = |mask: &[bool]| Sample {
+            mask: mask.to_vec(),
+            ..Sample::default()
+        };
+        let samples = vec![sample(&[true, false, true]), sample(&[false, false])];
+        batch.scored = ScoredBatch::from_groups([samples]);
+        assert_eq!(batch.mean_advantage(0), None, "nothing is known yet");
+        batch.advantages.per_token = vec![vec![0.5, 9.0, 2.0], vec![1.0, 1.0]];
+        assert_eq!(batch.mean_advantage(0), Some(1.25));
+        assert_eq!(batch.mean_advantage(1), None, "no token takes part");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The critic: a second model with a value head and an optimiser of its own.
 
 use super::{
-    AdamW, TrainBatch,
+    AdamW, Replica, TrainBatch,
     batch::{MicroBatch, padded, padded_mask},
     concurrency::{each_part, sum_gradients},
     micro::{TEMPERATURE, lists, scalar},
@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
-    dist::Replica,
     error::RlError,
     metrics::Metrics,
     recipe::CriticSpec,

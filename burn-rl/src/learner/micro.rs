@@ -1,14 +1,14 @@
 //! Passes of the policy over micro-batches: scoring, and gradients of a recipe's loss.
 
 use super::{
-    TrainBatch,
+    Replica, TrainBatch,
     batch::{MicroBatch, padded, padded_mask},
     concurrency::{each_part, sum_gradients},
     stats::Stats,
     tape::{TapeInput, differentiate},
 };
 use crate::{
-    config::TrainConfig, dist::Replica, error::RlError, recipe::Recipe, regularize::KlEstimator,
+    config::TrainConfig, error::RlError, recipe::Recipe, regularize::KlEstimator,
     select::StepScores, types::Sample,
 };
 use burn::tensor::{Device, Tensor};
@@ -23,7 +23,7 @@ pub(super) const TEMPERATURE: f64 = 1.0;
 
 /// What an optimiser step knows of all its tokens before it looks at any micro-batch.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct StepPlan {
     /// Weight of every token, by sample.
     pub weights: Vec<f64>,
     /// Tokens that the loss treats in a way of its own, by sample.
@@ -98,10 +98,10 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// As [`scores`](Self::scores).
-    pub fn plan(&self, batch: &TrainBatch, groups: &[Range<usize>]) -> Result<Plan, RlError> {
-        let mut plan = Plan {
+    pub fn plan(&self, batch: &TrainBatch, groups: &[Range<usize>]) -> Result<StepPlan, RlError> {
+        let mut plan = StepPlan {
             weights: weights(self.recipe, batch, groups),
-            ..Plan::default()
+            ..StepPlan::default()
         };
         if self.recipe.needs().step_scores {
             let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
@@ -125,7 +125,7 @@ impl Pass<'_> {
         &self,
         batch: &TrainBatch,
         samples: &[usize],
-        plan: &Plan,
+        plan: &StepPlan,
     ) -> Result<(Grads, Stats), RlError> {
         let parts = self.micro_batches(batch, samples);
         let (mut own, mut stats) = (Stats::default(), Stats::default());
@@ -141,7 +141,7 @@ impl Pass<'_> {
         &self,
         batch: &TrainBatch,
         samples: &[usize],
-        plan: &Plan,
+        plan: &StepPlan,
         grads: &mut Grads,
     ) -> Stats {
         let device = self.device;

@@ -2,12 +2,14 @@
 
 mod average;
 mod batch;
+mod collective;
 mod concurrency;
 mod critic;
 mod demonstrations;
 mod micro;
 mod optimizer;
 mod policy_gradient;
+mod replicate;
 mod schedule;
 mod state;
 mod stats;
@@ -15,10 +17,14 @@ pub mod tape;
 
 pub use average::blend;
 pub use batch::{TrainBatch, TrainRow};
+pub(crate) use collective::gather;
+pub use collective::{Collective, FlatGrads, Replica, Shared};
 pub use critic::Critic;
 pub use demonstrations::Demonstrations;
 pub use optimizer::{AdamW, global_norm};
 pub use policy_gradient::PolicyGradient;
+pub(crate) use replicate::difference;
+pub use replicate::{Checksum, Replicate, checksums};
 pub use schedule::learning_rate;
 
 use crate::{error::RlError, metrics::Metrics};

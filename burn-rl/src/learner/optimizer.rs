@@ -4,7 +4,8 @@
 //! survive a restart and Burn's parameter ids do not; and the gradient is clipped here by its
 //! global norm, because Burn clips each tensor by its own.
 
-use crate::{config::OptimConfig, dist::Replica, error::RlError};
+use super::Replica;
+use crate::{config::OptimConfig, error::RlError};
 use burn::{
     module::{Param, ParamId},
     optim::{AdamW as BurnAdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer},

@@ -1,9 +1,10 @@
 //! The learner of every policy-gradient algorithm, and of demonstrations.
 
 use super::{
-    AVERAGE_DIR, AdamW, Critic, Demonstrations, Learner, TrainBatch, blend,
+    AVERAGE_DIR, AdamW, Checksum, Critic, Demonstrations, Learner, Replica, Replicate, TrainBatch,
+    blend, checksums,
     critic::{CriticStats, Share},
-    micro::{Pass, Plan, has_old, weights},
+    micro::{Pass, StepPlan, has_old, weights},
     optimizer::agreed_norm,
     schedule::learning_rate,
     state::LearnerState,
@@ -11,13 +12,12 @@ use super::{
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
-    dist::{Checksum, Replica, Replicate, checksums},
     error::RlError,
     metrics::Metrics,
     recipe::{CompletionSource, Recipe},
 };
 use burn::tensor::Device;
-use burn_vlm::{Transfer, Vlm, generate::rng::mix, tape::Grads, weights::ExportDtype};
+use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads, weights::ExportDtype};
 use std::{
     fs,
     ops::Range,
@@ -159,7 +159,7 @@ impl PolicyGradient {
     ) -> Result<Moved, RlError> {
         let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
         let pass = self.pass(&self.model);
-        let plan = Plan {
+        let plan = StepPlan {
             is_first: total.updates == 0.0,
             dropout_key: mix(key, total.updates as u64),
             ..pass.plan(batch, groups)?

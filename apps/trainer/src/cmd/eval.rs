@@ -15,16 +15,16 @@ use crate::{
 use anyhow::{Context, Result};
 use burn_rewards::{OnUnparsableGold, RewardConfig, RewardFn};
 use burn_rl::{
-    config::{EvalConfig, OnError},
-    data::{DataRow, Encoder, GoldCheck, RowDataset, RowFormat, RowKind},
+    config::EvalConfig,
+    data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
     eval::evaluate,
-    metrics::rollout_log::RolloutRecord,
     rollout::LocalEngine,
     types::Prompt,
 };
 use clap::{ArgGroup, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use run_log::RolloutRecord;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{fs, io::IsTerminal, path::PathBuf, sync::Arc};

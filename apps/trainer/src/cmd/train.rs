@@ -8,20 +8,17 @@ use crate::{
     output::Output,
     plan::{self, LOOKED_AT, Lengths, Plan, Target, free_memory, held_out},
     progress::Progress,
-    setup,
+    report, setup,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
     config::RunConfig,
     dist::DeviceSpec,
-    metrics::{
-        report::write_report,
-        rollout_log::{RolloutRecord, read_rollouts},
-    },
-    run_dir::{RunDir, write_atomic},
+    run_dir::RunDir,
     trainer::{Outcome, Trainer},
 };
 use burn_vlm::ModelConfig;
+use run_log::{RolloutRecord, files::write_atomic, rollout_log::read_rollouts};
 use std::{
     fs::OpenOptions,
     path::{Path, PathBuf},
@@ -137,7 +134,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut progress = Progress::new(&root, steps, done, &trainer.config.eval.name);
     let outcome = trainer.run(done, &mut progress);
     progress.finish();
-    let report = write_report(&trainer.run);
+    let report = report::write(&trainer.run);
     match outcome? {
         Outcome::Interrupted => {
             say!(

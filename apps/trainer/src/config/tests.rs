@@ -388,7 +388,7 @@ fn advice_names_keys_that_there_are() {
     };
     assert!(knows("optim.lr") && !knows("filter.mask_truncated"));
     let mut found = 0;
-    for pattern in burn_rl::metrics::diagnostics::PATTERNS {
+    for pattern in run_log::diagnostics::PATTERNS {
         let words = pattern.advice.split([' ', '(', ')', ',', ':', '`']);
         for word in words.filter(|word| word.contains('.')) {
             found += 1;

@@ -54,7 +54,7 @@ impl Plan {
         if lora::is_adapter(&dir) {
             skeleton = skeleton.with_adapter(&dir)?;
         }
-        let counts = count_parameters(skeleton, config)?;
+        let counts = count_parameters(skeleton, &config.lora, &config.model.freeze, config.seed)?;
         let recipe = config.algo.recipe()?;
         let rollout = &config.rollout;
         Ok(Self {

@@ -235,7 +235,9 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
             Vlm::from_dir_in(&dir, compute, &config.model.allow_tensors, device)?
         }
     };
-    Ok(make_trainable(whole, &resolved.run)?)
+    let config = &resolved.run;
+    let (lora, freeze) = (&config.lora, &config.model.freeze);
+    Ok(make_trainable(whole, lora, freeze, config.seed)?)
 }
 
 /// A policy and the prompts it is timed on.
@@ -326,6 +328,7 @@ impl<'a> Bench<'a> {
             },
             stop: &[],
             max_batch: self.config.rollout.max_batch,
+            logprob_temperature: 1.0,
         };
         let mut found = Ok(vec![]);
         let seconds = timed(&policy.device(), || {

@@ -1,0 +1,73 @@
+//! The model that is trained.
+
+use burn_vlm::{Precision, processor::ProcessorOptions};
+use serde::{Deserialize, Serialize};
+
+/// The model that is trained.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSection {
+    /// A Hugging Face model directory.
+    pub path: String,
+    /// Whether its weights are loaded or drawn.
+    pub init: ModelInit,
+    /// What it computes in: `auto` (bf16 on GPUs, f32 on CPUs), `f32` or `bf16`. What is trained is
+    /// kept in f32 whatever this is.
+    pub dtype: Precision,
+    /// A system message before every conversation that has none; empty for no such message.
+    pub system: String,
+    /// Tensors of its files that may be missing, unused or misshapen, by name or by the beginning
+    /// of names up to a dot. A parameter that is not read is drawn afresh.
+    pub allow_tensors: Vec<String>,
+    /// What is not trained: leading components of parameters' names, as `visual` or
+    /// `model.layers.0..8`.
+    pub freeze: Vec<String>,
+    /// A chat template in place of the model's own, saved with checkpoints: a file of Jinja, or a
+    /// name that `trainer generate --help` lists. Empty for the model's own.
+    pub chat_template: String,
+    /// How pictures are cut.
+    pub images: ImagesConfig,
+}
+
+/// Limits on pictures in place of the model's own, which hold where a number is 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImagesConfig {
+    /// Smallest area of a picture after resizing, in pixels (Qwen-VL).
+    pub min_pixels: usize,
+    /// Largest area of a picture after resizing, in pixels (Qwen-VL).
+    pub max_pixels: usize,
+    /// Fewest tiles of a picture (InternVL).
+    pub min_tiles: usize,
+    /// Most tiles of a picture, the thumbnail not counted (InternVL).
+    pub max_tiles: usize,
+    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains InternVL.
+    pub blank: bool,
+}
+
+impl ModelSection {
+    /// What the processor is told.
+    pub fn processor_options(&self) -> ProcessorOptions {
+        let set = |value: usize| (value > 0).then_some(value);
+        let template = &self.chat_template;
+        ProcessorOptions {
+            chat_template: (!template.is_empty()).then(|| template.clone()),
+            min_pixels: set(self.images.min_pixels),
+            max_pixels: set(self.images.max_pixels),
+            min_tiles: set(self.images.min_tiles),
+            max_tiles: set(self.images.max_tiles),
+            blank_image: self.images.blank,
+        }
+    }
+}
+
+/// Where weights come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelInit {
+    /// From the directory.
+    #[default]
+    Pretrained,
+    /// Drawn from the run's seed; the directory needs no weights.
+    Random,
+}

@@ -1,0 +1,210 @@
+//! A model as every other part of the workspace sees it.
+
+mod precision;
+
+use crate::{
+    input::{VisionInput, VlmInput},
+    lora::{BaseModel, Lora},
+    models::{ModelConfig, Vision},
+    nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder, linear::Linears},
+    value_head::ValueHead,
+    weights::{self, KeyMap},
+};
+use burn::{
+    module::Module,
+    tensor::{DType, Device, Int, Tensor, TensorData},
+};
+use std::sync::Arc;
+
+/// Vision tower, text decoder and head: one type for every family.
+///
+/// Parameters live on a plain device; a tape makes autodiff copies of the part it differentiates,
+/// so that generation never records anything.
+#[derive(Module, Debug)]
+pub struct Vlm {
+    /// The vision tower, unless the model only reads text.
+    pub visual: Option<Vision>,
+    /// The text decoder.
+    pub model: TextDecoder,
+    /// The head, unless it is the embedding table.
+    pub lm_head: Option<Linear>,
+    /// The critic's head, where there is one.
+    pub value_head: Option<ValueHead>,
+    #[module(skip)]
+    pub(crate) config: Arc<ModelConfig>,
+    /// Of the adapters, where there are any.
+    #[module(skip)]
+    pub(crate) lora: Option<Arc<Lora>>,
+    /// Where the weights were read.
+    #[module(skip)]
+    pub(crate) source: Option<Arc<BaseModel>>,
+}
+
+impl Vlm {
+    /// A model whose parameters are neither loaded nor drawn yet.
+    pub fn new(config: ModelConfig, device: &Device) -> Self {
+        let (d, v) = (config.text.hidden_size, config.text.vocab_size);
+        Self {
+            visual: config.vision.as_ref().map(|vision| vision.init(device)),
+            model: config.text.init(config.compute, device),
+            lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
+            value_head: None,
+            config: Arc::new(config),
+            lora: None,
+            source: None,
+        }
+    }
+
+    /// A model with freshly drawn weights: normal, with the configuration's `initializer_range` as
+    /// standard deviation.
+    pub fn random(config: ModelConfig, seed: u64, device: &Device) -> Self {
+        let std = config.initializer_range;
+        weights::initialise(Self::new(config, device), std, seed, device)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Names of the checkpoint's tensors.
+    pub fn keys(&self) -> KeyMap {
+        self.config.keys()
+    }
+
+    /// D, the width of a hidden state.
+    pub fn width(&self) -> usize {
+        self.config.text.hidden_size
+    }
+
+    /// Moves the model out and leaves one without weights, so that nothing holds the old ones while
+    /// others are made of them.
+    pub fn take(&mut self) -> Self {
+        let empty = Self::new(self.config().clone(), &self.device());
+        std::mem::replace(self, empty)
+    }
+
+    /// The device the parameters are on.
+    pub fn device(&self) -> Device {
+        self.model.norm.weight.val().device()
+    }
+
+    /// Weight of the head, tied or not.
+    ///
+    /// # Shapes
+    /// - output: `[V, D]`
+    pub fn head_weight(&self) -> Tensor<2> {
+        match &self.lm_head {
+            Some(head) => head.weight.val(),
+            None => self.model.embed_tokens.weight.val(),
+        }
+    }
+
+    /// Image features of a batch, in the order of its pictures, as known or else as encoded now; none
+    /// without pictures.
+    ///
+    /// # Shapes
+    /// - output: `[N / merge², D]`
+    pub fn image_features(&self, input: &VlmInput) -> Option<Tensor<2>> {
+        let (tower, vision) = self.visual.as_ref().zip(input.vision.as_ref())?;
+        if let Some(known) = &vision.features {
+            return Some(known.clone());
+        }
+        Some(tower.forward(vision.patches.clone(), &vision.plan))
+    }
+
+    /// Embedded tokens, image features in their places.
+    ///
+    /// # Shapes
+    /// - features: `[N / merge², D]`
+    /// - output: `[B, T, D]`
+    pub fn embed(&self, input: &VlmInput, features: Option<Tensor<2>>) -> Tensor<3> {
+        let embedded = self.model.embed_tokens.forward(input.tokens.clone());
+        match (&input.vision, features) {
+            (Some(vision), Some(features)) => place_features(embedded, vision, features),
+            _ => embedded,
+        }
+    }
+
+    /// Runs a whole batch.
+    ///
+    /// # Shapes
+    /// - output: `[B, T, D]`, after the final norm
+    pub fn hidden(&self, input: &VlmInput) -> Tensor<3> {
+        let features = self.image_features(input);
+        let mut x = self.embed(input, features);
+        for layer in &self.model.layers {
+            x = layer.forward(x, &input.ctx, None);
+        }
+        self.model.norm.forward(x)
+    }
+
+    /// Scores of the next token, in f32.
+    ///
+    /// # Shapes
+    /// - hidden: `[R, D]`
+    /// - output: `[R, V]`
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let weight = self.head_weight().cast(hidden.dtype());
+        hidden.matmul(weight.transpose()).cast(DType::F32)
+    }
+
+    /// Reads a batch of prompts.
+    ///
+    /// # Shapes
+    /// - output: `[B, D]`, the hidden state of each last token
+    pub fn prefill(&self, input: &VlmInput, cache: &mut KvCache) -> Tensor<2> {
+        let features = self.image_features(input);
+        let x = self
+            .model
+            .forward(self.embed(input, features), &input.ctx, cache);
+        self.last_hidden(x)
+    }
+
+    /// Reads one more token of every row. `ctx.mask` must cover what is
+    /// [read](KvCache::reach) of the cache.
+    ///
+    /// # Shapes
+    /// - tokens: one a row
+    /// - output: `[B, D]`
+    pub fn decode(&self, tokens: &[u32], ctx: &DecoderContext, cache: &mut KvCache) -> Tensor<2> {
+        let ids: Vec<i64> = tokens.iter().map(|t| i64::from(*t)).collect();
+        let ids = TensorData::new(ids, [tokens.len(), 1]);
+        let ids = Tensor::<2, Int>::from_data(ids, &self.device());
+        let x = self
+            .model
+            .forward(self.model.embed_tokens.forward(ids), ctx, cache);
+        self.last_hidden(x)
+    }
+
+    /// The rotary embedding of text positions.
+    pub fn rope(&self) -> Rope {
+        self.config.text.rope()
+    }
+
+    /// Every linear layer of vision tower, projector and decoder, by its path.
+    pub fn each_linear(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        self.visual.each_linear("visual", visit);
+        self.model.each_linear("model", visit);
+    }
+
+    fn last_hidden(&self, x: Tensor<3>) -> Tensor<2> {
+        let [b, t, d] = x.dims();
+        self.model
+            .norm
+            .forward(x.narrow(1, t - 1, 1).reshape([b, d]))
+    }
+}
+
+/// Replaces the embeddings of image tokens.
+///
+/// # Shapes
+/// - embedded and output: `[B, T, D]`
+/// - features: `[N / merge², D]`
+pub fn place_features(embedded: Tensor<3>, vision: &VisionInput, features: Tensor<2>) -> Tensor<3> {
+    let [b, t, d] = embedded.dims();
+    let features = features
+        .select(0, vision.feature.clone())
+        .reshape([b, t, d]);
+    embedded.mask_where(vision.is_image.clone().expand([b, t, d]), features)
+}
