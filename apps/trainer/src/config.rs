@@ -8,7 +8,7 @@ mod schema;
 pub use layer::set_option;
 pub use schema::schema;
 
-use crate::input_error::InputError;
+use crate::{extensions, input_error::InputError};
 use burn_rl::config::RunConfig;
 use explain::explain;
 use layer::Layer;
@@ -108,7 +108,10 @@ pub fn resolve(
     let (table, notes) = algo::merge_layers(&layers);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
     run.algo = algo::complete(&run.algo, &layers)?;
-    let reward = run.reward.build().and_then(|_| run.reward.resolved());
+    let reward = run
+        .reward
+        .build_with(extensions::rewards())
+        .and_then(|_| run.reward.resolved(extensions::rewards()));
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
     if let Some(share) = demo
         .iter()

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod device;
 pub mod devices;
 pub mod exit;
+pub mod extensions;
 pub mod hub;
 pub mod input_error;
 pub mod model_dir;
@@ -27,8 +28,15 @@ pub mod progress;
 pub mod report;
 pub mod setup;
 
+pub use extensions::Extensions;
+
 /// Runs the command that the program's arguments name and says what went wrong, if anything did.
-/// A program with algorithms or rewards of its own registers them and calls this.
 pub fn run() -> std::process::ExitCode {
+    run_with(Extensions::default())
+}
+
+/// [`run`] for a program with rewards of its own.
+pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
+    extensions.install();
     exit::code(cmd::run(clap::Parser::parse()))
 }

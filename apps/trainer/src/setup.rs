@@ -6,7 +6,7 @@ use crate::{
         self, Split,
         dataset::{self, Rows},
     },
-    devices, hub,
+    devices, extensions, hub,
     input_error::InputError,
     model_dir::{check_fit, described_in, require_config},
 };
@@ -99,7 +99,7 @@ pub fn build(
     resume: bool,
     stop: Arc<AtomicBool>,
 ) -> Result<(Trainer, u64)> {
-    config.check()?;
+    config.check_with(extensions::rewards())?;
     let workers = devices::workers(devices)?;
     let device = &devices[0].device;
     let model_dir = hub::locate(Path::new(&config.model.path));
@@ -130,7 +130,7 @@ pub fn build(
         })?,
     };
     let recipe = Arc::new(config.algo.recipe()?);
-    let reward = config.reward.build()?;
+    let reward = config.reward.build_with(extensions::rewards())?;
     let golds = GoldCheck {
         reward: &reward,
         policy: config.reward.on_unparsable_gold,
@@ -150,11 +150,21 @@ pub fn build(
     };
     let mut train = open(&config.data.sets(), kind, rewarded)?;
     let held_out = match config.eval.data.is_empty() {
-        true => vec![],
+        true => None,
         false => {
-            let set = [config.data.set(&config.eval.data)];
-            open(&set, RowKind::Training, Some(&golds))?.first(config.eval.samples)?
+            let set = SetConfig {
+                name: config.eval.name.clone(),
+                ..config.data.set(&config.eval.data)
+            };
+            Some(open(&[set], RowKind::Training, Some(&golds))?)
         }
+    };
+    let mut fields = train.field_names();
+    fields.extend(held_out.iter().flat_map(PromptSet::field_names));
+    config.reward.check_fields(&Vec::from_iter(fields))?;
+    let held_out = match held_out {
+        None => vec![],
+        Some(set) => set.first(config.eval.samples)?,
     };
 
     let critic = critic(&config, &recipe, whole, device)?;

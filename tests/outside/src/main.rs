@@ -1,5 +1,5 @@
 //! A trainer with an algorithm and a reward of its own, and everything that `trainer` has.
-use burn_rewards::{Reward, RewardError, RewardFn, RewardInput, rules};
+use burn_rewards::{Registry, Reward, RewardError, RewardFn, RewardInput, rules};
 use burn_rl::algo::{Algorithm, Composition, register};
 use burn_rl::{RlError, loss::LossInput, recipe::Recipe};
 /// The policy gradient by the sign of the advantage, `−sign(A) · log p`.
@@ -35,6 +35,6 @@ impl rules::Options for Brief {
 }
 fn main() -> Result<std::process::ExitCode, Box<dyn std::error::Error>> {
     register::<Sign>()?;
-    rules::register::<Brief>()?;
-    Ok(trainer::run())
+    let rewards = Registry::builtin().with::<Brief>()?;
+    Ok(trainer::run_with(trainer::Extensions { rewards }))
 }

@@ -6,7 +6,7 @@ use crate::{
     benchmarks::{BENCHES, Bench},
     cmd::reward::Policy,
     device::DeviceArgs,
-    devices,
+    devices, extensions,
     input_error::InputError,
     model_dir::ModelDir,
     output::Output,
@@ -251,7 +251,7 @@ fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
         "parts": [{ "rule": name, "options": options }],
     }))?;
     let rule = config
-        .build()
+        .build_with(extensions::rewards())
         .map_err(|e| InputError::new(format!("--rule: {e}")))?;
     Ok(Box::new(rule))
 }

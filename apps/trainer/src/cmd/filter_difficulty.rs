@@ -4,7 +4,8 @@
 mod rates;
 
 use crate::{
-    config, device, devices, input_error::InputError, model_dir::ModelDir, output::Output,
+    config, device, devices, extensions, input_error::InputError, model_dir::ModelDir,
+    output::Output,
 };
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
@@ -88,8 +89,8 @@ pub fn run(args: &Args) -> Result<()> {
     let resolved = config::resolve(None, &args.configs, &args.sets)?;
     resolved.tell();
     let config = resolved.run;
-    config.check()?;
-    let reward = config.reward.build()?;
+    config.check_with(extensions::rewards())?;
+    let reward = config.reward.build_with(extensions::rewards())?;
     check(args, &reward.part_names())?;
     let (rows, left_out) = read_rows(&config, &reward)?;
     let settings = Settings {

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{self, Resolved},
-    device, devices,
+    device, devices, extensions,
     input_error::InputError,
     model_dir::described_in,
     output::Output,
@@ -266,7 +266,7 @@ fn check(resolved: &Resolved) -> Result<()> {
         // Written when the run starts.
         run.data.train = "the demo's".into();
     }
-    run.check()?;
+    run.check_with(extensions::rewards())?;
     Ok(())
 }
 

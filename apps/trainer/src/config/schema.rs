@@ -1,7 +1,8 @@
 //! A JSON schema of the configuration, from the defaults and from what reading refuses.
 
 use super::explain::{default_tree, names_in};
-use burn_rewards::{Rule, rules};
+use crate::extensions;
+use burn_rewards::Rule;
 use burn_rl::{algo::all, config::RunConfig};
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,7 @@ pub fn schema() -> Value {
     let (columns, template) = (data["columns"].clone(), data["template"].clone());
     properties["data"]["properties"]["blend"]["items"] = object(
         json!({
+            "name": { "type": "string", "default": "" },
             "path": { "type": "string" },
             "weight": { "type": "number", "exclusiveMinimum": 0, "default": 1.0 },
             "columns": columns,
@@ -33,7 +35,7 @@ pub fn schema() -> Value {
     let reward = &mut properties["reward"]["properties"];
     reward["clip"] = bounds();
     reward["parts"]["items"] =
-        json!({ "oneOf": rules::all().into_iter().map(part).collect::<Vec<_>>() });
+        json!({ "oneOf": extensions::rewards().rules().iter().map(part).collect::<Vec<_>>() });
     properties["model"]["properties"]["allow_tensors"]["items"] = json!({ "type": "string" });
     properties["demo"]["properties"]["sft"]["items"] = object(
         json!({
@@ -78,12 +80,32 @@ fn part(rule: &Rule) -> Value {
             "weight": { "type": "number", "default": 1.0 },
             "gate": { "type": "string", "default": "" },
             "clip": bounds(),
+            "when": when(),
+            "from_step": { "type": "integer", "minimum": 0 },
+            "until_step": { "type": "integer", "minimum": 0 },
             "options": object(Value::Object(options), &[]),
         }),
         &["rule"],
     );
     schema["title"] = json!(rule.about);
     schema
+}
+
+/// The rows that a part of the reward judges.
+fn when() -> Value {
+    let one_of = |types: &[&str]| {
+        let one = json!({ "type": types });
+        let list = json!({ "type": "array", "items": one, "minItems": 1 });
+        json!({ "anyOf": [one, list] })
+    };
+    let fields = one_of(&["string", "number", "boolean"]);
+    object(
+        json!({
+            "set": one_of(&["string"]),
+            "field": { "type": "object", "additionalProperties": fields },
+        }),
+        &[],
+    )
 }
 
 /// The name decides which options there are.
