@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 /// when = { set = ["geo3k", "clevr"], field = { kind = "choice", "meta.level" = [1, 2] } }
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
     /// Data sets, one of which the row is from; all if empty.
@@ -25,6 +26,18 @@ pub struct Condition {
 /// A text, a number or a truth value, or a list of those of which one must hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OneOf(Vec<Value>);
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for OneOf {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OneOf".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let one = serde_json::json!({ "type": ["string", "number", "boolean"] });
+        schemars::json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
 
 impl Condition {
     /// Whether it asks for nothing.

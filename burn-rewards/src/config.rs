@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 /// The reward of a run: a weighted sum of rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardConfig {
     /// What a gold answer that a rule cannot use does.
@@ -19,6 +20,7 @@ pub struct RewardConfig {
 
 /// What becomes of a response whose gold answer a rule cannot use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnparsableGold {
     /// It is an error that names file and line.
@@ -34,6 +36,7 @@ pub enum OnUnparsableGold {
 ///
 /// Its value goes through the clip, then times the weight, then through the gate into the sum.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PartConfig {
     /// Name of the rule, as in [`crate::RULES`].

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod choice;
+mod choices;
 pub mod composite;
 pub mod condition;
 pub mod config;
@@ -28,6 +29,7 @@ mod remote;
 pub mod reward;
 pub mod rules;
 
+pub use choices::choices;
 pub use composite::{Composite, Part};
 pub use condition::{Condition, OneOf};
 pub use config::{OnUnparsableGold, PartConfig, RewardConfig};

@@ -22,13 +22,14 @@ pub use optim::{LrSchedule, OptimConfig};
 pub use rollout::RolloutConfig;
 pub use train::{DemonstrationConfig, TrainConfig};
 
-use crate::{error::RlError, recipe::RunFacts, trainable::FREEZE};
-use burn_rewards::{Registry, RewardConfig, RewardFn};
+use crate::{algo::Registry, error::RlError, trainable::FREEZE, types::RunFacts};
+use burn_rewards::{RewardConfig, RewardFn};
 use burn_vlm::lora::LoraConfig;
 use serde::{Deserialize, Serialize};
 
 /// Everything a run depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// Name of the run; its directory is `runs/<name>` unless another is given.
@@ -62,20 +63,16 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// [`check_with`](Self::check_with) the rewards of `burn-rewards` alone.
+    /// Refuses values that make no sense, alone or together, before anything is loaded. Names of
+    /// algorithms and of reward rules are looked up in the registries.
     ///
     /// # Errors
     /// The key, what was found and what was expected.
-    pub fn check(&self) -> Result<(), RlError> {
-        self.check_with(&Registry::builtin())
-    }
-
-    /// Refuses values that make no sense, alone or together, before anything is loaded. Reward
-    /// rules are looked up in `rewards`.
-    ///
-    /// # Errors
-    /// The key, what was found and what was expected.
-    pub fn check_with(&self, rewards: &Registry) -> Result<(), RlError> {
+    pub fn check(
+        &self,
+        algorithms: &Registry,
+        rewards: &burn_rewards::Registry,
+    ) -> Result<(), RlError> {
         let refuse = |message: String| Err(RlError::Config(message));
         let at_least_one = [
             ("rollout.prompts_per_step", self.rollout.prompts_per_step),
@@ -108,8 +105,8 @@ impl RunConfig {
             ));
         }
         self.rollout.sampling.check()?;
-        let recipe = self.algo.recipe()?;
-        let fits = recipe.check(&RunFacts {
+        let recipe = self.algo.recipe(algorithms)?;
+        let fits = recipe.check_run(&RunFacts {
             samples_per_prompt: self.rollout.samples_per_prompt,
             max_new_tokens: self.rollout.sampling.max_new_tokens,
             reward_parts: self.reward.build_with(rewards)?.part_names(),

@@ -44,6 +44,9 @@ pub enum RlError {
     /// A reward.
     #[error(transparent)]
     Reward(#[from] RewardError),
+    /// A part of an algorithm reads what it was not given.
+    #[error("the algorithm reads `{0}`, which is not there")]
+    NotProvided(&'static str),
     /// A file of the run.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -74,7 +77,10 @@ impl RlError {
     /// Whether the input or the configuration is at fault, rather than the run.
     pub fn is_input(&self) -> bool {
         match self {
-            Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } => true,
+            Self::Data { .. }
+            | Self::Config(_)
+            | Self::Checkpoint { .. }
+            | Self::NotProvided(_) => true,
             Self::Reward(error) => error.is_input(),
             Self::Vlm(error) => error.is_input(),
             Self::Log(error) => error.is_input(),

@@ -21,6 +21,7 @@ pub mod filter;
 pub mod learner;
 pub mod loss;
 pub mod observer;
+mod range;
 pub mod recipe;
 pub mod reduce;
 pub mod regularize;

@@ -5,7 +5,7 @@ use crate::{
     error::RlError,
     filter::Verdict,
     recipe::Recipe,
-    types::{CarriedState, Needs, RowContext, Sample, ScoredBatch},
+    types::{CarriedState, RowContext, Sample, ScoredBatch},
 };
 use burn_rewards::{OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput};
 use run_log::RolloutRecord;
@@ -41,20 +41,21 @@ impl<'a> Judge<'a> {
     /// Whether advantages follow from rewards, lengths and groups alone; else they read what no
     /// rollout log has: log-probabilities, values or greedy completions.
     pub fn has_advantages(&self) -> bool {
-        let shapers = self.recipe.shapers.iter().map(|s| s.needs());
-        let needs = shapers.fold(self.recipe.advantage.needs(), Needs::union);
-        let rewards_alone = Needs {
-            groups: needs.groups,
-            ..Needs::default()
+        let sample = |reward| Sample {
+            reward,
+            mask: vec![true],
+            ..Sample::default()
         };
-        needs == rewards_alone
+        let tried = ScoredBatch::from_groups([vec![sample(1.0), sample(0.0)]]);
+        let found = self.recipe.advantages(&tried);
+        !matches!(found, Err(RlError::NotProvided(_)))
     }
 
     /// The groups of a step; none stands for one that has no rewards.
-    fn judge(&mut self, step: u64, groups: &[Option<Vec<Sample>>]) -> Vec<Judged> {
+    fn judge(&mut self, step: u64, groups: &[Option<Vec<Sample>>]) -> Result<Vec<Judged>, RlError> {
         let verdict = |group: &Option<Vec<Sample>>| match group {
             None => Verdict::Drop("gold_unparsed"),
-            Some(_) if step <= self.recipe.filter_after => Verdict::Keep,
+            Some(_) if step <= self.recipe.filter_after() => Verdict::Keep,
             Some(samples) => self.recipe.verdict(samples),
         };
         let verdicts: Vec<Verdict> = groups.iter().map(verdict).collect();
@@ -71,7 +72,7 @@ impl<'a> Judge<'a> {
             }
             kept.push(samples);
         }
-        let mut advantages = self.advantages(kept).into_iter();
+        let mut advantages = self.advantages(kept)?.into_iter();
         let judged = |verdict: Verdict| Judged {
             advantages: match verdict.keeps() {
                 true => advantages.next(),
@@ -79,17 +80,20 @@ impl<'a> Judge<'a> {
             },
             verdict,
         };
-        verdicts.into_iter().map(judged).collect()
+        Ok(verdicts.into_iter().map(judged).collect())
     }
 
     /// One list a group; no list at all where advantages cannot be known.
-    fn advantages(&mut self, kept: Vec<Vec<Sample>>) -> Vec<Vec<f64>> {
-        if !self.has_advantages() || kept.is_empty() {
-            return vec![];
+    fn advantages(&mut self, kept: Vec<Vec<Sample>>) -> Result<Vec<Vec<f64>>, RlError> {
+        if kept.is_empty() {
+            return Ok(vec![]);
         }
         let mut batch = ScoredBatch::from_groups(kept);
         batch.carried = self.carried;
-        let found = self.recipe.advantages(&batch);
+        let found = match self.recipe.advantages(&batch) {
+            Err(RlError::NotProvided(_)) => return Ok(vec![]),
+            found => found?,
+        };
         if found.reward_average.is_some() {
             self.carried.reward_average = found.reward_average;
         }
@@ -98,7 +102,7 @@ impl<'a> Judge<'a> {
             tokens.sum::<f64>() / found.per_token[i].len().max(1) as f64
         };
         let group = |range: &std::ops::Range<usize>| range.clone().map(mean).collect();
-        batch.groups.iter().map(group).collect()
+        Ok(batch.groups.iter().map(group).collect())
     }
 }
 
@@ -273,8 +277,8 @@ impl Rescorer<'_> {
         };
         let before: Vec<Option<Vec<Sample>>> = groups.iter().map(logged).collect();
         let after: Vec<Option<Vec<Sample>>> = groups.iter().zip(&rewards).map(rewarded).collect();
-        let old = self.old.judge(step, &before);
-        let new = self.new.judge(step, &after);
+        let old = self.old.judge(step, &before)?;
+        let new = self.new.judge(step, &after)?;
         let mut all = vec![];
         for (i, group) in groups.iter().enumerate() {
             let row = |(k, record): (usize, &RolloutRecord)| {
@@ -398,7 +402,7 @@ fn groups(records: &[RolloutRecord], size: usize) -> Vec<&[RolloutRecord]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::AlgoConfig;
+    use crate::{algo::Registry, config::AlgoConfig};
     use burn_rewards::RewardConfig;
 
     fn record(id: &str, draw: usize, response: &str, reward: f64) -> RolloutRecord {
@@ -420,7 +424,7 @@ mod tests {
             name: "grpo".into(),
             options: toml::from_str(options).unwrap(),
         };
-        config.recipe().unwrap()
+        config.recipe(&Registry::builtin()).unwrap()
     }
 
     /// Two groups of two. The run paid the length of the first group's answers, whichever is right;
@@ -524,6 +528,6 @@ mod tests {
             name: "ppo".into(),
             ..AlgoConfig::default()
         };
-        assert!(!Judge::new(&config.recipe().unwrap()).has_advantages());
+        assert!(!Judge::new(&config.recipe(&Registry::builtin()).unwrap()).has_advantages());
     }
 }

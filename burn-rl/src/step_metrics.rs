@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// Everything that the sampling of a step tells.
 pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
     let groups: Vec<&Group> = found.sampled.iter().map(|s| &s.group).collect();
-    if recipe.source == CompletionSource::Policy {
+    if recipe.source() == CompletionSource::Policy {
         of_rewards(&groups, metrics);
         if !found.greedy_rewards.is_empty() {
             let greedy = found.greedy_rewards.iter().copied();

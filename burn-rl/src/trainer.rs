@@ -122,7 +122,7 @@ impl Trainer {
                 replica.device().memory_cleanup();
             }
             self.learner.score(&mut batch)?;
-            batch.advantages = self.recipe.advantages(&batch.scored);
+            batch.advantages = self.recipe.advantages(&batch.scored)?;
             // Groups that wait are learned from after this update: what they were sampled with is
             // noted while it is still there.
             let mut waiting = TrainBatch::new(collector.waiting());
@@ -135,7 +135,7 @@ impl Trainer {
         }
         self.collector = collector;
 
-        if self.recipe.source == CompletionSource::Policy {
+        if self.recipe.source() == CompletionSource::Policy {
             self.log_rollouts(step, &found, &batch)?;
         }
         let trained = batch.tokens() * self.config.train.epochs;

@@ -1,5 +1,6 @@
 //! What walks through a training step.
 
+use crate::error::RlError;
 use burn_rewards::{BoxCoordinates, ImageSize, Reward, RewardInput};
 use burn_vlm::{EncodedPrompt, generate::FinishReason};
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ impl Rollout {
             parts: self.reward.parts.iter().cloned().collect(),
             truncated: self.finish == FinishReason::Length,
             mask: vec![true; self.tokens.len()],
-            sample_logp: self.sample_logprobs.clone(),
+            behaviour_logp: self.sample_logprobs.clone(),
             ..Sample::default()
         }
     }
@@ -112,6 +113,14 @@ impl Group {
 /// One completion as an algorithm sees it: numbers, one a response token where they are lists.
 ///
 /// A list that no part of the algorithm needs is empty.
+///
+/// ```
+/// use burn_rl::types::{Sample, ScoredBatch};
+///
+/// let sample = |reward, tokens| Sample { reward, mask: vec![true; tokens], ..Sample::default() };
+/// let batch = ScoredBatch::from_groups([vec![sample(1.0, 3), sample(0.0, 5)], vec![sample(0.5, 2)]]);
+/// assert_eq!(batch.groups, [0..2, 2..3]);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
     /// The reward of the whole response.
@@ -126,8 +135,8 @@ pub struct Sample {
     pub truncated: bool,
     /// False for tokens that take no part in the loss.
     pub mask: Vec<bool>,
-    /// Log-probabilities under the policy that sampled.
-    pub sample_logp: Vec<f32>,
+    /// Log-probabilities under the behaviour policy, the distribution that was sampled from.
+    pub behaviour_logp: Vec<f32>,
     /// Log-probabilities under the policy before the update, by the trainer.
     pub old_logp: Vec<f32>,
     /// Log-probabilities under the reference model.
@@ -191,12 +200,82 @@ impl ScoredBatch {
         batch
     }
 
-    /// Takes all tokens of some samples out of the loss; their rewards still count.
+    /// Takes all tokens of some samples out of the loss; their rewards still count. An index that no
+    /// sample has changes nothing.
     pub fn mask_out(&mut self, samples: impl IntoIterator<Item = usize>) {
         for i in samples {
-            self.samples[i].mask.fill(false);
+            if let Some(sample) = self.samples.get_mut(i) {
+                sample.mask.fill(false);
+            }
         }
     }
+
+    /// Refuses a batch whose lists do not fit together.
+    ///
+    /// # Errors
+    /// A group of samples that are not there, or a list that has neither one number a response
+    /// token nor none.
+    pub fn check(&self) -> Result<(), RlError> {
+        let n = self.samples.len();
+        if let Some(group) = self.groups.iter().find(|g| g.start > g.end || g.end > n) {
+            return Err(RlError::Config(format!(
+                "a group has samples {group:?}, expected some of the {n} samples of the batch"
+            )));
+        }
+        for (i, sample) in self.samples.iter().enumerate() {
+            for (name, found) in [
+                ("token_rewards", sample.token_rewards.len()),
+                ("behaviour_logp", sample.behaviour_logp.len()),
+                ("old_logp", sample.old_logp.len()),
+                ("ref_logp", sample.ref_logp.len()),
+                ("values", sample.values.len()),
+            ] {
+                let expected = sample.len();
+                if found != 0 && found != expected {
+                    return Err(RlError::Config(format!(
+                        "sample {i} has {found} numbers in {name}, expected {expected}, one a \
+                         response token"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rewards while they are shaped, on the host.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rewards {
+    /// The reward of each response: what baselines and scales work on.
+    pub outcomes: Vec<f64>,
+    /// Rewards of single tokens: what is added along the way to the outcome.
+    pub tokens: Vec<Vec<f64>>,
+}
+
+impl Rewards {
+    /// The rewards of a batch as they came.
+    pub fn new(batch: &ScoredBatch) -> Self {
+        let tokens = |sample: &Sample| {
+            let mut rewards = sample.token_rewards.clone();
+            rewards.resize(sample.len(), 0.0);
+            rewards
+        };
+        Self {
+            outcomes: batch.samples.iter().map(|s| s.reward).collect(),
+            tokens: batch.samples.iter().map(tokens).collect(),
+        }
+    }
+}
+
+/// What parts of an algorithm may know of the run they are put into, before it starts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunFacts {
+    /// Completions of each prompt.
+    pub samples_per_prompt: usize,
+    /// Longest response in tokens.
+    pub max_new_tokens: usize,
+    /// Names of the parts that the configured rewards produce.
+    pub reward_parts: Vec<String>,
 }
 
 /// What every token of a batch is worth: one list a sample, one number a response token.
@@ -216,15 +295,18 @@ pub struct Advantages {
 pub struct Needs {
     /// More than one completion a prompt.
     pub groups: bool,
-    /// Log-probabilities under the policy before the update, in the loss. Where a rollout has one
-    /// update these are the current ones and no pass is needed.
+    /// Log-probabilities under the policy before the update, in the loss. With one optimiser step a
+    /// rollout, old and current policy are equal; the learner then uses the current ones without
+    /// gradient and runs no pass for them.
     pub old_logp: bool,
     /// The same on the host, before advantages are known: always a pass.
     pub old_logp_on_host: bool,
-    /// Log-probabilities under the policy that sampled, in the loss.
-    pub sample_logp: bool,
+    /// Log-probabilities under the behaviour policy, in the loss.
+    pub behaviour_logp: bool,
     /// Log-probabilities under the reference model.
     pub ref_logp: bool,
+    /// Entropies at the tokens, in the loss; they come with the log-probabilities.
+    pub entropy: bool,
     /// Values of a critic.
     pub values: bool,
     /// The reward of a greedy completion of every prompt.
@@ -241,8 +323,9 @@ impl Needs {
             groups: self.groups || other.groups,
             old_logp: self.old_logp || other.old_logp,
             old_logp_on_host: self.old_logp_on_host || other.old_logp_on_host,
-            sample_logp: self.sample_logp || other.sample_logp,
+            behaviour_logp: self.behaviour_logp || other.behaviour_logp,
             ref_logp: self.ref_logp || other.ref_logp,
+            entropy: self.entropy || other.entropy,
             values: self.values || other.values,
             greedy_reward: self.greedy_reward || other.greedy_reward,
             step_scores: self.step_scores || other.step_scores,

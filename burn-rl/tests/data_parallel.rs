@@ -71,7 +71,7 @@ fn batch() -> TrainBatch {
             .map(|t| (i + t) % 6 != 5)
             .collect(),
         // Of a policy that was a little surer of everything.
-        sample_logp: vec![-4.0; rows[i].response.len()],
+        behaviour_logp: vec![-4.0; rows[i].response.len()],
         ..Sample::default()
     };
     let groups = (0..4).map(|g| (3 * g..3 * g + 3).map(sample).collect::<Vec<_>>());
@@ -108,7 +108,13 @@ fn learner(model: Vlm, recipe: Recipe, train: TrainConfig) -> PolicyGradient {
 fn critic() -> Critic {
     let device = Device::flex();
     let head = |d| ValueHead::new(d, true, ValueInit::Normal, 1, &device);
-    let model = Vlm::critic_from_dir(&model_dir(), head, burn_vlm::Compute::F32, &device).unwrap();
+    let model = Vlm::critic_from_dir(
+        &model_dir(),
+        head,
+        &burn_vlm::LoadOptions::default(),
+        &device,
+    )
+    .unwrap();
     let spec = CriticSpec {
         value_clip: Some(0.2),
     };
@@ -118,7 +124,7 @@ fn critic() -> Critic {
 fn step(learner: &mut dyn Learner, recipe: &Recipe, step: u64) -> Metrics {
     let mut batch = batch();
     learner.score(&mut batch).unwrap();
-    batch.advantages = recipe.advantages(&batch.scored);
+    batch.advantages = recipe.advantages(&batch.scored).unwrap();
     learner.update(&batch, step).unwrap()
 }
 
@@ -306,7 +312,7 @@ fn what_is_not_finite_on_one_replica_is_skipped_by_all() {
     let before = values(both.model());
     let mut broken = batch();
     both.score(&mut broken).unwrap();
-    broken.advantages = recipe().advantages(&broken.scored);
+    broken.advantages = recipe().advantages(&broken.scored).unwrap();
     // The last sample is in the share of the last replica; its first token takes no part.
     broken.advantages.per_token[11][1] = f32::NAN;
     for i in 1..=2 {

@@ -17,9 +17,9 @@ pub mod demo;
 pub mod device;
 pub mod devices;
 pub mod exit;
-pub mod extensions;
 pub mod hub;
 pub mod input_error;
+pub mod logging;
 pub mod model_dir;
 pub mod output;
 pub mod plan;
@@ -27,16 +27,28 @@ pub mod processor_args;
 pub mod progress;
 pub mod report;
 pub mod setup;
+pub mod signals;
+pub mod versions;
 
-pub use extensions::Extensions;
+/// What a program has beside what is built in.
+#[derive(Debug, Clone, Default)]
+pub struct Extensions {
+    /// The algorithms that configurations may name.
+    pub algorithms: burn_rl::algo::Registry,
+    /// The families of models that directories may be of.
+    pub families: burn_vlm::Families,
+    /// The reward rules that configurations and the command line may name.
+    pub rewards: burn_rewards::Registry,
+}
 
 /// Runs the command that the program's arguments name and says what went wrong, if anything did.
 pub fn run() -> std::process::ExitCode {
     run_with(Extensions::default())
 }
 
-/// [`run`] for a program with rewards of its own.
+/// The same for a program with algorithms, model families or reward rules of its own.
 pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
-    extensions.install();
-    exit::code(cmd::run(clap::Parser::parse()))
+    let cli: cli::Cli = clap::Parser::parse();
+    let families = model_dir::set_families(extensions.families.clone());
+    exit::code(families.and_then(|()| cmd::run(cli.command, &extensions)))
 }

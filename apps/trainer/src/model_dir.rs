@@ -1,17 +1,16 @@
 //! A model directory ready for use: weights, processor and stop tokens that fit each other.
 
 use crate::{hub, input_error::InputError};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use burn::tensor::Device;
 use burn_rl::config::ModelInit;
 use burn_vlm::{
-    Compute, ModelConfig, Processor, Vlm, lora,
-    processor::ProcessorOptions,
-    text::{ProcessorFiles, stop_token_ids},
+    Compute, Families, LoadOptions, ModelConfig, Processor, Vlm, VlmError, lora,
+    processor::ProcessorOptions, text::ProcessorFiles,
 };
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// Seed of weights that are drawn for a look at a shape.
@@ -42,13 +41,16 @@ impl ModelDir {
     ) -> Result<Self> {
         let dir = &hub::locate(dir);
         let described = described_in(dir)?;
-        let config = ModelConfig::from_dir(&described)?;
-        let processor = Processor::from_dir(&described)?.with_options(options)?;
-        let stop = stop_token_ids(&described, processor.tokenizer())?;
+        let config = families().read_dir(&described)?;
+        let processor = processor(&described)?.with_options(options)?;
+        let stop = processor.stop_token_ids()?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         let model = match init {
-            ModelInit::Pretrained => Vlm::from_dir_in(dir, compute, &[], device)?,
+            ModelInit::Pretrained => {
+                let options = LoadOptions::computing_in(compute).of(families());
+                Vlm::load(dir, &options, device)?
+            }
             ModelInit::Random => Vlm::random(config.computing_in(compute), RANDOM_SEED, device),
         };
         let model = model.for_inference();
@@ -58,6 +60,31 @@ impl ModelDir {
             stop,
         })
     }
+}
+
+/// The model families of this process: those of the library, or what [`set_families`] was given.
+static FAMILIES: OnceLock<Families> = OnceLock::new();
+
+/// The model families that a directory may be of.
+pub fn families() -> &'static Families {
+    FAMILIES.get_or_init(Families::default)
+}
+
+/// Makes `own` the families of this process, before anything is loaded.
+///
+/// # Errors
+/// Families were in use already.
+pub fn set_families(own: Families) -> Result<()> {
+    let set = FAMILIES.set(own);
+    set.map_err(|_| anyhow!("the model families of this process are in use already"))
+}
+
+/// Tokenizer, chat template and picture processing of a model directory.
+///
+/// # Errors
+/// A file that is missing or wrong.
+pub fn processor(dir: &Path) -> Result<Processor, VlmError> {
+    Processor::of_family(ProcessorFiles::read_dir(dir)?, families())
 }
 
 /// Whether a model directory, or that of the model an adapter is beside, has a tokenizer. Without

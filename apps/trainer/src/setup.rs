@@ -1,14 +1,15 @@
 //! From a resolved configuration to a trainer that is ready to run.
 
 use crate::{
+    Extensions,
     config::Resolved,
     demo::{
         self, Split,
         dataset::{self, Rows},
     },
-    devices, extensions, hub,
+    devices, hub,
     input_error::InputError,
-    model_dir::{check_fit, described_in, require_config},
+    model_dir::{check_fit, described_in, families, processor, require_config},
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -26,7 +27,7 @@ use burn_rl::{
     trainable::make_trainable,
     trainer::Trainer,
 };
-use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
+use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use run_log::{diagnostics::Diagnostics, step_log::JsonlWriter, tensorboard::TensorBoardWriter};
 use std::{
     fs,
@@ -98,23 +99,24 @@ pub fn build(
     devices: &[DeviceSpec],
     resume: bool,
     stop: Arc<AtomicBool>,
+    extensions: &Extensions,
 ) -> Result<(Trainer, u64)> {
-    config.check_with(extensions::rewards())?;
+    config.check(&extensions.algorithms, &extensions.rewards)?;
     let workers = devices::workers(devices)?;
     let device = &devices[0].device;
     let model_dir = hub::locate(Path::new(&config.model.path));
     let described = described_in(&model_dir)?;
-    let sizes = ModelConfig::from_dir(&described)?;
-    let processor = Processor::from_dir(&described)?;
+    let sizes = families().read_dir(&described)?;
+    let processor = processor(&described)?;
     let processor = Arc::new(processor.with_options(&config.model.processor_options())?);
-    let stop_ids = stop_token_ids(&described, processor.tokenizer())?;
+    let stop_ids = processor.stop_token_ids()?;
     check_fit(&sizes, &processor, &stop_ids)
         .map_err(|message| InputError::new(format!("{}: {message}", model_dir.display())))?;
     let compute = config.model.dtype.on(device);
+    let plain = LoadOptions::computing_in(compute).of(families());
+    let options = plain.clone().allowing(&config.model.allow_tensors);
     let model = match config.model.init {
-        ModelInit::Pretrained => {
-            Vlm::from_dir_in(&model_dir, compute, &config.model.allow_tensors, device)?
-        }
+        ModelInit::Pretrained => Vlm::load(&model_dir, &options, device)?,
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
     let (whole, model) = (
@@ -129,8 +131,8 @@ pub fn build(
             InputError::new(format!("{}: no token ends a response", model_dir.display()))
         })?,
     };
-    let recipe = Arc::new(config.algo.recipe()?);
-    let reward = config.reward.build_with(extensions::rewards())?;
+    let recipe = Arc::new(config.algo.recipe(&extensions.algorithms)?);
+    let reward = config.reward.build_with(&extensions.rewards)?;
     let golds = GoldCheck {
         reward: &reward,
         policy: config.reward.on_unparsable_gold,
@@ -144,7 +146,7 @@ pub fn build(
         Ok::<_, RlError>(set)
     };
     // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
-    let (kind, rewarded) = match recipe.source {
+    let (kind, rewarded) = match recipe.source() {
         CompletionSource::Policy => (RowKind::Training, Some(&golds)),
         CompletionSource::Data => (RowKind::Demonstration, None),
     };
@@ -180,7 +182,7 @@ pub fn build(
     }
     if !config.train.reference.is_empty() {
         let dir = require_config(Path::new(&config.train.reference))?;
-        learner = learner.with_reference(Vlm::from_dir_in(&dir, compute, &[], device)?);
+        learner = learner.with_reference(Vlm::load(&dir, &plain, device)?);
     }
     let beside = &config.train.demonstrations;
     if !beside.data.is_empty() {
@@ -236,10 +238,11 @@ fn critic(
     policy: Vlm,
     device: &Device,
 ) -> Result<Option<Critic>> {
-    let Some(spec) = recipe.critic else {
+    let Some(spec) = recipe.critic() else {
         return Ok(None);
     };
     let (section, compute) = (&config.critic, policy.compute());
+    let options = LoadOptions::computing_in(compute).of(families());
     let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
     let model = match (section.model.is_empty(), config.model.init) {
         (true, ModelInit::Random) => {
@@ -250,11 +253,11 @@ fn critic(
         }
         (true, ModelInit::Pretrained) => {
             let dir = hub::locate(Path::new(&config.model.path));
-            Vlm::critic_from_dir(&dir, head, compute, device)?
+            Vlm::critic_from_dir(&dir, head, &options, device)?
         }
         (false, _) => {
             let dir = require_config(Path::new(&section.model))?;
-            Vlm::critic_from_dir(&dir, head, compute, device)?
+            Vlm::critic_from_dir(&dir, head, &options, device)?
         }
     };
     let model = model.with_masters();

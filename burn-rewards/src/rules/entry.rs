@@ -1,9 +1,10 @@
 //! A rule: its name, what it says of itself, and how it is built from options.
 
 use super::Registry;
-use crate::{RewardError, RewardFn, names::hint};
+use crate::{RewardError, RewardFn, choices, names::hint};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// A rule as it is listed: what `trainer rewards` prints and the configuration looks up.
 #[derive(Clone, Copy)]
@@ -22,7 +23,15 @@ pub struct Rule {
     pub options: &'static [(&'static str, &'static str)],
     /// Its options and their defaults.
     pub defaults: fn() -> Map<String, Value>,
+    /// The names that an option takes; none where it is no choice among names.
+    pub choices: fn(&str) -> Vec<&'static str>,
     build: Build,
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rule").field(&self.name).finish()
+    }
 }
 
 /// Builds a rule from its options, or says what is wrong with them.
@@ -114,6 +123,7 @@ pub(super) const fn entry<O: Options>() -> Rule {
         source: O::SOURCE,
         options: O::OPTIONS,
         defaults: defaults::<O>,
+        choices: choices::<O>,
         build: build::<O>,
     }
 }

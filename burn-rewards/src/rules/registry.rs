@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// in one process.
 ///
 /// See [`Options`] for an example.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Registry {
     rules: Vec<Rule>,
 }

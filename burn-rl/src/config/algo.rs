@@ -1,17 +1,22 @@
 //! The algorithm by its name.
 
-use crate::{algo, error::RlError, recipe::Recipe};
+use crate::{algo::Registry, error::RlError, recipe::Recipe};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 /// The algorithm and its options, which stand beside its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AlgoConfig {
     /// Name, as `trainer algos` lists it.
     pub name: String,
     /// Options of that algorithm.
     #[serde(flatten)]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "serde_json::Map<String, serde_json::Value>")
+    )]
     pub options: Table,
 }
 
@@ -29,16 +34,16 @@ impl AlgoConfig {
     ///
     /// # Errors
     /// An unknown algorithm, an unknown option or a value that makes no sense.
-    pub fn recipe(&self) -> Result<Recipe, RlError> {
-        (algo::find(&self.name)?.build)(&self.options)
+    pub fn recipe(&self, algorithms: &Registry) -> Result<Recipe, RlError> {
+        (algorithms.find(&self.name)?.build)(&self.options)
     }
 
     /// The same with every option spelled out.
     ///
     /// # Errors
     /// An unknown algorithm.
-    pub fn resolved(&self) -> Result<Self, RlError> {
-        let entry = algo::find(&self.name)?;
+    pub fn resolved(&self, algorithms: &Registry) -> Result<Self, RlError> {
+        let entry = algorithms.find(&self.name)?;
         let mut options = (entry.defaults)();
         options.extend(self.options.clone());
         Ok(Self {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is kept to continue from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
     /// Steps between checkpoints; there is one after the last step in any case. 0 for no others.

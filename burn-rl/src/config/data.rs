@@ -9,6 +9,7 @@ use std::path::Path;
 
 /// What the model is trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// A file of rows: JSONL, a JSON list, or parquet; or a directory of parquet files.
@@ -50,6 +51,7 @@ impl Default for DataConfig {
 
 /// One set of a blend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetConfig {
     /// Name of the set in `when.set` of rewards; that of the file if empty.
@@ -59,6 +61,7 @@ pub struct SetConfig {
     pub path: String,
     /// How often a prompt is from this set, relative to the others.
     #[serde(default = "one")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0)))]
     pub weight: f64,
     /// As `data.columns`.
     #[serde(default)]

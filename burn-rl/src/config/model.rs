@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The model that is trained.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSection {
     /// A Hugging Face model directory.
@@ -31,17 +32,18 @@ pub struct ModelSection {
 
 /// Limits on pictures in place of the model's own, which hold where a number is 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ImagesConfig {
-    /// Smallest area of a picture after resizing, in pixels (Qwen-VL).
+    /// Smallest area of a picture after resizing, in pixels (Qwen-VL models).
     pub min_pixels: usize,
-    /// Largest area of a picture after resizing, in pixels (Qwen-VL).
+    /// Largest area of a picture after resizing, in pixels (Qwen-VL models).
     pub max_pixels: usize,
-    /// Fewest tiles of a picture (InternVL).
+    /// Fewest tiles of a picture, for models that cut it into tiles.
     pub min_tiles: usize,
-    /// Most tiles of a picture, the thumbnail not counted (InternVL).
+    /// Most tiles of a picture, a thumbnail not counted, for models that cut it into tiles.
     pub max_tiles: usize,
-    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains InternVL.
+    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains some models.
     pub blank: bool,
 }
 
@@ -63,6 +65,7 @@ impl ModelSection {
 
 /// Where weights come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ModelInit {
     /// From the directory.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How completions are sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RolloutConfig {
     /// Prompts in a step.

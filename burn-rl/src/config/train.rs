@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long, and in which batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Steps: one batch of rollouts and its updates each.
@@ -48,6 +49,7 @@ pub struct TrainConfig {
 
 /// A term of likelihood of demonstrated responses in every update.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DemonstrationConfig {
     /// A JSONL file whose rows end with an assistant turn; empty for no such term.
@@ -111,7 +113,7 @@ impl TrainConfig {
         if self.demonstrations.rows == 0 {
             return refuse("train.demonstrations.rows is 0, expected at least 1");
         }
-        if self.freezing_actor_steps > 0 && recipe.critic.is_none() {
+        if self.freezing_actor_steps > 0 && recipe.critic().is_none() {
             return refuse(
                 "train.freezing_actor_steps freezes the policy while the critic learns, but this \
                  algorithm has no critic: expected 0",
@@ -130,7 +132,7 @@ impl TrainConfig {
                  expected no such key, or a KL to the reference",
             );
         }
-        if recipe.needs_teacher && self.reference.is_empty() {
+        if recipe.needs_teacher() && self.reference.is_empty() {
             return refuse(
                 "train.reference is empty, but this algorithm rewards nothing but nearness to the \
                  reference model, which would be the policy itself: expected a teacher's directory",

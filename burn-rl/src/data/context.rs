@@ -40,17 +40,9 @@ pub(super) fn context(
 
 fn size(pictures: &Pictures, image: &RgbImage, patches: &ImagePatches) -> ImageSize {
     let (width, height) = image.dimensions();
-    let resized = match pictures {
-        Pictures::Qwen { config, .. } => {
-            let [_, rows, columns] = patches.grid;
-            [columns, rows].map(|n| (n * config.layout.patch_size) as u32)
-        }
-        Pictures::InternVl { config, .. } => {
-            let (columns, rows) = config.tiling.grid(width as usize, height as usize);
-            [columns, rows].map(|n| (n * config.tiling.tile_size) as u32)
-        }
-        _ => [width, height],
-    };
+    let size = [width as usize, height as usize];
+    let seen = pictures.processor().map(|own| own.resized(size, patches));
+    let resized = seen.map_or([width, height], |size| size.map(|side| side as u32));
     ImageSize {
         original: [width, height],
         resized,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether rows come by how hard they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Curriculum {
     /// They do not.

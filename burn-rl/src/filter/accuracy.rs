@@ -1,7 +1,11 @@
 //! Groups that are too hard or too easy.
 
 use super::{Filter, Verdict};
-use crate::{error::RlError, recipe::RunFacts, types::Sample};
+use crate::{
+    error::RlError,
+    range::between,
+    types::{RunFacts, Sample},
+};
 
 /// Keeps groups whose mean of a named reward part lies in a band, its bounds included, and groups
 /// whose row is not judged by that part
@@ -17,7 +21,19 @@ pub struct AccuracyBand {
 }
 
 impl Filter for AccuracyBand {
-    fn check(&self, run: &RunFacts) -> Result<(), RlError> {
+    fn check(&self) -> Result<(), RlError> {
+        between("accuracy_low", self.low, 0.0, 1.0)?;
+        between("accuracy_high", self.high, 0.0, 1.0)?;
+        match self.low > self.high {
+            true => Err(RlError::Config(format!(
+                "algo.accuracy_low is {}, expected at most algo.accuracy_high, which is {}",
+                self.low, self.high
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    fn check_run(&self, run: &RunFacts) -> Result<(), RlError> {
         if run.reward_parts.contains(&self.part) {
             return Ok(());
         }

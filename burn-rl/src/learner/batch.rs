@@ -1,6 +1,7 @@
 //! Rows of tokens beside what an algorithm knows of them.
 
 use crate::{
+    error::RlError,
     rollout::TrainGroup,
     types::{Advantages, ScoredBatch},
 };
@@ -83,14 +84,15 @@ impl TrainBatch {
 
     /// Splits samples into micro-batches, alike in length so that little is padded: at most
     /// `rows` rows and, where `tokens` is not 0, at most so many tokens with their padding. A row
-    /// that is longer goes alone.
+    /// that is longer goes alone. An empty response has nothing to score or to learn: it is in none.
     pub(super) fn micro_batches(
         &self,
         samples: &[usize],
         rows: usize,
         tokens: usize,
     ) -> Vec<Vec<usize>> {
-        let mut sorted = samples.to_vec();
+        let has_tokens = |i: &&usize| !self.rows[**i].response.is_empty();
+        let mut sorted: Vec<usize> = samples.iter().filter(has_tokens).copied().collect();
         sorted.sort_by_key(|i| (self.row_len(*i), *i));
         let mut parts: Vec<Vec<usize>> = vec![];
         for i in sorted {
@@ -115,7 +117,12 @@ pub(super) struct MicroBatch {
 }
 
 impl MicroBatch {
-    pub fn new(batch: &TrainBatch, samples: &[usize], model: &Vlm, device: &Device) -> Self {
+    pub fn new(
+        batch: &TrainBatch,
+        samples: &[usize],
+        model: &Vlm,
+        device: &Device,
+    ) -> Result<Self, RlError> {
         let rows = || samples.iter().map(|i| &batch.rows[*i]);
         let tokens: Vec<Vec<u32>> = rows()
             .map(|row| {
@@ -135,14 +142,14 @@ impl MicroBatch {
                 images: &row.prompt.images,
             })
             .collect();
-        let mut input = VlmInput::new(&inputs, model.config(), device);
+        let mut input = VlmInput::new(&inputs, model.config(), device)?;
         for features in &batch.features {
             features.give(model, &mut input);
         }
         let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
         let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, device);
-        Self { input, targets }
+        let targets = Targets::new(&tokens, &counts, input.width, device)?;
+        Ok(Self { input, targets })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor};
 use burn_vlm::{
-    Transfer, Vlm,
+    LoadOptions, Transfer, Vlm,
     tape::{ActivationRecompute, Grads, Tape, Upstream},
     weights::ExportDtype,
 };
@@ -108,12 +108,12 @@ impl Critic {
     ) -> Result<Vec<Vec<f32>>, RlError> {
         let device = self.model.device();
         let values = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, &self.model, &device);
+            let micro = MicroBatch::new(batch, samples, &self.model, &device)?;
             let recompute = ActivationRecompute::Block;
             let tape = self.record(&micro, recompute);
             let values = values_of(&tape, micro.targets.shape(), &device);
             let values = lists(values, batch, samples);
-            samples.iter().copied().zip(values).collect::<Vec<_>>()
+            Ok(samples.iter().copied().zip(values).collect::<Vec<_>>())
         };
         let all: Vec<usize> = (0..batch.rows.len()).collect();
         let whole = Share {
@@ -124,7 +124,7 @@ impl Critic {
         };
         let mut own = vec![];
         let parts = whole.micro_batches(train);
-        each_part(&device, &parts, values, |part| own.extend(part));
+        each_part(&device, &parts, values, |part| own.extend(part))?;
         let found = replica.gather("values", own)?;
         let mut found: HashMap<usize, Vec<f32>> = found.into_iter().flatten().collect();
         let of = |i: &usize| found.remove(i).unwrap_or_default();
@@ -158,7 +158,7 @@ impl Critic {
             self.micro_gradients(share.batch, part, share.weights, recompute, grads)
         };
         let mut loss = 0.0;
-        let grads = sum_gradients(&self.model, &parts, work, |own| loss += own);
+        let grads = sum_gradients(&self.model, &parts, work, |own| loss += own)?;
         let losses = share.replica.gather("losses of the critic", loss)?;
         stats.loss += losses.iter().sum::<f64>();
         let grads = share.replica.sum(grads, &self.model)?;
@@ -180,9 +180,9 @@ impl Critic {
         weights: &[f64],
         recompute: ActivationRecompute,
         grads: &mut Grads,
-    ) -> f64 {
+    ) -> Result<f64, RlError> {
         let device = self.model.device();
-        let micro = MicroBatch::new(batch, samples, &self.model, &device);
+        let micro = MicroBatch::new(batch, samples, &self.model, &device)?;
         let tape = self.record(&micro, recompute);
         let shape = micro.targets.shape();
         let sample = |i: &usize| &batch.scored.samples[*i];
@@ -208,7 +208,7 @@ impl Critic {
             ..Upstream::default()
         };
         tape.backward_into(upstream, grads);
-        scalar(loss)
+        Ok(scalar(loss))
     }
 
     /// The numbers of a step.
@@ -246,7 +246,9 @@ impl Critic {
             missing = true;
             burn_vlm::ValueHead::new(d, false, burn_vlm::ValueInit::Zero, 0, &device)
         };
-        let model = Vlm::critic_from_dir(&dir, fresh, self.model.compute(), &device)?;
+        let families = &self.model.config().families;
+        let options = LoadOptions::computing_in(self.model.compute()).of(families);
+        let model = Vlm::critic_from_dir(&dir, fresh, &options, &device)?;
         if missing {
             return Err(RlError::Checkpoint {
                 path: dir,

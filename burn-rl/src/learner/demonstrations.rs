@@ -31,7 +31,8 @@ impl Demonstrations {
     /// A row that demonstrates nothing, with its line.
     pub fn new(set: PromptSet, rows: usize, coefficient: f64) -> Result<Self, RlError> {
         set.check_demonstrations()?;
-        let recipe = Recipe::new(Constant(1.0), Nll, LossReduction::TokenMean).demonstrated();
+        let recipe = Recipe::builder(Constant(1.0), Nll, LossReduction::TokenMean);
+        let recipe = recipe.demonstrated().build()?;
         Ok(Self {
             set,
             rows,
@@ -56,7 +57,7 @@ impl Demonstrations {
         };
         let groups = demonstrations(&prompts)?.into_iter().map(group);
         let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>());
-        batch.advantages = self.recipe.advantages(&batch.scored);
+        batch.advantages = self.recipe.advantages(&batch.scored)?;
         self.last = Some((drawn, batch.clone()));
         Ok((batch, rows))
     }

@@ -1,5 +1,6 @@
 //! From a scored batch to new weights.
 
+mod apply;
 mod average;
 mod batch;
 mod collective;
@@ -13,12 +14,15 @@ mod replicate;
 mod schedule;
 mod state;
 mod stats;
+mod step_plan;
 pub mod tape;
 
+pub use apply::{Applied, StepNumbers};
 pub use average::blend;
 pub use batch::{TrainBatch, TrainRow};
 pub(crate) use collective::gather;
 pub use collective::{Collective, FlatGrads, Replica, Shared};
+pub use concurrency::each_part;
 pub use critic::Critic;
 pub use demonstrations::Demonstrations;
 pub use optimizer::{AdamW, global_norm};

@@ -4,17 +4,19 @@ use super::{
     AVERAGE_DIR, AdamW, Checksum, Critic, Demonstrations, Learner, Replica, Replicate, TrainBatch,
     blend, checksums,
     critic::{CriticStats, Share},
-    micro::{Pass, StepPlan, has_old, weights},
+    micro::Pass,
     optimizer::agreed_norm,
     schedule::learning_rate,
     state::LearnerState,
     stats::Stats,
+    step_plan::{StepPlan, has_old, weights},
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
     error::RlError,
     metrics::Metrics,
     recipe::{CompletionSource, Recipe},
+    types::Sample,
 };
 use burn::tensor::Device;
 use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads, weights::ExportDtype};
@@ -229,8 +231,8 @@ impl PolicyGradient {
             return;
         };
         metrics.set("policy/kl_ref", kl);
-        if let Some((start, control)) = &self.recipe.kl_control {
-            let beta = self.state.carried.kl_coef.unwrap_or(*start);
+        if let Some((start, control)) = self.recipe.kl_control() {
+            let beta = self.state.carried.kl_coef.unwrap_or(start);
             metrics.set("policy/kl_coef", beta);
             self.state.carried.kl_coef = Some(control.next(beta, kl, batch.rows.len()));
         }
@@ -282,13 +284,18 @@ impl Learner for PolicyGradient {
         let lr = learning_rate(&self.optim, step, self.train.steps);
         let (mut stats, mut critic_stats) = (Stats::default(), CriticStats::default());
         for sample in &batch.scored.samples {
-            stats.compare(&sample.sample_logp, &sample.old_logp);
+            stats.compare(&sample.behaviour_logp, &sample.old_logp);
         }
         let (several, parts) = (self.several_updates(batch), self.mini_batches(batch));
+        let lacks_old = |sample: &Sample| !sample.is_empty() && !has_old(sample);
+        if several && self.recipe.needs().old_logp && batch.scored.samples.iter().any(lacks_old) {
+            // After the first update the current policy is no longer the one before it.
+            return Err(RlError::NotProvided("old_logp"));
+        }
         let mut stopped = false;
         'passes: for epoch in 0..self.train.epochs {
             let mut groups = batch.scored.groups.clone();
-            if self.recipe.source == CompletionSource::Policy && several {
+            if self.recipe.source() == CompletionSource::Policy && several {
                 let key = mix(mix(self.seed, step), epoch as u64);
                 groups.sort_by_key(|group| mix(key, group.start as u64));
             }
@@ -298,7 +305,7 @@ impl Learner for PolicyGradient {
                     let samples = Share {
                         batch,
                         samples: &samples,
-                        weights: &weights(&self.recipe, batch, part),
+                        weights: &weights(&self.recipe, &batch.scored, part),
                         replica: &self.replica,
                     };
                     let moved = critic.update(&samples, step, &self.train, &mut critic_stats)?;

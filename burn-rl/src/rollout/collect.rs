@@ -171,13 +171,13 @@ impl Collector {
             }
             let mut clock = Clock::start();
             let prompts = from.train.draw(self.drawn, size)?;
-            let mut groups = match from.recipe.source {
+            let mut groups = match from.recipe.source() {
                 CompletionSource::Data => demonstrations(&prompts)?,
                 CompletionSource::Policy => from.rollouts(&prompts, &mut draws, step, watch)?,
             };
             let greedy = from.greedy_rewards(&prompts, step)?;
             found.rollout_s += clock.lap();
-            if from.recipe.source == CompletionSource::Policy {
+            if from.recipe.source() == CompletionSource::Policy {
                 reward(&mut groups, from.reward, Some(step))?;
             }
             found.reward_s += clock.lap();
@@ -189,7 +189,7 @@ impl Collector {
             for (index, group) in groups.into_iter().enumerate() {
                 let position = self.drawn + index as u64;
                 let mut samples = group.samples();
-                let verdict = match step <= from.recipe.filter_after {
+                let verdict = match step <= from.recipe.filter_after() {
                     true => Verdict::Keep,
                     false => from.recipe.verdict(&samples),
                 };

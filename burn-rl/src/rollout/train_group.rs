@@ -84,7 +84,8 @@ struct SavedSample {
     greedy_reward: Option<u64>,
     truncated: bool,
     mask: Vec<bool>,
-    sample_logp: Vec<u32>,
+    #[serde(rename = "sample_logp")]
+    behaviour_logp: Vec<u32>,
     old_logp: Vec<u32>,
 }
 
@@ -134,7 +135,7 @@ impl SavedSample {
             greedy_reward: sample.greedy_reward.map(f64::to_bits),
             truncated: sample.truncated,
             mask: sample.mask.clone(),
-            sample_logp: bits(&sample.sample_logp),
+            behaviour_logp: bits(&sample.behaviour_logp),
             old_logp: bits(&sample.old_logp),
         }
     }
@@ -152,7 +153,7 @@ impl SavedSample {
             greedy_reward: self.greedy_reward.map(f64::from_bits),
             truncated: self.truncated,
             mask: self.mask,
-            sample_logp: floats(self.sample_logp),
+            behaviour_logp: floats(self.behaviour_logp),
             old_logp: floats(self.old_logp),
             ..Sample::default()
         }
@@ -172,7 +173,7 @@ mod tests {
             greedy_reward: Some(f64::INFINITY),
             truncated: true,
             mask: vec![true, false],
-            sample_logp: vec![-0.1, f32::NEG_INFINITY],
+            behaviour_logp: vec![-0.1, f32::NEG_INFINITY],
             old_logp: vec![1e-45],
             ..Sample::default()
         };
@@ -184,6 +185,6 @@ mod tests {
             format!("{:?}", SavedSample::new(&back)),
             format!("{saved:?}")
         );
-        assert!(back.reward.is_nan() && back.sample_logp[1] == f32::NEG_INFINITY);
+        assert!(back.reward.is_nan() && back.behaviour_logp[1] == f32::NEG_INFINITY);
     }
 }

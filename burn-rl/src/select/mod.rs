@@ -6,7 +6,10 @@ mod entropy;
 pub use covariance::Covariance;
 pub use entropy::TopEntropy;
 
-use crate::types::{Advantages, Needs, ScoredBatch};
+use crate::{
+    error::RlError,
+    types::{Advantages, Needs, ScoredBatch},
+};
 
 /// All tokens of an optimiser step under the policy as it is now, on the host.
 ///
@@ -29,12 +32,23 @@ pub trait TokenSelector: Send + Sync {
         Needs::default()
     }
 
+    /// Refuses options that make no sense.
+    ///
+    /// # Errors
+    /// The option, what was found and what was expected.
+    fn check(&self) -> Result<(), RlError> {
+        Ok(())
+    }
+
     /// One list for each of `scores.samples`, one flag a response token; masked tokens are never
     /// chosen.
+    ///
+    /// # Errors
+    /// [`RlError::NotProvided`] for what the selector reads and is not there.
     fn select(
         &self,
         batch: &ScoredBatch,
         advantages: &Advantages,
         scores: &StepScores,
-    ) -> Vec<Vec<bool>>;
+    ) -> Result<Vec<Vec<bool>>, RlError>;
 }

@@ -1,6 +1,6 @@
 //! The page about algorithms says what the slice says.
 
-use burn_rl::algo::{ALGORITHMS, Composition};
+use burn_rl::algo::{ALGORITHMS, Settings};
 use std::{fs, path::Path};
 
 #[test]
@@ -23,7 +23,7 @@ fn the_page_has_every_algorithm_and_every_axis() {
                 entry.name
             );
         }
-        let axes = toml::Table::try_from(Composition::default()).unwrap();
+        let axes = toml::Table::try_from(Settings::default()).unwrap();
         for (name, value) in (entry.defaults)() {
             let own = !axes.contains_key(&name);
             let different = axes.get(&name).is_some_and(|v| *v != value);
@@ -36,7 +36,7 @@ fn the_page_has_every_algorithm_and_every_axis() {
             );
         }
     }
-    for name in Composition::keys() {
+    for name in Settings::keys() {
         row(&name);
     }
 }

@@ -5,7 +5,7 @@ use super::{
     oracle::Oracle,
 };
 use burn_rl::{
-    algo::{ALGORITHMS, Composition, Entry, all},
+    algo::{ALGORITHMS, Entry, Settings},
     recipe::Recipe,
     reduce::LossReduction,
     types::ScoredBatch,
@@ -127,7 +127,7 @@ fn masked_tokens() {
             for (t, _) in mask.iter().enumerate().filter(|(_, m)| !**m) {
                 for list in [
                     &mut sample.old_logp,
-                    &mut sample.sample_logp,
+                    &mut sample.behaviour_logp,
                     &mut sample.ref_logp,
                     &mut sample.values,
                     &mut other.logp[i],
@@ -307,15 +307,15 @@ fn on_policy_every_ratio_is_one() {
         let out = run(recipe, &numbers, PLAIN);
         let tokens: usize = numbers.batch.samples.iter().map(|s| s.active()).sum();
         for (name, sum) in &out.stats {
-            match *name {
+            match name.as_str() {
                 "policy/ratio_mean" => assert_eq!(*sum, tokens as f64, "{}", entry.name),
                 "policy/clip_high" | "policy/clip_low" => assert_eq!(*sum, 0.0, "{}", entry.name),
                 _ => {}
             }
         }
-        if recipe.loss.needs().old_logp {
+        if recipe.needs().old_logp {
             assert!(
-                out.stats.iter().any(|(n, _)| *n == "policy/ratio_mean"),
+                out.stats.iter().any(|(n, _)| n == "policy/ratio_mean"),
                 "{}",
                 entry.name
             );
@@ -354,7 +354,7 @@ fn without_advantage_nothing_is_learned() {
 
 #[test]
 fn the_configuration_there_and_back() {
-    for entry in all() {
+    for entry in ALGORITHMS {
         let defaults = (entry.defaults)();
         let text = toml::to_string(&defaults).unwrap();
         let again: Table = toml::from_str(&text).unwrap();
@@ -366,19 +366,19 @@ fn the_configuration_there_and_back() {
         let shapes = |r: &Recipe| {
             (
                 r.needs(),
-                r.reduction,
-                r.refill,
-                r.filters.len(),
-                r.shapers.len(),
+                r.reduction(),
+                r.refill(),
+                r.filters().len(),
+                r.shapers().len(),
             )
         };
         assert_eq!(shapes(&spelled), shapes(&silent), "{}", entry.name);
-        // The algorithm's own options and the axes never have a name in common.
-        let axes = Composition::keys();
+        // The algorithm's own options and the shared settings never have a name in common.
+        let shared = Settings::keys();
         assert!(
             (entry.own)()
                 .keys()
-                .all(|k| !axes.contains(k) && k != "name"),
+                .all(|k| !shared.contains(k) && k != "name"),
             "{}",
             entry.name
         );
@@ -398,6 +398,6 @@ fn there_are_enough_of_them_and_each_on_one_screen() {
     assert!(
         ALGORITHMS
             .iter()
-            .any(|e| recipe(e).reduction == LossReduction::GroupMean)
+            .any(|e| recipe(e).reduction() == LossReduction::GroupMean)
     );
 }

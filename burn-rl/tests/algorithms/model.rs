@@ -60,7 +60,7 @@ fn batch(golden: &Golden) -> TrainBatch {
         greedy_reward: Some(greedy),
         mask: r.mask.clone(),
         old_logp: r.old_logp.clone(),
-        sample_logp: r.sample_logp.clone(),
+        behaviour_logp: r.sample_logp.clone(),
         ref_logp: r.ref_logp.clone(),
         values: r.old_values.clone(),
         ..Sample::default()
@@ -88,7 +88,7 @@ fn every_algorithm_through_the_model() {
         let expected = &golden.algorithms[entry.name];
         let recipe = (find(entry.name).unwrap().build)(&expected.set).unwrap();
         let mut batch = batch(&golden);
-        batch.advantages = recipe.advantages(&batch.scored);
+        batch.advantages = recipe.advantages(&batch.scored).unwrap();
         // Nothing moves at a rate of 0, so both epochs are the same step; two of them make the
         // given log-probabilities those of an old policy.
         let train = TrainConfig {

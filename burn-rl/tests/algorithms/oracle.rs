@@ -99,7 +99,7 @@ impl Oracle {
                         truncated: truncated[sample],
                         mask: mask[tokens.clone()].to_vec(),
                         old_logp: list(1),
-                        sample_logp: list(2),
+                        behaviour_logp: list(2),
                         ref_logp: list(3),
                         values: list(6),
                     });

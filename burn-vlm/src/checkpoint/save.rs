@@ -23,8 +23,8 @@ const MAX_SHARD_BYTES: usize = 5_000_000_000;
 /// Where files are written before they replace others.
 const STAGING: &str = ".saving";
 
-/// The files by which a directory is a model's, those that come first in loading last: taken away in
-/// this order, none of them ever shows another.
+/// Files that mark a directory as a model, in reverse order of loading priority. Removing them in
+/// this order means that an interrupted save can never be read as an older layout.
 const ENTRIES: [&str; 3] = [ADAPTER_CONFIG, SINGLE, INDEX];
 
 /// What goes with them.
@@ -36,8 +36,8 @@ impl Vlm {
     /// if there is one, goes into a file of its own.
     ///
     /// A model that was saved there before is replaced, whatever its layout; other files stay. The
-    /// new files are written in `.saving` first: until they are whole, the directory is what it
-    /// was, and until all of them are in their places, it is refused as one without weights.
+    /// new files are written in `.saving` first. Until they are complete, the directory is unchanged;
+    /// while they are being renamed into place, loading fails with "no weights".
     ///
     /// # Errors
     /// An adapter that would replace the weights it is beside, and anything the file system

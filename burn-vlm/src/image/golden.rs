@@ -52,12 +52,12 @@ pub fn tensor(name: &str) -> Tensor {
     read(&std::fs::read(path("qwen2_vl.safetensors")).unwrap(), name)
 }
 
-/// The numbers of InternVL's processor: tiles of 56 pixels, one to six, with a thumbnail.
-pub struct InternVl(Vec<u8>);
+/// The numbers of one processor.
+pub struct Numbers(Vec<u8>);
 
-impl InternVl {
-    pub fn open() -> Self {
-        Self(std::fs::read(path("internvl.safetensors")).unwrap())
+impl Numbers {
+    pub fn open(file: &str) -> Self {
+        Self(std::fs::read(path(file)).unwrap())
     }
 
     pub fn tensor(&self, name: &str) -> Tensor {

@@ -1,10 +1,6 @@
 //! The keys of `config.json` that describe a text decoder, alike in all families.
 
-use super::{Family, ModelConfig};
-use crate::{
-    nn::{DecoderConfig, RopeScaling},
-    precision::Compute,
-};
+use crate::nn::{DecoderConfig, RopeScaling};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,18 +10,26 @@ const RMS_NORM_EPS: f64 = 1e-6;
 const ROPE_THETA: f64 = 10_000.0;
 
 /// A decoder, and what its section says of the whole model.
-pub(super) struct TextSection {
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextSection {
+    /// The decoder.
     pub decoder: DecoderConfig,
+    /// Positions the model was trained on.
     pub max_position_embeddings: usize,
+    /// Standard deviation of freshly drawn weights.
     pub initializer_range: f64,
+    /// Whether the head is the embedding table, where the section says it.
     pub tie_word_embeddings: Option<bool>,
 }
 
 /// Which projections have biases.
-#[derive(Clone, Copy)]
-pub(super) struct Biases {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Biases {
+    /// Of queries, keys and values.
     pub qkv: bool,
+    /// After attention.
     pub o: bool,
+    /// In the feed-forward layers.
     pub mlp: bool,
 }
 
@@ -57,57 +61,49 @@ struct RopeFields {
     rope_theta: Option<f64>,
     factor: Option<f64>,
     mrope_section: Option<[usize; 3]>,
+    #[serde(default)]
+    mrope_interleaved: bool,
 }
 
-/// Reads the section of a text decoder.
-pub(super) fn read(json: &Value, biases: Biases) -> Result<TextSection, String> {
-    let fields: Fields = serde_json::from_value(json.clone()).map_err(|e| e.to_string())?;
-    match fields.hidden_act.as_deref() {
-        None | Some("silu") => {}
-        Some(other) => return Err(format!("hidden_act is `{other}`, expected `silu`")),
-    }
-    if fields.use_sliding_window {
-        return Err("use_sliding_window is true, which is not supported".into());
-    }
-    let rope = fields.rope_parameters.or(fields.rope_scaling);
-    let rope_theta = fields
-        .rope_theta
-        .or_else(|| rope.as_ref().and_then(|rope| rope.rope_theta));
-    let heads = fields.num_attention_heads;
-    Ok(TextSection {
-        decoder: DecoderConfig {
-            vocab_size: fields.vocab_size,
-            hidden_size: fields.hidden_size,
-            intermediate_size: fields.intermediate_size,
-            num_hidden_layers: fields.num_hidden_layers,
-            num_attention_heads: heads,
-            num_key_value_heads: fields.num_key_value_heads.unwrap_or(heads),
-            head_dim: fields.head_dim.unwrap_or(fields.hidden_size / heads.max(1)),
-            rms_norm_eps: fields.rms_norm_eps.unwrap_or(RMS_NORM_EPS),
-            rope_theta: rope_theta.unwrap_or(ROPE_THETA),
-            rope_scaling: scaling(rope, fields.max_position_embeddings)?,
-            qkv_bias: biases.qkv,
-            o_bias: biases.o,
-            mlp_bias: biases.mlp,
-        },
-        max_position_embeddings: fields.max_position_embeddings,
-        initializer_range: fields.initializer_range.unwrap_or(INITIALIZER_RANGE),
-        tie_word_embeddings: fields.tie_word_embeddings,
-    })
-}
-
-/// The configuration of a model that is a decoder and nothing else.
-pub(super) fn whole(family: Family, text: TextSection, raw: &Value) -> ModelConfig {
-    ModelConfig {
-        family,
-        text: text.decoder,
-        vision: None,
-        tie_word_embeddings: text.tie_word_embeddings.unwrap_or(false),
-        image_token_id: None,
-        max_position_embeddings: text.max_position_embeddings,
-        initializer_range: text.initializer_range,
-        compute: Compute::default(),
-        raw: raw.clone(),
+impl TextSection {
+    /// Reads the keys that all decoders have, in the form of the hub or of transformers 5.
+    ///
+    /// # Errors
+    /// A key that is missing, mistyped or asks for what is not supported.
+    pub fn read(json: &Value, biases: Biases) -> Result<Self, String> {
+        let fields: Fields = serde_json::from_value(json.clone()).map_err(|e| e.to_string())?;
+        match fields.hidden_act.as_deref() {
+            None | Some("silu") => {}
+            Some(other) => return Err(format!("hidden_act is `{other}`, expected `silu`")),
+        }
+        if fields.use_sliding_window {
+            return Err("use_sliding_window is true, which is not supported".into());
+        }
+        let rope = fields.rope_parameters.or(fields.rope_scaling);
+        let rope_theta = fields
+            .rope_theta
+            .or_else(|| rope.as_ref().and_then(|rope| rope.rope_theta));
+        let heads = fields.num_attention_heads;
+        Ok(Self {
+            decoder: DecoderConfig {
+                vocab_size: fields.vocab_size,
+                hidden_size: fields.hidden_size,
+                intermediate_size: fields.intermediate_size,
+                num_hidden_layers: fields.num_hidden_layers,
+                num_attention_heads: heads,
+                num_key_value_heads: fields.num_key_value_heads.unwrap_or(heads),
+                head_dim: fields.head_dim.unwrap_or(fields.hidden_size / heads.max(1)),
+                rms_norm_eps: fields.rms_norm_eps.unwrap_or(RMS_NORM_EPS),
+                rope_theta: rope_theta.unwrap_or(ROPE_THETA),
+                rope_scaling: scaling(rope, fields.max_position_embeddings)?,
+                qkv_bias: biases.qkv,
+                o_bias: biases.o,
+                mlp_bias: biases.mlp,
+            },
+            max_position_embeddings: fields.max_position_embeddings,
+            initializer_range: fields.initializer_range.unwrap_or(INITIALIZER_RANGE),
+            tie_word_embeddings: fields.tie_word_embeddings,
+        })
     }
 }
 
@@ -120,7 +116,10 @@ fn scaling(rope: Option<RopeFields>, max_positions: usize) -> Result<RopeScaling
         let kinds = [rope.rope_type, rope.r#type];
         let scaled = |kind: &String| !["default", "mrope"].contains(&kind.as_str());
         return match kinds.into_iter().flatten().find(scaled) {
-            None => Ok(RopeScaling::MRope(sections)),
+            None => Ok(RopeScaling::MRope {
+                sections,
+                interleaved: rope.mrope_interleaved,
+            }),
             Some(other) => Err(format!(
                 "rope_scaling.type is `{other}` beside mrope_section, supported there: default, \
                  mrope"
@@ -161,7 +160,7 @@ impl DecoderConfig {
                 self.head_dim
             ));
         }
-        if let RopeScaling::MRope(sections) = &self.rope_scaling {
+        if let RopeScaling::MRope { sections, .. } = &self.rope_scaling {
             let (found, expected) = (sections.iter().sum::<usize>(), self.head_dim / 2);
             if found != expected {
                 return Err(format!(
@@ -193,7 +192,15 @@ mod tests {
         ] {
             let mut rope = kinds;
             rope["mrope_section"] = json!(sections);
-            assert_eq!(scaling_of(rope), Ok(RopeScaling::MRope(sections)));
+            let read = |interleaved| {
+                Ok(RopeScaling::MRope {
+                    sections,
+                    interleaved,
+                })
+            };
+            assert_eq!(scaling_of(rope.clone()), read(false));
+            rope["mrope_interleaved"] = json!(true);
+            assert_eq!(scaling_of(rope), read(true));
         }
         for kinds in [
             json!({ "type": "yarn", "factor": 4.0 }),

@@ -10,9 +10,16 @@ pub type Position = [u32; 3];
 pub enum RopeScaling {
     /// Nothing more.
     None,
-    /// M-RoPE ([arXiv:2409.12191](https://arxiv.org/abs/2409.12191)): how many frequencies, first
-    /// to last, follow time, height and width.
-    MRope([usize; 3]),
+    /// M-RoPE ([arXiv:2409.12191](https://arxiv.org/abs/2409.12191)): a frequency follows time,
+    /// height or width.
+    MRope {
+        /// How many frequencies follow time, height and width.
+        sections: [usize; 3],
+        /// False: first those of time, then of height, then of width, as in Qwen2-VL. True: they
+        /// take turns while there are any of height and width, and time has the rest, as in
+        /// Qwen3-VL.
+        interleaved: bool,
+    },
     /// Dynamic NTK: for a row of L positions, L greater than `max_positions`, the base becomes
     /// `theta · (factor · L / max_positions − (factor − 1))^(dim / (dim − 2))`.
     ///
@@ -64,11 +71,26 @@ impl Rope {
         let mut frequencies = inverse_frequencies(dim, theta);
         let mut axis = vec![0; dim / 2];
         match scaling {
-            RopeScaling::MRope(sections) => {
+            RopeScaling::MRope {
+                sections,
+                interleaved: false,
+            } => {
                 let sections = sections.iter().enumerate();
                 axis = sections
                     .flat_map(|(axis, n)| std::iter::repeat_n(axis, *n))
                     .collect();
+            }
+            RopeScaling::MRope {
+                sections: [_, height, width],
+                interleaved: true,
+            } => {
+                for (k, axis) in axis.iter_mut().enumerate() {
+                    *axis = match k % 3 {
+                        1 if k < 3 * height => 1,
+                        2 if k < 3 * width => 2,
+                        _ => 0,
+                    };
+                }
             }
             RopeScaling::Linear { factor } => {
                 frequencies.iter_mut().for_each(|f| *f /= *factor as f32);
@@ -185,7 +207,13 @@ mod tests {
 
     #[test]
     fn each_frequency_follows_its_coordinate() {
-        let got = cosines(&RopeScaling::MRope([1, 1, 2]), 3);
+        let got = cosines(
+            &RopeScaling::MRope {
+                sections: [1, 1, 2],
+                interleaved: false,
+            },
+            3,
+        );
         // Position 2 is [2, 4, 6]; frequencies are 1, 0.1, 0.01 and 0.001.
         let expected = [2.0_f32, 0.4, 0.06, 0.006].map(f32::cos);
         for (a, b) in got[16..20].iter().zip(expected) {
@@ -211,5 +239,20 @@ mod tests {
     fn linear_scaling_divides_positions() {
         let got = cosines(&RopeScaling::Linear { factor: 4.0 }, 3);
         assert!((got[16] - 0.5_f32.cos()).abs() < 1e-6);
+    }
+
+    /// The sections of Qwen3-VL: height has frequencies 1, 4, …, 58, width 2, 5, …, 59, and time all
+    /// others.
+    #[test]
+    fn interleaved_sections_take_turns() {
+        let scaling = RopeScaling::MRope {
+            sections: [24, 20, 20],
+            interleaved: true,
+        };
+        let axis = Rope::new(128, 5e6, &scaling).axis;
+        let of = |wanted: usize| (0..64).filter(|k| axis[*k] == wanted).collect::<Vec<_>>();
+        assert_eq!(of(1), (0..20).map(|i| 3 * i + 1).collect::<Vec<_>>());
+        assert_eq!(of(2), (0..20).map(|i| 3 * i + 2).collect::<Vec<_>>());
+        assert_eq!(of(0).len(), 24);
     }
 }

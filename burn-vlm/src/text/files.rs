@@ -68,6 +68,11 @@ impl ProcessorFiles {
         self.files.insert(name.into(), bytes.into());
     }
 
+    /// Where they were read; empty for files held in memory.
+    pub fn dir(&self) -> &Path {
+        &self.origin
+    }
+
     /// Where the file would be, for messages.
     pub fn path(&self, name: &str) -> PathBuf {
         self.origin.join(name)

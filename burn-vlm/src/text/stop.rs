@@ -1,38 +1,34 @@
 //! Which tokens end a generation.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use super::{Tokenizer, files::token_text};
+use super::{ProcessorFiles, Tokenizer, files::token_text};
 use crate::error::VlmError;
 
-/// The ids at which the model in `dir` stops, without repetition.
+/// The ids at which a model stops, without repetition.
 ///
 /// They come from the first of these that names any: `eos_token_id` (a number or a list) of
 /// `generation_config.json`, then of `config.json` at the top and in `text_config` or
-/// `llm_config`, then `eos_token` of `tokenizer_config.json`. InternVL's own code stops at the end of
-/// a turn of its conversation template, whatever the files say: where `config.json` names that of
-/// 2.5, `<|im_end|>` comes first.
+/// `llm_config`, then `eos_token` of `tokenizer_config.json`. A family whose own code stops at the
+/// end of a turn whatever the files say has that token as `turn_end`, which then comes first.
 ///
 /// # Errors
 /// A file is no JSON, a value is no token id, `eos_token` is unknown to `tokenizer`, or nothing
 /// names a stop token.
-pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, VlmError> {
-    let config = read_json(&dir.join("config.json"))?.unwrap_or_default();
-    let turn_end = match config["template"] == "internvl2_5" {
-        true => tokenizer.token_id("<|im_end|>"),
-        false => None,
-    };
+pub fn stop_token_ids(
+    files: &ProcessorFiles,
+    tokenizer: &Tokenizer,
+    turn_end: Option<&str>,
+) -> Result<Vec<u32>, VlmError> {
+    let turn_end = turn_end.and_then(|token| tokenizer.token_id(token));
     for (name, sections) in [
         ("generation_config.json", [""].as_slice()),
         (
-            "config.json",
+            ProcessorFiles::CONFIG,
             ["", "/text_config", "/llm_config"].as_slice(),
         ),
     ] {
-        let path = dir.join(name);
-        let Some(json) = read_json(&path)? else {
+        let Some(json) = files.json(name)? else {
             continue;
         };
         for section in sections {
@@ -43,7 +39,7 @@ pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, Vlm
                 let message = format!(
                     "{section}/eos_token_id is {value}, expected a token id or a list of them"
                 );
-                VlmError::config(&path, message)
+                VlmError::config(files.path(name), message)
             };
             let mut ids = ids_of(value).ok_or_else(wrong)?;
             if !ids.is_empty() {
@@ -53,14 +49,14 @@ pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, Vlm
             }
         }
     }
-    let path = dir.join("tokenizer_config.json");
-    let config = read_json(&path)?.unwrap_or_default();
+    let name = "tokenizer_config.json";
+    let config = files.json(name)?.unwrap_or_default();
     let token = token_text(&config["eos_token"]).ok_or_else(|| {
-        VlmError::config(dir, "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
+        VlmError::config(files.dir(), "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
     })?;
     let unknown = || {
         let message = format!("eos_token is {token:?}, which tokenizer.json does not have");
-        VlmError::config(&path, message)
+        VlmError::config(files.path(name), message)
     };
     Ok(vec![tokenizer.token_id(token).ok_or_else(unknown)?])
 }
@@ -82,28 +78,23 @@ fn ids_of(value: &Value) -> Option<Vec<u32>> {
     Some(ids)
 }
 
-fn read_json(path: &Path) -> Result<Option<Value>, VlmError> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| VlmError::config(path, format!("not JSON: {error}"))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(VlmError::io(path, error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::text::tokenizer::tiny;
 
     fn stops(files: &[(&str, &str)]) -> Result<Vec<u32>, String> {
+        stops_after(None, files)
+    }
+
+    fn stops_after(turn_end: Option<&str>, files: &[(&str, &str)]) -> Result<Vec<u32>, String> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let tokenizer = Tokenizer::from_bytes(&tiny::bytes()).unwrap();
-        stop_token_ids(dir.path(), &tokenizer).map_err(|error| error.to_string())
+        let files = ProcessorFiles::read_dir(dir.path()).unwrap();
+        stop_token_ids(&files, &tokenizer, turn_end).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -130,13 +121,13 @@ mod tests {
         assert_eq!(stops(&[text, tokenizer]).unwrap(), [8]);
         assert_eq!(stops(&[llm, tokenizer]).unwrap(), [9]);
         assert_eq!(stops(&[("config.json", "{}"), tokenizer]).unwrap(), [260]);
-        let internvl = (
-            "config.json",
-            r#"{"template": "internvl2_5", "llm_config": {"eos_token_id": 9}}"#,
+        let turn_end = Some("<|im_end|>");
+        assert_eq!(stops_after(turn_end, &[llm]).unwrap(), [260, 9]);
+        // Some files list the token that begins a turn first.
+        assert_eq!(
+            stops_after(turn_end, &[llm, generation]).unwrap(),
+            [260, 302, 300]
         );
-        assert_eq!(stops(&[internvl]).unwrap(), [260, 9]);
-        // Published ones list the token that begins a turn first.
-        assert_eq!(stops(&[internvl, generation]).unwrap(), [260, 302, 300]);
         let object = (
             "tokenizer_config.json",
             r#"{"eos_token": {"content": "<|im_end|>"}}"#,

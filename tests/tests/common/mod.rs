@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 use trainer::{
-    config,
+    Extensions, config,
     demo::Split,
     devices,
     setup::{build, materialise},
@@ -102,10 +102,12 @@ pub fn try_start_on(
     resumed: bool,
     watch: &mut dyn Observer,
 ) -> Result<Outcome, RlError> {
-    let mut resolved = config::resolve(Some(text), &[], &[]).unwrap();
+    let extensions = Extensions::default();
+    let mut resolved = config::resolve(Some(text), &[], &[], &extensions).unwrap();
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let devices = devices::parse(devices).unwrap();
-    let (mut trainer, done) = build(resolved.run, run, &devices, resumed, stop).unwrap();
+    let (mut trainer, done) =
+        build(resolved.run, run, &devices, resumed, stop, &extensions).unwrap();
     trainer.run(done, watch)
 }

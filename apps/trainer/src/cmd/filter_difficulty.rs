@@ -4,7 +4,7 @@
 mod rates;
 
 use crate::{
-    config, device, devices, extensions, input_error::InputError, model_dir::ModelDir,
+    Extensions, config, device, devices, input_error::InputError, model_dir::ModelDir,
     output::Output,
 };
 use anyhow::{Context, Result};
@@ -85,12 +85,12 @@ struct Report {
 ///
 /// # Errors
 /// A configuration, a model or a row that cannot be used; a file that is there already.
-pub fn run(args: &Args) -> Result<()> {
-    let resolved = config::resolve(None, &args.configs, &args.sets)?;
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    let resolved = config::resolve(None, &args.configs, &args.sets, extensions)?;
     resolved.tell();
     let config = resolved.run;
-    config.check_with(extensions::rewards())?;
-    let reward = config.reward.build_with(extensions::rewards())?;
+    config.check(&extensions.algorithms, &extensions.rewards)?;
+    let reward = config.reward.build_with(&extensions.rewards)?;
     check(args, &reward.part_names())?;
     let (rows, left_out) = read_rows(&config, &reward)?;
     let settings = Settings {

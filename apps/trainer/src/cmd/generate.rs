@@ -2,7 +2,7 @@
 
 use crate::{
     device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output,
-    processor_args::ProcessorArgs,
+    processor_args::ConversationArgs,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
@@ -39,17 +39,9 @@ pub struct Args {
     /// Prompts as data rows; answers are not needed.
     #[arg(long, value_name = "FILE.jsonl")]
     pub data: Option<PathBuf>,
-    /// A system message for conversations that have none.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub system: String,
-    /// How text and pictures are processed.
+    /// How a conversation becomes what the model reads.
     #[command(flatten)]
-    pub processor: ProcessorArgs,
+    pub conversation: ConversationArgs,
     /// Takes the most likely token every time.
     #[arg(long, conflicts_with = "temperature")]
     pub greedy: bool,
@@ -121,14 +113,14 @@ pub fn run(args: &Args) -> Result<()> {
     let (device, compute) = args.device.open()?;
     let loaded = ModelDir::load(
         &args.model,
-        args.processor.init,
-        &args.processor.options(),
+        args.conversation.processor.init,
+        &args.conversation.processor.options(),
         compute,
         &device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
-        system: args.system.clone(),
+        system: args.conversation.system.clone(),
         max_prompt_tokens: usize::MAX,
         stop: loaded.stop[0],
     };

@@ -3,14 +3,12 @@
 use crate::{
     device,
     input_error::InputError,
-    model_dir::{check_fit, has_tokenizer, require_config},
+    model_dir::{check_fit, families, has_tokenizer, processor, require_config},
     output::Output,
 };
 use anyhow::Result;
 use burn_vlm::{
-    ModelConfig, Processor, Vlm, VlmError,
-    models::VisionConfig,
-    text::stop_token_ids,
+    ModelConfig, Vlm, VlmError,
     weights::{LoadReport, WeightFiles, shapes},
 };
 use serde_json::{Map, Value, json};
@@ -77,7 +75,7 @@ fn devices(as_json: bool) -> Result<()> {
 
 fn model(dir: &Path, as_json: bool) -> Result<()> {
     let dir = &require_config(dir)?;
-    let config = ModelConfig::from_dir(dir)?;
+    let config = families().read_dir(dir)?;
     let weights = Weights::read(dir, &config);
     let tokenizer = tokenizer(dir, &config);
     let sections = [
@@ -131,7 +129,7 @@ fn table_rows(key: &str, value: &Value, out: &mut Output) -> std::io::Result<()>
 fn architecture(config: &ModelConfig) -> Value {
     let text = &config.text;
     let mut section = json!({ "model_type": config.raw["model_type"] });
-    if let Some(vision) = config.vision.as_ref().map(VisionConfig::sizes) {
+    if let Some(vision) = config.vision.as_ref().map(|vision| vision.sizes()) {
         section["vision_layers"] = json!(vision.depth);
         section["vision_width"] = json!(vision.width);
         section["vision_heads"] = json!(vision.heads);
@@ -246,8 +244,8 @@ fn tokenizer(dir: &Path, config: &ModelConfig) -> TokenizerFit {
         };
     }
     let described = || -> Result<Value, VlmError> {
-        let processor = Processor::from_dir(dir)?;
-        let stop = stop_token_ids(dir, processor.tokenizer())?;
+        let processor = processor(dir)?;
+        let stop = processor.stop_token_ids()?;
         check_fit(config, &processor, &stop).map_err(|message| VlmError::config(dir, message))?;
         Ok(json!({
             "tokens": processor.tokenizer().vocab_size(),

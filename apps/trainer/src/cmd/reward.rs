@@ -7,6 +7,7 @@ mod rows;
 mod summary;
 
 use crate::{
+    Extensions,
     config::set_option,
     output::{Output, check_apart},
 };
@@ -96,9 +97,9 @@ impl From<Policy> for OnUnparsableGold {
 /// # Errors
 /// A rule, an option or a row that cannot be used, a reward service that fails, or results that
 /// would replace the rows.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     if let Some(run) = &args.rollouts {
-        return rescore::run(args, run);
+        return rescore::run(args, run, extensions);
     }
     let data = args.data.as_deref().unwrap_or(Path::new(""));
     check_apart(args.out.as_deref(), data)?;
@@ -107,6 +108,7 @@ pub fn run(args: &Args) -> Result<()> {
         &options(&args.sets)?,
         args.on_unparsable_gold.into(),
         args.explain,
+        &extensions.rewards,
     )?;
     let mut reader = RowReader::open(data, !grader.reads_config())?;
     let mut out = Output::create(args.out.as_deref())?;

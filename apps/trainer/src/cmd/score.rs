@@ -6,15 +6,15 @@ use crate::{
     device::DeviceArgs,
     hub,
     input_error::InputError,
-    model_dir::{ModelDir, described_in, has_tokenizer},
+    model_dir::{ModelDir, described_in, families, has_tokenizer},
     output::{Output, check_apart},
-    processor_args::ProcessorArgs,
+    processor_args::ConversationArgs,
 };
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_rl::{config::ModelInit, data::Encoder};
+use burn_rl::{RlError, config::ModelInit, data::Encoder, learner::each_part};
 use burn_vlm::{
-    Compute, EncodedPrompt, Row, Vlm, VlmInput,
+    Compute, EncodedPrompt, LoadOptions, Row, Vlm, VlmError, VlmInput,
     processor::{Pictures, ProcessorOptions},
     tape::{ActivationRecompute, Tape, Targets},
 };
@@ -24,8 +24,8 @@ use rows::{Reading, ScoreRow, read_rows};
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
 
-/// Micro-batches whose pictures and tokens are held at a time.
-const BATCHES_AT_ONCE: usize = 8;
+/// Micro-batches whose pictures and tokens are held on the host at a time.
+const BATCHES_HELD: usize = 8;
 
 /// Arguments of `trainer score`.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,17 +44,9 @@ pub struct Args {
     /// Where the results go [default: standard output].
     #[arg(long, value_name = "FILE.jsonl")]
     pub out: Option<PathBuf>,
-    /// A system message for conversations that have none.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub system: String,
-    /// How text and pictures are processed.
+    /// How a conversation becomes what the model reads.
     #[command(flatten)]
-    pub processor: ProcessorArgs,
+    pub conversation: ConversationArgs,
     /// Sequences that are scored together; the numbers do not depend on it.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
     pub micro_batch: u32,
@@ -100,10 +92,10 @@ pub fn run(args: &Args) -> Result<()> {
     let (model, reading) = load(args, &rows, compute, &device)?;
     let mut out = Output::create(args.out.as_deref())?;
     let micro_batch = args.micro_batch as usize;
-    for rows in rows.chunks(micro_batch * BATCHES_AT_ONCE) {
+    for rows in rows.chunks(micro_batch * BATCHES_HELD) {
         let encode = |row: &ScoreRow| row.encode(&args.data, &reading, model.config());
         let scorables: Vec<Scorable> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let found = logprobs(&model, &scorables, micro_batch, &device);
+        let found = logprobs(&model, &scorables, micro_batch, &device)?;
         for ((row, scorable), logprobs) in rows.iter().zip(&scorables).zip(&found) {
             out.json(&Record {
                 id: &row.id,
@@ -123,14 +115,20 @@ fn load(
     compute: Compute,
     device: &Device,
 ) -> Result<(Vlm, Reading)> {
-    let options = args.processor.options();
-    let drawn = args.processor.init == ModelInit::Random;
+    let options = args.conversation.processor.options();
+    let drawn = args.conversation.processor.init == ModelInit::Random;
     let plain = !drawn && options == ProcessorOptions::default();
     if !plain || rows.iter().any(ScoreRow::is_text) || has_tokenizer(&args.model)? {
-        let loaded = ModelDir::load(&args.model, args.processor.init, &options, compute, device)?;
+        let loaded = ModelDir::load(
+            &args.model,
+            args.conversation.processor.init,
+            &options,
+            compute,
+            device,
+        )?;
         let encoder = Encoder {
             processor: loaded.processor,
-            system: args.system.clone(),
+            system: args.conversation.system.clone(),
             max_prompt_tokens: usize::MAX,
             stop: loaded.stop[0],
         };
@@ -138,43 +136,51 @@ fn load(
     }
     let dir = hub::locate(&args.model);
     let pictures = match rows.iter().any(ScoreRow::has_images) {
-        true => Pictures::from_dir(&described_in(&dir)?)?,
-        false => Pictures::None,
+        true => Pictures::from_dir(&described_in(&dir)?, families())?,
+        false => Pictures::NONE,
     };
-    let model = Vlm::from_dir_in(&dir, compute, &[], device)?;
-    if pictures != Pictures::None {
-        let fits = pictures.check_fit(model.config().vision.as_ref());
+    let options = LoadOptions::computing_in(compute).of(families());
+    let model = Vlm::load(&dir, &options, device)?;
+    if pictures.processor().is_some() {
+        let fits = pictures.check_fit(model.config().vision.as_deref());
         fits.map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
     }
     Ok((model, Reading::Tokens(pictures)))
 }
 
-/// Log-probabilities of every response token, by row. Rows alike in length go together.
-fn logprobs(model: &Vlm, rows: &[Scorable], size: usize, device: &Device) -> Vec<Vec<f32>> {
+/// Log-probabilities of every response token, by row. Rows alike in length go together, and as many
+/// micro-batches are at work as a learner would have.
+fn logprobs(
+    model: &Vlm,
+    rows: &[Scorable],
+    size: usize,
+    device: &Device,
+) -> Result<Vec<Vec<f32>>, RlError> {
     let mut order: Vec<usize> = (0..rows.len())
         .filter(|i| !rows[*i].response.is_empty())
         .collect();
     order.sort_by_key(|i| rows[*i].prompt.tokens.len() + rows[*i].response.len());
     let batch = |indices: &[usize]| {
         let batch: Vec<&Scorable> = indices.iter().map(|i| &rows[*i]).collect();
-        indices
-            .iter()
-            .copied()
-            .zip(batch_logprobs(model, &batch, device))
-            .collect::<Vec<_>>()
+        let scored = batch_logprobs(model, &batch, device)?;
+        Ok(indices.iter().copied().zip(scored).collect())
     };
     let mut found = vec![vec![]; rows.len()];
-    for (i, logprobs) in order
-        .par_chunks(size)
-        .flat_map_iter(batch)
-        .collect::<Vec<_>>()
-    {
-        found[i] = logprobs;
-    }
-    found
+    let parts: Vec<&[usize]> = order.chunks(size).collect();
+    let keep = |part: Vec<(usize, Vec<f32>)>| {
+        for (i, logprobs) in part {
+            found[i] = logprobs;
+        }
+    };
+    each_part(device, &parts, |part| batch(part), keep)?;
+    Ok(found)
 }
 
-fn batch_logprobs(model: &Vlm, rows: &[&Scorable], device: &Device) -> Vec<Vec<f32>> {
+fn batch_logprobs(
+    model: &Vlm,
+    rows: &[&Scorable],
+    device: &Device,
+) -> Result<Vec<Vec<f32>>, VlmError> {
     let tokens: Vec<Vec<u32>> = rows.iter().map(|row| row.tokens()).collect();
     let inputs: Vec<Row<'_>> = tokens
         .iter()
@@ -184,15 +190,13 @@ fn batch_logprobs(model: &Vlm, rows: &[&Scorable], device: &Device) -> Vec<Vec<f
             images: &row.prompt.images,
         })
         .collect();
-    let input = VlmInput::new(&inputs, model.config(), device);
+    let input = VlmInput::new(&inputs, model.config(), device)?;
     let counts: Vec<usize> = rows.iter().map(|row| row.response.len()).collect();
     let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-    let targets = Targets::new(&tokens, &counts, input.width, device);
+    let targets = Targets::new(&tokens, &counts, input.width, device)?;
     let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
     let width = targets.shape()[1];
     let logp: Vec<f32> = tape.scores().logp.into_data().iter().collect();
-    logp.chunks(width)
-        .zip(&counts)
-        .map(|(row, count)| row[..*count].to_vec())
-        .collect()
+    let rows = logp.chunks(width).zip(&counts);
+    Ok(rows.map(|(row, count)| row[..*count].to_vec()).collect())
 }

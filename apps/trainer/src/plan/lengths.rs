@@ -1,12 +1,15 @@
 //! How long prompts are, and how much they show.
 
-use crate::{hub, model_dir::described_in};
+use crate::{
+    hub,
+    model_dir::{described_in, processor},
+};
 use burn_rl::{
     config::{RunConfig, SetConfig},
     data::{Encoder, RowDataset, RowKind},
     types::Prompt,
 };
-use burn_vlm::{ModelConfig, Processor};
+use burn_vlm::ModelConfig;
 use rayon::prelude::*;
 use std::{path::Path, sync::Arc};
 
@@ -62,7 +65,7 @@ impl Lengths {
     /// here or cannot be read, which whoever needs them will report.
     pub fn look(config: &RunConfig, model: &ModelConfig) -> Option<Self> {
         let dir = described_in(&hub::locate(Path::new(&config.model.path))).ok()?;
-        let processor = Processor::from_dir(&dir).ok()?;
+        let processor = processor(&dir).ok()?;
         let encoder = Encoder {
             processor: Arc::new(
                 processor

@@ -3,15 +3,21 @@
 pub mod free_memory;
 mod lengths;
 mod memory;
+mod preview;
 mod target;
 
 pub use lengths::{LOOKED_AT, Lengths, held_out};
 pub use memory::Memory;
+pub use preview::{Preview, preview};
 pub use target::Target;
 
-use crate::{hub, model_dir::described_in};
+use crate::{
+    hub,
+    model_dir::{described_in, families},
+};
 use anyhow::Result;
 use burn_rl::{
+    algo::Registry,
     config::{ModelInit, RunConfig},
     error::RlError,
     trainable::{ParameterCounts, count_parameters},
@@ -46,6 +52,7 @@ impl Plan {
         model: &ModelConfig,
         lengths: Lengths,
         target: Target,
+        algorithms: &Registry,
     ) -> Result<Self, RlError> {
         let mut model = model.clone();
         model.compute = target.compute(config.model.dtype);
@@ -55,7 +62,7 @@ impl Plan {
             skeleton = skeleton.with_adapter(&dir)?;
         }
         let counts = count_parameters(skeleton, &config.lora, &config.model.freeze, config.seed)?;
-        let recipe = config.algo.recipe()?;
+        let recipe = config.algo.recipe(algorithms)?;
         let rollout = &config.rollout;
         Ok(Self {
             counts,
@@ -165,11 +172,11 @@ pub fn model_config(config: &RunConfig) -> Result<ModelConfig> {
             .iter()
             .find(|(name, _)| *name == "config.json");
         let bytes = asset.map_or(&[][..], |(_, bytes)| bytes);
-        return Ok(ModelConfig::from_slice(bytes, &path)?);
+        return Ok(families().read_slice(bytes, &path)?);
     }
     match (described_in(Path::new(name)), hub::known_architecture(name)) {
-        (Ok(dir), _) => Ok(ModelConfig::from_dir(&dir)?),
-        (Err(_), Some(known)) => Ok(ModelConfig::from_slice(known.as_bytes(), &path)?),
+        (Ok(dir), _) => Ok(families().read_dir(&dir)?),
+        (Err(_), Some(known)) => Ok(families().read_slice(known.to_string().as_bytes(), &path)?),
         (Err(error), None) => Err(error),
     }
 }

@@ -1,6 +1,6 @@
 //! The configuration of an InternLM2 decoder.
 
-use crate::models::decoder::{self, Biases, TextSection};
+use crate::models::{Biases, TextSection};
 use serde_json::Value;
 
 pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
@@ -11,5 +11,5 @@ pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
         o: attention,
         mlp: false,
     };
-    decoder::read(json, biases)
+    TextSection::read(json, biases)
 }

@@ -1,12 +1,17 @@
 //! How InternVL 2.5 cuts pictures.
 
+use std::iter::repeat_n;
+use std::sync::Arc;
+
 use image::RgbImage;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::{IMAGE_TOKEN, config::NATIVE, tiling::Tiling};
 use crate::error::VlmError;
-use crate::image::{ImagePatches, Normalization, Tiling};
+use crate::image::{Alpha, ImagePatches, Normalization, PatchLayout};
 use crate::models::section::{all_done, bicubic_only, image_section, positive};
+use crate::models::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 use crate::text::ProcessorFiles;
 
 /// The token before a picture's features.
@@ -94,7 +99,7 @@ impl ImageConfig {
         let model = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
         let model: RawModel = serde_json::from_value(model)
             .map_err(|error| VlmError::config(&path, error.to_string()))?;
-        let native = model.model_type == "internvl";
+        let native = model.model_type == NATIVE;
         let (images_path, images) = match image_section(files)? {
             Some((path, json)) => {
                 let raw = serde_json::from_value(json)
@@ -213,6 +218,87 @@ impl ImageConfig {
     pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
         self.tiling
             .patches(image, self.patch_size, &self.normalization)
+    }
+}
+
+/// The picture processing of a model directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    /// How a picture is tiled and cut.
+    pub config: ImageConfig,
+    /// The id of [`IMAGE_TOKEN`].
+    pub token: u32,
+    /// The ids of [`IMAGE_START`] and [`IMAGE_END`], which enclose a picture's tokens; none where
+    /// no tokenizer says them.
+    pub frame: Option<[u32; 2]>,
+}
+
+impl Images {
+    pub(super) fn read(
+        files: &ProcessorFiles,
+        ids: &TokenIds<'_>,
+    ) -> Result<Option<Arc<dyn ImageProcessor>>, VlmError> {
+        let token = ids.placeholder(IMAGE_TOKEN)?;
+        let start = ids.of(IMAGE_START)?;
+        let frame = start.zip(ids.of(IMAGE_END)?);
+        Ok(Some(Arc::new(Self {
+            token,
+            frame: frame.map(|(start, end)| [start, end]),
+            config: ImageConfig::from_files(files)?,
+        })))
+    }
+}
+
+impl ImageProcessor for Images {
+    fn alpha(&self) -> Alpha {
+        Alpha::Drop
+    }
+
+    fn token(&self) -> (&str, u32) {
+        (IMAGE_TOKEN, self.token)
+    }
+
+    fn template_text(&self) -> &str {
+        IMAGE_TEXT
+    }
+
+    fn layout(&self) -> PatchLayout {
+        PatchLayout {
+            patch_size: self.config.patch_size,
+            merge_size: self.config.merge_size,
+            temporal_patch_size: 1,
+        }
+    }
+
+    fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
+        self.config.patches(image)
+    }
+
+    /// That of the tiles side by side.
+    fn resized(&self, [width, height]: [usize; 2], _patches: &ImagePatches) -> [usize; 2] {
+        let (columns, rows) = self.config.tiling.grid(width, height);
+        [columns, rows].map(|n| n * self.config.tiling.tile_size)
+    }
+
+    /// Pictures also stand in a frame, which transformers' template leaves to the processor.
+    fn expand(&self, tokens: &[u32], pictures: &[Shown<'_>]) -> Vec<u32> {
+        expand_each(tokens, self.token, pictures, |shown, before| {
+            let count = shown.patches.num_tokens(self.config.merge_size);
+            let features = repeat_n(self.token, count);
+            match self.frame.filter(|[start, _]| before != Some(*start)) {
+                Some([start, end]) => [start].into_iter().chain(features).chain([end]).collect(),
+                None => features.collect(),
+            }
+        })
+    }
+
+    fn limited(&self, limits: &PictureLimits) -> Result<Arc<dyn ImageProcessor>, String> {
+        let mut images = self.clone();
+        let tiling = &mut images.config.tiling;
+        tiling.min_tiles = limits.min_tiles.unwrap_or(tiling.min_tiles);
+        tiling.max_tiles = limits.max_tiles.unwrap_or(tiling.max_tiles);
+        images.config.validate()?;
+        Ok(Arc::new(images))
     }
 }
 

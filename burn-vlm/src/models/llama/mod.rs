@@ -3,3 +3,35 @@
 
 pub mod config;
 pub mod keys;
+
+use super::{Architecture, Families, ModelFamily, TextFamily, TextSection};
+use crate::weights::KeyRow;
+use serde_json::Value;
+
+/// The family.
+#[derive(Debug, Clone, Copy)]
+pub struct Llama;
+
+impl ModelFamily for Llama {
+    fn model_types(&self) -> &[&'static str] {
+        &["llama"]
+    }
+
+    fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {
+        self.whole(raw)
+    }
+
+    fn text(&self) -> Option<&dyn TextFamily> {
+        Some(self)
+    }
+}
+
+impl TextFamily for Llama {
+    fn section(&self, json: &Value) -> Result<TextSection, String> {
+        config::section(json)
+    }
+
+    fn keys(&self) -> &'static [KeyRow] {
+        keys::ROWS
+    }
+}

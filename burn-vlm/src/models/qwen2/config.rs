@@ -1,6 +1,6 @@
 //! The configuration of a Qwen2 decoder.
 
-use crate::models::decoder::{self, Biases, TextSection};
+use crate::models::{Biases, TextSection};
 use serde_json::Value;
 
 pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
@@ -9,5 +9,5 @@ pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
         o: false,
         mlp: false,
     };
-    decoder::read(json, biases)
+    TextSection::read(json, biases)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     models::{
-        Family, ModelConfig,
+        Architecture,
         qwen2_vl::config::{EPS, VisionConfig, Windows, with_vision},
     },
     nn::{mlp::FeedForwardKind, norm::NormKind, vision::VisionBlockConfig},
@@ -27,7 +27,7 @@ struct VisionFields {
     hidden_act: String,
 }
 
-pub(in crate::models) fn read(raw: &Value) -> Result<ModelConfig, String> {
+pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
     let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
         .map_err(|e| format!("vision_config: {e}"))?;
     if fields.hidden_act != "silu" {
@@ -59,5 +59,5 @@ pub(in crate::models) fn read(raw: &Value) -> Result<ModelConfig, String> {
             full_blocks: fields.fullatt_block_indexes,
         }),
     };
-    with_vision(Family::Qwen2_5Vl, raw, vision)
+    with_vision(raw, vision)
 }

@@ -1,14 +1,15 @@
 //! Sizes of the vision tower, and what the configurations of both Qwen-VL families share.
 
+use super::keys;
 use crate::{
-    models::{Family, ModelConfig, VisionSizes, qwen2},
+    models::{Architecture, TextFamily, qwen2::Qwen2},
     nn::{
         RopeScaling,
         mlp::{Activation, FeedForwardKind},
         norm::NormKind,
         vision::VisionBlockConfig,
     },
-    precision::Compute,
+    weights::KeyMap,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -62,7 +63,7 @@ struct VisionFields {
 }
 
 /// Reads `config.json` of Qwen2-VL.
-pub(in crate::models) fn read(raw: &Value) -> Result<ModelConfig, String> {
+pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
     let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
         .map_err(|e| format!("vision_config: {e}"))?;
     let act = fields.hidden_act.as_deref().unwrap_or("quick_gelu");
@@ -89,87 +90,34 @@ pub(in crate::models) fn read(raw: &Value) -> Result<ModelConfig, String> {
         in_channels: fields.in_channels.or(fields.in_chans).unwrap_or(3),
         windows: None,
     };
-    with_vision(Family::Qwen2Vl, raw, vision)
+    with_vision(raw, vision)
 }
 
 /// Reads both forms of the file around a vision tower that has been read.
 pub(in crate::models) fn with_vision(
-    family: Family,
     raw: &Value,
     vision: VisionConfig,
-) -> Result<ModelConfig, String> {
-    let text = qwen2::config::section(raw.get("text_config").unwrap_or(raw))?;
-    if !matches!(text.decoder.rope_scaling, RopeScaling::MRope(_)) {
+) -> Result<Architecture, String> {
+    let text = Qwen2.section(raw.get("text_config").unwrap_or(raw))?;
+    if !matches!(text.decoder.rope_scaling, RopeScaling::MRope { .. }) {
         return Err("rope_scaling.mrope_section is missing".into());
     }
     let image_token_id = raw["image_token_id"]
         .as_u64()
         .and_then(|id| u32::try_from(id).ok())
         .ok_or("image_token_id is missing, expected a token id")?;
-    Ok(ModelConfig {
-        family,
-        tie_word_embeddings: raw["tie_word_embeddings"]
-            .as_bool()
-            .or(text.tie_word_embeddings)
-            .unwrap_or(false),
-        text: text.decoder,
-        vision: Some(crate::models::VisionConfig::Qwen(vision)),
-        image_token_id: Some(image_token_id),
-        max_position_embeddings: text.max_position_embeddings,
-        initializer_range: text.initializer_range,
-        compute: Compute::default(),
-        raw: raw.clone(),
+    let tied = raw["tie_word_embeddings"].as_bool();
+    let tied = tied.or(text.tie_word_embeddings);
+    Ok(Architecture {
+        tie_word_embeddings: tied.unwrap_or(false),
+        ..Architecture::of_text(text, KeyMap::new(vec![("", keys::ROWS)]))
+            .with_vision(vision, Some(image_token_id))
     })
 }
 
 impl VisionConfig {
-    /// What all towers have.
-    pub fn sizes(&self) -> VisionSizes {
-        VisionSizes {
-            depth: self.depth,
-            width: self.block.width,
-            heads: self.block.heads,
-            inner: self.block.inner,
-            patch_len: self.patch_len(),
-            patch_size: self.patch_size,
-            merge_size: self.spatial_merge_size,
-            temporal_patch_size: self.temporal_patch_size,
-        }
-    }
-
     /// Values of a patch: C·T·P·P.
     pub fn patch_len(&self) -> usize {
         self.in_channels * self.temporal_patch_size * self.patch_size.pow(2)
-    }
-
-    /// A convolution over whole patches is a linear layer; files keep its five dimensions.
-    pub(in crate::models) fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
-        let (frames, side) = (self.temporal_patch_size, self.patch_size);
-        let shape = vec![self.block.width, self.in_channels, frames, side, side];
-        vec![("visual.patch_embed.proj.weight".into(), shape)]
-    }
-
-    pub(in crate::models) fn check(&self, text_width: usize) -> Result<(), String> {
-        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
-            true => Ok(()),
-            false => Err(format!("{what}: {a} is not a multiple of {b}")),
-        };
-        let (width, heads) = (self.block.width, self.block.heads);
-        divides("vision width by num_heads", width, heads)?;
-        divides("vision head width by 4", width / heads, 4)?;
-        if let Some(windows) = &self.windows {
-            divides(
-                "window_size by patch_size · spatial_merge_size",
-                windows.size,
-                self.patch_size * self.spatial_merge_size,
-            )?;
-        }
-        if self.out_hidden_size != text_width {
-            return Err(format!(
-                "width of the vision tower's features is {}, expected {text_width}",
-                self.out_hidden_size
-            ));
-        }
-        Ok(())
     }
 }

@@ -1,14 +1,17 @@
 //! How Qwen2-VL and Qwen2.5-VL cut pictures.
 
+use std::sync::Arc;
+
 use image::RgbImage;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::VlmError;
 use crate::image::{
-    ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
+    Alpha, ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
 };
 use crate::models::section::{all_done, bicubic_only, image_section, positive};
+use crate::models::{ImageProcessor, PictureLimits, TokenIds};
 use crate::text::ProcessorFiles;
 
 /// The token that a picture's patches replace.
@@ -166,5 +169,58 @@ impl ImageConfig {
         let (height, width) = smart_resize(height, width, self.layout.factor(), min, max)?;
         let resized = resize_bicubic(image, width as u32, height as u32);
         patchify(&resized, &self.layout, &self.normalization)
+    }
+}
+
+/// The picture processing of a model directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    /// How a picture is resized and cut.
+    pub config: ImageConfig,
+    /// The id of [`IMAGE_TOKEN`].
+    pub token: u32,
+}
+
+impl Images {
+    /// Reads the image processor's file and the id of its token.
+    pub(in crate::models) fn read(
+        files: &ProcessorFiles,
+        ids: &TokenIds<'_>,
+    ) -> Result<Option<Arc<dyn ImageProcessor>>, VlmError> {
+        Ok(Some(Arc::new(Self {
+            token: ids.placeholder(IMAGE_TOKEN)?,
+            config: ImageConfig::from_files(files)?,
+        })))
+    }
+}
+
+impl ImageProcessor for Images {
+    fn alpha(&self) -> Alpha {
+        Alpha::OverWhite
+    }
+
+    fn token(&self) -> (&str, u32) {
+        (IMAGE_TOKEN, self.token)
+    }
+
+    fn template_text(&self) -> &str {
+        IMAGE_TEXT
+    }
+
+    fn layout(&self) -> PatchLayout {
+        self.config.layout
+    }
+
+    fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
+        self.config.patches(image)
+    }
+
+    fn limited(&self, limits: &PictureLimits) -> Result<Arc<dyn ImageProcessor>, String> {
+        let mut images = self.clone();
+        let config = &mut images.config;
+        config.min_pixels = limits.min_pixels.unwrap_or(config.min_pixels);
+        config.max_pixels = limits.max_pixels.unwrap_or(config.max_pixels);
+        config.validate()?;
+        Ok(Arc::new(images))
     }
 }

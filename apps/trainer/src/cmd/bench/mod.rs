@@ -4,10 +4,11 @@ mod flops;
 mod synthetic;
 
 use crate::{
+    Extensions,
     config::{self, Resolved},
     device, hub,
     input_error::InputError,
-    model_dir::require_config,
+    model_dir::{families, require_config},
     output::Output,
     plan::{self, Lengths, Plan, Target, free_memory},
     processor_args::parse_init,
@@ -18,12 +19,12 @@ use burn::tensor::Device;
 use burn_rl::{
     config::{ModelInit, RunConfig},
     learner::{Learner, PolicyGradient, TrainBatch},
-    recipe::CompletionSource,
+    recipe::{CompletionSource, Recipe},
     run_dir::RunDir,
     trainable::make_trainable,
 };
 use burn_vlm::{
-    ModelConfig, Vlm,
+    LoadOptions, ModelConfig, Vlm,
     device::memory_bytes,
     generate::{Completion, Generator, Request, Sampling},
 };
@@ -55,7 +56,7 @@ pub struct Args {
     #[arg(long, default_value_t = 512, value_name = "N")]
     pub prompt_tokens: usize,
     /// Tokens of the picture that every prompt shows; 0 for none, which text-only models always
-    /// get. InternVL's are rounded to whole tiles.
+    /// get. Where pictures are cut into tiles, these are rounded to whole ones.
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub picture_tokens: usize,
     /// Times that every phase is measured, after once for warming up; the median counts.
@@ -93,9 +94,9 @@ struct Measured {
 ///
 /// # Errors
 /// Input that cannot be used.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let device = device::parse(&args.device)?;
-    let mut resolved = resolve(args)?;
+    let mut resolved = resolve(args, extensions)?;
     let sizes = plan::model_config(&resolved.run)?;
     let synthetic = Synthetic::new(&sizes, args.prompt_tokens, args.picture_tokens)?;
     let config = &resolved.run;
@@ -108,7 +109,10 @@ pub fn run(args: &Args) -> Result<()> {
         seen: None,
     };
     let target = Target::named(&args.device)?;
-    let planned = |config: &RunConfig| Plan::new(config, &sizes, lengths, target);
+    let planned = |config: &RunConfig| {
+        let algorithms = &extensions.algorithms;
+        Plan::new(config, &sizes, lengths, target, algorithms)
+    };
     let plan = planned(config)?;
     let predicted = plan.memory.peak();
     if let (false, Some(free_memory)) = (args.ignore_memory, free_memory::free_bytes(&args.device))
@@ -120,7 +124,10 @@ pub fn run(args: &Args) -> Result<()> {
     let config = &resolved.run;
     let loaded = loading.elapsed().as_secs_f64();
     let work = Work::of(&model, &plan.counts);
-    let mut bench = Bench::new(config, model, synthetic, work)?;
+    let mut bench = {
+        let recipe = Arc::new(config.algo.recipe(&extensions.algorithms)?);
+        Bench::new(config, recipe, model, synthetic, work)
+    };
     let mut rounds: Vec<Vec<f64>> = vec![];
     for round in 0..=args.rounds.max(1) {
         let seconds = bench.round(round as u64)?;
@@ -192,14 +199,14 @@ fn tell(round: usize, of: usize) {
     }
 }
 
-fn resolve(args: &Args) -> Result<Resolved> {
-    let base = args.configs.is_empty().then_some(super::train::DEMO);
-    let mut resolved = config::resolve(base, &args.configs, &args.sets)?;
+fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
+    let base = args.configs.is_empty().then_some(config::DEMO);
+    let mut resolved = config::resolve(base, &args.configs, &args.sets, extensions)?;
     if let Some(init) = args.init {
         resolved.run.model.init = init;
     }
-    let recipe = resolved.run.algo.recipe()?;
-    if recipe.source == CompletionSource::Data || recipe.critic.is_some() {
+    let recipe = resolved.run.algo.recipe(&extensions.algorithms)?;
+    if recipe.source() == CompletionSource::Data || recipe.critic().is_some() {
         let name = &resolved.run.algo.name;
         return Err(InputError::new(format!(
             "algo.name is {name}, expected an algorithm that samples and has no critic: what is \
@@ -223,7 +230,7 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
             let path = config.model.path.clone();
             let loaded = setup::materialise(resolved, &run).and_then(|()| {
                 let dir = Path::new(&resolved.run.model.path);
-                Ok(Vlm::from_dir_in(dir, compute, &[], device)?)
+                Ok(Vlm::load(dir, &LoadOptions::computing_in(compute), device)?)
             });
             std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
             resolved.run.model.path = path;
@@ -232,7 +239,8 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
         ModelInit::Pretrained => {
             let dir = hub::locate(Path::new(&config.model.path));
             require_config(&dir)?;
-            Vlm::from_dir_in(&dir, compute, &config.model.allow_tensors, device)?
+            let options = LoadOptions::computing_in(compute).of(families());
+            Vlm::load(&dir, &options.allowing(&config.model.allow_tensors), device)?
         }
     };
     let config = &resolved.run;
@@ -243,6 +251,7 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
 /// A policy and the prompts it is timed on.
 struct Bench<'a> {
     config: &'a RunConfig,
+    recipe: Arc<Recipe>,
     learner: PolicyGradient,
     synthetic: Synthetic,
     work: Work,
@@ -250,21 +259,28 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(config: &'a RunConfig, model: Vlm, synthetic: Synthetic, work: Work) -> Result<Self> {
+    fn new(
+        config: &'a RunConfig,
+        recipe: Arc<Recipe>,
+        model: Vlm,
+        synthetic: Synthetic,
+        work: Work,
+    ) -> Self {
         let learner = PolicyGradient::new(
             model,
-            Arc::new(config.algo.recipe()?),
+            recipe.clone(),
             config.train.clone(),
             config.optim.clone(),
             config.seed,
         );
-        Ok(Self {
+        Self {
+            recipe,
             config,
             learner,
             synthetic,
             work,
             memory: [None; 4],
-        })
+        }
     }
 
     /// One step, in seconds: prefill, decode, score, update.
@@ -294,8 +310,7 @@ impl<'a> Bench<'a> {
         scored?;
         self.learner.score(&mut batch)?;
         self.memory[2] = memory_bytes(&device);
-        let recipe = self.config.algo.recipe()?;
-        batch.advantages = recipe.advantages(&batch.scored);
+        batch.advantages = self.recipe.advantages(&batch.scored)?;
         let mut outcome = Ok(());
         let update = timed(&device, || outcome = self.update(&batch, round + 1));
         outcome?;

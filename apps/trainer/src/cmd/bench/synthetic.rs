@@ -145,7 +145,7 @@ fn sample((i, drawn): (usize, &Completion)) -> Sample {
     Sample {
         reward: (i % 2) as f64,
         mask: vec![true; drawn.tokens.len()],
-        sample_logp: drawn.logprobs.clone(),
+        behaviour_logp: drawn.logprobs.clone(),
         ..Sample::default()
     }
 }

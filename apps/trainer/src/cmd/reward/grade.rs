@@ -1,10 +1,9 @@
 //! Judging rows, by the math verifier with its readings, or by any other rule.
 
 use super::{explain::Explained, rows::Row};
-use crate::extensions;
 use anyhow::Result;
 use burn_rewards::{
-    OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput,
+    OnUnparsableGold, Registry, Reward, RewardError, RewardFn, RewardInput,
     math::{self, Options, Profile, Trace, Verifier},
     rules::Math,
 };
@@ -74,9 +73,10 @@ impl Grader {
         options: &Map<String, Value>,
         policy: OnUnparsableGold,
         explains: bool,
+        rules: &Registry,
     ) -> Result<Self> {
-        let found = extensions::rewards().find(rule)?;
-        let reward = found.reward_with(options, extensions::rewards())?;
+        let found = rules.find(rule)?;
+        let reward = found.reward_with(options, rules)?;
         let judge = match rule {
             "math" => {
                 let mut all = (found.defaults)();

@@ -1,14 +1,14 @@
 //! `trainer reward --rollouts`: a finished run under another reward.
 
 use super::Args;
-use crate::{config, extensions, input_error::InputError, output::Output};
+use crate::{Extensions, config, input_error::InputError, output::Output};
 use anyhow::Result;
 use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
-    recipe::RunFacts,
     rescore::{Judge, Rescorer, StepChange},
     run_dir::{RunDir, step_of},
+    types::RunFacts,
 };
 use run_log::{files::list, rollout_log::read_rollouts};
 use serde_json::{Value, json};
@@ -19,13 +19,16 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// A run without rollouts, a configuration that cannot be used, or a reward that cannot judge.
-pub fn run(args: &Args, dir: &Path) -> Result<()> {
+pub fn run(args: &Args, dir: &Path, extensions: &Extensions) -> Result<()> {
     let run = RunDir::read(dir)?;
-    let old = resolve(&run, &[], &[])?;
-    let new = resolve(&run, &args.configs, &args.sets)?;
-    let reward = new.reward.build_with(extensions::rewards())?;
-    let (old_recipe, new_recipe) = (old.algo.recipe()?, new.algo.recipe()?);
-    new_recipe.check(&RunFacts {
+    let old = resolve(&run, &[], &[], extensions)?;
+    let new = resolve(&run, &args.configs, &args.sets, extensions)?;
+    let reward = new.reward.build_with(&extensions.rewards)?;
+    let (old_recipe, new_recipe) = (
+        old.algo.recipe(&extensions.algorithms)?,
+        new.algo.recipe(&extensions.algorithms)?,
+    );
+    new_recipe.check_run(&RunFacts {
         samples_per_prompt: new.rollout.samples_per_prompt,
         max_new_tokens: new.rollout.sampling.max_new_tokens,
         reward_parts: reward.part_names(),
@@ -96,10 +99,15 @@ pub fn run(args: &Args, dir: &Path) -> Result<()> {
 }
 
 /// The run's configuration with files and settings on top.
-fn resolve(run: &RunDir, configs: &[PathBuf], sets: &[String]) -> Result<RunConfig> {
+fn resolve(
+    run: &RunDir,
+    configs: &[PathBuf],
+    sets: &[String],
+    extensions: &Extensions,
+) -> Result<RunConfig> {
     let mut files = vec![run.config()];
     files.extend_from_slice(configs);
-    let resolved = config::resolve(None, &files, sets)?;
+    let resolved = config::resolve(None, &files, sets, extensions)?;
     if !configs.is_empty() {
         resolved.tell();
     }
