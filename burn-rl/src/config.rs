@@ -72,11 +72,16 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// Refuses values that make no sense, alone or together, before anything is loaded.
+    /// Refuses values that make no sense, alone or together, before anything is loaded. Names of
+    /// algorithms and of reward rules are looked up in the registries.
     ///
     /// # Errors
     /// The key, what was found and what was expected.
-    pub fn check(&self, algorithms: &Registry) -> Result<(), RlError> {
+    pub fn check(
+        &self,
+        algorithms: &Registry,
+        rewards: &burn_rewards::Registry,
+    ) -> Result<(), RlError> {
         if self.model.path.is_empty() {
             return Err(RlError::Config(
                 "model.path is empty, expected a path".into(),
@@ -90,7 +95,12 @@ impl RunConfig {
                     .into(),
             ));
         }
-        let (recipe, reward) = (self.algo.recipe(algorithms)?, self.reward.build()?);
+        let sets = self.data.sets();
+        let names = sets.iter().map(SetConfig::name);
+        let names: Vec<&str> = names.chain([self.eval.name.as_str()]).collect();
+        self.reward.check_sets(&names)?;
+        let recipe = self.algo.recipe(algorithms)?;
+        let reward = self.reward.build_with(rewards)?;
         self.check_with(&recipe, &reward.part_names(), [&self.eval])
     }
 

@@ -43,7 +43,8 @@ pub fn evaluate(
         &GenerationParams::new(config.sampling(), step),
         finished,
     )?;
-    rollout::reward(&mut groups, rule)?;
+    // No step: what is measured is the same at every step of a run.
+    rollout::reward(&mut groups, rule, None)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {
         rollouts.iter().map(|r| f(r)).sum::<f64>() / rollouts.len().max(1) as f64

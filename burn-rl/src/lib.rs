@@ -55,6 +55,7 @@ mod range;
 pub mod recipe;
 pub mod reduce;
 pub mod regularize;
+pub mod rescore;
 pub mod rollout;
 pub mod select;
 pub mod shape;

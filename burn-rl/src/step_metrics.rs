@@ -8,6 +8,7 @@ use crate::{
     types::{Group, Rollout},
 };
 use burn_vlm::generate::FinishReason;
+use std::collections::BTreeSet;
 
 /// Everything that the sampling of a step tells.
 pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
@@ -46,12 +47,11 @@ fn of_rewards(groups: &[&Group], metrics: &mut Metrics) {
         "reward/std",
         mean(reward().map(|r| (r - centre).powi(2))).sqrt(),
     );
-    let parts = rollouts()
-        .next()
-        .map(|r| r.reward.parts.clone())
-        .unwrap_or_default();
-    for (name, _) in parts {
-        let values = rollouts().filter_map(|r| r.reward.part(&name));
+    // Means over the completions that have the part: not all rows are judged by all.
+    let parts = rollouts().flat_map(|r| &r.reward.parts);
+    let names: BTreeSet<&str> = parts.map(|(name, _)| name.as_str()).collect();
+    for name in names {
+        let values = rollouts().filter_map(|r| r.reward.part(name));
         metrics.set(format!("reward/{name}"), mean(values));
     }
     let flat = groups

@@ -1,9 +1,10 @@
 //! What walks through a training step.
 
 use crate::error::RlError;
-use burn_rewards::Reward;
+use burn_rewards::{BoxCoordinates, ImageSize, Reward, RewardInput};
 use burn_vlm::{EncodedPrompt, generate::FinishReason, rng::hash_text};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
 /// A data row made ready for the model.
@@ -21,6 +22,8 @@ pub struct Prompt {
     pub answer: String,
     /// The demonstrated response as tokens, stop token included, if the row has one.
     pub target: Option<Vec<u32>>,
+    /// What else a reward may look at.
+    pub context: RowContext,
     /// What the model reads.
     pub encoded: Arc<EncodedPrompt>,
 }
@@ -38,9 +41,42 @@ impl Prompt {
             images: vec![],
             answer: answer.into(),
             target: None,
+            context: RowContext::default(),
             encoded: Arc::new(EncodedPrompt { tokens, images }),
         }
     }
+
+    /// What a reward is told of a response to it, outside of any step.
+    pub fn reward_input<'a>(&'a self, rollout: &'a Rollout) -> RewardInput<'a> {
+        let context = &self.context;
+        let mut input = RewardInput::new(&rollout.text, &self.answer)
+            .with_prompt(&self.text)
+            .with_response_tokens(rollout.tokens.len())
+            .with_truncated(rollout.finish == FinishReason::Length)
+            .with_set(&context.set)
+            .with_fields(&context.fields)
+            .with_prompt_end(&context.prompt_end)
+            .with_images(&context.images);
+        input.coordinates = context.coordinates;
+        input
+    }
+}
+
+/// A data row as rewards see it, without question and answer; part of each logged rollout, so that
+/// it can be rewarded again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RowContext {
+    /// Name of the data set.
+    pub set: Arc<str>,
+    /// The row's fields, without its prompt and its pictures.
+    pub fields: Arc<Map<String, Value>>,
+    /// The last characters of the prompt as the model reads it, special tokens included.
+    pub prompt_end: String,
+    /// Sizes of the pictures.
+    pub images: Vec<ImageSize>,
+    /// What models of this family count boxes in.
+    pub coordinates: Option<BoxCoordinates>,
 }
 
 /// One completion of a prompt. It is identified by (step, prompt id, draw), never by its text.

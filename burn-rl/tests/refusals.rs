@@ -8,7 +8,7 @@ use burn_rl::{algo::Registry, config::RunConfig};
 fn refusal(text: &str) -> String {
     let base = "model.path = \"m\"\ndata.train = \"d\"\n";
     let config: RunConfig = toml::from_str(&format!("{base}{text}")).unwrap();
-    match config.check(&Registry::builtin()) {
+    match config.check(&Registry::builtin(), &burn_rewards::Registry::builtin()) {
         Ok(()) => "accepted".into(),
         Err(error) => error.to_string(),
     }

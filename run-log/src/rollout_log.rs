@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::error::LogError;
 use crate::files::write_atomic;
@@ -63,6 +64,10 @@ pub struct RolloutRecord {
     pub advantage: Option<f64>,
     /// Whether it was trained on, or waits to be; a filter may have dropped it.
     pub kept: bool,
+    /// What else the reward could look at, for whoever rewards it again; `null` where it is not
+    /// known.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub context: Value,
 }
 
 /// Writes the records whole or not at all.
@@ -139,6 +144,7 @@ mod tests {
             correct: Some(true),
             advantage: Some(-0.5),
             kept: true,
+            context: serde_json::json!({"set": "geo", "coordinates": "resized"}),
         }
     }
 

@@ -117,7 +117,9 @@ pub fn resolve(
     let (table, notes) = algo::merge_layers(&layers, algorithms);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
     run.algo = algo::complete(&run.algo, &layers, algorithms)?;
-    let reward = run.reward.build().and_then(|_| run.reward.resolved());
+    let rewards = &extensions.rewards;
+    let reward = run.reward.build_with(rewards);
+    let reward = reward.and_then(|_| run.reward.resolved(rewards));
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
     if let Some(share) = demo
         .iter()
@@ -169,7 +171,7 @@ pub fn check(resolved: &Resolved, extensions: &Extensions) -> Result<(), RlError
         // Written when the run starts.
         run.data.train = "the demo's".into();
     }
-    run.check(&extensions.algorithms)
+    run.check(&extensions.algorithms, &extensions.rewards)
 }
 
 fn not_share(share: &f64) -> bool {

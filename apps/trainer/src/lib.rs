@@ -37,6 +37,8 @@ pub struct Extensions {
     pub algorithms: burn_rl::algo::Registry,
     /// The families of models that directories may be of.
     pub families: burn_vlm::Families,
+    /// The reward rules that configurations and the command line may name.
+    pub rewards: burn_rewards::Registry,
 }
 
 impl Extensions {
@@ -55,7 +57,7 @@ pub fn run() -> std::process::ExitCode {
     run_with(Extensions::default())
 }
 
-/// The same for a program with algorithms or model families of its own.
+/// The same for a program with algorithms, model families or reward rules of its own.
 pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
     let cli: cli::Cli = clap::Parser::parse();
     let families = model_dir::set_families(extensions.families.clone());

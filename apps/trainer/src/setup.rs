@@ -28,7 +28,7 @@ pub fn build(
     stop: Arc<AtomicBool>,
     extensions: &Extensions,
 ) -> Result<Trainer> {
-    config.check(&extensions.algorithms)?;
+    config.check(&extensions.algorithms, &extensions.rewards)?;
     let device = &devices[0].device;
     let dir = hub::locate(Path::new(&config.model.path));
     let described = described_in(&dir)?;
@@ -45,6 +45,7 @@ pub fn build(
     };
     let mut builder = Trainer::builder(model, processor)
         .algorithms(extensions.algorithms.clone())
+        .rewards(extensions.rewards.clone())
         .configured(config)?
         .devices(devices.to_vec())
         .opened_run(run, resume)

@@ -9,6 +9,7 @@ mod config;
 mod decide;
 mod display;
 mod eval;
+mod explain;
 mod extract;
 mod formula;
 mod graders;
@@ -25,6 +26,7 @@ pub use config::{
     BoxedMode, ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget,
     Target,
 };
+pub use explain::{Found, Trace, trace, why};
 pub(crate) use graders::qwen_answer;
 pub use parsed::{Parsed, Unparsed};
 pub use profile::{Options, Profile, UnknownProfile};

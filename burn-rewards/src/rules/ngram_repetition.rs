@@ -56,7 +56,7 @@ impl NgramRepetition {
             let next = ids.len() as u32;
             words.push(*ids.entry(word).or_insert(next));
         }
-        let all = words.windows(self.n);
+        let all = words.windows(self.n.max(1));
         let total = all.len();
         if total == 0 {
             return 0.0;

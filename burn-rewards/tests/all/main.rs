@@ -1,6 +1,10 @@
 //! One program for all tests: each of its own would be linked with everything again.
 
+mod boxes;
+mod chat_judge;
 mod command;
+mod conditions;
+mod formats;
 mod golden;
 mod hostile;
 mod http;
@@ -8,4 +12,5 @@ mod math_golden;
 mod math_limits;
 mod math_properties;
 mod register;
+mod server;
 mod table;

@@ -5,6 +5,7 @@ use crate::{
     error::RlError,
 };
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// What the model is trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct DataConfig {
     /// A file of rows: JSONL, a JSON list, or parquet; or a directory of parquet files.
     pub train: String,
+    /// Name of that set in `when.set` of rewards; that of the file if empty.
+    pub name: String,
     /// Which field of a row means what, where the usual names do not say.
     pub columns: Columns,
     /// What the last question of a row is put into, at `{question}`. Where it has `<image>` marks
@@ -34,6 +37,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             train: String::new(),
+            name: String::new(),
             columns: Columns::default(),
             template: String::new(),
             blend: vec![],
@@ -50,6 +54,9 @@ impl Default for DataConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetConfig {
+    /// Name of the set in `when.set` of rewards; that of the file if empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// As `data.train`.
     pub path: String,
     /// How often a prompt is from this set, relative to the others.
@@ -69,6 +76,15 @@ fn one() -> f64 {
 }
 
 impl SetConfig {
+    /// Name of the set, in the configuration or from its path without the extension.
+    pub fn name(&self) -> &str {
+        let stem = || Path::new(&self.path).file_stem()?.to_str();
+        match self.name.as_str() {
+            "" => stem().unwrap_or_default(),
+            name => name,
+        }
+    }
+
     /// Where its rows are and how they are read.
     pub fn source(&self) -> RowSource {
         RowSource {
@@ -84,6 +100,7 @@ impl SetConfig {
             columns: self.columns.clone(),
             template: self.template.clone(),
             keep: vec![],
+            set: self.name().into(),
         }
     }
 }
@@ -92,7 +109,10 @@ impl DataConfig {
     /// The sets that are trained on: those of the blend, or the one.
     pub fn sets(&self) -> Vec<SetConfig> {
         match self.blend.is_empty() {
-            true => vec![self.set(&self.train)],
+            true => vec![SetConfig {
+                name: self.name.clone(),
+                ..self.set(&self.train)
+            }],
             false => self.blend.clone(),
         }
     }
@@ -100,6 +120,7 @@ impl DataConfig {
     /// A file that is read as `train` is.
     pub fn set(&self, path: &str) -> SetConfig {
         SetConfig {
+            name: String::new(),
             path: path.into(),
             weight: 1.0,
             columns: self.columns.clone(),

@@ -2,7 +2,7 @@
 
 use super::{
     Blend, Curriculum, DataRow, OnError, Order, PromptSource, RowDataset, RowFormat, RowKind,
-    picture_bytes,
+    context::context, picture_bytes,
 };
 use crate::{error::RlError, types::Prompt};
 use burn::data::dataset::Dataset;
@@ -14,7 +14,7 @@ use burn_vlm::{
     text::Message,
 };
 use rayon::prelude::*;
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 /// Turns rows into prompts.
 #[derive(Clone)]
@@ -61,6 +61,7 @@ impl Encoder {
             tokens.push(self.stop);
             Ok::<_, RlError>(tokens)
         });
+        let context = context(row, &self.processor, &images, &encoded)?;
         Ok(Prompt {
             id: row.id.clone(),
             key: hash_text(&row.id),
@@ -68,6 +69,7 @@ impl Encoder {
             images: row.images.clone(),
             answer: row.answer.clone().unwrap_or_default(),
             target: target.transpose()?,
+            context,
             encoded: Arc::new(encoded),
         })
     }
@@ -215,6 +217,13 @@ impl PromptSet {
         })
     }
 
+    /// Names of the fields that some row has.
+    pub fn field_names(&self) -> BTreeSet<&str> {
+        let rows = self.parts.iter().flat_map(|part| part.dataset.rows());
+        rows.flat_map(|row| row.fields.keys().map(String::as_str))
+            .collect()
+    }
+
     /// Number of usable rows.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.dataset.len()).sum()
@@ -258,8 +267,8 @@ impl GoldCheck<'_> {
     /// That row, with its line; a set of which no row is left.
     pub fn check(&self, dataset: &mut RowDataset) -> Result<(), RlError> {
         let refusal = |row: &DataRow| {
-            let answer = row.answer.as_deref().unwrap_or_default();
-            let refused = self.reward.check_gold(&row.question(), answer);
+            let question = row.question();
+            let refused = self.reward.check_gold(&row.reward_input(&question));
             Some(row.error(refused.err()?))
         };
         let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();

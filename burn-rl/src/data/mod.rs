@@ -2,6 +2,7 @@
 
 mod blend;
 mod columns;
+mod context;
 mod dataset;
 mod encode;
 mod order;

@@ -206,6 +206,7 @@ mod tests {
                 images: vec![],
                 answer: String::new(),
                 target: None,
+                context: Default::default(),
                 encoded: Arc::new(encoded),
             }),
             draws,

@@ -7,7 +7,8 @@ use crate::{
     types::{RunFacts, Sample},
 };
 
-/// Keeps groups whose mean of a named reward part lies in a band, its bounds included
+/// Keeps groups whose mean of a named reward part lies in a band, its bounds included, and groups
+/// whose row is not judged by that part
 /// (<https://github.com/ModalMinds/MM-EUREKA>, `experience_maker.py`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccuracyBand {
@@ -44,7 +45,10 @@ impl Filter for AccuracyBand {
     }
 
     fn verdict(&self, group: &[Sample]) -> Verdict {
-        // A response without the part, as one that could not be judged, counts as 0.
+        if !group.iter().any(|s| s.parts.contains_key(&self.part)) {
+            return Verdict::Keep;
+        }
+        // A response without a part that others of the group have counts as 0.
         let sum: f64 = group.iter().filter_map(|s| s.parts.get(&self.part)).sum();
         let mean = sum / group.len().max(1) as f64;
         if mean < self.low {

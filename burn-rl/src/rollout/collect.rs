@@ -190,7 +190,7 @@ impl Collector {
             let greedy = from.greedy_rewards(&prompts, step)?;
             found.rollout_s += clock.lap();
             if from.recipe.source() == CompletionSource::Policy {
-                reward(&mut groups, from.reward)?;
+                reward(&mut groups, from.reward, Some(step))?;
             }
             found.reward_s += clock.lap();
             if from.stop.load(Ordering::Relaxed) {
@@ -321,7 +321,7 @@ impl CollectInputs<'_> {
         let mut groups =
             self.engine
                 .complete(&requests, &self.params(sampling, step), &mut |_| {})?;
-        reward(&mut groups, self.reward)?;
+        reward(&mut groups, self.reward, Some(step))?;
         let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);
         Ok(Some(rewards.collect()))
     }
@@ -342,6 +342,7 @@ mod tests {
                 images: vec![],
                 answer: String::new(),
                 target: None,
+                context: Default::default(),
                 encoded: Arc::new(EncodedPrompt {
                     tokens: vec![1],
                     images: vec![],

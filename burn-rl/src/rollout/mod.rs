@@ -179,11 +179,12 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
     prompts.iter().map(group).collect()
 }
 
-/// Scores every completion, all of them as one batch.
+/// Scores every completion, all of them as one batch; at training step `step`, or outside of
+/// training.
 ///
 /// # Errors
 /// A reward that cannot judge; where the data are at fault, with the id of the row.
-pub fn reward(groups: &mut [Group], rule: &dyn RewardFn) -> Result<(), RlError> {
+pub fn reward(groups: &mut [Group], rule: &dyn RewardFn, step: Option<u64>) -> Result<(), RlError> {
     let rows = groups.iter().flat_map(|group| {
         group
             .rollouts
@@ -191,12 +192,10 @@ pub fn reward(groups: &mut [Group], rule: &dyn RewardFn) -> Result<(), RlError> 
             .map(|rollout| (&*group.prompt, rollout))
     });
     let inputs: Vec<RewardInput<'_>> = rows
-        .map(|(prompt, rollout)| RewardInput {
-            prompt: &prompt.text,
-            response: &rollout.text,
-            answer: &prompt.answer,
-            response_tokens: Some(rollout.tokens.len()),
-            truncated: rollout.finish == FinishReason::Length,
+        .map(|(prompt, rollout)| {
+            let mut input = prompt.reward_input(rollout);
+            input.step = step;
+            input
         })
         .collect();
     let mut scored = rule.score_batch(&inputs).into_iter();

@@ -12,6 +12,8 @@ pub fn records(
     kept: bool,
     advantages: &[Option<f64>],
 ) -> Vec<RolloutRecord> {
+    // Only a map whose keys are no strings could fail.
+    let context = serde_json::to_value(&group.prompt.context).unwrap_or_default();
     let record = |(index, rollout): (usize, &Rollout)| RolloutRecord {
         step,
         prompt_id: group.prompt.id.clone(),
@@ -37,6 +39,7 @@ pub fn records(
         correct: rollout.reward.correct,
         advantage: advantages.get(index).copied().flatten(),
         kept,
+        context: context.clone(),
     };
     group.rollouts.iter().enumerate().map(record).collect()
 }

@@ -17,7 +17,7 @@ use crate::{
     run_dir::RunDir,
 };
 use run_log::{History, diagnostics::Diagnostics, step_log::JsonlWriter};
-use std::{fs, sync::Arc};
+use std::{collections::BTreeSet, fs, sync::Arc};
 
 impl<P: Policy> TrainerBuilder<P> {
     /// Checks everything, reads the data, and continues from the newest checkpoint where a run is
@@ -97,6 +97,7 @@ impl<P: Policy> TrainerBuilder<P> {
                 policy: config.reward.on_unparsable_gold,
             }),
             skipped: &mut skipped,
+            fields: BTreeSet::new(),
         };
         // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
         let kind = match recipe.source() {
@@ -108,6 +109,10 @@ impl<P: Policy> TrainerBuilder<P> {
         for (config, prompts) in self.evaluations {
             let prompts = reader.first(prompts, config.samples)?;
             evaluations.push(EvalSet { config, prompts });
+        }
+        let fields: Vec<&str> = reader.fields.iter().map(String::as_str).collect();
+        if !fields.is_empty() {
+            config.reward.check_fields(&fields)?;
         }
         let beside = match self.demonstrations {
             Some(rows) => Some(reader.demonstrations(rows)?),

@@ -8,7 +8,7 @@ use crate::{
     algo::Registry,
     config::{
         AlgoConfig, CheckpointConfig, CriticConfig, EvalConfig, FilterConfig, OptimConfig,
-        RolloutConfig, RunConfig, TrainConfig,
+        RolloutConfig, RunConfig, SetConfig, TrainConfig,
     },
     data::{Curriculum, OnError},
     dist::DeviceSpec,
@@ -69,6 +69,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) demonstrations: Option<Prompts>,
     pub(super) reward: Option<Box<dyn RewardFn>>,
     pub(super) algorithms: Registry,
+    pub(super) rewards: burn_rewards::Registry,
     pub(super) recipe: Option<Recipe>,
     pub(super) reference: Option<P>,
     pub(super) critic: Option<Vlm>,
@@ -144,6 +145,7 @@ impl<P: Policy> TrainerBuilder<P> {
             demonstrations: None,
             reward: None,
             algorithms: Registry::builtin(),
+            rewards: burn_rewards::Registry::builtin(),
             recipe: None,
             reference: None,
             critic: None,
@@ -162,20 +164,23 @@ impl<P: Policy> TrainerBuilder<P> {
     /// # Errors
     /// An unknown rule, or options of its that make no sense.
     pub fn configured(mut self, config: &RunConfig) -> Result<Self, RlError> {
-        let files = |sets: &[crate::config::SetConfig]| -> Prompts {
-            let sources = sets.iter().map(crate::config::SetConfig::source);
+        let files = |sets: &[SetConfig]| -> Prompts {
+            let sources = sets.iter().map(SetConfig::source);
             sources.collect::<Vec<_>>().into()
         };
         self.prompts = Some(files(&config.data.sets()));
         if !config.eval.data.is_empty() {
-            let set = config.data.set(&config.eval.data);
+            let set = SetConfig {
+                name: config.eval.name.clone(),
+                ..config.data.set(&config.eval.data)
+            };
             self.evaluations = vec![(config.eval.clone(), files(&[set]))];
         }
         let beside = &config.train.demonstrations.data;
         if !beside.is_empty() {
             self.demonstrations = Some(files(&[config.data.set(beside)]));
         }
-        self.reward = Some(Box::new(config.reward.build()?));
+        self.reward = Some(Box::new(config.reward.build_with(&self.rewards)?));
         self.recipe = None;
         self.config = config.clone();
         Ok(self)
@@ -239,6 +244,13 @@ impl<P: Policy> TrainerBuilder<P> {
     /// The algorithms that may be named; by default those of this crate.
     pub fn algorithms(mut self, algorithms: Registry) -> Self {
         self.algorithms = algorithms;
+        self
+    }
+
+    /// The reward rules that a configuration may name; by default those of `burn-rewards`. Set them
+    /// before [`configured`](Self::configured).
+    pub fn rewards(mut self, rewards: burn_rewards::Registry) -> Self {
+        self.rewards = rewards;
         self
     }
 

@@ -9,6 +9,7 @@ use crate::{
     types::Prompt,
 };
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -106,6 +107,8 @@ pub(super) struct Reader<'a> {
     pub walk: Walk,
     pub golds: Option<GoldCheck<'a>>,
     pub skipped: &'a mut Vec<Skipped>,
+    /// Names of the fields that some row has beside those that everybody reads.
+    pub fields: BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -179,6 +182,8 @@ impl Reader<'_> {
                 ));
             }
         };
+        self.fields
+            .extend(set.field_names().into_iter().map(str::to_owned));
         let (kept, errors) = (set.len(), set.skipped().iter().map(RlError::to_string));
         let errors: Vec<String> = errors.collect();
         if !errors.is_empty() {

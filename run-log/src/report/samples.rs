@@ -237,6 +237,7 @@ mod tests {
             correct: Some(correct),
             advantage: Some(-1.5),
             kept: false,
+            context: Default::default(),
         }
     }
 

@@ -36,6 +36,7 @@ fn record(step: u64, id: usize, draw: usize, correct: bool) -> RolloutRecord {
         correct: Some(correct),
         advantage: Some(if correct { 0.7 } else { -1.4 }),
         kept: !id.is_multiple_of(3),
+        context: Default::default(),
     }
 }
 

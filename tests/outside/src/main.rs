@@ -34,7 +34,7 @@ impl rules::Options for Brief {
     }
 }
 fn main() -> Result<std::process::ExitCode, Box<dyn std::error::Error>> {
-    let extensions = trainer::Extensions::default().with_algorithm::<Sign>()?;
-    rules::register::<Brief>()?;
+    let mut extensions = trainer::Extensions::default().with_algorithm::<Sign>()?;
+    extensions.rewards = extensions.rewards.with::<Brief>()?;
     Ok(trainer::run_with(extensions))
 }

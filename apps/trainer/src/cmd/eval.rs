@@ -3,6 +3,7 @@
 mod summary;
 
 use crate::{
+    Extensions,
     benchmarks::{BENCHES, Bench},
     cmd::reward::Policy,
     device::DeviceArgs,
@@ -13,7 +14,7 @@ use crate::{
     processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
-use burn_rewards::{OnUnparsableGold, RewardConfig, RewardFn};
+use burn_rewards::{OnUnparsableGold, Registry, RewardConfig, RewardFn};
 use burn_rl::{
     config::EvalConfig,
     data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
@@ -122,9 +123,9 @@ struct Sample<'a> {
 /// # Errors
 /// An unknown benchmark or rule; a model, a row, a gold answer or a picture that cannot be used; an
 /// output directory that exists.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let bench = args.bench.as_deref().map(find).transpose()?;
-    let rule = rule(args, bench)?;
+    let rule = rule(args, bench, &extensions.rewards)?;
     let sampling = sampling(args, bench);
     sampling.sampling().check()?;
     if args.n > 1 && args.temperature == 0.0 {
@@ -241,7 +242,7 @@ fn find(name: &str) -> Result<&'static Bench, InputError> {
         })
 }
 
-fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
+fn rule(args: &Args, bench: Option<&Bench>, rules: &Registry) -> Result<Box<dyn RewardFn>> {
     let (name, options) = match (&args.rule, bench) {
         (Some(name), _) => (name.as_str(), Map::new()),
         (None, Some(bench)) => (bench.rule, bench.options(args.direct)),
@@ -252,7 +253,7 @@ fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
         "parts": [{ "rule": name, "options": options }],
     }))?;
     let rule = config
-        .build()
+        .build_with(rules)
         .map_err(|e| InputError::new(format!("--rule: {e}")))?;
     Ok(Box::new(rule))
 }

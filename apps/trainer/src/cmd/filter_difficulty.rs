@@ -90,8 +90,8 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let resolved = config::resolve(None, &args.configs, &args.sets, extensions)?;
     resolved.tell();
     let config = resolved.run;
-    config.check(&extensions.algorithms)?;
-    let reward = config.reward.build()?;
+    config.check(&extensions.algorithms, &extensions.rewards)?;
+    let reward = config.reward.build_with(&extensions.rewards)?;
     check(args, &reward.part_names())?;
     let (rows, left_out) = read_rows(&config, &reward)?;
     let settings = Settings {
@@ -286,7 +286,7 @@ fn measure(
         let requests = GenerationRequest::first(&prompts, n, Purpose::Filter);
         let params = GenerationParams::new(config.rollout.sampling, 0);
         let mut groups = engine.generate(&requests, &params, &mut |_| {})?;
-        rollout::reward(&mut groups, reward)?;
+        rollout::reward(&mut groups, reward, None)?;
         for (row, group) in rows.iter().zip(&groups) {
             let found = group
                 .rollouts

@@ -189,6 +189,8 @@ fn rows(args: &Args) -> Result<Vec<DataRow>> {
         images,
         difficulty: None,
         kept: Default::default(),
+        set: "".into(),
+        fields: Default::default(),
         file: Path::new("").into(),
         line: 0,
     }])

@@ -3,7 +3,7 @@
 
 use super::{DemoConfig, explain::default_tree};
 use crate::Extensions;
-use burn_rewards::{Rule, rules};
+use burn_rewards::Rule;
 use burn_rl::{
     algo::{Entry, Registry},
     config::RunConfig,
@@ -26,7 +26,8 @@ pub fn schema(extensions: &Extensions) -> Value {
     properties["demo"] = of::<DemoConfig>();
     let parts = &mut properties["reward"]["properties"]["parts"];
     let one = parts["items"].take();
-    let each = rules::all().into_iter().map(|rule| part(&one, rule));
+    let rules = extensions.rewards.rules().iter();
+    let each = rules.map(|rule| part(&one, rule));
     parts["items"] = json!({ "oneOf": each.collect::<Vec<_>>() });
     properties["algo"] = algorithms(&extensions.algorithms);
     set_defaults(&mut schema, &default_tree());

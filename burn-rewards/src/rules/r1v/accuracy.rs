@@ -138,7 +138,11 @@ mod tests {
             ..rule
         };
         assert_eq!(value(&strict, "yes", "yes"), 0.0);
-        assert!(strict.check_gold("", "<answer> </answer>").is_err());
+        assert!(
+            strict
+                .check_gold(&RewardInput::new("", "<answer> </answer>"))
+                .is_err()
+        );
         let both = R1vAccuracy {
             compat: true,
             ..strict

@@ -1,123 +1,11 @@
 //! Rewards out of rewards: a weighted sum with gates and clips.
 
-use crate::{OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput, names::hint};
+mod part;
 
-/// A reward and its place in a [`Composite`].
-pub struct Part {
-    reward: Box<dyn RewardFn>,
-    /// What error messages call it.
-    rule: String,
-    /// Names of what it is sure to produce; the first is its own value.
-    names: Vec<String>,
-    weight: f64,
-    gate: Option<String>,
-    clip: Option<(f64, f64)>,
-}
+pub use part::Part;
 
-impl Part {
-    /// A reward with weight 1; `rule` names it in error messages.
-    pub fn new(rule: &str, reward: Box<dyn RewardFn>) -> Self {
-        let mut names = reward.part_names();
-        if names.is_empty() {
-            names.push(rule.to_owned());
-        }
-        Self {
-            reward,
-            rule: rule.into(),
-            names,
-            weight: 1.0,
-            gate: None,
-            clip: None,
-        }
-    }
-
-    /// Logs its value under another name.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Self {
-        self.names[0] = name.into();
-        self
-    }
-
-    /// Factor of its value in the sum.
-    #[must_use]
-    pub fn weight(mut self, weight: f64) -> Self {
-        self.weight = weight;
-        self
-    }
-
-    /// Counts only where the part called `gate` is above 0.
-    #[must_use]
-    pub fn gate(mut self, gate: &str) -> Self {
-        self.gate = Some(gate.into());
-        self
-    }
-
-    /// Bounds of its value before the weight.
-    #[must_use]
-    pub fn clip(mut self, low: f64, high: f64) -> Self {
-        self.clip = Some((low, high));
-        self
-    }
-
-    fn check(&self, known: &[&str]) -> Result<(), RewardError> {
-        let refuse = |message: String| Err(RewardError::config(&self.rule, message));
-        if !self.weight.is_finite() {
-            return refuse(format!(
-                "weight is {}, expected a finite number",
-                self.weight
-            ));
-        }
-        if let Some(message) = self.clip.and_then(wrong_clip) {
-            return refuse(message);
-        }
-        match self.gate.as_deref() {
-            Some(gate) if self.names.iter().any(|n| n == gate) => {
-                refuse(format!("`{gate}` is its own gate"))
-            }
-            Some(gate) if !known.contains(&gate) => {
-                let others = known
-                    .iter()
-                    .copied()
-                    .filter(|n| !self.names.iter().any(|own| own == n));
-                refuse(format!(
-                    "gate `{gate}` is no part of this reward{}",
-                    hint(gate, others)
-                ))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The response's reward with its own name for the value.
-    fn named(&self, mut scored: Reward) -> Result<Reward, RewardError> {
-        match scored.parts.first_mut() {
-            Some((name, _)) => name.clone_from(&self.names[0]),
-            None => scored.parts.push((self.names[0].clone(), scored.value)),
-        }
-        let numbers = scored.parts.iter().map(|(_, v)| *v);
-        match numbers.chain([scored.value]).find(|v| !v.is_finite()) {
-            Some(value) => Err(RewardError::service(
-                &self.rule,
-                format!("the reward is {value}, expected a finite number"),
-            )),
-            None => Ok(scored),
-        }
-    }
-
-    /// What stands in for a reward where the gold answer cannot be used.
-    fn zero(&self) -> Reward {
-        Reward {
-            value: 0.0,
-            parts: self.names.iter().map(|n| (n.clone(), 0.0)).collect(),
-            correct: Some(false),
-        }
-    }
-}
-
-fn wrong_clip((low, high): (f64, f64)) -> Option<String> {
-    let fits = low <= high;
-    (!fits).then(|| format!("clip is [{low}, {high}], expected the smaller number first"))
-}
+use crate::{OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput};
+use part::wrong_clip;
 
 /// The sum of rewards times their weights. Parts are logged as they were judged, before weight,
 /// gate and clip; of several verdicts the first part's is taken.
@@ -151,13 +39,7 @@ impl Composite {
             .flat_map(|p| &p.names)
             .map(String::as_str)
             .collect();
-        for (i, name) in known.iter().enumerate() {
-            if known[..i].contains(name) {
-                return refuse(format!(
-                    "two parts are named `{name}`, expected a `name` of its own for each"
-                ));
-            }
-        }
+        Part::check_names(&parts)?;
         for part in &parts {
             part.check(&known)?;
         }
@@ -173,22 +55,31 @@ impl Composite {
             && matches!(result, Err(RewardError::Gold { .. }))
     }
 
-    /// One part's result as it enters the sum.
+    /// One part's result as it enters the sum; none where it does not apply.
     fn take(
         &self,
         part: &Part,
         result: Result<Reward, RewardError>,
-    ) -> Result<Reward, RewardError> {
+    ) -> Result<Option<Reward>, RewardError> {
         if self.is_zeroed(&result) {
-            return Ok(part.zero());
+            return Ok(Some(part.zero()));
         }
-        result.and_then(|scored| part.named(scored))
+        match result {
+            Err(RewardError::NotApplicable { .. }) => Ok(None),
+            result => result.and_then(|scored| part.named(scored)).map(Some),
+        }
     }
 
-    fn sum(&self, scored: Vec<Reward>) -> Result<Reward, RewardError> {
+    /// The sum over the parts that apply, one entry a part.
+    fn sum(
+        &self,
+        input: &RewardInput<'_>,
+        scored: Vec<Option<Reward>>,
+    ) -> Result<Reward, RewardError> {
         let mut total = Reward::default();
         let mut values = vec![];
         for (part, scored) in self.parts.iter().zip(scored) {
+            let Some(scored) = scored else { continue };
             for (name, value) in scored.parts {
                 if total.part(&name).is_some() {
                     let message = format!("`{name}` is already a part of this reward");
@@ -197,10 +88,14 @@ impl Composite {
                 total.parts.push((name, value));
             }
             total.correct = total.correct.or(scored.correct);
-            values.push(scored.value);
+            values.push((part, scored.value));
         }
-        for (part, value) in self.parts.iter().zip(values) {
-            let open = |gate: &String| total.part(gate).is_some_and(|v| v > 0.0);
+        if values.is_empty() {
+            return Err(no_part(input));
+        }
+        for (part, value) in values {
+            // A gate that does not apply is open.
+            let open = |gate: &String| total.part(gate).is_none_or(|v| v > 0.0);
             if part.gate.as_ref().is_none_or(open) {
                 let (low, high) = part.clip.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
                 total.value += part.weight * value.clamp(low, high);
@@ -213,41 +108,92 @@ impl Composite {
     }
 }
 
+/// No part applies: a row is never paid 0 for that.
+fn no_part(input: &RewardInput<'_>) -> RewardError {
+    let set = match input.set {
+        "" => "without a data set".to_owned(),
+        set => format!("of the data set `{set}`"),
+    };
+    let step = input
+        .step
+        .map_or(String::new(), |s| format!(" at step {s}"));
+    RewardError::NotApplicable {
+        message: format!("no part of the reward applies to a row {set}{step} with its fields"),
+    }
+}
+
 impl RewardFn for Composite {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
-        let one = |part: &Part| self.take(part, part.reward.score(input));
-        self.sum(self.parts.iter().map(one).collect::<Result<_, _>>()?)
+        let one = |part: &Part| match part.applies(input) {
+            true => self.take(part, part.reward.score(input)),
+            false => Ok(None),
+        };
+        let scored = self.parts.iter().map(one).collect::<Result<_, _>>()?;
+        self.sum(input, scored)
     }
 
     fn part_names(&self) -> Vec<String> {
-        self.parts.iter().flat_map(|p| p.names.clone()).collect()
+        let mut names: Vec<String> = vec![];
+        for name in self.parts.iter().flat_map(|p| &p.names) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     fn score_batch(&self, inputs: &[RewardInput<'_>]) -> Vec<Result<Reward, RewardError>> {
-        let mut rows: Vec<Result<Vec<Reward>, RewardError>> =
+        let mut rows: Vec<Result<Vec<Option<Reward>>, RewardError>> =
             inputs.iter().map(|_| Ok(vec![])).collect();
         for part in &self.parts {
-            for (row, result) in rows.iter_mut().zip(part.reward.score_batch(inputs)) {
-                if let Ok(scored) = row {
-                    match self.take(part, result) {
-                        Ok(reward) => scored.push(reward),
-                        Err(error) => *row = Err(error),
-                    }
+            let own: Vec<RewardInput<'_>> =
+                inputs.iter().copied().filter(|i| part.applies(i)).collect();
+            let mut results = part.reward.score_batch(&own).into_iter();
+            for (row, input) in rows.iter_mut().zip(inputs) {
+                let missing = || Err(RewardError::service(&part.rule, "a response got no reward"));
+                let taken = match part.applies(input) {
+                    true => self.take(part, results.next().unwrap_or_else(missing)),
+                    false => Ok(None),
+                };
+                match (row.as_mut(), taken) {
+                    (Ok(scored), Ok(reward)) => scored.push(reward),
+                    (Ok(_), Err(error)) => *row = Err(error),
+                    (Err(_), _) => {}
                 }
             }
         }
         rows.into_iter()
-            .map(|row| row.and_then(|scored| self.sum(scored)))
+            .zip(inputs)
+            .map(|(row, input)| row.and_then(|scored| self.sum(input, scored)))
             .collect()
     }
 
-    fn check_gold(&self, prompt: &str, answer: &str) -> Result<(), RewardError> {
+    fn check_gold(&self, row: &RewardInput<'_>) -> Result<(), RewardError> {
+        let mut own = self.parts.iter().filter(|part| part.covers(row)).peekable();
+        if own.peek().is_none() {
+            return Err(no_part(row));
+        }
         if self.on_unparsable_gold == OnUnparsableGold::Zero {
             return Ok(());
         }
-        self.parts
-            .iter()
-            .try_for_each(|part| part.reward.check_gold(prompt, answer))
+        own.try_for_each(|part| match part.reward.check_gold(row) {
+            Err(RewardError::NotApplicable { .. }) => Ok(()),
+            result => result,
+        })
+    }
+
+    fn explain(&self, input: &RewardInput<'_>) -> Vec<String> {
+        let mut lines = vec![];
+        for part in &self.parts {
+            let name = &part.names[0];
+            if !part.applies(input) {
+                lines.push(format!("{name}: does not apply to this row"));
+                continue;
+            }
+            let told = part.reward.explain(input);
+            lines.extend(told.into_iter().map(|line| format!("{name}: {line}")));
+        }
+        lines
     }
 }
 
@@ -320,7 +266,11 @@ mod tests {
                 with(policy).score(&input),
                 Err(RewardError::Gold { .. })
             ));
-            assert!(with(policy).check_gold("", "  ").is_err());
+            assert!(
+                with(policy)
+                    .check_gold(&RewardInput::new("", "  "))
+                    .is_err()
+            );
         }
         let scored = with("zero").score(&input).unwrap();
         assert_eq!((scored.value, scored.correct), (1.0, Some(false)));
@@ -328,7 +278,7 @@ mod tests {
             scored.parts,
             [("accuracy".into(), 0.0), ("format".into(), 1.0)]
         );
-        assert!(with("zero").check_gold("", "  ").is_ok());
+        assert!(with("zero").check_gold(&RewardInput::new("", "  ")).is_ok());
     }
 
     #[test]
