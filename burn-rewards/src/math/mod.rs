@@ -2,12 +2,12 @@
 //! gold answer. Every step is linear or bounded by fuel; no clock, no thread, no recursion without
 //! a depth limit.
 
-mod bare;
 mod boxes;
 mod canon;
 mod config;
 mod decide;
 mod display;
+mod dress;
 mod eval;
 mod extract;
 mod formula;
@@ -15,10 +15,16 @@ mod graders;
 mod lex;
 mod parse;
 mod parsed;
+mod plain;
 mod profile;
+mod quantity;
+mod scope;
+mod statement;
 pub mod tree;
+mod unit_expr;
 mod units;
 mod verify;
+mod words;
 
 pub use config::{
     BoxedMode, ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget,

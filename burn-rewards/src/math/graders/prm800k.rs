@@ -84,7 +84,7 @@ fn element_equal(gold: &str, pred: &str) -> bool {
         parse(&format!("${gold}$"), &config),
         parse(&format!("${pred}$"), &config),
     );
-    decide::answers(&g, &p, &Options::default()).is_equal()
+    decide::answers(&g, false, &p, &Options::default()).is_equal()
 }
 
 /// Whether the text is an integer, perhaps written `7.0` or `1,000`.

@@ -39,14 +39,6 @@ pub(super) fn with_choices() -> ParseConfig {
     }
 }
 
-/// Python's own last resort, which the originals have by default.
-pub(super) fn as_python(config: ParseConfig) -> ParseConfig {
-    ParseConfig {
-        compat_last_number: true,
-        ..config
-    }
-}
-
 /// Whether `response` answers `answer`.
 ///
 /// # Errors
@@ -67,6 +59,10 @@ pub(super) fn judge(
         }
         (Err(error), None) => {
             return Err(RewardError::gold(rule, answer, error.reason.to_string()));
+        }
+        (Ok(gold), None) if gold.is_words() => {
+            let expected = "expected mathematics or a choice letter";
+            return Err(RewardError::gold(rule, answer, expected));
         }
         (parsed, _) => parsed.ok(),
     };
@@ -109,13 +105,13 @@ pub(super) fn judge_compat(gold: GoldText, answer: &str, response: &str) -> bool
         Some(inner) => format!("<answer>{inner}</answer>"),
         None => after_last_open(response).to_owned(),
     };
-    let defaults = as_python(ParseConfig::default());
+    let defaults = ParseConfig::default().as_python();
     let parsed = parse(&gold.of(answer), &defaults);
     let nothing = parsed.values.is_empty() && parsed.literal.is_none() && parsed.fallback.is_none();
     if nothing {
         return true;
     }
-    let swapped = Verifier::custom(as_python(with_choices()), defaults, Options::default());
+    let swapped = Verifier::custom(with_choices().as_python(), defaults, Options::default());
     if swapped.verify(&content, &gold.of(answer)).is_equal() {
         return true;
     }

@@ -1,9 +1,6 @@
 //! The accuracy of MM-Eureka-Zero-38B (InternVL2.5-Pretrained).
 
-use super::{
-    COMPAT,
-    accuracy::{as_python, with_choices},
-};
+use super::{COMPAT, accuracy::with_choices};
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
     extract::{last_box, python_strip},
@@ -50,7 +47,7 @@ fn judge(answer: &str, response: &str) -> bool {
 
 fn judge_compat(answer: &str, response: &str) -> bool {
     let boxed = last_box(response).map_or("", |(boxed, _)| python_strip(boxed));
-    let python = as_python(with_choices());
+    let python = with_choices().as_python();
     let verifier = Verifier::custom(python.clone(), python, Compare::default());
     boxed == answer || verifier.verify(answer, boxed).is_equal()
 }

@@ -84,10 +84,7 @@ pub(in crate::rules) fn judge<'a>(
 pub(in crate::rules) fn judge_compat<'a>(input: &RewardInput<'a>) -> Judged<'a> {
     let part = |text: &'a str| python_strip(first_line_answer_tag(text).unwrap_or(text));
     let (gold, answer) = (part(input.answer), part(input.response));
-    let python = ParseConfig {
-        compat_last_number: true,
-        ..ParseConfig::default()
-    };
+    let python = ParseConfig::default().as_python();
     let swapped = Verifier::custom(python.clone(), python, Compare::default());
     let correct = swapped.verify(input.response, input.answer).is_equal() || answer == gold;
     Judged {
