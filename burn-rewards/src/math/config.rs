@@ -138,7 +138,7 @@ impl ParseConfig {
     }
 
     /// The same, as the Python library reads, faults included.
-    pub(crate) fn as_python(self) -> Self {
+    pub(crate) fn like_python(self) -> Self {
         Self {
             prose: false,
             compat_last_number: true,

@@ -42,7 +42,7 @@ pub(crate) fn read(content: &str, normalization: &Normalization) -> Reading {
         BoxedMode::Keep => Cow::Borrowed(content),
         mode => boxes::contents(content, mode),
     };
-    let text = dress::without_lead(content.trim());
+    let text = without_last_comma(dress::without_lead(content.trim()));
     let grammar = Grammar {
         malformed_operators: normalization.malformed_operators,
     };
@@ -54,6 +54,14 @@ pub(crate) fn read(content: &str, normalization: &Normalization) -> Reading {
         values,
         text: canonical(&text),
     }
+}
+
+/// `text` without the comma or semicolon that ends it, if it is the only one: `3,`.
+fn without_last_comma(text: &str) -> &str {
+    let shorter = text.strip_suffix([',', ';']).map(str::trim_end);
+    shorter
+        .filter(|rest| !rest.is_empty() && !rest.contains([',', ';']))
+        .unwrap_or(text)
 }
 
 /// What stands in a font command around all of the answer, if that is a formula; the words are

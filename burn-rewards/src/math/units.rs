@@ -46,7 +46,12 @@ const JOINERS: [&str; 6] = ["per", "of", "/", "a", "-", "\\cdot"];
 pub(crate) fn without_unit(text: &str) -> &str {
     let mut rest = text.trim_end();
     for _ in 0..4 {
-        let shorter = without_text(rest)
+        // `\\mu\\text{m}` is one unit, not a μ with a unit behind it.
+        let shorter = rest
+            .contains("\\mu")
+            .then(|| unit_expr::without(rest))
+            .flatten()
+            .or_else(|| without_text(rest))
             .or_else(|| without_word(rest))
             .or_else(|| unit_expr::without(rest));
         let Some(shorter) = shorter else {

@@ -8,6 +8,11 @@ use super::config::Target;
 use super::decide::{self, Decision};
 use super::{Expr, Normalization, Options, ParseConfig, Parsed, Profile, Unparsed, graders, parse};
 use super::{plain, quantity, scope, statement};
+use crate::choice;
+use crate::extract::stated;
+
+/// Letters that options have.
+const LETTERS: &str = "ABCDEFGHJ";
 
 /// Whether the response answers the gold answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -177,7 +182,7 @@ impl Verifier {
     /// of math-verify only; the other graders have fixed rules.
     pub fn with_options(profile: Profile, options: Options) -> Self {
         let config = |config: ParseConfig| match options.compat {
-            true => config.as_python(),
+            true => config.like_python(),
             false => config,
         };
         Self {
@@ -279,11 +284,16 @@ impl Verifier {
     /// Whether `response` answers `gold`.
     pub fn verify_gold(&self, gold: &Gold, response: &str) -> Outcome {
         if graders::is_string_grader(self.profile) {
-            return graders::grade(self.profile, &gold.text, response);
+            return graders::grade(self.profile, &gold.text, response, self.options.compat);
         }
         let outcome = self.compare(gold, &self.parse_side(response, false));
         if outcome.is_equal() || !gold.is_bare {
             return outcome;
+        }
+        // `B. 12 cm` answers the option B.
+        let option = choice::single(&gold.text, LETTERS);
+        if option.is_some() && choice::label(stated(response), LETTERS) == option {
+            return Outcome::new(Verdict::Equal, Reason::SameString);
         }
         // A response may be written as the gold answer is.
         match self.response_as_data(response) {

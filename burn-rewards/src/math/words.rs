@@ -17,6 +17,11 @@ pub(super) fn magnitude(word: &str) -> Option<u64> {
     })
 }
 
+/// What the first word of magnitude in `text` multiplies by.
+pub(super) fn scale(text: &str) -> Option<u64> {
+    text.split(|c: char| !c.is_alphabetic()).find_map(magnitude)
+}
+
 /// Words after a number that make another number of it, or none: such a word is no unit.
 #[rustfmt::skip]
 const CHANGING: [&str; 49] = [

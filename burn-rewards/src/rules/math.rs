@@ -3,7 +3,7 @@
 use super::Options;
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
-    extract::last_answer_tag,
+    extract::{is_blank, last_answer_tag},
     math::{self, Gold, Profile, Verdict, Verifier},
 };
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ struct MathReward {
 /// Parses a gold answer for the rule `rule`.
 pub(super) fn usable(rule: &str, verifier: &Verifier, answer: &str) -> Result<Gold, RewardError> {
     let error = |reason: String| RewardError::gold(rule, answer, reason);
-    if answer.trim().is_empty() {
+    if is_blank(answer) {
         return Err(error("expected a text that is not empty".into()));
     }
     verifier

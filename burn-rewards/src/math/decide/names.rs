@@ -140,13 +140,14 @@ fn bound_variables(expr: &Expr) -> Vec<&Symbol> {
     fn visit<'e>(expr: &'e Expr, out: &mut Vec<&'e Symbol>) {
         match expr {
             Expr::Bound(b) => out.push(&b.var),
-            Expr::Relation(lhs, _) => match &**lhs {
-                Expr::Apply(_, args) => match &args[..] {
-                    [Expr::Symbol(argument)] if !out.contains(&argument) => out.push(argument),
-                    _ => {}
-                },
-                _ => {}
-            },
+            Expr::Relation(lhs, _) => {
+                if let Expr::Apply(_, args) = &**lhs
+                    && let [Expr::Symbol(argument)] = &args[..]
+                    && !out.contains(&argument)
+                {
+                    out.push(argument);
+                }
+            }
             _ => {}
         }
         parts(expr, &mut |p| visit(p, out));

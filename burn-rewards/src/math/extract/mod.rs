@@ -51,6 +51,11 @@ const MAX_ATTEMPTS: usize = 48;
 /// First window of plain numbers searched, from the end; it doubles until it reaches the start.
 const FIRST_WINDOW: usize = 2048;
 
+/// Whether the words right before and after `from..to` deny or bound what stands there.
+pub(crate) fn is_refused(text: &str, from: usize, to: usize) -> bool {
+    claim::refused_before(text, from, false) || claim::refused_after(text, to)
+}
+
 /// Finds and parses the answer of `text`.
 pub(crate) fn extract(text: &str, config: &ParseConfig) -> Parsed {
     if text.len() > MAX_TEXT {
@@ -61,6 +66,9 @@ pub(crate) fn extract(text: &str, config: &ParseConfig) -> Parsed {
     }
     let text = plain::folded(text);
     let text = scope::deciding(&text);
+    if let [Target::String(target)] = &config.targets[..] {
+        return string::option(text, target).unwrap_or_else(|| search(text, config));
+    }
     let statements = config.reads_statements();
     let statement = || statement::read(text, &Normalization::default());
     if statements && let Some(reading) = statement() {

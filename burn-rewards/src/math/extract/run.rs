@@ -70,10 +70,7 @@ pub(super) fn around(text: &str, from: usize, to: usize, floor: usize, announced
         stands_alone: true,
         only_unit: true,
     };
-    let Some(at) = pieces
-        .iter()
-        .position(|p| p.from <= from && from < p.to || p.from > from)
-    else {
+    let Some(at) = pieces.iter().position(|p| p.to > from) else {
         return alone;
     };
     if pieces[at].kind == Kind::Stop {

@@ -63,6 +63,8 @@ fn prose_is_read_otherwise_only_where_that_is_meant() {
             "no answer at all",
             "AZYUK2A",
             "room B12",
+            // A letter in brackets is an option.
+            "(B)",
         ]
     );
 }

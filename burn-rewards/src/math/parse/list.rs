@@ -12,12 +12,10 @@ impl Parser<'_, '_> {
         self.skip_lead();
         let value = self.elements(|_| false)?;
         self.skip_remark();
-        let single = !matches!(value, Expr::List(_));
         while matches!(
             self.peek(),
             Some(Token::Period | Token::Dots | Token::RowEnd)
-        ) || single && self.at + 1 == self.tokens.len() && self.is_written_comma(self.at)
-        {
+        ) {
             self.at += 1;
         }
         if self.peek().is_some() {
