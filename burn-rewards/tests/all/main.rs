@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod http;
 mod math_golden;
+mod math_kinds;
 mod math_limits;
 mod math_properties;
 mod register;
