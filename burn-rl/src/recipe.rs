@@ -1,5 +1,6 @@
 //! A policy-gradient algorithm as data: a list of parts.
 
+mod build;
 mod builder;
 mod check;
 mod dry_run;

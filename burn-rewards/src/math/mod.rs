@@ -15,6 +15,7 @@ mod formula;
 mod graders;
 mod lex;
 mod limits;
+mod number;
 mod parse;
 mod parsed;
 mod plain;
@@ -25,6 +26,7 @@ mod statement;
 pub mod tree;
 mod unit_expr;
 mod units;
+mod verdict;
 mod verify;
 mod words;
 
@@ -37,7 +39,8 @@ pub(crate) use graders::qwen_answer;
 pub use parsed::{Parsed, Unparsed};
 pub use profile::{Options, Profile, UnknownProfile};
 pub use tree::Expr;
-pub use verify::{Explanation, Gold, GoldError, Outcome, Reason, Verdict, Verifier};
+pub use verdict::{Outcome, Reason, Verdict};
+pub use verify::{Explanation, Gold, GoldError, Verifier};
 
 /// Finds and parses the answer in `text`.
 ///

@@ -1,8 +1,8 @@
 //! Sums, products, derivatives and integrals in canonical form.
 
 use super::arena::{Arena, Id, NameId, Node};
-use crate::math::eval::Eval;
-use crate::math::eval::rat::Rat;
+use crate::math::number::Eval;
+use crate::math::number::rat::Rat;
 use crate::math::tree::{BigOp, Constant, Function};
 
 /// Sums and products of at most this many terms are written out.

@@ -3,8 +3,8 @@
 use dashu_int::IBig;
 
 use super::arena::{Arena, Id, Node};
-use crate::math::eval::Eval;
-use crate::math::eval::rat::{Rat, gcd_rat};
+use crate::math::number::Eval;
+use crate::math::number::rat::{Rat, gcd_rat};
 use crate::math::tree::{Constant, Function};
 
 /// Largest argument of a factorial that is multiplied out.

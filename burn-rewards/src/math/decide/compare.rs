@@ -6,7 +6,7 @@ use super::shape::{collapsed, is_assignment, is_equation, is_relation, is_set, l
 use super::zero::same_value;
 use super::{Context, Decision, Side, names};
 use crate::math::Reason;
-use crate::math::eval::Fail;
+use crate::math::number::Fail;
 use crate::math::tree::Expr;
 
 /// Nesting of answers inside answers.

@@ -15,7 +15,7 @@ mod shape;
 mod zero;
 
 use super::canon::{Arena, Id, Lowering};
-use super::eval::{Eval, Fuel};
+use super::number::{Eval, Fuel};
 use super::tree::Expr;
 use super::{Options, Parsed, Reason, Unparsed, Verdict};
 

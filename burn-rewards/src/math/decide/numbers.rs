@@ -4,7 +4,7 @@ use super::zero::{real, rounded};
 use super::{Context, Decision, Side};
 use crate::math::Reason;
 use crate::math::canon::{Id, lower};
-use crate::math::eval::rat::Rat;
+use crate::math::number::rat::Rat;
 use crate::math::tree::{Expr, Number};
 
 /// A literal, perhaps negated, perhaps with a percent sign.
