@@ -157,7 +157,7 @@ impl<'a> Scan<'a> {
                 Some(parts) => parts,
                 None => return,
             },
-            None => after.split_at(after.len().min(1)),
+            None => after.split_at(after.chars().next().map_or(0, char::len_utf8)),
         };
         let digits = body.trim().trim_start_matches('-');
         if !digits.is_empty() && digits.len() < 3 && digits.bytes().all(|b| b.is_ascii_digit()) {
