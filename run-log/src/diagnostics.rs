@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn every_illness_comes_with_advice() {
+    fn every_pattern_comes_with_advice() {
         for pattern in PATTERNS {
             assert!(pattern.advice.len() > 40, "{}", pattern.name);
             assert!(!pattern.advice.ends_with('.'), "{}", pattern.name);

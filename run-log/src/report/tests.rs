@@ -194,7 +194,7 @@ fn an_empty_run_has_a_report_too() {
 #[test]
 fn warnings_stand_at_the_top_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
-    let run = RunDir::create(dir.path().join("ill")).unwrap();
+    let run = RunDir::create(dir.path().join("warned")).unwrap();
     let mut sink = JsonlWriter::create(run.metrics()).unwrap();
     let mut write = |step: u64, truncated: f64| {
         let mut m = Metrics::new();
