@@ -6,7 +6,7 @@
 mod common;
 
 use burn_rl::{algo::Registry, run_dir::RunDir};
-use burn_vlm::{Vlm, weights::ExportDtype};
+use burn_vlm::{Families, Vlm, weights::ExportDtype};
 use common::{Silent, start, tiny};
 use peak_alloc::PeakAlloc;
 use serde_json::json;
@@ -62,7 +62,7 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
     let run = config::resolve(Some(&text), &[], &[], &Extensions::default())
         .unwrap()
         .run;
-    let model = model_config(&run).unwrap();
+    let model = model_config(&run, &Families::default()).unwrap();
     let lengths = Lengths::look(&run, &model).unwrap();
     let plan = Plan::new(
         &run,

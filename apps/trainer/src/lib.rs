@@ -60,6 +60,5 @@ pub fn run() -> std::process::ExitCode {
 /// The same for a program with algorithms, model families or reward rules of its own.
 pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
     let cli: cli::Cli = clap::Parser::parse();
-    let families = model_dir::set_families(extensions.families.clone());
-    exit::code(families.and_then(|()| cmd::run(cli.command, &extensions)))
+    exit::code(cmd::run(cli.command, &extensions))
 }

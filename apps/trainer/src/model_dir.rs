@@ -1,7 +1,7 @@
 //! A model directory ready for use: weights, processor and stop tokens that fit each other.
 
 use crate::{hub, input_error::InputError};
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::config::ModelInit;
 use burn_vlm::{
@@ -10,7 +10,7 @@ use burn_vlm::{
 };
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 /// Seed of weights that are drawn for a look at a shape.
@@ -28,7 +28,7 @@ pub struct ModelDir {
 
 impl ModelDir {
     /// Loads a directory for computing in `compute`, whose text and pictures are processed as it
-    /// says but for `options`. With random weights it needs none.
+    /// says but for `options`. With random weights it needs none. It is of one of `families`.
     ///
     /// # Errors
     /// A directory or a file in it that is missing, malformed or does not fit the others.
@@ -38,17 +38,18 @@ impl ModelDir {
         options: &ProcessorOptions,
         compute: Compute,
         device: &Device,
+        families: &Families,
     ) -> Result<Self> {
         let dir = &hub::locate(dir);
         let described = described_in(dir)?;
-        let config = families().read_dir(&described)?;
-        let processor = processor(&described)?.with_options(options)?;
+        let config = families.read_dir(&described)?;
+        let processor = processor(&described, families)?.with_options(options)?;
         let stop = processor.stop_token_ids()?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         let model = match init {
             ModelInit::Pretrained => {
-                let options = LoadOptions::computing_in(compute).of(families());
+                let options = LoadOptions::computing_in(compute).of(families);
                 Vlm::load(dir, &options, device)?
             }
             ModelInit::Random => Vlm::random(config.computing_in(compute), RANDOM_SEED, device),
@@ -62,29 +63,12 @@ impl ModelDir {
     }
 }
 
-/// The model families of this process: those of the library, or what [`set_families`] was given.
-static FAMILIES: OnceLock<Families> = OnceLock::new();
-
-/// The model families that a directory may be of.
-pub fn families() -> &'static Families {
-    FAMILIES.get_or_init(Families::default)
-}
-
-/// Makes `own` the families of this process, before anything is loaded.
-///
-/// # Errors
-/// Families were in use already.
-pub fn set_families(own: Families) -> Result<()> {
-    let set = FAMILIES.set(own);
-    set.map_err(|_| anyhow!("the model families of this process are in use already"))
-}
-
 /// Tokenizer, chat template and picture processing of a model directory.
 ///
 /// # Errors
 /// A file that is missing or wrong.
-pub fn processor(dir: &Path) -> Result<Processor, VlmError> {
-    Processor::of_family(ProcessorFiles::read_dir(dir)?, families())
+pub fn processor(dir: &Path, families: &Families) -> Result<Processor, VlmError> {
+    Processor::of_family(ProcessorFiles::read_dir(dir)?, families)
 }
 
 /// Whether a model directory, or that of the model an adapter is beside, has a tokenizer. Without

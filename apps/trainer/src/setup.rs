@@ -3,7 +3,7 @@
 use crate::{
     Extensions, hub,
     input_error::InputError,
-    model_dir::{check_fit, described_in, families, processor, require_config},
+    model_dir::{check_fit, described_in, processor, require_config},
 };
 use anyhow::Result;
 use burn::tensor::Device;
@@ -32,12 +32,13 @@ pub fn build(
     let device = &devices[0].device;
     let dir = hub::locate(Path::new(&config.model.path));
     let described = described_in(&dir)?;
-    let sizes = families().read_dir(&described)?;
-    let processor = processor(&described)?.with_options(&config.model.processor_options())?;
+    let sizes = extensions.families.read_dir(&described)?;
+    let processor = processor(&described, &extensions.families)?
+        .with_options(&config.model.processor_options())?;
     check_fit(&sizes, &processor, &processor.stop_token_ids()?)
         .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
     let compute = config.model.dtype.on(device);
-    let plain = LoadOptions::computing_in(compute).of(families());
+    let plain = LoadOptions::computing_in(compute).of(&extensions.families);
     let options = plain.clone().allowing(&config.model.allow_tensors);
     let model = match config.model.init {
         ModelInit::Pretrained => Vlm::load(&dir, &options, device)?,

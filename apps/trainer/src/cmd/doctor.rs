@@ -4,6 +4,7 @@ mod cases;
 mod measure;
 
 use crate::{
+    Extensions,
     device::{self, DeviceArgs},
     input_error::InputError,
     output::Output,
@@ -61,7 +62,7 @@ impl Limits {
 ///
 /// # Errors
 /// A device that is not there, and one that computes something else than the CPU.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let cpu = device::parse("flex").map_err(|_| {
         InputError::new(
             "trainer doctor compares with the CPU, but this binary has no flex: build it with the \
@@ -82,7 +83,7 @@ pub fn run(args: &Args) -> Result<()> {
         out.line(format_args!("{against:<36} {:<5} {header}", "dtype"))?;
     }
     let (mut failed, mut all) = (0, 0);
-    for case in cases::all()? {
+    for case in cases::all(&extensions.families)? {
         let expected = Numbers::of(&case, Compute::F32, &cpu)?;
         for compute in computes {
             let gap = Numbers::of(&case, *compute, &device)?.gap(&expected);

@@ -166,6 +166,7 @@ fn measure(
         &args.processor.options(),
         args.device.dtype.on(&devices[0].device),
         &devices[0].device,
+        &extensions.families,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),

@@ -1,7 +1,7 @@
 //! `trainer export`
 
 use crate::{
-    device, hub,
+    Extensions, device, hub,
     input_error::InputError,
     model_dir::{ModelDir, has_tokenizer},
 };
@@ -59,7 +59,7 @@ impl Dtype {
 ///
 /// # Errors
 /// A checkpoint that cannot be loaded, or a directory that is not empty.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let out = &args.out;
     let empty = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
     if out.exists() && !empty {
@@ -72,7 +72,14 @@ pub fn run(args: &Args) -> Result<()> {
             let options = ProcessorOptions::default();
             let init = ModelInit::Pretrained;
             // What is exported is what was trained, to the bit.
-            let loaded = ModelDir::load(&args.checkpoint, init, &options, Compute::F32, &device)?;
+            let loaded = ModelDir::load(
+                &args.checkpoint,
+                init,
+                &options,
+                Compute::F32,
+                &device,
+                &extensions.families,
+            )?;
             (loaded.model, loaded.processor.files().clone())
         }
         false => {

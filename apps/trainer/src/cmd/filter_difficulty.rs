@@ -259,6 +259,7 @@ fn measure(
         &config.model.processor_options(),
         config.model.dtype.on(&devices[0].device),
         &devices[0].device,
+        &extensions.families,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),

@@ -1,7 +1,7 @@
 //! `trainer generate`
 
 use crate::{
-    device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output,
+    Extensions, device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output,
     processor_args::ConversationArgs,
 };
 use anyhow::{Context, Result};
@@ -101,7 +101,7 @@ struct Record<'a> {
 ///
 /// # Errors
 /// A model, a row or a picture that cannot be used, or a prompt the model has no room for.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let rows = rows(args)?;
     let mut sampling = Sampling {
         temperature: if args.greedy { 0.0 } else { args.temperature },
@@ -117,6 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
         &args.conversation.processor.options(),
         compute,
         &device,
+        &extensions.families,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),

@@ -1,14 +1,14 @@
 //! `trainer inspect`: a model directory, or devices.
 
 use crate::{
-    device,
+    Extensions, device,
     input_error::InputError,
-    model_dir::{check_fit, families, has_tokenizer, processor, require_config},
+    model_dir::{check_fit, has_tokenizer, processor, require_config},
     output::Output,
 };
 use anyhow::Result;
 use burn_vlm::{
-    ModelConfig, Vlm, VlmError,
+    Families, ModelConfig, Vlm, VlmError,
     weights::{LoadReport, WeightFiles, shapes},
 };
 use serde_json::{Map, Value, json};
@@ -38,9 +38,9 @@ pub struct Args {
 ///
 /// # Errors
 /// A directory that cannot be loaded; what is known of it is printed first.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     match &args.model {
-        Some(dir) => model(dir, args.json),
+        Some(dir) => model(dir, args.json, &extensions.families),
         None => devices(args.json),
     }
 }
@@ -73,11 +73,11 @@ fn devices(as_json: bool) -> Result<()> {
     out.finish()
 }
 
-fn model(dir: &Path, as_json: bool) -> Result<()> {
+fn model(dir: &Path, as_json: bool, families: &Families) -> Result<()> {
     let dir = &require_config(dir)?;
-    let config = families().read_dir(dir)?;
+    let config = families.read_dir(dir)?;
     let weights = Weights::read(dir, &config);
-    let tokenizer = tokenizer(dir, &config);
+    let tokenizer = tokenizer(dir, &config, families);
     let sections = [
         ("architecture", architecture(&config)),
         ("parameters", parameters(&config)),
@@ -236,7 +236,7 @@ struct TokenizerFit {
 }
 
 /// A directory without a tokenizer can be loaded, if not asked anything.
-fn tokenizer(dir: &Path, config: &ModelConfig) -> TokenizerFit {
+fn tokenizer(dir: &Path, config: &ModelConfig, families: &Families) -> TokenizerFit {
     if matches!(has_tokenizer(dir), Ok(false)) {
         return TokenizerFit {
             section: json!({ "fits": "no tokenizer" }),
@@ -244,7 +244,7 @@ fn tokenizer(dir: &Path, config: &ModelConfig) -> TokenizerFit {
         };
     }
     let described = || -> Result<Value, VlmError> {
-        let processor = processor(dir)?;
+        let processor = processor(dir, families)?;
         let stop = processor.stop_token_ids()?;
         check_fit(config, &processor, &stop).map_err(|message| VlmError::config(dir, message))?;
         Ok(json!({

@@ -62,13 +62,13 @@ pub enum Command {
 pub fn run(command: Option<Command>, extensions: &Extensions) -> anyhow::Result<ExitCode> {
     match command.unwrap_or_else(|| Command::Train(train::Args::default())) {
         Command::Train(args) => return train::run(&args, extensions),
-        Command::Generate(args) => generate::run(&args)?,
-        Command::Score(args) => score::run(&args)?,
-        Command::Doctor(args) => doctor::run(&args)?,
+        Command::Generate(args) => generate::run(&args, extensions)?,
+        Command::Score(args) => score::run(&args, extensions)?,
+        Command::Doctor(args) => doctor::run(&args, extensions)?,
         Command::Eval(args) => eval::run(&args, extensions)?,
-        Command::Export(args) => export::run(&args)?,
+        Command::Export(args) => export::run(&args, extensions)?,
         Command::FilterDifficulty(args) => filter_difficulty::run(&args, extensions)?,
-        Command::Inspect(args) => inspect::run(&args)?,
+        Command::Inspect(args) => inspect::run(&args, extensions)?,
         Command::Prepare(args) => prepare::run(&args)?,
         Command::Algos(args) => algos::run(&args, extensions)?,
         Command::Bench(args) => bench::run(&args, extensions)?,

@@ -3,10 +3,11 @@
 mod rows;
 
 use crate::{
+    Extensions,
     device::DeviceArgs,
     hub,
     input_error::InputError,
-    model_dir::{ModelDir, described_in, families, has_tokenizer},
+    model_dir::{ModelDir, described_in, has_tokenizer},
     output::{Output, check_apart},
     processor_args::ConversationArgs,
 };
@@ -14,7 +15,7 @@ use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::{RlError, config::ModelInit, data::Encoder, learner::each_part};
 use burn_vlm::{
-    Compute, EncodedPrompt, LoadOptions, Row, Vlm, VlmError, VlmInput,
+    Compute, EncodedPrompt, Families, LoadOptions, Row, Vlm, VlmError, VlmInput,
     processor::{Pictures, ProcessorOptions},
     tape::{ActivationRecompute, Tape, Targets},
 };
@@ -85,11 +86,11 @@ impl Scorable {
 ///
 /// # Errors
 /// A model that cannot be used, or a row, with its line; results that would replace the rows.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     check_apart(args.out.as_deref(), &args.data)?;
     let rows = read_rows(&args.data)?;
     let (device, compute) = args.device.open()?;
-    let (model, reading) = load(args, &rows, compute, &device)?;
+    let (model, reading) = load(args, &rows, compute, &device, &extensions.families)?;
     let mut out = Output::create(args.out.as_deref())?;
     let micro_batch = args.micro_batch as usize;
     for rows in rows.chunks(micro_batch * BATCHES_HELD) {
@@ -114,6 +115,7 @@ fn load(
     rows: &[ScoreRow],
     compute: Compute,
     device: &Device,
+    families: &Families,
 ) -> Result<(Vlm, Reading)> {
     let options = args.conversation.processor.options();
     let drawn = args.conversation.processor.init == ModelInit::Random;
@@ -125,6 +127,7 @@ fn load(
             &options,
             compute,
             device,
+            families,
         )?;
         let encoder = Encoder {
             processor: loaded.processor,
@@ -136,10 +139,10 @@ fn load(
     }
     let dir = hub::locate(&args.model);
     let pictures = match rows.iter().any(ScoreRow::has_images) {
-        true => Pictures::from_dir(&described_in(&dir)?, families())?,
+        true => Pictures::from_dir(&described_in(&dir)?, families)?,
         false => Pictures::NONE,
     };
-    let options = LoadOptions::computing_in(compute).of(families());
+    let options = LoadOptions::computing_in(compute).of(families);
     let model = Vlm::load(&dir, &options, device)?;
     if pictures.processor().is_some() {
         let fits = pictures.check_fit(model.config().vision.as_deref());

@@ -181,8 +181,8 @@ fn check_free_memory(config: &RunConfig, name: &str, extensions: &Extensions) ->
     let Some(free_memory) = free_memory::free_bytes(name) else {
         return Ok(());
     };
-    let model = plan::model_config(config)?;
-    let Some(lengths) = Lengths::look(config, &model) else {
+    let model = plan::model_config(config, &extensions.families)?;
+    let Some(lengths) = Lengths::look(config, &model, &extensions.families) else {
         return Ok(());
     };
     let target = Target::named(name)?;

@@ -9,7 +9,7 @@ use burn_rl::{
     data::{Encoder, RowDataset, RowKind},
     types::Prompt,
 };
-use burn_vlm::ModelConfig;
+use burn_vlm::{Families, ModelConfig};
 use rayon::prelude::*;
 use std::{path::Path, sync::Arc};
 
@@ -63,9 +63,9 @@ impl Lengths {
 
     /// Those of the first rows of a run's data; none where the data or the model's processor are not
     /// here or cannot be read, which whoever needs them will report.
-    pub fn look(config: &RunConfig, model: &ModelConfig) -> Option<Self> {
+    pub fn look(config: &RunConfig, model: &ModelConfig, families: &Families) -> Option<Self> {
         let dir = described_in(&hub::locate(Path::new(&config.model.path))).ok()?;
-        let processor = processor(&dir).ok()?;
+        let processor = processor(&dir, families).ok()?;
         let encoder = Encoder {
             processor: Arc::new(
                 processor

@@ -11,10 +11,7 @@ pub use memory::Memory;
 pub use preview::{Preview, preview};
 pub use target::Target;
 
-use crate::{
-    hub,
-    model_dir::{described_in, families},
-};
+use crate::{hub, model_dir::described_in};
 use anyhow::Result;
 use burn_rl::{
     algo::Registry,
@@ -22,7 +19,7 @@ use burn_rl::{
     error::RlError,
     trainable::{ParameterCounts, count_parameters},
 };
-use burn_vlm::{ModelConfig, Vlm, lora};
+use burn_vlm::{Families, ModelConfig, Vlm, lora};
 use std::path::Path;
 
 /// Sizes of a run.
@@ -164,7 +161,7 @@ impl Plan {
 /// # Errors
 /// A model that is not there and not known by name; a configuration that is malformed or not
 /// supported.
-pub fn model_config(config: &RunConfig) -> Result<ModelConfig> {
+pub fn model_config(config: &RunConfig, families: &Families) -> Result<ModelConfig> {
     let name = &config.model.path;
     let path = Path::new(name).join("config.json");
     if name == crate::demo::BUILTIN_MODEL {
@@ -172,11 +169,11 @@ pub fn model_config(config: &RunConfig) -> Result<ModelConfig> {
             .iter()
             .find(|(name, _)| *name == "config.json");
         let bytes = asset.map_or(&[][..], |(_, bytes)| bytes);
-        return Ok(families().read_slice(bytes, &path)?);
+        return Ok(families.read_slice(bytes, &path)?);
     }
     match (described_in(Path::new(name)), hub::known_architecture(name)) {
-        (Ok(dir), _) => Ok(families().read_dir(&dir)?),
-        (Err(_), Some(known)) => Ok(families().read_slice(known.to_string().as_bytes(), &path)?),
+        (Ok(dir), _) => Ok(families.read_dir(&dir)?),
+        (Err(_), Some(known)) => Ok(families.read_slice(known.to_string().as_bytes(), &path)?),
         (Err(error), None) => Err(error),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use burn_rl::{config::RunConfig, run_dir::RunDir};
-use burn_vlm::ModelConfig;
+use burn_vlm::{Families, ModelConfig};
 use std::path::Path;
 
 /// A plan for people.
@@ -35,8 +35,8 @@ impl Preview {
 /// not fit it.
 pub fn preview(resolved: &Resolved, device: &str, extensions: &Extensions) -> Result<Preview> {
     let target = Target::named(device)?;
-    let model = model_config(&resolved.run)?;
-    let lengths = lengths(resolved, &model)?;
+    let model = model_config(&resolved.run, &extensions.families)?;
+    let lengths = lengths(resolved, &model, &extensions.families)?;
     let plan = Plan::new(
         &resolved.run,
         &model,
@@ -56,14 +56,14 @@ pub fn preview(resolved: &Resolved, device: &str, extensions: &Extensions) -> Re
 
 /// The lengths of a run's prompts, as far as its data are here; the demo's first rows are written
 /// for it.
-fn lengths(resolved: &Resolved, model: &ModelConfig) -> Result<Lengths> {
+fn lengths(resolved: &Resolved, model: &ModelConfig, families: &Families) -> Result<Lengths> {
     let limits = || Lengths::limits(&resolved.run, model);
     let scratch = std::env::temp_dir().join(format!("trainer-plan-{}", std::process::id()));
     let run = RunDir::create(&scratch)?;
     let mut first = resolved.clone();
     first.demo = resolved.demo.as_ref().map(|demo| demo.first(LOOKED_AT));
     let found = materialise(&mut first, &run)
-        .map(|()| Lengths::look(&first.run, model).unwrap_or_else(limits));
+        .map(|()| Lengths::look(&first.run, model, families).unwrap_or_else(limits));
     std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let mut found = found?;
     if let Some(demo) = resolved.demo.as_ref().filter(|demo| demo.eval > 0) {

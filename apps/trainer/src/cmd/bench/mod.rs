@@ -9,7 +9,7 @@ use crate::{
     demo::{BUILTIN_MODEL, materialise},
     device, hub,
     input_error::InputError,
-    model_dir::{families, require_config},
+    model_dir::require_config,
     output::Output,
     plan::{self, Lengths, Plan, Target, free_memory},
     processor_args::parse_init,
@@ -24,7 +24,7 @@ use burn_rl::{
     trainable::make_trainable,
 };
 use burn_vlm::{
-    LoadOptions, ModelConfig, Vlm,
+    Families, LoadOptions, ModelConfig, Vlm,
     device::memory_bytes,
     generate::{Completion, Generator, Request, Sampling},
 };
@@ -97,7 +97,7 @@ struct Measured {
 pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let device = device::parse(&args.device)?;
     let mut resolved = resolve(args, extensions)?;
-    let sizes = plan::model_config(&resolved.run)?;
+    let sizes = plan::model_config(&resolved.run, &extensions.families)?;
     let synthetic = Synthetic::new(&sizes, args.prompt_tokens, args.picture_tokens)?;
     let config = &resolved.run;
     let (segments, patches) = synthetic.segments();
@@ -120,7 +120,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         free_memory::check(config, free_memory, |config| planned(config).ok())?;
     }
     let loading = Instant::now();
-    let model = model(&mut resolved, sizes, &device)?;
+    let model = model(&mut resolved, sizes, &device, &extensions.families)?;
     let config = &resolved.run;
     let loaded = loading.elapsed().as_secs_f64();
     let work = Work::of(&model, &plan.counts);
@@ -218,7 +218,12 @@ fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
 }
 
 /// The model, as the configuration trains it.
-fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result<Vlm> {
+fn model(
+    resolved: &mut Resolved,
+    sizes: ModelConfig,
+    device: &Device,
+    families: &Families,
+) -> Result<Vlm> {
     let config = &mut resolved.run;
     let compute = config.model.dtype.on(device);
     let whole = match config.model.init {
@@ -239,7 +244,7 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
         ModelInit::Pretrained => {
             let dir = hub::locate(Path::new(&config.model.path));
             require_config(&dir)?;
-            let options = LoadOptions::computing_in(compute).of(families());
+            let options = LoadOptions::computing_in(compute).of(families);
             Vlm::load(&dir, &options.allowing(&config.model.allow_tensors), device)?
         }
     };

@@ -1,10 +1,10 @@
 //! The small models that a device is tried with, and what they read.
 
-use crate::{demo, demo::model::assets, model_dir::families};
+use crate::{demo, demo::model::assets};
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_vlm::{
-    Compute, LoadOptions, ModelConfig, Row, ValueHead, ValueInit, Vlm,
+    Compute, Families, LoadOptions, ModelConfig, Row, ValueHead, ValueInit, Vlm,
     image::ImagePatches,
     rng::{hash_text, mix, uniform},
 };
@@ -49,15 +49,20 @@ const HEADS: [[usize; 4]; 7] = [
 ///
 /// # Errors
 /// None that does not mean a broken binary.
-pub fn all() -> Result<Vec<Case>> {
+pub fn all(families: &Families) -> Result<Vec<Case>> {
     let mut cases = vec![Case::demo()?];
-    for (name, config) in families().iter().flat_map(|family| family.samples()) {
+    for (name, config) in families.iter().flat_map(|family| family.samples()) {
         let config = serde_json::from_str(config)?;
-        cases.push(Case::drawn((*name).into(), &config, 41)?);
+        cases.push(Case::drawn((*name).into(), &config, 41, families)?);
     }
     for [heads, kv_heads, width, len] in HEADS {
         let name = format!("{heads} heads, {kv_heads} kv, {width} wide, {len} tokens");
-        cases.push(Case::drawn(name, &decoder(heads, kv_heads, width), len)?);
+        cases.push(Case::drawn(
+            name,
+            &decoder(heads, kv_heads, width),
+            len,
+            families,
+        )?);
     }
     Ok(cases)
 }
@@ -87,8 +92,8 @@ impl Case {
         ))
     }
 
-    fn drawn(name: String, json: &Value, len: usize) -> Result<Self> {
-        let mut config = families().read_slice(json.to_string().as_bytes(), Path::new(&name))?;
+    fn drawn(name: String, json: &Value, len: usize, families: &Families) -> Result<Self> {
+        let mut config = families.read_slice(json.to_string().as_bytes(), Path::new(&name))?;
         // Activations and logits of about one, as after training.
         config.initializer_range = 1.0 / (config.text.hidden_size as f64).sqrt();
         let weights = Weights::Drawn(Box::new(config.clone()));
