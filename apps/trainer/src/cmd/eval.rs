@@ -23,6 +23,7 @@ use burn_rl::{
     rollout::LocalEngine,
     types::Prompt,
 };
+use burn_vlm::Families;
 use clap::{ArgGroup, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
@@ -140,7 +141,15 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         );
     }
     let rows = rows(args, bench, rule.as_ref())?;
-    let summary = measure(args, bench, &rows, &sampling, rule.as_ref()).inspect_err(|_| {
+    let summary = measure(
+        args,
+        bench,
+        &rows,
+        &sampling,
+        rule.as_ref(),
+        &extensions.families,
+    )
+    .inspect_err(|_| {
         if let Some(out) = &args.out {
             // Nothing is in it: it must not stand in the way of a second try. That the first one
             // failed is what is reported, not whether this works.
@@ -157,6 +166,7 @@ fn measure(
     rows: &[DataRow],
     sampling: &EvalConfig,
     rule: &dyn RewardFn,
+    families: &Families,
 ) -> Result<Summary> {
     let devices = devices::parse(&args.device.device)?;
     let workers = Workers::where_needed(&devices)?;
@@ -166,7 +176,7 @@ fn measure(
         &args.processor.options(),
         args.device.dtype.on(&devices[0].device),
         &devices[0].device,
-        &extensions.families,
+        families,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),

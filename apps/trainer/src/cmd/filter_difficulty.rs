@@ -16,7 +16,7 @@ use burn_rl::{
     rollout::{self, GenerationParams, GenerationRequest, LocalEngine},
     types::Prompt,
 };
-use burn_vlm::generate::Purpose;
+use burn_vlm::{Families, generate::Purpose};
 use rates::{Rate, Rates, Settings};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -109,7 +109,14 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         .filter(|r| !rates.has(&file_of(r), r.line))
         .collect();
     if !missing.is_empty() {
-        measure(&missing, &config, args, &reward, &mut rates)?;
+        measure(
+            &missing,
+            &config,
+            args,
+            &reward,
+            &extensions.families,
+            &mut rates,
+        )?;
     }
     let records = records_of(&rows)?;
     let mut files: Vec<&Arc<Path>> = vec![];
@@ -249,6 +256,7 @@ fn measure(
     config: &RunConfig,
     args: &Args,
     reward: &dyn RewardFn,
+    families: &Families,
     rates: &mut Rates,
 ) -> Result<()> {
     let devices = devices::parse(&args.device)?;
@@ -259,7 +267,7 @@ fn measure(
         &config.model.processor_options(),
         config.model.dtype.on(&devices[0].device),
         &devices[0].device,
-        &extensions.families,
+        families,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
