@@ -63,7 +63,7 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
         .unwrap()
         .run;
     let model = model_config(&run, &Families::default()).unwrap();
-    let lengths = Lengths::look(&run, &model).unwrap();
+    let lengths = Lengths::look(&run, &model, &Families::default()).unwrap();
     let plan = Plan::new(
         &run,
         &model,
