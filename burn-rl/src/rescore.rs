@@ -135,11 +135,10 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    fn differs(&self) -> bool {
-        let same = self
-            .reward_new
-            .is_some_and(|new| (new - self.reward_old).abs() <= SAME);
-        !same || self.filter_old != self.filter_new
+    /// Whether it has a new reward, which is another one.
+    fn is_paid_otherwise(&self) -> bool {
+        self.reward_new
+            .is_some_and(|new| (new - self.reward_old).abs() > SAME)
     }
 
     fn changes_sign(&self) -> bool {
@@ -220,7 +219,7 @@ impl StepChange {
             all.sign_changes += usize::from(rows.iter().any(RowChange::changes_sign));
             for row in rows {
                 all.completions += 1;
-                all.other_rewards += usize::from(row.differs() && row.reward_new.is_some());
+                all.other_rewards += usize::from(row.is_paid_otherwise());
                 if let Some(new) = row.reward_new {
                     all.rewarded += 1;
                     all.sum_old += row.reward_old;
