@@ -9,24 +9,15 @@ use super::dress;
 use super::lex::{Commas, lex};
 use super::limits::MAX_SPAN;
 use super::parse::{Grammar, parse_tokens};
-use super::parsed::{Parsed, Unparsed};
+use super::parsed::{Parsed, Reading, Unparsed};
+use super::prose;
 use super::quantity;
-use super::statement;
 use super::tree::{Expr, Number};
 use super::unit_expr;
 use super::units::without_unit;
 
 /// Longest text whose elements lose their units one by one.
 const MAX_LIST: usize = 512;
-
-/// What the text of one match says.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Reading {
-    /// Readings, best first; or why there is none.
-    pub(crate) values: Result<Vec<Expr>, Unparsed>,
-    /// The text after clean-up.
-    pub(crate) text: String,
-}
 
 /// Reads `content` as mathematics.
 pub(crate) fn read(content: &str, normalization: &Normalization) -> Reading {
@@ -66,7 +57,7 @@ fn without_last_comma(text: &str) -> &str {
 /// the second reading.
 fn unwrapped(text: &str, units: bool, grammar: Grammar) -> Option<Reading> {
     let inner = dress::unwrapped(text)?;
-    if statement::has_prose(inner) {
+    if prose::has_prose(inner) {
         return None;
     }
     let (values, _) = value(dress::without_lead(inner), units, grammar);

@@ -1,6 +1,5 @@
 //! What extraction and parsing found.
 
-use super::formula::Reading;
 use super::tree::Expr;
 
 /// Why there is no value.
@@ -16,6 +15,15 @@ pub enum Unparsed {
     /// The text, the answer, its tokens, depth or digits exceed a limit.
     #[error("the answer exceeds a size limit")]
     Limit,
+}
+
+/// What the text of one match says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reading {
+    /// Readings, best first; or why there is none.
+    pub(crate) values: Result<Vec<Expr>, Unparsed>,
+    /// The text after clean-up.
+    pub(crate) text: String,
 }
 
 /// The answer of one text.

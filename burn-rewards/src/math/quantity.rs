@@ -2,7 +2,7 @@
 //! `90 million`; and the time of day.
 
 use super::tree::Expr;
-use super::units::trim_spacing;
+use super::unit_words::trim_spacing;
 use super::words;
 
 /// Longer texts are no quantity.

@@ -3,10 +3,11 @@
 
 use super::config::Normalization;
 use super::dress;
-use super::formula::{self, Reading};
-use super::lex;
+use super::formula;
+use super::parsed::Reading;
+use super::prose::{has_prose, is_prose_word};
 use super::tree::Expr;
-use super::units::is_unit_word;
+use super::unit_words::is_unit_word;
 use super::words;
 
 /// Longer texts are no statement.
@@ -134,86 +135,4 @@ fn is_date(text: &str) -> bool {
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     matches!(parts.as_slice(), [a, b, c] if digits(a) && digits(b) && digits(c)
         && (a.len() == 4 || c.len() == 4) && (1..=2).contains(&b.len()))
-}
-
-/// Whether `text` has words outside of commands that belong to no formula.
-pub(super) fn has_prose(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    let mut after_number = false;
-    while at < bytes.len() {
-        let b = bytes[at];
-        if b == b'\\' {
-            let len = bytes[at + 1..]
-                .iter()
-                .take_while(|b| b.is_ascii_alphabetic())
-                .count();
-            let name = &text[at + 1..at + 1 + len];
-            at += 1 + len;
-            if lex::is_wordy(name) {
-                at += argument_len(&text[at..]);
-            }
-            after_number = true;
-            continue;
-        }
-        if b.is_ascii_alphabetic() {
-            let len = bytes[at..]
-                .iter()
-                .take_while(|b| b.is_ascii_alphabetic())
-                .count();
-            let word = &text[at..at + len];
-            let glued = at > 0 && bytes[at - 1].is_ascii_digit();
-            let unit = after_number && (is_unit_word(word) || words::magnitude(word).is_some());
-            if !glued && !unit && is_prose_word(word) {
-                return true;
-            }
-            at += len;
-            continue;
-        }
-        if !b.is_ascii_whitespace() {
-            after_number = b.is_ascii_digit() || matches!(b, b'}' | b')') || b >= 0x80;
-        }
-        at += 1;
-    }
-    false
-}
-
-/// Bytes of the braced argument at the start of `text`.
-fn argument_len(text: &str) -> usize {
-    let Some(open) = text.find(|c: char| !c.is_whitespace()) else {
-        return 0;
-    };
-    if !text[open..].starts_with('{') {
-        return 0;
-    }
-    let mut depth = 0_usize;
-    for (at, b) in text.bytes().enumerate().skip(open) {
-        match b {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return at + 1;
-        }
-    }
-    text.len()
-}
-
-/// Whether a run of letters is a word of a sentence: a product of letters has no vowel among
-/// three small letters, or is short.
-pub(super) fn is_prose_word(word: &str) -> bool {
-    #[rustfmt::skip]
-    const SHORT: [&str; 22] = [
-        "is", "in", "at", "by", "if", "no", "on", "as", "it", "so", "be", "we", "he", "do", "my",
-        "up", "an", "of", "am", "us", "me", "ok",
-    ];
-    let lower = word.to_ascii_lowercase();
-    if word.len() < 3 {
-        return SHORT.contains(&lower.as_str());
-    }
-    let joins = matches!(lower.as_str(), "and");
-    let small = word.bytes().filter(u8::is_ascii_lowercase).count();
-    let vowel = lower.bytes().any(|b| b"aeiouy".contains(&b));
-    small > 1 && vowel && !joins && !lex::is_formula_word(word)
 }

@@ -1,7 +1,7 @@
 //! Units that are formulas themselves: `\frac{\text{km}}{\text{h}}`, `\text{N}\cdot\text{m}`,
 //! `\mathrm{~kJ} / \mathrm{mol}`, `\mu\text{m}`, `平方厘米`.
 
-use super::units::{is_constant, is_unit_symbol, is_unit_word, trim_spacing};
+use super::unit_words::{is_constant, is_unit_symbol, is_unit_word, trim_spacing};
 use super::words;
 
 /// Longer texts have no unit of this kind at their end.

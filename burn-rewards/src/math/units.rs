@@ -1,27 +1,8 @@
 //! Units at the end of an answer. They are dropped and never compared, as the Python library does;
 //! but a letter that is no unit in anybody's book (`27ab`, `5t`, `2c`) is a variable and stays.
 
+use super::unit_words::{is_constant, is_spaced_letter, is_unit_word, trim_spacing};
 use super::{unit_expr, words};
-
-/// Unit words dropped after a number, in the singular; an `s` or `es` may follow.
-#[rustfmt::skip]
-const WORDS: [&str; 130] = [
-    "acre", "apple", "area", "atm", "ball", "book", "box", "boy",
-    "calorie", "cent", "cc", "centimeter", "centimetre", "child", "children", "cm", "coin",
-    "cube", "cubic", "cup", "day", "deg", "degree", "digit", "dm", "dollar",
-    "edge", "euro", "feet", "foot", "ft", "gal", "gallon", "girl", "gm",
-    "gram", "ha", "hectare", "hour", "hr", "hrs", "hz", "inch", "in",
-    "integer", "kg", "kilogram", "kilometer", "kilometre", "km", "kmh", "kmph", "kph",
-    "kwh", "lb", "lbs", "liter", "litre", "man", "marble", "mark", "men",
-    "meter", "metre", "mg", "mi", "mile", "milliliter", "min", "minute",
-    "ml", "mm", "mol", "month", "mph", "mtr", "mt", "nm", "number",
-    "ohm", "ounce", "oz", "page", "pair", "pc", "people", "person", "piece",
-    "pint", "point", "pound", "psi", "quart", "question", "rad", "radian", "rd",
-    "round", "rs", "rupee", "sec", "second", "side", "soldier", "sq", "square",
-    "st", "student", "term", "th", "ticket", "tile", "time", "ton", "tonne",
-    "unit", "vertex", "vertices", "volt", "watt", "way", "week", "woman", "women",
-    "word", "yard", "yd", "year", "yr", "children ticket",
-];
 
 /// Two-letter units dropped where they are glued to a number; others are products: `7mn`, `3st`.
 const GLUED_PAIRS: [&str; 14] = [
@@ -30,11 +11,6 @@ const GLUED_PAIRS: [&str; 14] = [
 
 /// One-letter units dropped where they are glued to a number: `22m`.
 const GLUED: [&str; 4] = ["m", "g", "s", "h"];
-
-/// One-letter units dropped after a space or a command for a space: `84.14 J`.
-const SPACED: [&str; 14] = [
-    "m", "g", "s", "h", "l", "L", "J", "N", "W", "V", "A", "K", "C", "F",
-];
 
 /// Words between the parts of a compound unit: `meters per second`, `km/h`.
 const JOINERS: [&str; 6] = ["per", "of", "/", "a", "-", "\\cdot"];
@@ -176,25 +152,6 @@ fn ends_with_operator_command(rest: &str) -> bool {
     )
 }
 
-/// Removes spaces and commands for spaces from the end.
-pub(super) fn trim_spacing(text: &str) -> &str {
-    let mut rest = text;
-    loop {
-        let before = rest.len();
-        rest = rest.trim_end().trim_end_matches(['~', '\u{a0}']);
-        for spacing in ["\\,", "\\;", "\\:", "\\ ", "\\!", "\\quad", "\\qquad", "\\"] {
-            if let Some(shorter) = rest.strip_suffix(spacing)
-                && !shorter.ends_with('\\')
-            {
-                rest = shorter;
-            }
-        }
-        if rest.len() == before {
-            return rest;
-        }
-    }
-}
-
 /// Removes bare unit words, and one letter where it reads as a unit, after a constant.
 fn without_word(text: &str) -> Option<&str> {
     let body = without_power(text);
@@ -229,7 +186,7 @@ fn without_word(text: &str) -> Option<&str> {
         let glued_pair = !spaced && word.len() == 2 && words == 0;
         let known = (is_unit_word(word) && (!glued_pair || GLUED_PAIRS.contains(&word)))
             || (words > 0 && JOINERS.contains(&word))
-            || (spaced && SPACED.contains(&word))
+            || (spaced && is_spaced_letter(word))
             || (words == 0 && !spaced && GLUED.contains(&word))
             || (words > 0 && spaced && GLUED.contains(&word));
         if !known {
@@ -249,19 +206,6 @@ fn without_word(text: &str) -> Option<&str> {
     Some(rest)
 }
 
-fn is_spaced_letter(word: &str) -> bool {
-    SPACED.contains(&word)
-}
-
-/// Symbols of units that stand in a product or quotient of units: `kJ/mol`, `N m`.
-pub(super) fn is_unit_symbol(word: &str) -> bool {
-    const SYMBOLS: [&str; 24] = [
-        "kJ", "kN", "kW", "kV", "kHz", "MHz", "GHz", "Hz", "Pa", "kPa", "MPa", "mA", "mV", "eV",
-        "MeV", "keV", "rpm", "mol", "cal", "kcal", "dB", "T", "Wb", "H",
-    ];
-    SYMBOLS.contains(&word) || is_spaced_letter(word)
-}
-
 /// Words of which each is a unit or joins units.
 fn is_unit_phrase(words: &str) -> bool {
     let mut any = false;
@@ -276,51 +220,6 @@ fn is_unit_phrase(words: &str) -> bool {
         any = true;
     }
     any
-}
-
-pub(super) fn is_unit_word(word: &str) -> bool {
-    if word.len() < 2 || word.len() > 20 {
-        return false;
-    }
-    let lower = word.to_ascii_lowercase();
-    let found = |w: &str| WORDS.contains(&w);
-    found(&lower)
-        || lower.strip_suffix('s').is_some_and(found)
-        || lower.strip_suffix("es").is_some_and(found)
-}
-
-/// Whether `text` has no letters but those of commands: nothing a glued letter could multiply.
-pub(super) fn is_constant(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    let mut any_digit = false;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' => {
-                at += 1;
-                while at < bytes.len() && bytes[at].is_ascii_alphabetic() {
-                    at += 1;
-                }
-                continue;
-            }
-            b'=' => any_digit = false,
-            // What stands before the equals sign may have letters.
-            b if b.is_ascii_alphabetic() => {
-                let tail = &text[at..];
-                match tail.find('=') {
-                    Some(sign) => {
-                        at += sign;
-                        continue;
-                    }
-                    None => return false,
-                }
-            }
-            b if b.is_ascii_digit() => any_digit = true,
-            _ => {}
-        }
-        at += 1;
-    }
-    any_digit || text.contains("\\pi") || text.contains('π')
 }
 
 /// Whether `text` ends in a plain number or fraction that is all of a value.

@@ -18,7 +18,6 @@ mod mm_eureka;
 mod ngram_repetition;
 mod numeric;
 mod r1v;
-mod registry;
 mod simple_rl_box;
 mod simple_rl_zoo;
 mod soft_overlong;
@@ -32,7 +31,7 @@ pub use chat_judge::{ChatJudge, ScoreForm};
 pub use command::Command;
 pub use cosine_length::CosineLength;
 pub use cv_bench::CvBench;
-pub use entry::{Options, Rule};
+pub use entry::{Options, Registry, Rule};
 pub use http::Http;
 pub use length::{Length, LengthUnit};
 pub use math::{AnswerIn, Math};
@@ -43,7 +42,6 @@ pub use mm_eureka::{
 pub use ngram_repetition::NgramRepetition;
 pub use numeric::Numeric;
 pub use r1v::{R1vAccuracy, R1vFormat};
-pub use registry::Registry;
 pub use simple_rl_box::SimpleRlBox;
 pub use simple_rl_zoo::{SimpleRlZoo, ZooMode};
 pub use soft_overlong::SoftOverlong;
@@ -87,7 +85,7 @@ pub const RULES: &[Rule] = &[
 /// # Errors
 /// An unknown name; the message has the nearest one.
 pub fn find(name: &str) -> Result<&'static Rule, RewardError> {
-    registry::lookup(RULES, name)
+    entry::lookup(RULES, name)
 }
 
 /// Refuses a number that is not finite or below `low`.

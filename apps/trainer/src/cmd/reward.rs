@@ -4,6 +4,7 @@ mod explain;
 mod grade;
 mod rescore;
 mod rows;
+mod show;
 mod summary;
 
 use crate::{
@@ -124,7 +125,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
                 Graded::Record(record) => {
                     summary.add(&record);
                     match args.explain && !args.json {
-                        true => explain::print(&mut out, &record)?,
+                        true => show::print(&mut out, &record)?,
                         false => out.json(&record)?,
                     }
                 }

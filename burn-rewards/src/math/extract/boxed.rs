@@ -4,8 +4,9 @@ use super::env::{Scanner, percent_after};
 use super::read::as_percent;
 use crate::math::boxes::{self, BoxSpan};
 use crate::math::config::{BoxedMode, Normalization};
-use crate::math::formula::{self, Reading};
+use crate::math::formula;
 use crate::math::limits::MAX_SPAN;
+use crate::math::parsed::Reading;
 
 /// Most boxed environments one answer joins.
 const MAX_JOINED: usize = 6;

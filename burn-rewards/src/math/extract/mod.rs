@@ -37,8 +37,9 @@ use string::{Literal, bare_at, literal_at};
 use super::config::{
     ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget, Target,
 };
-use super::formula::{self, Reading};
+use super::formula;
 use super::limits::MAX_SPAN;
+use super::parsed::Reading;
 use super::parsed::{Parsed, Unparsed};
 use super::{claim, plain, scope, statement};
 

@@ -2,7 +2,8 @@
 
 use super::env::Joined;
 use crate::math::config::Normalization;
-use crate::math::formula::{self, Reading};
+use crate::math::formula;
+use crate::math::parsed::Reading;
 use crate::math::parsed::Unparsed;
 use crate::math::tree::Expr;
 

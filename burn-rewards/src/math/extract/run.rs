@@ -2,8 +2,8 @@
 //! `19, 46 and 82`, `90 million`, of which a search for numbers sees a part.
 
 use crate::math::lex::{is_formula_character, is_formula_word, is_wordy};
-use crate::math::statement::is_prose_word;
-use crate::math::units::{is_unit_symbol, is_unit_word};
+use crate::math::prose::is_prose_word;
+use crate::math::unit_words::{is_unit_symbol, is_unit_word};
 use crate::math::{unit_expr, words};
 
 /// Bytes looked at on either side of the number.
