@@ -3,7 +3,7 @@
 
 use crate::{
     error::VlmError,
-    image::{Alpha, ImagePatches},
+    image::{Decoding, ImagePatches},
     models::ModelConfig,
     text::{ChatTemplate, EncodedPrompt, Message, ProcessorFiles, Tokenizer},
 };
@@ -26,6 +26,7 @@ pub struct Processor {
     template: ChatTemplate,
     pictures: Pictures,
     blank_image: bool,
+    stored_orientation: bool,
 }
 
 impl Processor {
@@ -56,6 +57,7 @@ impl Processor {
             template,
             pictures,
             blank_image: false,
+            stored_orientation: false,
         })
     }
 
@@ -70,8 +72,11 @@ impl Processor {
     }
 
     /// How pictures for this processor are to be decoded.
-    pub fn alpha(&self) -> Alpha {
-        self.pictures.alpha()
+    pub fn decoding(&self) -> Decoding {
+        Decoding {
+            upright: !self.stored_orientation,
+            ..self.pictures.decoding()
+        }
     }
 
     /// Renders and tokenises a conversation, cuts its pictures and gives each as many image tokens

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use crate::error::VlmError;
-use crate::image::{Alpha, ImagePatches};
+use crate::image::{Alpha, Decoding, ImagePatches};
 use crate::models::{Family, ModelConfig, VisionConfig, internvl, qwen2_vl};
 use crate::text::{ProcessorFiles, Tokenizer};
 
@@ -30,6 +30,9 @@ pub enum Pictures {
         config: internvl::processor::ImageConfig,
         /// The id of [`IMAGE_TOKEN`](internvl::IMAGE_TOKEN).
         token: u32,
+        /// What becomes of transparency: transformers' processor lays it over white, InternVL's own
+        /// code drops it.
+        alpha: Alpha,
         /// The ids of [`IMAGE_START`](internvl::processor::IMAGE_START) and
         /// [`IMAGE_END`](internvl::processor::IMAGE_END), which enclose a picture's tokens; none
         /// where no tokenizer says them.
@@ -87,6 +90,10 @@ impl Pictures {
             }),
             Family::InternVlChat | Family::InternVl => Ok(Self::InternVl {
                 token: id(internvl::IMAGE_TOKEN)?,
+                alpha: match family {
+                    Family::InternVl => Alpha::OverWhite,
+                    _ => Alpha::Drop,
+                },
                 frame: match tokenizer {
                     None => None,
                     Some(tokenizer) => Some([
@@ -101,11 +108,12 @@ impl Pictures {
     }
 
     /// How pictures are to be decoded.
-    pub fn alpha(&self) -> Alpha {
-        match self {
-            Self::Qwen { .. } => Alpha::OverWhite,
-            Self::InternVl { .. } | Self::None => Alpha::Drop,
-        }
+    pub fn decoding(&self) -> Decoding {
+        let alpha = match self {
+            Self::Qwen { .. } | Self::None => Alpha::OverWhite,
+            Self::InternVl { alpha, .. } => *alpha,
+        };
+        alpha.into()
     }
 
     /// The token that an image feature replaces, with its id.
@@ -165,6 +173,7 @@ impl Pictures {
                 config,
                 token,
                 frame,
+                ..
             } => (*token, config.merge_size, *frame),
         };
         let mut counts = images.iter().map(|image| image.num_tokens(merge));
