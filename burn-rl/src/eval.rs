@@ -8,7 +8,7 @@ use crate::{
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
-use burn_vlm::generate::FinishReason;
+use burn_vlm::generate::{FinishReason, Purpose};
 use std::{path::Path, sync::Arc};
 
 /// What an evaluation found.
@@ -36,7 +36,7 @@ pub fn evaluate(
     finished: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, RlError> {
     let (set, draws) = (&config.name, config.draws);
-    let requests = GenerationRequest::first(prompts, draws);
+    let requests = GenerationRequest::first(prompts, draws, Purpose::Evaluate);
     let mut groups = engine.generate(&requests, config.sampling(), step, finished)?;
     rollout::reward(&mut groups, rule)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();

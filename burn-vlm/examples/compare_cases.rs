@@ -182,6 +182,7 @@ fn decoded(model: &Vlm, dir: &Path, case: &Case) -> [f64; 2] {
         },
         stop: &ends,
         max_batch: 8,
+        logprob_temperature: 1.0,
     };
     let prompts = case.tokens.iter().zip(&case.images);
     let request = |(tokens, images): (&Vec<u32>, &Vec<_>)| Request {
@@ -189,12 +190,7 @@ fn decoded(model: &Vlm, dir: &Path, case: &Case) -> [f64; 2] {
             tokens: tokens.clone(),
             images: images.clone(),
         }),
-        key: SampleKey {
-            seed: 0,
-            step: 0,
-            prompt: 0,
-            draw: 0,
-        },
+        key: SampleKey::default(),
     };
     let requests: Vec<Request> = prompts.map(request).collect();
     let Ok(done) = generator.generate(&requests, &mut |_| ()) else {

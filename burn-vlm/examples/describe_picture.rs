@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         sampling: Sampling::greedy(256),
         stop: &stop,
         max_batch: 1,
+        logprob_temperature: 1.0,
     };
     let (prompt, key) = (Arc::new(prompt), SampleKey::default());
     let said = generator.generate(&[Request { prompt, key }], &mut |_| {})?;

@@ -9,6 +9,8 @@
 //! Nothing here knows of rewards or of training.
 #![warn(missing_docs)]
 
+mod adapters;
+mod checkpoint;
 pub mod device;
 pub mod error;
 pub mod features;
@@ -23,8 +25,7 @@ pub mod models;
 pub mod nn;
 pub mod precision;
 pub mod processor;
-mod reload;
-mod save;
+pub mod rng;
 pub mod tape;
 pub mod text;
 mod transfer;

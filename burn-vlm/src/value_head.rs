@@ -2,8 +2,8 @@
 
 use crate::{
     error::VlmError,
-    generate::rng::hash_text,
     nn::Linear,
+    rng::hash_text,
     weights::{F32View, WeightFiles, normal, write_f32},
 };
 use burn::{

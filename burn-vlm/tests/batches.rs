@@ -35,6 +35,7 @@ fn requests(case: &Case, draws: u64) -> Vec<Request> {
                     step: 2,
                     prompt: i as u64,
                     draw,
+                    ..SampleKey::default()
                 },
             })
         })
@@ -52,17 +53,28 @@ fn generate(model: &Vlm, requests: &[Request], stop: &[u32], max_batch: usize) -
         sampling,
         stop,
         max_batch,
+        logprob_temperature: 1.0,
     };
     generator.generate(requests, &mut |_| ()).unwrap()
 }
 
 /// Log-probabilities of every row of a batch but of its first token.
 fn score(model: &Vlm, rows: &[Row<'_>]) -> Vec<Vec<f32>> {
+    score_at(model, rows, 1.0)
+}
+
+fn score_at(model: &Vlm, rows: &[Row<'_>], temperature: f64) -> Vec<Vec<f32>> {
     let input = VlmInput::new(rows, model.config(), &Device::flex());
     let tokens: Vec<&[u32]> = rows.iter().map(|r| r.tokens).collect();
     let counts: Vec<usize> = tokens.iter().map(|t| t.len() - 1).collect();
     let targets = Targets::new(&tokens, &counts, input.width, &Device::flex());
-    let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
+    let tape = Tape::record(
+        model,
+        &input,
+        &targets,
+        temperature,
+        ActivationRecompute::Block,
+    );
     let scores = tape.scores().logp;
     let r = scores.dims()[1];
     let flat: Vec<f32> = scores.into_data().iter().collect();
@@ -144,8 +156,57 @@ fn a_stop_token_ends_its_own_sequence_only() {
             None => assert_eq!(cut.tokens, whole.tokens),
         }
         assert_eq!(cut.logprobs.len(), cut.tokens.len());
-        assert_eq!(cut.sample_logprobs.len(), cut.tokens.len());
+        assert_eq!(cut.behaviour_logprobs.len(), cut.tokens.len());
     }
+}
+
+/// Whatever the sampling, an engine reports what a tape finds at the same temperature.
+#[test]
+fn reported_logprobs_are_those_of_a_tape_at_any_temperature() {
+    let (model, case) = setup();
+    let all = requests(&case, 2);
+    for (temperature, top_p) in [(1.0, 1.0), (0.6, 0.9), (1.3, 1.0), (0.0, 1.0)] {
+        for logprob_temperature in [1.0, 0.6, 1.3] {
+            let generator = Generator {
+                model: &model,
+                sampling: Sampling {
+                    temperature,
+                    top_p,
+                    max_new_tokens: 6,
+                    ..Sampling::default()
+                },
+                stop: &[],
+                max_batch: 64,
+                logprob_temperature,
+            };
+            let drawn = generator.generate(&all, &mut |_| ()).unwrap();
+            for (completion, request) in drawn.iter().zip(&all) {
+                let tokens = [&request.prompt.tokens[..], &completion.tokens].concat();
+                let row = Row {
+                    tokens: &tokens,
+                    images: &request.prompt.images,
+                };
+                let scored = score_at(&model, &[row], logprob_temperature).remove(0);
+                let scored = &scored[scored.len() - completion.tokens.len()..];
+                let found = TensorData::new(completion.logprobs.clone(), [scored.len()]);
+                let at = format!("{temperature} at {logprob_temperature}");
+                assert_close(&found, scored, 2e-5, &at);
+                if (temperature, top_p) == (logprob_temperature, 1.0) {
+                    // Without truncation it is the behaviour policy's own.
+                    assert_close(&found, &completion.behaviour_logprobs, 1e-5, &at);
+                }
+            }
+        }
+    }
+    let generator = Generator {
+        model: &model,
+        sampling: Sampling::default(),
+        stop: &[],
+        max_batch: 1,
+        logprob_temperature: 0.0,
+    };
+    let message = generator.generate(&all, &mut |_| ()).unwrap_err();
+    assert!(message.to_string().contains("logprob_temperature is 0"));
 }
 
 #[test]

@@ -110,12 +110,7 @@ fn generate(model: &Vlm, s: &Setup) -> Vec<Completion> {
                 tokens: tokens.clone(),
                 images: images.clone(),
             }),
-            key: SampleKey {
-                seed: 0,
-                step: 0,
-                prompt: 0,
-                draw: 0,
-            },
+            key: SampleKey::default(),
         })
         .collect();
     let generator = Generator {
@@ -123,6 +118,7 @@ fn generate(model: &Vlm, s: &Setup) -> Vec<Completion> {
         sampling: Sampling::greedy(12),
         stop: &[],
         max_batch: 8,
+        logprob_temperature: 1.0,
     };
     generator.generate(&requests, &mut |_| ()).unwrap()
 }

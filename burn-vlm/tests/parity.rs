@@ -122,12 +122,7 @@ fn greedy_decoding_with_the_cache() {
                     tokens: tokens.clone(),
                     images: images.clone(),
                 }),
-                key: SampleKey {
-                    seed: 0,
-                    step: 0,
-                    prompt: 0,
-                    draw: 0,
-                },
+                key: SampleKey::default(),
             })
             .collect();
         let generator = Generator {
@@ -135,6 +130,7 @@ fn greedy_decoding_with_the_cache() {
             sampling: Sampling::greedy(16),
             stop: &[],
             max_batch: 8,
+            logprob_temperature: 1.0,
         };
         let done = generator.generate(&requests, &mut |_| ()).unwrap();
         let tokens: Vec<i64> = done

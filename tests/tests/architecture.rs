@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
 
+#[path = "architecture/modules.rs"]
+mod modules;
+#[path = "architecture/tokens.rs"]
+mod tokens;
+
+use modules::Graph;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -179,4 +185,71 @@ fn every_member_takes_the_lints_of_the_workspace() {
             );
         }
     }
+}
+
+/// Crates whose modules still need each other in a circle.
+const NOT_YET_ACYCLIC: &[&str] = &["burn-rewards", "burn-vlm", "burn-rl", "apps/trainer"];
+
+#[test]
+fn module_graphs_have_no_cycles() {
+    for member in ["burn-rewards", "burn-vlm", "burn-rl", "apps/trainer"] {
+        if NOT_YET_ACYCLIC.contains(&member) {
+            continue;
+        }
+        let graph = Graph::of_crate(&root().join(member).join("src"));
+        let found = graph.cycle();
+        assert!(found.is_none(), "{member}, {}", found.unwrap());
+    }
+}
+
+#[test]
+fn a_cycle_is_found_through_re_exports_groups_and_depth() {
+    let of = |files: &[(&str, &str)]| {
+        let file = |(module, text): &(&str, &str)| {
+            let names = module.split('/').filter(|name| !name.is_empty());
+            (names.map(str::to_owned).collect(), (*text).to_owned())
+        };
+        Graph::of_files(files.iter().map(file).collect()).cycle()
+    };
+    let lib = ("", "pub mod a; pub mod b; pub use b::Thing;");
+    let uses_a = ("b", "use crate::a; pub struct Thing;");
+    let cyclic = Some("in crate: a → b → a".to_owned());
+    for uses_b in [
+        "use crate::b::Thing;",
+        "use crate::Thing;",
+        "use crate::{x, b::{self, Thing as Other}};",
+        "fn f(x: &crate::Thing) {}",
+        "mod inner { use super::super::b; }",
+    ] {
+        assert_eq!(of(&[lib, ("a", uses_b), uses_a]), cyclic, "{uses_b}");
+    }
+    for uses_nothing in [
+        "// use crate::b;",
+        "const X: &str = \"crate::b\"; const Y: &str = r#\"crate::b\"#;",
+        "#[cfg(test)] mod tests { use crate::b; }",
+        "#[cfg(test)] pub(crate) fn f() { crate::b::g(); }",
+        "mod inner { use super::x; } fn f<'a>(c: &'a char) { self::g('\"') }",
+    ] {
+        assert_eq!(
+            of(&[lib, ("a", uses_nothing), uses_a]),
+            None,
+            "{uses_nothing}"
+        );
+    }
+    // A parent and its child are one; the children are looked at beside each other.
+    let parent = ("a", "mod c; mod d; use c::X; pub struct Y;");
+    let (c, d) = (
+        ("a/c", "use super::{Y, d::Z};"),
+        ("a/d", "use crate::a::X;"),
+    );
+    assert_eq!(of(&[parent, c]), None);
+    let inner = Some("in crate::a: c → d → c".to_owned());
+    assert_eq!(of(&[parent, c, d]), inner);
+    let test_file = [
+        lib,
+        ("a", "#[cfg(test)] mod tests;"),
+        ("a/tests", "use crate::b;"),
+        uses_a,
+    ];
+    assert_eq!(of(&test_file), None);
 }

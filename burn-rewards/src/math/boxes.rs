@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::config::BoxedMode;
-use super::formula::MAX_SPAN;
+use super::limits::MAX_SPAN;
 
 /// Most boxes of one answer.
 const MAX_BOXES: usize = 64;

@@ -5,13 +5,11 @@ use std::borrow::Cow;
 use super::boxes;
 use super::config::{BoxedMode, Normalization};
 use super::lex::{Commas, lex};
+use super::limits::MAX_SPAN;
 use super::parse::{Grammar, parse_tokens};
 use super::parsed::Unparsed;
 use super::tree::Expr;
 use super::units::without_unit;
-
-/// Longest text of one answer, in bytes.
-pub(crate) const MAX_SPAN: usize = 16 * 1024;
 
 /// What the text of one match says.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,6 +13,7 @@ mod extract;
 mod formula;
 mod graders;
 mod lex;
+mod limits;
 mod parse;
 mod parsed;
 mod profile;

@@ -1,6 +1,6 @@
 //! Several data sets as one endless walk.
 
-use burn_vlm::generate::rng::{mix, uniform};
+use burn_vlm::rng::{mix, uniform};
 
 /// Which set comes when, as a function of seed and position: a set is drawn for every position
 /// with its probability, and each set is walked through in its own order.

@@ -10,8 +10,8 @@ use burn::data::dataset::Dataset;
 use burn_rewards::{OnUnparsableGold, RewardFn};
 use burn_vlm::{
     Processor, VlmError,
-    generate::rng::{hash_text, mix},
     image::{decode, probe},
+    rng::{hash_text, mix},
     text::Message,
 };
 use rayon::prelude::*;

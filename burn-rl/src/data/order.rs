@@ -1,6 +1,6 @@
 //! Which row comes when, as a function of seed and position.
 
-use burn_vlm::generate::rng::mix;
+use burn_vlm::rng::mix;
 use serde::{Deserialize, Serialize};
 
 /// Whether rows come by how hard they are.

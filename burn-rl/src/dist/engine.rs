@@ -128,6 +128,7 @@ fn share(requests: &[GenerationRequest], rank: usize, count: usize) -> Vec<Gener
             own.push(GenerationRequest {
                 prompt: request.prompt.clone(),
                 draws,
+                purpose: request.purpose,
             });
         }
     }
@@ -157,7 +158,10 @@ mod tests {
     };
     use burn::tensor::Device;
     use burn_rewards::Reward;
-    use burn_vlm::{EncodedPrompt, generate::FinishReason};
+    use burn_vlm::{
+        EncodedPrompt,
+        generate::{FinishReason, Purpose},
+    };
     use std::ops::Range;
 
     fn request(key: u64, draws: Range<u64>) -> GenerationRequest {
@@ -176,6 +180,7 @@ mod tests {
                 encoded: Arc::new(encoded),
             }),
             draws,
+            purpose: Purpose::Train,
         }
     }
 

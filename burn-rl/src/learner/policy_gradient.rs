@@ -17,7 +17,7 @@ use crate::{
     recipe::{CompletionSource, Recipe},
 };
 use burn::tensor::Device;
-use burn_vlm::{Transfer, Vlm, generate::rng::mix, tape::Grads, weights::ExportDtype};
+use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads, weights::ExportDtype};
 use std::{
     fs,
     ops::Range,

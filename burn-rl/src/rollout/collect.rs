@@ -13,7 +13,7 @@ use crate::{
     types::{Group, Prompt, Sample, ScoredBatch},
 };
 use burn_rewards::RewardFn;
-use burn_vlm::generate::Sampling;
+use burn_vlm::generate::{Purpose, Sampling};
 use std::{
     collections::HashMap,
     path::Path,
@@ -257,6 +257,7 @@ impl DrawCounter {
         GenerationRequest {
             prompt: prompt.clone(),
             draws,
+            purpose: Purpose::Train,
         }
     }
 }
@@ -294,7 +295,7 @@ impl CollectInputs<'_> {
             temperature: 0.0,
             ..self.config.rollout.sampling
         };
-        let requests = GenerationRequest::first(prompts, 1);
+        let requests = GenerationRequest::first(prompts, 1, Purpose::Train);
         let mut groups = self
             .engine
             .generate(&requests, sampling, step, &mut |_| {})?;

@@ -62,6 +62,7 @@ impl RolloutEngine for LocalEngine {
         let of_draw = |request: &GenerationRequest, draw| Request {
             prompt: request.prompt.encoded.clone(),
             key: SampleKey {
+                purpose: request.purpose,
                 seed: self.seed,
                 step,
                 prompt: request.prompt.key,
@@ -82,6 +83,7 @@ impl RolloutEngine for LocalEngine {
             sampling,
             stop: &self.stop,
             max_batch: self.max_batch,
+            logprob_temperature: 1.0,
         };
         let mut done = generator.generate(&draws, finished)?.into_iter();
         let group = |request: &GenerationRequest| {

@@ -15,7 +15,7 @@ use crate::{
 use burn_rewards::{Reward, RewardFn, RewardInput};
 use burn_vlm::{
     Vlm,
-    generate::{FinishReason, Sampling},
+    generate::{FinishReason, Purpose, Sampling},
 };
 use std::{ops::Range, sync::Arc};
 
@@ -27,14 +27,17 @@ pub struct GenerationRequest {
     /// Which of its draws in this step: a prompt that comes twice in a step asks for others the
     /// second time.
     pub draws: Range<u64>,
+    /// What they are drawn for.
+    pub purpose: Purpose,
 }
 
 impl GenerationRequest {
     /// The first `n` draws of every prompt.
-    pub fn first(prompts: &[Arc<Prompt>], n: usize) -> Vec<Self> {
+    pub fn first(prompts: &[Arc<Prompt>], n: usize, purpose: Purpose) -> Vec<Self> {
         let request = |prompt: &Arc<Prompt>| Self {
             prompt: prompt.clone(),
             draws: 0..n as u64,
+            purpose,
         };
         prompts.iter().map(request).collect()
     }
@@ -48,7 +51,8 @@ impl GenerationRequest {
 pub trait RolloutEngine: Send {
     /// Draws the completions that are asked for, one group a request; their rewards are still empty.
     ///
-    /// A completion depends on the policy, the seed, `step`, the prompt and the draw alone.
+    /// A completion depends on the policy, the seed, `step`, the prompt, the draw and its purpose
+    /// alone.
     /// `finished` is called with the number of completions done so far.
     ///
     /// # Errors

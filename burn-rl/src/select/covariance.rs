@@ -3,7 +3,7 @@
 
 use super::{StepScores, TokenSelector};
 use crate::types::{Advantages, Needs, ScoredBatch};
-use burn_vlm::generate::rng::mix;
+use burn_vlm::rng::mix;
 
 /// Which tokens of high covariance are chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -42,10 +42,13 @@ pub enum FinishReason {
 pub struct Completion {
     /// The tokens, a final stop token included.
     pub tokens: Vec<u32>,
-    /// Log-probability of each under the policy, in nats.
+    /// Log-probability of each under the policy at
+    /// [`logprob_temperature`](Generator::logprob_temperature), in nats: without truncation and
+    /// without the repetition penalty.
     pub logprobs: Vec<f32>,
-    /// Log-probability of each under the distribution it was drawn from, in nats.
-    pub sample_logprobs: Vec<f32>,
+    /// Log-probability of each under the behaviour policy, the distribution it was drawn from, in
+    /// nats: after penalty, temperature, top-k and top-p. Zero for greedy draws.
+    pub behaviour_logprobs: Vec<f32>,
     /// Why it ended.
     pub finish: FinishReason,
 }
@@ -61,6 +64,11 @@ pub struct Generator<'a> {
     pub stop: &'a [u32],
     /// Most sequences in one batch.
     pub max_batch: usize,
+    /// Temperature at which [`Completion::logprobs`] are reported, more than 0: 1 for those of the
+    /// policy itself. The logits are divided by it in f32 before log-softmax, as
+    /// [`Tape::record`](crate::tape::Tape::record) does, so both agree at any temperature. It does
+    /// not change what is drawn.
+    pub logprob_temperature: f64,
 }
 
 /// A sequence that is still growing.
@@ -100,6 +108,12 @@ impl Generator<'_> {
             return Err(VlmError::Request(
                 "max_batch is 0, expected at least 1".into(),
             ));
+        }
+        let temperature = self.logprob_temperature;
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            return Err(VlmError::Request(format!(
+                "logprob_temperature is {temperature}, expected more than 0"
+            )));
         }
         let limit = self.model.config().max_positions();
         for request in requests {
@@ -212,7 +226,8 @@ impl Generator<'_> {
             let Request { prompt, key } = &requests[sequence.request];
             let said = &done[sequence.request].tokens;
             let history = prompt.tokens.iter().chain(said).copied();
-            sample(row, history, &self.sampling, key.uniform(said.len()))
+            let u = key.uniform(said.len());
+            sample(row, history, &self.sampling, self.logprob_temperature, u)
         };
         logits.par_chunks(vocab).zip(active).map(draw).collect()
     }
@@ -241,11 +256,11 @@ impl Generator<'_> {
 
 impl Completion {
     fn new() -> Self {
-        let (logprobs, sample_logprobs) = (vec![], vec![]);
+        let (logprobs, behaviour_logprobs) = (vec![], vec![]);
         Self {
             tokens: vec![],
             logprobs,
-            sample_logprobs,
+            behaviour_logprobs,
             finish: FinishReason::Length,
         }
     }
@@ -253,7 +268,7 @@ impl Completion {
     fn push(&mut self, token: Sampled) {
         self.tokens.push(token.id);
         self.logprobs.push(token.logprob);
-        self.sample_logprobs.push(token.sample_logprob);
+        self.behaviour_logprobs.push(token.behaviour_logprob);
     }
 }
 
@@ -302,6 +317,7 @@ mod tests {
             },
             stop: &[7, 8, 9],
             max_batch: 8,
+            logprob_temperature: 1.0,
         };
         let prompt = |n: u32| {
             Arc::new(EncodedPrompt {

@@ -3,9 +3,9 @@
 //! What a sequence becomes depends on its prompt and its [`SampleKey`] alone, not on its batch.
 
 mod engine;
-pub mod rng;
+mod key;
 mod sampler;
 
 pub use engine::{Completion, FinishReason, Generator, Request};
-pub use rng::SampleKey;
-pub use sampler::{Sampled, Sampling, sample};
+pub use key::{Purpose, SampleKey};
+pub use sampler::Sampling;

@@ -82,51 +82,66 @@ impl Sampling {
 pub struct Sampled {
     /// The token.
     pub id: u32,
-    /// Its log-probability under the policy: no temperature, no truncation.
+    /// Its log-probability under the policy at the reporting temperature: no penalty and no
+    /// truncation.
     pub logprob: f32,
     /// Its log-probability under the distribution that was sampled from.
-    pub sample_logprob: f32,
+    pub behaviour_logprob: f32,
 }
 
 /// Draws a token by inverting the cumulative distribution at `u` in `[0, 1)`.
 ///
-/// `history` are the tokens that `repetition_penalty` looks at.
-///
-/// # Panics
-/// If `logits` is empty.
-pub fn sample(
+/// `history` are the tokens that `repetition_penalty` looks at. `logprob_temperature` is the one
+/// that [`Sampled::logprob`] is reported at; it changes nothing else.
+pub(super) fn sample(
     logits: &[f32],
     history: impl Iterator<Item = u32>,
     sampling: &Sampling,
+    logprob_temperature: f64,
     u: f64,
 ) -> Sampled {
     let (_, max) = argmax(logits);
     let plain = weights(logits, max, 1.0);
-    let lse = f64::from(max) + plain.iter().sum::<f64>().ln();
-    let policy = |id: usize| (f64::from(logits[id]) - lse) as f32;
+    let policy = |id: usize| match logprob_temperature {
+        1.0 => log_share(logits[id], max, &plain),
+        temperature => {
+            // Divided in f32, as a tape divides before its log-softmax.
+            let scale = |z: f32| z / temperature as f32;
+            let scaled: Vec<f32> = logits.iter().map(|z| scale(*z)).collect();
+            let max = scale(max);
+            log_share(scaled[id], max, &weights(&scaled, max, 1.0))
+        }
+    };
     let penalised = penalise(logits, history, sampling.repetition_penalty);
     if sampling.temperature == 0.0 {
         let (best, _) = argmax(&penalised);
         return Sampled {
             id: best as u32,
             logprob: policy(best),
-            sample_logprob: 0.0,
+            behaviour_logprob: 0.0,
         };
     }
-    let weights = match (&penalised, sampling.temperature) {
-        (Cow::Borrowed(_), 1.0) => plain,
-        (changed, temperature) => weights(changed, argmax(changed).1, temperature),
+    let tempered = match (&penalised, sampling.temperature) {
+        (Cow::Borrowed(_), 1.0) => None,
+        (changed, temperature) => Some(weights(changed, argmax(changed).1, temperature)),
     };
+    let weights = tempered.as_ref().unwrap_or(&plain);
     let truncated = sampling.top_p < 1.0 || (1..logits.len()).contains(&sampling.top_k);
     let (id, share) = match truncated {
-        true => invert(most_likely(&weights, sampling).into_iter(), &weights, u),
-        false => invert(0..logits.len(), &weights, u),
+        true => invert(most_likely(weights, sampling).into_iter(), weights, u),
+        false => invert(0..logits.len(), weights, u),
     };
     Sampled {
         id: id as u32,
         logprob: policy(id),
-        sample_logprob: share.ln() as f32,
+        behaviour_logprob: share.ln() as f32,
     }
+}
+
+/// Log-probability of a logit, of all of which `weights` are `exp(z − max)`.
+fn log_share(z: f32, max: f32, weights: &[f64]) -> f32 {
+    let lse = f64::from(max) + weights.iter().sum::<f64>().ln();
+    (f64::from(z) - lse) as f32
 }
 
 /// `exp((z − max) / temperature)` of every logit.
@@ -235,10 +250,10 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_largest_and_reports_the_policy() {
-        let got = sample(&logits(), iter::empty(), &Sampling::greedy(1), 0.99);
+        let got = sample(&logits(), iter::empty(), &Sampling::greedy(1), 1.0, 0.99);
         assert_eq!(got.id, 2);
         assert!((got.logprob - 0.5_f32.ln()).abs() < 1e-6);
-        assert_eq!(got.sample_logprob, 0.0);
+        assert_eq!(got.behaviour_logprob, 0.0);
     }
 
     #[test]
@@ -249,6 +264,7 @@ mod tests {
                 &logits(),
                 iter::empty(),
                 &with(1.0, 1.0, 0),
+                1.0,
                 (f64::from(i) + 0.5) / 1000.0,
             )
             .id as usize] += 1;
@@ -259,9 +275,9 @@ mod tests {
     #[test]
     fn top_k_and_top_p_renormalise_what_they_keep() {
         for sampling in [with(1.0, 1.0, 2), with(1.0, 0.7, 0)] {
-            let got = sample(&logits(), iter::empty(), &sampling, 0.9);
+            let got = sample(&logits(), iter::empty(), &sampling, 1.0, 0.9);
             assert_eq!(got.id, 0);
-            assert!((got.sample_logprob - (0.3_f32 / 0.8).ln()).abs() < 1e-6);
+            assert!((got.behaviour_logprob - (0.3_f32 / 0.8).ln()).abs() < 1e-6);
             assert!((got.logprob - 0.3_f32.ln()).abs() < 1e-6);
         }
     }
@@ -270,7 +286,7 @@ mod tests {
     fn top_p_is_measured_after_top_k() {
         // Within the two kept, 0.5 / 0.8 = 0.625 reaches 0.6: only the first stays.
         assert_eq!(
-            sample(&logits(), iter::empty(), &with(1.0, 0.6, 2), 0.999).id,
+            sample(&logits(), iter::empty(), &with(1.0, 0.6, 2), 1.0, 0.999).id,
             2
         );
     }
@@ -308,11 +324,30 @@ mod tests {
 
     #[test]
     fn temperature_sharpens_what_is_sampled_and_not_the_policy() {
-        let got = sample(&logits(), iter::empty(), &with(0.5, 1.0, 0), 0.0);
+        let got = sample(&logits(), iter::empty(), &with(0.5, 1.0, 0), 1.0, 0.0);
         let squares = [0.09_f32, 0.0025, 0.25, 0.0225];
         assert_eq!(got.id, 0);
-        assert!((got.sample_logprob - (0.09 / squares.iter().sum::<f32>()).ln()).abs() < 1e-5);
+        assert!((got.behaviour_logprob - (0.09 / squares.iter().sum::<f32>()).ln()).abs() < 1e-5);
         assert!((got.logprob - 0.3_f32.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_reporting_temperature_changes_no_draw_and_knows_no_truncation() {
+        let squares: f32 = [0.09_f32, 0.0025, 0.25, 0.0225].iter().sum();
+        for sampling in [with(1.0, 1.0, 0), with(0.7, 0.9, 2), Sampling::greedy(1)] {
+            for u in [0.0, 0.4, 0.8] {
+                let at_one = sample(&logits(), iter::empty(), &sampling, 1.0, u);
+                let at_half = sample(&logits(), iter::empty(), &sampling, 0.5, u);
+                assert_eq!(at_half.id, at_one.id);
+                assert_eq!(at_half.behaviour_logprob, at_one.behaviour_logprob);
+                let p = at_one.logprob.exp();
+                let expected = (p * p / squares).ln();
+                assert!(
+                    (at_half.logprob - expected).abs() < 1e-5,
+                    "{sampling:?} {u}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -321,8 +356,9 @@ mod tests {
             repetition_penalty: 2.0,
             ..Sampling::greedy(1)
         };
-        let pick =
-            |logits: &[f32], seen: &[u32]| sample(logits, seen.iter().copied(), &sampling, 0.0).id;
+        let pick = |logits: &[f32], seen: &[u32]| {
+            sample(logits, seen.iter().copied(), &sampling, 1.0, 0.0).id
+        };
         assert_eq!(pick(&[3.0, 2.0], &[]), 0);
         assert_eq!(pick(&[3.0, 2.0], &[0, 0]), 1);
         assert_eq!(pick(&[-1.0, -1.5], &[0]), 1);

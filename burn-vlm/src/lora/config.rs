@@ -63,7 +63,7 @@ impl LoraConfig {
     }
 
     /// What α is divided by in an adapter of this rank.
-    pub(super) fn divisor(&self, rank: usize) -> f64 {
+    pub(crate) fn divisor(&self, rank: usize) -> f64 {
         let r = rank as f64;
         if self.rslora { r.sqrt() } else { r }
     }
@@ -89,6 +89,12 @@ impl LoraConfig {
         }
         Ok(())
     }
+}
+
+/// Whether `end` is a name or the last components of it.
+pub(crate) fn ends_in(name: &str, end: &str) -> bool {
+    let rest = name.strip_suffix(end);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// A choice as files have it: true, false, or `auto` for none.

@@ -4,6 +4,7 @@
 mod config;
 mod decoder;
 mod family;
+mod section;
 mod vision;
 
 pub mod internlm2;

@@ -3,8 +3,8 @@
 use super::{
     KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, SwiGlu,
     attention::{grouped_attention, merge_heads, split_heads},
-    lazy_param,
     linear::linears,
+    tensors::lazy_param,
 };
 use crate::precision::Compute;
 use burn::{

@@ -1,7 +1,9 @@
 //! A linear layer whose weight keeps the Hugging Face layout.
 
-use super::lazy_param;
-use crate::{lora::Adapter, precision::rounded};
+use super::{
+    Adapter,
+    tensors::{lazy_param, rounded},
+};
 use burn::{
     module::{Module, Param},
     tensor::{DType, Device, Tensor, module::linear},

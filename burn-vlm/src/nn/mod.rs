@@ -4,47 +4,26 @@
 //! tensor name. Shape letters: B batch, T sequence, S keys, D model, H heads, K key-value heads,
 //! V vocabulary, N patches.
 
+pub mod adapter;
 pub mod attention;
 pub mod cache;
 pub mod decoder;
+mod dropout;
 pub mod linear;
 pub mod mlp;
 pub mod norm;
 pub(crate) mod packing;
 pub mod rope;
+mod tensors;
 pub mod vision;
 
+pub use adapter::Adapter;
 pub use cache::KvCache;
 pub use decoder::{DecoderConfig, DecoderContext, DecoderLayer, TextDecoder};
+pub use dropout::{Dropout, PositionKeys};
 pub use linear::Linear;
 pub use mlp::SwiGlu;
 pub use norm::RmsNorm;
 pub use rope::{Position, Rope, RopeScaling, RopeTable};
+pub(crate) use tensors::{int_tensor, lazy_param, rounded};
 pub use vision::{VisionBlock, VisionPlan};
-
-use burn::{
-    module::{Param, ParamId},
-    tensor::{Device, Shape, Tensor},
-};
-
-/// A parameter of the given shape that costs no memory until it is loaded or initialised.
-pub(crate) fn lazy_param<const D: usize>(
-    shape: [usize; D],
-    fill: f32,
-    device: &Device,
-) -> Param<Tensor<D>> {
-    Param::uninitialized(
-        ParamId::new(),
-        move |device, require_grad| {
-            let value = Tensor::full(shape, fill, device);
-            if require_grad {
-                value.require_grad()
-            } else {
-                value
-            }
-        },
-        device.clone(),
-        true,
-        Shape::from(shape),
-    )
-}

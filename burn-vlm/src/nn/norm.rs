@@ -1,6 +1,6 @@
 //! Normalisation of the last dimension.
 
-use super::lazy_param;
+use super::tensors::lazy_param;
 use burn::{
     module::{Module, Param},
     tensor::{DType, Device, Tensor},

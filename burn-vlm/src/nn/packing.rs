@@ -3,7 +3,7 @@
 use super::{
     RopeTable,
     attention::{SCORES, grouped_attention, merge_heads, split_heads},
-    vision::int_tensor,
+    tensors::int_tensor,
 };
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use std::ops::Range;

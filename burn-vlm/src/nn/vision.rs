@@ -1,15 +1,16 @@
 //! The transformer block that all vision towers share, and the plan of what attends to what.
 
 use super::{
-    Linear, RmsNorm, lazy_param,
+    Linear, RmsNorm,
     linear::linears,
     mlp::{FeedForward, FeedForwardKind},
     norm::{Norm, NormKind},
     packing::Packing,
+    tensors::lazy_param,
 };
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Int, Tensor, TensorData},
+    tensor::{Device, Int, Tensor},
 };
 
 /// What the blocks of a tower are made of.
@@ -143,10 +144,4 @@ impl VisionAttention {
         }
         self.proj.forward(packing.attend(qkv, self.heads))
     }
-}
-
-/// `[len]`
-pub(crate) fn int_tensor(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
-    let len = values.len();
-    Tensor::from_data(TensorData::new(values, [len]), device)
 }

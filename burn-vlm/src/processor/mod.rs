@@ -13,7 +13,6 @@ use std::{path::Path, sync::Arc};
 
 mod options;
 mod pictures;
-pub(crate) mod section;
 
 pub use options::ProcessorOptions;
 pub use pictures::Pictures;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{ProcessorFiles, Tokenizer, slow};
+use super::{ProcessorFiles, slow};
 use crate::error::VlmError;
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -86,15 +86,18 @@ fn declared_in_config(files: &ProcessorFiles) -> Result<Vec<(u64, Value)>, VlmEr
     Ok(tokens)
 }
 
-/// Whether every token of the configuration has its id in `tokenizer`, which numbers tokens beyond
-/// its vocabulary itself.
+/// Whether every token of the configuration has the id that `token_id` gives: a tokenizer numbers tokens
+/// beyond its vocabulary itself.
 ///
 /// # Errors
 /// The first token that has another.
-pub(super) fn check(files: &ProcessorFiles, tokenizer: &Tokenizer) -> Result<(), VlmError> {
+pub(super) fn check(
+    files: &ProcessorFiles,
+    token_id: impl Fn(&str) -> Option<u32>,
+) -> Result<(), VlmError> {
     for (id, token) in declared_in_config(files)? {
         let content = token["content"].as_str().unwrap_or_default();
-        let found = tokenizer.token_id(content).map(u64::from);
+        let found = token_id(content).map(u64::from);
         if found != Some(id) {
             let found = found.map_or("none".to_owned(), |id| id.to_string());
             let message = format!(
@@ -134,7 +137,7 @@ fn rename(vocab: &mut Value, id: u64, content: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::tokenizer::tiny;
+    use crate::text::{Tokenizer, tokenizer::tiny};
 
     fn files(tokens: Value) -> ProcessorFiles {
         let mut files = ProcessorFiles::new();

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::builtin::{BUILTIN, Builtin};
 use super::message::{Content, Message};
-use super::{ProcessorFiles, Tokenizer, python, special, stop};
+use super::{ProcessorFiles, Tokenizer, files::token_text, python, special};
 use crate::error::VlmError;
 
 const NAME: &str = "chat";
@@ -130,7 +130,7 @@ impl ChatTemplate {
         for name in ["special_tokens_map.json", "tokenizer_config.json"] {
             let json = files.json(name)?.unwrap_or_default();
             let named = NAMED_TOKENS.iter().filter_map(|key| {
-                stop::token_text(&json[key]).map(|token| (String::from(*key), token.to_owned()))
+                token_text(&json[key]).map(|token| (String::from(*key), token.to_owned()))
             });
             tokens.extend(named);
         }

@@ -132,6 +132,11 @@ impl ProcessorFiles {
     }
 }
 
+/// A token of a tokenizer's configuration: a string, or an object with `content`.
+pub(super) fn token_text(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value["content"].as_str())
+}
+
 /// Names of the Python modules in a directory; none in one that cannot be listed.
 fn modules(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ProcessorFiles, sentencepiece};
+use super::{ProcessorFiles, files::token_text, sentencepiece};
 use crate::error::VlmError;
 
 const CONFIG: &str = "tokenizer_config.json";
@@ -94,7 +94,7 @@ pub(super) fn added(files: &ProcessorFiles) -> Result<Map<String, Value>, VlmErr
             Value::Array(values) => values.as_slice(),
             one => std::slice::from_ref(one),
         })
-        .filter_map(super::stop::token_text)
+        .filter_map(token_text)
         .collect();
     let added = files.json(ADDED)?.unwrap_or_default();
     let added = added.as_object().into_iter().flatten();

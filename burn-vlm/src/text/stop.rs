@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Tokenizer;
+use super::{Tokenizer, files::token_text};
 use crate::error::VlmError;
 
 /// The ids at which the model in `dir` stops, without repetition.
@@ -63,11 +63,6 @@ pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, Vlm
         VlmError::config(&path, message)
     };
     Ok(vec![tokenizer.token_id(token).ok_or_else(unknown)?])
-}
-
-/// A token of a tokenizer's configuration: a string, or an object with `content`.
-pub(super) fn token_text(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value["content"].as_str())
 }
 
 fn ids_of(value: &Value) -> Option<Vec<u32>> {

@@ -36,7 +36,7 @@ impl Tokenizer {
         let bytes = added::reconciled(files)?;
         let path = files.path("tokenizer.json");
         let tokenizer = Self::parse(&bytes).map_err(|message| VlmError::config(path, message))?;
-        added::check(files, &tokenizer)?;
+        added::check(files, |token| tokenizer.token_id(token))?;
         Ok(tokenizer)
     }
 

@@ -1,7 +1,7 @@
 //! A short name for what a checkpoint's weights are.
 
 use super::WeightFiles;
-use crate::generate::rng::{hash_text, mix};
+use crate::rng::{hash_text, mix};
 
 /// Bytes of a tensor that are looked at; a longer one is sampled evenly.
 const SAMPLED: usize = 1 << 16;

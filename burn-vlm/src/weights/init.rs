@@ -1,7 +1,7 @@
 //! Fresh weights, the same on every machine for the same seed.
 
 use super::named::{TensorMapper, map_tensors};
-use crate::generate::rng::{mix, uniform};
+use crate::rng::{mix, uniform};
 use burn::{
     module::{Module, Param},
     tensor::{Device, Tensor, TensorData},

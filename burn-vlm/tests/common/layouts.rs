@@ -4,9 +4,9 @@
 use burn::tensor::Device;
 use burn_vlm::{
     ModelConfig, Row, Vlm, VlmInput,
-    generate::rng::{mix, uniform},
     image::ImagePatches,
     models::VisionConfig,
+    rng::{mix, uniform},
     tape::{ActivationRecompute, Tape, Targets},
 };
 use std::sync::Arc;

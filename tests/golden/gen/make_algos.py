@@ -612,5 +612,6 @@ def main():
           f"clip_cov is not random on {np.isfinite(tensors['clip_cov/loss']).sum()} batches")
 
 
-main()
-through_model()
+if __name__ == "__main__":
+    main()
+    through_model()

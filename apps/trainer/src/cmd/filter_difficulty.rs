@@ -14,6 +14,7 @@ use burn_rl::{
     rollout::{self, GenerationRequest, LocalEngine},
     types::Prompt,
 };
+use burn_vlm::generate::Purpose;
 use rates::{Rate, Rates, Settings};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -280,7 +281,7 @@ fn measure(
             prompt.map(Arc::new).map_err(|e| row.error(e))
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let asks = GenerationRequest::first(&prompts, n);
+        let asks = GenerationRequest::first(&prompts, n, Purpose::Filter);
         let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
         rollout::reward(&mut groups, reward)?;
         for (row, group) in rows.iter().zip(&groups) {

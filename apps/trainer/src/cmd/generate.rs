@@ -12,7 +12,7 @@ use burn_rl::{
     types::Prompt,
 };
 use burn_vlm::{
-    generate::{Completion, FinishReason, Generator, Request, SampleKey, Sampling},
+    generate::{Completion, FinishReason, Generator, Purpose, Request, SampleKey, Sampling},
     text::{Message, place_images},
 };
 use clap::{ArgGroup, value_parser};
@@ -82,8 +82,8 @@ pub struct Args {
     /// Seed of everything random. A completion depends on seed, row id, prompt and draw alone.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Prints one JSON object a completion, with token ids and log-probabilities under the
-    /// untempered policy.
+    /// Prints one JSON object a completion, with token ids and their log-probabilities: under the
+    /// policy at temperature 1, and under the distribution they were drawn from.
     #[arg(long)]
     pub json: bool,
     /// Most sequences that are decoded together.
@@ -101,6 +101,7 @@ struct Record<'a> {
     prompt_tokens: &'a [u32],
     tokens: &'a [u32],
     logprobs: &'a [f32],
+    behaviour_logprobs: &'a [f32],
     text: &'a str,
     finish_reason: FinishReason,
 }
@@ -160,6 +161,7 @@ pub fn run(args: &Args) -> Result<()> {
                 sampling,
                 stop: &loaded.stop,
                 max_batch,
+                logprob_temperature: 1.0,
             };
             let completions = generator.generate(&requests(same, n, args.seed), &mut |_| {})?;
             for ((prompt, _), drawn) in same.iter().zip(completions.chunks(n)) {
@@ -213,6 +215,7 @@ fn requests(prompts: &[(Prompt, usize)], n: usize, seed: u64) -> Vec<Request> {
     let request = |prompt: &Prompt, draw| Request {
         prompt: prompt.encoded.clone(),
         key: SampleKey {
+            purpose: Purpose::Generate,
             seed,
             step: 0,
             prompt: prompt.key,
@@ -243,6 +246,7 @@ fn print(
                 prompt_tokens: &prompt.encoded.tokens,
                 tokens: &completion.tokens,
                 logprobs: &completion.logprobs,
+                behaviour_logprobs: &completion.behaviour_logprobs,
                 text: &text,
                 finish_reason: completion.finish,
             })?;

@@ -4,7 +4,8 @@ use super::env::{Scanner, percent_after};
 use super::read::as_percent;
 use crate::math::boxes::{self, BoxSpan};
 use crate::math::config::{BoxedMode, Normalization};
-use crate::math::formula::{self, MAX_SPAN, Reading};
+use crate::math::formula::{self, Reading};
+use crate::math::limits::MAX_SPAN;
 
 /// Most boxed environments one answer joins.
 const MAX_JOINED: usize = 6;

@@ -37,6 +37,7 @@ use super::config::{
     ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget, Target,
 };
 use super::formula::{self, Reading};
+use super::limits::MAX_SPAN;
 use super::parsed::{Parsed, Unparsed};
 
 /// Longest text searched, in bytes.
@@ -475,7 +476,7 @@ impl<'a> Search<'a> {
             Some(equation) if !plain.expression && !self.config.compat_last_number => {
                 formula::read(equation, &normalization)
             }
-            _ if plain.to - plain.from > formula::MAX_SPAN => {
+            _ if plain.to - plain.from > MAX_SPAN => {
                 self.error = Unparsed::Limit;
                 return;
             }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::VlmError;
 use crate::image::{ImagePatches, Normalization, Tiling};
-use crate::processor::section::{all_done, bicubic_only, image_section, positive};
+use crate::models::section::{all_done, bicubic_only, image_section, positive};
 use crate::text::ProcessorFiles;
 
 /// The token before a picture's features.

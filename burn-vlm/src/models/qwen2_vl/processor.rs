@@ -8,7 +8,7 @@ use crate::error::VlmError;
 use crate::image::{
     ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
 };
-use crate::processor::section::{all_done, bicubic_only, image_section, positive};
+use crate::models::section::{all_done, bicubic_only, image_section, positive};
 use crate::text::ProcessorFiles;
 
 /// The token that a picture's patches replace.

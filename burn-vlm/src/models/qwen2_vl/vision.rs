@@ -2,12 +2,11 @@
 
 use super::VisionConfig;
 use crate::nn::{
-    Linear, VisionBlock, VisionPlan,
+    Linear, VisionBlock, VisionPlan, int_tensor,
     linear::linears,
     norm::Norm,
     packing::{Angles, Packing},
     rope::inverse_frequencies,
-    vision::int_tensor,
 };
 use burn::{
     module::Module,

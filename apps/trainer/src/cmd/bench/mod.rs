@@ -326,6 +326,7 @@ impl<'a> Bench<'a> {
             },
             stop: &[],
             max_batch: self.config.rollout.max_batch,
+            logprob_temperature: 1.0,
         };
         let mut found = Ok(vec![]);
         let seconds = timed(&policy.device(), || {

@@ -4,11 +4,9 @@ use crate::input_error::InputError;
 use burn_rl::{learner::TrainBatch, rollout::TrainGroup, types::Sample};
 use burn_vlm::{
     EncodedPrompt, ModelConfig,
-    generate::{
-        Completion, Request, SampleKey,
-        rng::{mix, uniform},
-    },
+    generate::{Completion, Purpose, Request, SampleKey},
     image::ImagePatches,
+    rng::{mix, uniform},
 };
 use std::sync::Arc;
 
@@ -93,6 +91,7 @@ impl Synthetic {
         let request = |i: usize, prompt: &Arc<EncodedPrompt>, draw: usize| Request {
             prompt: prompt.clone(),
             key: SampleKey {
+                purpose: Purpose::Benchmark,
                 seed,
                 step: round,
                 prompt: i as u64,

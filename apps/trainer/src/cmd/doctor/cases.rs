@@ -5,9 +5,9 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_vlm::{
     Compute, ModelConfig, Row, ValueHead, ValueInit, Vlm,
-    generate::rng::{hash_text, mix, uniform},
     image::ImagePatches,
     models::VisionConfig,
+    rng::{hash_text, mix, uniform},
 };
 use serde_json::{Value, json};
 use std::{

@@ -158,6 +158,7 @@ fn greedy(model: &Vlm, case: &Case) -> Result<Vec<u32>> {
         sampling: Sampling::greedy(GREEDY),
         stop: &[],
         max_batch: requests.len(),
+        logprob_temperature: 1.0,
     };
     let done = generator.generate(&requests, &mut |_| ())?;
     Ok(done.into_iter().flat_map(|c| c.tokens).collect())

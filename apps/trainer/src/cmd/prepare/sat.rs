@@ -7,7 +7,7 @@ use burn_rl::{
     RlError,
     data::{Record, picture_bytes, read_records},
 };
-use burn_vlm::generate::rng::mix;
+use burn_vlm::rng::mix;
 use serde_json::{Value, json};
 use std::{
     fs,

@@ -1,25 +1,44 @@
-//! Random numbers as a function of what they are for.
-//!
-//! There is no generator state to save: a number is a hash of its key, so a sample neither depends
-//! on its batch nor on what was drawn before it.
+//! Which completion of a run a random number belongs to.
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014), applied to a key joined with a word.
-pub fn mix(key: u64, word: u64) -> u64 {
-    let mut z = key.rotate_left(29) ^ word.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = z.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+use crate::rng::{mix, uniform};
+
+/// What a completion is drawn for. Completions of one prompt for different purposes are
+/// independent, so an evaluation of rows that were trained on never meets the numbers that were
+/// reinforced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Rollouts that are trained on.
+    #[default]
+    Train,
+    /// Held-out rows, during a training or by themselves.
+    Evaluate,
+    /// Choosing rows by how often they are solved.
+    Filter,
+    /// Measuring time.
+    Benchmark,
+    /// A user's own prompts.
+    Generate,
 }
 
-/// A key as a number in `[0, 1)` with 53 random bits.
-pub fn uniform(key: u64) -> f64 {
-    (key >> 11) as f64 / (1_u64 << 53) as f64
+impl Purpose {
+    /// What is mixed into a key; training is the plain stream.
+    fn tag(self) -> Option<u64> {
+        match self {
+            Self::Train => None,
+            Self::Evaluate => Some(1),
+            Self::Filter => Some(2),
+            Self::Benchmark => Some(3),
+            Self::Generate => Some(4),
+        }
+    }
 }
 
 /// Which completion of a run this is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct SampleKey {
+    /// What it is drawn for.
+    pub purpose: Purpose,
     /// Seed of the run.
     pub seed: u64,
     /// Training step, or 0.
@@ -34,15 +53,9 @@ impl SampleKey {
     /// The uniform number that decides token number `token`.
     pub fn uniform(&self, token: usize) -> f64 {
         let words = [self.step, self.prompt, self.draw, token as u64];
-        uniform(words.into_iter().fold(mix(0x5eed, self.seed), mix))
+        let words = self.purpose.tag().into_iter().chain(words);
+        uniform(words.fold(mix(0x5eed, self.seed), mix))
     }
-}
-
-/// A stable 64-bit identity of a text, as of a prompt's id.
-pub fn hash_text(text: &str) -> u64 {
-    text.bytes().fold(mix(0, text.len() as u64), |key, byte| {
-        mix(key, u64::from(byte))
-    })
 }
 
 #[cfg(test)]
@@ -52,6 +65,7 @@ mod tests {
     #[test]
     fn every_word_of_the_key_changes_the_number() {
         let key = SampleKey {
+            purpose: Purpose::Train,
             seed: 1,
             step: 2,
             prompt: 3,
@@ -69,6 +83,14 @@ mod tests {
             .uniform(0),
         );
         seen.push(SampleKey { draw: 5, ..key }.uniform(0));
+        let others = [
+            Purpose::Evaluate,
+            Purpose::Filter,
+            Purpose::Benchmark,
+            Purpose::Generate,
+        ];
+        // The same row, step and draw, for something else.
+        seen.extend(others.map(|purpose| SampleKey { purpose, ..key }.uniform(0)));
         for (i, a) in seen.iter().enumerate() {
             assert!((0.0..1.0).contains(a) && !seen[..i].contains(a), "{seen:?}");
         }
@@ -80,6 +102,7 @@ mod tests {
         for draw in 0..1000 {
             for token in 0..100 {
                 let key = SampleKey {
+                    purpose: Purpose::Train,
                     seed: 0,
                     step: 1,
                     prompt: 2,

@@ -1,15 +1,11 @@
 //! Adapters read as PEFT wrote them, part by part.
 
-use super::{
-    ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE, PREFIX,
-    config::{pattern, read_config},
-    layers, parts,
-};
+use super::names::{adaptable, layers, parts};
 use crate::{
     Vlm,
     error::VlmError,
-    lora::{Adapter, Lora, LoraConfig, attach::adaptable},
-    nn::Linear,
+    lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE, Lora, LoraConfig, PREFIX, pattern, read_config},
+    nn::{Adapter, Linear},
     weights::{WeightFiles, nearest},
 };
 use burn::tensor::{Tensor, TensorData};

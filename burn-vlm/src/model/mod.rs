@@ -1,21 +1,20 @@
 //! A model as every other part of the workspace sees it.
 
+mod precision;
+
 use crate::{
-    error::VlmError,
-    freeze::set_trainable,
     input::{VisionInput, VlmInput},
-    lora::{self, BaseModel, Lora},
+    lora::{BaseModel, Lora},
     models::{ModelConfig, Vision},
-    nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder},
-    precision::Compute,
-    value_head::{VALUE_HEAD_FILE, ValueHead},
-    weights::{self, Allow, KeyMap, WeightFiles},
+    nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder, linear::Linears},
+    value_head::ValueHead,
+    weights::{self, KeyMap},
 };
 use burn::{
     module::Module,
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 /// Vision tower, text decoder and head: one type for every family.
 ///
@@ -61,92 +60,6 @@ impl Vlm {
     pub fn random(config: ModelConfig, seed: u64, device: &Device) -> Self {
         let std = config.initializer_range;
         weights::initialise(Self::new(config, device), std, seed, device)
-    }
-
-    /// Loads a Hugging Face model directory as f32, or the directory of an adapter and the model it
-    /// names; with the value head that [`save`](Self::save) left there, if it did.
-    ///
-    /// # Errors
-    /// A configuration that is missing, malformed or not supported; weights that are missing,
-    /// truncated or do not fit.
-    pub fn from_dir(dir: &Path, device: &Device) -> Result<Self, VlmError> {
-        Self::from_dir_in(dir, Compute::F32, &[], device)
-    }
-
-    /// The same for computing in another precision. A tensor that `allow` names may be missing,
-    /// unused or misshapen: each entry is its name in the files, or the beginning of names up to a
-    /// dot. What is not read is drawn as [`random`](Self::random) draws it with seed 0.
-    ///
-    /// # Errors
-    /// As [`from_dir`](Self::from_dir).
-    pub fn from_dir_in(
-        dir: &Path,
-        compute: Compute,
-        allow: &[String],
-        device: &Device,
-    ) -> Result<Self, VlmError> {
-        if lora::is_adapter(dir) {
-            let base = Self::from_dir_in(&lora::base_dir(dir)?, compute, allow, device)?;
-            return base.with_adapter(dir)?.with_saved_head(dir);
-        }
-        let mut config = ModelConfig::from_dir(dir)?;
-        config.compute = compute;
-        let files = WeightFiles::open(dir)?;
-        config.settle_head(&files)?;
-        let keys = config.keys();
-        let allow = Allow {
-            names: allow.to_vec(),
-            std: config.initializer_range,
-        };
-        let body = Self::new(config, device);
-        let mut model = weights::load(body, &files, &keys, &allow, compute, device)?;
-        model.source = Some(Arc::new(BaseModel::of(&files)));
-        model.with_saved_head(dir)
-    }
-
-    /// The same with the value head that was saved in `dir`, if one was.
-    pub(crate) fn with_saved_head(mut self, dir: &Path) -> Result<Self, VlmError> {
-        if dir.join(VALUE_HEAD_FILE).exists() {
-            self.value_head = ValueHead::from_dir(dir, self.width(), &self.device())?;
-        }
-        Ok(self)
-    }
-
-    /// Loads a critic: the body of a Hugging Face model directory, without the head that predicts
-    /// tokens, and the value head found there under any name in use, else `fresh`. Of an adapter
-    /// and the model it names, the body is both in one; all of it is trained.
-    ///
-    /// # Errors
-    /// As [`from_dir`](Self::from_dir), and a value head that does not fit.
-    pub fn critic_from_dir(
-        dir: &Path,
-        fresh: impl FnOnce(usize) -> ValueHead,
-        compute: Compute,
-        device: &Device,
-    ) -> Result<Self, VlmError> {
-        if lora::is_adapter(dir) {
-            let policy = Self::from_dir_in(dir, compute, &[], device)?;
-            let mut critic = set_trainable(policy.merged(), |_| Some(true));
-            critic.lm_head = None;
-            let d = critic.width();
-            critic.value_head.get_or_insert_with(|| fresh(d));
-            return Ok(critic);
-        }
-        let mut config = ModelConfig::from_dir(dir)?;
-        config.compute = compute;
-        let files = WeightFiles::open(dir)?;
-        config.settle_head(&files)?;
-        let mut keys = config.keys();
-        keys.ignored.push("lm_head.weight".into());
-        keys.ignored.extend(ValueHead::file_names());
-        let mut body = Self::new(config, device);
-        body.lm_head = None;
-        let mut critic = weights::load(body, &files, &keys, &Allow::default(), compute, device)?;
-        critic.source = Some(Arc::new(BaseModel::of(&files)));
-        let d = critic.width();
-        let found = ValueHead::from_dir(dir, d, device)?;
-        critic.value_head = Some(found.unwrap_or_else(|| fresh(d)));
-        Ok(critic)
     }
 
     /// The configuration.
@@ -267,6 +180,12 @@ impl Vlm {
     /// The rotary embedding of text positions.
     pub fn rope(&self) -> Rope {
         self.config.text.rope()
+    }
+
+    /// Every linear layer of vision tower, projector and decoder, by its path.
+    pub fn each_linear(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
+        self.visual.each_linear("visual", visit);
+        self.model.each_linear("model", visit);
     }
 
     fn last_hidden(&self, x: Tensor<3>) -> Tensor<2> {

@@ -1,49 +1,20 @@
 //! Adapters onto a model and off again.
 
-use super::{ALL_LINEAR, Adapter, Dropout, LoraConfig, PositionKeys};
+use super::names::adaptable;
 use crate::{
     Vlm, VlmInput,
     error::VlmError,
     freeze::set_trainable,
-    generate::rng::{hash_text, mix},
-    nn::{Linear, linear::Linears},
-    weights::{KeyMap, WeightFiles, nearest, select, shapes},
+    lora::{ALL_LINEAR, Lora, LoraConfig, ends_in},
+    nn::{Adapter, Dropout, Linear, PositionKeys, linear::Linears},
+    rng::{hash_text, mix},
+    weights::{nearest, select, shapes},
 };
 use burn::{module::Param, tensor::DType};
 use std::{
     collections::{BTreeSet, HashSet},
-    path::PathBuf,
     sync::Arc,
 };
-
-/// What a model with adapters remembers of them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Lora {
-    /// How they were made.
-    pub config: LoraConfig,
-    /// Where the frozen weights are from; none where they are from no file.
-    pub base: Option<BaseModel>,
-}
-
-/// A model directory, and what its weights are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseModel {
-    /// The directory.
-    pub path: PathBuf,
-    /// As [`WeightFiles::fingerprint`] gives it.
-    pub fingerprint: String,
-}
-
-impl BaseModel {
-    /// The weights of `files`, under their absolute path.
-    pub fn of(files: &WeightFiles) -> Self {
-        let path = std::path::absolute(files.dir());
-        Self {
-            path: path.unwrap_or_else(|_| files.dir().to_owned()),
-            fingerprint: files.fingerprint(),
-        }
-    }
-}
 
 impl Vlm {
     /// Freezes the model and attaches fresh adapters, which change nothing yet. A value head stays
@@ -183,14 +154,8 @@ impl Vlm {
         model
     }
 
-    /// Every linear layer of vision tower, projector and decoder, by its path.
-    pub fn each_linear(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        self.visual.each_linear("visual", visit);
-        self.model.each_linear("model", visit);
-    }
-
     /// The same with everything frozen but a value head.
-    pub(super) fn frozen_base(self) -> Self {
+    pub(crate) fn frozen_base(self) -> Self {
         let head: HashSet<_> = self
             .value_head
             .iter()
@@ -245,25 +210,6 @@ fn choose(model: &Vlm, config: &LoraConfig) -> Result<BTreeSet<String>, VlmError
         ))),
         None => Ok(chosen),
     }
-}
-
-/// Whether `end` is a name or the last components of it.
-pub(super) fn ends_in(name: &str, end: &str) -> bool {
-    let rest = name.strip_suffix(end);
-    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
-/// Paths of all layers that are linear layers in transformers too: a convolution over patches is
-/// not.
-pub(super) fn adaptable(model: &Vlm, keys: &KeyMap) -> Vec<String> {
-    let mut paths = vec![];
-    model.clone().each_linear(&mut |path, layer| {
-        let shape = layer.weight.lazy_shape().to_vec();
-        if keys.file_shape(&format!("{path}.weight"), &shape).len() == 2 {
-            paths.push(path.to_owned());
-        }
-    });
-    paths
 }
 
 /// Every name of a layer: ours, the hub's and transformers'. Several of a generation are parts.

@@ -1,7 +1,12 @@
-//! `adapter_config.json`: what of it is understood, and what is refused.
+//! The files of an adapter as [PEFT](https://github.com/huggingface/peft) writes them.
+//!
+//! `adapter_config.json` says what the adapters are, `adapter_model.safetensors` holds A and B of
+//! each layer under `base_model.model.<layer>.lora_A.weight` and `.lora_B.weight`, where `<layer>`
+//! is the layer's name in transformers. A third file, which PEFT does not look at, says which
+//! weights the adapters are beside.
 
-use super::ADAPTER_CONFIG;
-use crate::{error::VlmError, lora::attach::ends_in};
+use super::config::ends_in;
+use crate::{error::VlmError, weights::WeightFiles};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -9,6 +14,23 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// What the adapters are.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+
+/// A and B of every layer.
+pub const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
+
+/// Which weights they are beside.
+pub(crate) const BASE: &str = "base_model.json";
+
+/// What PEFT puts before the name of every layer.
+pub(crate) const PREFIX: &str = "base_model.model.";
+
+/// Whether `dir` holds an adapter rather than a model.
+pub fn is_adapter(dir: &Path) -> bool {
+    dir.join(ADAPTER_CONFIG).is_file() && !WeightFiles::are_in(dir)
+}
 
 /// Options of PEFT's adapters that change what they compute, with the value that changes nothing.
 /// What is null, false or empty changes nothing either.
@@ -35,18 +57,18 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 const KNOWN_INITS: &[&str] = &["gaussian", "orthogonal", "eva", "mica"];
 
 #[derive(Deserialize)]
-pub(super) struct PeftConfig {
+pub(crate) struct PeftConfig {
     peft_type: String,
-    pub(super) r: usize,
-    pub(super) lora_alpha: f64,
+    pub(crate) r: usize,
+    pub(crate) lora_alpha: f64,
     #[serde(default)]
-    pub(super) lora_dropout: f64,
+    pub(crate) lora_dropout: f64,
     #[serde(default)]
-    pub(super) use_rslora: bool,
+    pub(crate) use_rslora: bool,
     #[serde(default)]
     base_model_name_or_path: Option<String>,
     #[serde(default)]
-    pub(super) alpha_pattern: BTreeMap<String, f64>,
+    pub(crate) alpha_pattern: BTreeMap<String, f64>,
 }
 
 /// The model directory that the adapters of `dir` are beside.
@@ -72,7 +94,7 @@ pub fn base_dir(dir: &Path) -> Result<PathBuf, VlmError> {
     ))
 }
 
-pub(super) fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
+pub(crate) fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
     let fail = |message: String| VlmError::config(path, message);
     let bytes = fs::read(path).map_err(|e| VlmError::io(path, e))?;
     let raw: Value = serde_json::from_slice(&bytes).map_err(|e| fail(e.to_string()))?;
@@ -108,7 +130,7 @@ pub(super) fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
 }
 
 /// What PEFT finds for a layer in one of its patterns: by the layer's name or the end of it.
-pub(super) fn pattern(patterns: &BTreeMap<String, f64>, layer: &str) -> Option<f64> {
+pub(crate) fn pattern(patterns: &BTreeMap<String, f64>, layer: &str) -> Option<f64> {
     let found = patterns.iter().find(|(end, _)| ends_in(layer, end));
     found.map(|(_, value)| *value)
 }

@@ -3,7 +3,7 @@
 //! A block that is run again for its backward pass meets the same mask, and the mask of a sample
 //! does not depend on the samples beside it.
 
-use crate::generate::rng::mix;
+use crate::rng::mix;
 use burn::tensor::{Bool, Tensor, TensorData};
 use rayon::prelude::*;
 use std::sync::Arc;

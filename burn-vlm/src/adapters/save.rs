@@ -1,9 +1,10 @@
 //! Adapters written as PEFT reads them.
 
-use super::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE, PREFIX, parts};
+use super::names::parts;
 use crate::{
     Vlm,
     error::VlmError,
+    lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE, PREFIX},
     weights::{F32View, write_f32},
 };
 use serde_json::{Map, Value, json};

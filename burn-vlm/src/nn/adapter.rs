@@ -1,7 +1,7 @@
 //! The two thin matrices beside a frozen one.
 
 use super::Dropout;
-use crate::generate::rng::{mix, uniform};
+use crate::rng::{mix, uniform};
 use burn::{
     module::{Module, Param},
     tensor::{Device, Tensor, TensorData, module::linear},

@@ -1,0 +1,6 @@
+//! Adapters onto a model, off it again, and between a model and the files of PEFT.
+
+mod attach;
+mod load;
+mod names;
+mod save;

@@ -1,0 +1,5 @@
+//! A model between memory and its directory: loading, saving, and going on with a training.
+
+mod load;
+mod reload;
+mod save;
