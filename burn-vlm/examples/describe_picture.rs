@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let question = Message::with_image_marks("user", "<image>\nDescribe this picture.");
     let prompt = processor.encode(&[question], &[picture], true)?;
 
-    let stop = stop_token_ids(dir, processor.tokenizer())?;
+    let stop = stop_token_ids(processor.files(), processor.tokenizer())?;
     let generator = Generator {
         model: &model,
         sampling: Sampling::greedy(256),

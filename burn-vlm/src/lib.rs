@@ -12,11 +12,13 @@
 mod adapters;
 mod checkpoint;
 pub mod device;
+mod dir;
 pub mod error;
 pub mod features;
 pub mod footprint;
 pub mod freeze;
 pub mod generate;
+pub mod hub;
 pub mod image;
 pub mod input;
 pub mod lora;

@@ -41,12 +41,11 @@ impl ModelDir {
         device: &Device,
     ) -> Result<Self> {
         let dir = &hub::locate(dir);
-        let described = described_in(dir)?;
-        let config = ModelConfig::from_dir(&described)?;
-        let processor = Processor::from_dir(&described)?.with_options(options)?;
-        let stop = stop_token_ids(&described, processor.tokenizer())?;
-        check_fit(&config, &processor, &stop)
-            .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
+        let Description {
+            config,
+            processor,
+            stop,
+        } = Description::read(dir, options)?;
         let model = match init {
             ModelInit::Pretrained => Vlm::from_dir_in(dir, compute, &[], device)?,
             ModelInit::Random => Vlm::random(config.computing_in(compute), RANDOM_SEED, device),
@@ -60,14 +59,59 @@ impl ModelDir {
     }
 }
 
+/// What a model directory says of a model, without its weights.
+pub struct Description {
+    /// The architecture.
+    pub config: ModelConfig,
+    /// Tokenizer, chat template and picture processing.
+    pub processor: Processor,
+    /// Tokens that end a response, at least one.
+    pub stop: Vec<u32>,
+}
+
+impl Description {
+    /// Reads what `dir` says, whose text and pictures are processed as it says but for `options`. An
+    /// adapter's directory says it with its own files where it has them, and else with those of the
+    /// model it is beside.
+    ///
+    /// # Errors
+    /// A file that is missing, malformed or does not fit the others.
+    pub fn read(dir: &Path, options: &ProcessorOptions) -> Result<Self> {
+        let config = ModelConfig::from_dir(&described_in(dir)?)?;
+        let processor = Processor::from_files(files_of(dir)?)?;
+        let stop = stop_token_ids(processor.files(), processor.tokenizer())?;
+        let processor = processor.with_options(options)?;
+        check_fit(&config, &processor, &stop)
+            .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
+        Ok(Self {
+            config,
+            processor,
+            stop,
+        })
+    }
+}
+
+/// The small files of a model directory; of an adapter's, those of the model it is beside with its
+/// own in their places.
+///
+/// # Errors
+/// Neither a model directory nor an adapter, or a file that cannot be read.
+pub fn files_of(dir: &Path) -> Result<ProcessorFiles> {
+    let described = described_in(dir)?;
+    let files = ProcessorFiles::read_dir(&described)?;
+    Ok(match described == dir {
+        true => files,
+        false => files.with_own(ProcessorFiles::read_dir(dir)?),
+    })
+}
+
 /// Whether a model directory, or that of the model an adapter is beside, has a tokenizer. Without
 /// one, tokens can be scored and weights exported.
 ///
 /// # Errors
 /// Neither a model directory nor an adapter, or a file that cannot be read.
 pub fn has_tokenizer(dir: &Path) -> Result<bool> {
-    let files = ProcessorFiles::read_dir(&described_in(&hub::locate(dir))?)?;
-    Ok(files.have_tokenizer())
+    Ok(files_of(&hub::locate(dir))?.have_tokenizer())
 }
 
 /// Where `config.json`, tokenizer and processor of a model are: in its directory, but for an

@@ -8,7 +8,7 @@ use crate::{
     },
     devices, hub,
     input_error::InputError,
-    model_dir::{check_fit, described_in, require_config},
+    model_dir::{Description, require_config},
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -26,7 +26,7 @@ use burn_rl::{
     trainable::make_trainable,
     trainer::Trainer,
 };
-use burn_vlm::{ModelConfig, Processor, ValueHead, Vlm, text::stop_token_ids};
+use burn_vlm::{ValueHead, Vlm};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -102,13 +102,12 @@ pub fn build(
     let workers = devices::workers(devices)?;
     let device = &devices[0].device;
     let model_dir = hub::locate(Path::new(&config.model.path));
-    let described = described_in(&model_dir)?;
-    let sizes = ModelConfig::from_dir(&described)?;
-    let processor = Processor::from_dir(&described)?;
-    let processor = Arc::new(processor.with_options(&config.model.processor_options())?);
-    let stop_ids = stop_token_ids(&described, processor.tokenizer())?;
-    check_fit(&sizes, &processor, &stop_ids)
-        .map_err(|message| InputError::new(format!("{}: {message}", model_dir.display())))?;
+    let Description {
+        config: sizes,
+        processor,
+        stop: stop_ids,
+    } = Description::read(&model_dir, &config.model.processor_options())?;
+    let processor = Arc::new(processor);
     let compute = config.model.dtype.on(device);
     let model = match config.model.init {
         ModelInit::Pretrained => {

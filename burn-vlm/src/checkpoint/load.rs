@@ -14,8 +14,8 @@ use burn::tensor::Device;
 use std::{path::Path, sync::Arc};
 
 impl Vlm {
-    /// Loads a Hugging Face model directory as f32, or the directory of an adapter and the model it
-    /// names; with the value head that [`save`](Self::save) left there, if it did.
+    /// Loads a Hugging Face model directory as f32, with an adapter that lies beside its weights, or
+    /// the directory of an adapter and the model it names; with the value head that [`save`](Self::save) left there, if it did.
     ///
     /// # Errors
     /// A configuration that is missing, malformed or not supported; weights that are missing,
@@ -37,9 +37,31 @@ impl Vlm {
         device: &Device,
     ) -> Result<Self, VlmError> {
         if lora::is_adapter(dir) {
-            let base = Self::from_dir_in(&lora::base_dir(dir)?, compute, allow, device)?;
+            let base = lora::base_dir(dir)?;
+            if lora::is_adapter(&base) && !same_dir(&base, dir) {
+                return Err(VlmError::config(
+                    dir.join(lora::ADAPTER_CONFIG),
+                    format!(
+                        "the model it is beside, {}, has an adapter of its own, expected one \
+                         without: merge the two first",
+                        base.display()
+                    ),
+                ));
+            }
+            let base = Self::whole_from_dir(&base, compute, allow, device)?;
             return base.with_adapter(dir)?.with_saved_head(dir);
         }
+        Self::whole_from_dir(dir, compute, allow, device)?
+            .with_saved_head(dir)
+    }
+
+    /// The weights of a directory, without a look at an adapter beside them.
+    fn whole_from_dir(
+        dir: &Path,
+        compute: Compute,
+        allow: &[String],
+        device: &Device,
+    ) -> Result<Self, VlmError> {
         let mut config = ModelConfig::from_dir(dir)?;
         config.compute = compute;
         let files = WeightFiles::open(dir)?;
@@ -52,7 +74,7 @@ impl Vlm {
         let body = Self::new(config, device);
         let mut model = weights::load(body, &files, &keys, &allow, compute, device)?;
         model.source = Some(Arc::new(BaseModel::of(&files)));
-        model.with_saved_head(dir)
+        Ok(model)
     }
 
     /// The same with the value head that was saved in `dir`, if one was.
@@ -99,4 +121,10 @@ impl Vlm {
         critic.value_head = Some(found.unwrap_or_else(|| fresh(d)));
         Ok(critic)
     }
+}
+
+/// Whether two paths are one directory.
+fn same_dir(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(a).is_some_and(|a| Some(a) == real(b))
 }

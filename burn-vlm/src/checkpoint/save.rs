@@ -23,12 +23,13 @@ const MAX_SHARD_BYTES: usize = 5_000_000_000;
 /// Where files are written before they replace others.
 const STAGING: &str = ".saving";
 
-/// The files by which a directory is a model's, those that come first in loading last: taken away in
-/// this order, none of them ever shows another.
-const ENTRIES: [&str; 3] = [ADAPTER_CONFIG, SINGLE, INDEX];
+/// The files by which a directory is a model's. Taken away in this order, none of them ever shows
+/// another: an adapter is refused without its weights, a single file of weights counts before an
+/// index.
+const ENTRIES: [&str; 4] = [ADAPTER_WEIGHTS, INDEX, SINGLE, ADAPTER_CONFIG];
 
 /// What goes with them.
-const PARTS: [&str; 3] = [ADAPTER_WEIGHTS, BASE, VALUE_HEAD_FILE];
+const PARTS: [&str; 2] = [BASE, VALUE_HEAD_FILE];
 
 impl Vlm {
     /// Writes `config.json` and the weights into an existing directory, as transformers loads

@@ -60,12 +60,13 @@ impl Processor {
         })
     }
 
-    /// The same processor with another chat template, which is then saved with it.
+    /// The same processor with another chat template, which is then saved with it, in the place of
+    /// every other.
     ///
     /// # Errors
     /// `source` is no valid template.
     pub fn with_chat_template(mut self, source: &str) -> Result<Self, VlmError> {
-        self.files.insert("chat_template.jinja", source);
+        self.files.set_chat_template(source)?;
         self.template = ChatTemplate::from_files(&self.files)?;
         Ok(self)
     }

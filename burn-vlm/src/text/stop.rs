@@ -1,38 +1,41 @@
 //! Which tokens end a generation.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use super::{Tokenizer, files::token_text};
+use super::{ProcessorFiles, Tokenizer, files::token_text};
 use crate::error::VlmError;
 
-/// The ids at which the model in `dir` stops, without repetition.
+/// The ids at which a model stops, without repetition.
 ///
 /// They come from the first of these that names any: `eos_token_id` (a number or a list) of
 /// `generation_config.json`, then of `config.json` at the top and in `text_config` or
 /// `llm_config`, then `eos_token` of `tokenizer_config.json`. InternVL's own code stops at the end of
 /// a turn of its conversation template, whatever the files say: where `config.json` names that of
-/// 2.5, `<|im_end|>` comes first.
+/// 2.5, `<|im_end|>` comes first. The `eos_token` of an adapter's own tokenizer comes first too.
 ///
 /// # Errors
 /// A file is no JSON, a value is no token id, `eos_token` is unknown to `tokenizer`, or nothing
 /// names a stop token.
-pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, VlmError> {
-    let config = read_json(&dir.join("config.json"))?.unwrap_or_default();
+pub fn stop_token_ids(files: &ProcessorFiles, tokenizer: &Tokenizer) -> Result<Vec<u32>, VlmError> {
+    const CONFIG: &str = "tokenizer_config.json";
+    let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+    let own = files.json(CONFIG)?.unwrap_or_default();
     let turn_end = match config["template"] == "internvl2_5" {
         true => tokenizer.token_id("<|im_end|>"),
         false => None,
     };
+    let eos = token_text(&own["eos_token"]);
+    let newest = eos
+        .filter(|_| files.have_own_tokenizer())
+        .and_then(|token| tokenizer.token_id(token));
     for (name, sections) in [
         ("generation_config.json", [""].as_slice()),
         (
-            "config.json",
+            ProcessorFiles::CONFIG,
             ["", "/text_config", "/llm_config"].as_slice(),
         ),
     ] {
-        let path = dir.join(name);
-        let Some(json) = read_json(&path)? else {
+        let Some(json) = files.json(name)? else {
             continue;
         };
         for section in sections {
@@ -43,24 +46,23 @@ pub fn stop_token_ids(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>, Vlm
                 let message = format!(
                     "{section}/eos_token_id is {value}, expected a token id or a list of them"
                 );
-                VlmError::config(&path, message)
+                VlmError::config(files.path(name), message)
             };
             let mut ids = ids_of(value).ok_or_else(wrong)?;
             if !ids.is_empty() {
-                ids.retain(|id| Some(*id) != turn_end);
-                ids.splice(0..0, turn_end);
+                let first = newest.or(turn_end);
+                ids.retain(|id| Some(*id) != first);
+                ids.splice(0..0, first);
                 return Ok(ids);
             }
         }
     }
-    let path = dir.join("tokenizer_config.json");
-    let config = read_json(&path)?.unwrap_or_default();
-    let token = token_text(&config["eos_token"]).ok_or_else(|| {
-        VlmError::config(dir, "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
+    let token = eos.ok_or_else(|| {
+        VlmError::config(files.path(""), "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
     })?;
     let unknown = || {
         let message = format!("eos_token is {token:?}, which tokenizer.json does not have");
-        VlmError::config(&path, message)
+        VlmError::config(files.path(CONFIG), message)
     };
     Ok(vec![tokenizer.token_id(token).ok_or_else(unknown)?])
 }
@@ -82,16 +84,6 @@ fn ids_of(value: &Value) -> Option<Vec<u32>> {
     Some(ids)
 }
 
-fn read_json(path: &Path) -> Result<Option<Value>, VlmError> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| VlmError::config(path, format!("not JSON: {error}"))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(VlmError::io(path, error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +95,8 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let tokenizer = Tokenizer::from_bytes(&tiny::bytes()).unwrap();
-        stop_token_ids(dir.path(), &tokenizer).map_err(|error| error.to_string())
+        let files = ProcessorFiles::read_dir(dir.path()).unwrap();
+        stop_token_ids(&files, &tokenizer).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -142,6 +135,24 @@ mod tests {
             r#"{"eos_token": {"content": "<|im_end|>"}}"#,
         );
         assert_eq!(stops(&[object]).unwrap(), [260]);
+    }
+
+    #[test]
+    fn an_adapters_own_end_comes_first() {
+        let files = |name: &str, text: &str| {
+            let mut files = ProcessorFiles::new();
+            files.insert(name, text);
+            files
+        };
+        let base = files("generation_config.json", r#"{"eos_token_id": [302, 260]}"#);
+        let tokenizer = Tokenizer::from_bytes(&tiny::bytes()).unwrap();
+        let own = |name, text| {
+            stop_token_ids(&base.clone().with_own(files(name, text)), &tokenizer).unwrap()
+        };
+        let eos = r#"{"eos_token": "<|im_end|>"}"#;
+        assert_eq!(own("tokenizer_config.json", eos), [260, 302]);
+        assert_eq!(own("generation_config.json", r#"{"eos_token_id": 7}"#), [7]);
+        assert_eq!(own("tokenizer_config.json", "{}"), [302, 260]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{
     KeyMap, WeightFiles,
+    convert::{Number, convert},
     init::fresh,
     named::{TensorMapper, map_tensors, shapes},
 };
@@ -10,7 +11,6 @@ use burn::{
     module::{Module, Param},
     tensor::{Device, Shape, Tensor, TensorData, bf16, f16},
 };
-use rayon::prelude::*;
 use safetensors::Dtype;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,6 +67,13 @@ impl LoadReport {
 
     /// What does not fit, every tensor of it, in one message.
     pub fn message(&self) -> String {
+        let quantised = self.unused.iter().find(|name| is_quantised(name));
+        if let Some(name) = quantised {
+            return format!(
+                "the weights are quantised ({name}), expected those of the model before it was: \
+                 bf16, f16 or f32"
+            );
+        }
         let mut text = String::from("the weights do not fit the configuration:");
         let mut list = |what: &str, names: &[String]| {
             if !names.is_empty() {
@@ -85,6 +92,28 @@ impl LoadReport {
     }
 }
 
+/// Whether a tensor is one by which quantised weights become numbers again: of GPTQ, AWQ, FP8,
+/// bitsandbytes, compressed-tensors and quanto.
+fn is_quantised(name: &str) -> bool {
+    const ENDS: [&str; 14] = [
+        ".qweight",
+        ".qzeros",
+        ".scales",
+        ".g_idx",
+        ".weight_scale",
+        ".weight_scale_inv",
+        ".weight_packed",
+        ".weight_zero_point",
+        ".weight_blocks",
+        ".SCB",
+        ".absmax",
+        ".quant_map",
+        ".weight._data",
+        ".weight._scale",
+    ];
+    ENDS.iter().any(|end| name.ends_with(end)) || name.contains(".quant_state.")
+}
+
 /// What may go wrong while loading without being an error.
 #[derive(Debug, Clone, Default)]
 pub struct Allow {
@@ -101,7 +130,8 @@ pub struct Allow {
 /// Tensors are read one at a time from the mapped files, whose memory is let go of behind them.
 ///
 /// # Errors
-/// A missing, unused or misshapen tensor that is not allowed: the message lists them.
+/// A missing, unused or misshapen tensor that is not allowed: the message lists them. Numbers that
+/// are not finite.
 pub fn load<M: Module>(
     module: M,
     files: &WeightFiles,
@@ -192,40 +222,45 @@ impl Reader<'_> {
         let first = sources.first().and_then(stored).filter(|_| self.as_stored);
         let alike = sources.iter().all(|source| stored(source) == first);
         Ok(match first.filter(|_| alike) {
-            Some(Dtype::BF16) => {
-                TensorData::new(self.halves(sources, &shape, bf16::from_le_bytes)?, shape)
-            }
-            Some(Dtype::F16) => {
-                TensorData::new(self.halves(sources, &shape, f16::from_le_bytes)?, shape)
-            }
+            Some(Dtype::BF16) => TensorData::new(self.halves::<bf16>(sources, &shape)?, shape),
+            Some(Dtype::F16) => TensorData::new(self.halves::<f16>(sources, &shape)?, shape),
             _ => {
-                let mut values = Vec::with_capacity(shape.num_elements());
-                for source in sources {
+                let read = |source: &Source, places: &mut [f32]| {
                     let rows = source.rows.clone();
-                    self.files.read_rows(&source.name, rows, &mut values)?;
-                }
-                TensorData::new(values, shape)
+                    self.files.read_rows(&source.name, rows, places)
+                };
+                TensorData::new(filled(sources, &shape, read)?, shape)
             }
         })
     }
 
-    /// Values of two bytes each.
-    fn halves<T: Send>(
-        &self,
-        sources: &[Source],
-        shape: &Shape,
-        read: impl Fn([u8; 2]) -> T + Sync + Send,
-    ) -> Result<Vec<T>, VlmError> {
-        let mut values = Vec::with_capacity(shape.num_elements());
-        for source in sources {
+    /// Values of two bytes each, as they are stored.
+    fn halves<T: Number>(&self, sources: &[Source], shape: &Shape) -> Result<Vec<T>, VlmError> {
+        filled(sources, shape, |source, places| {
             let rows = source.rows.clone();
             self.files.with_rows(&source.name, rows, |_, bytes| {
-                values.par_extend(bytes.par_chunks_exact(2).map(|b| read([b[0], b[1]])));
-                true
-            })?;
-        }
-        Ok(values)
+                Some(convert::<T, T>(bytes, places, |v| v))
+            })
+        })
     }
+}
+
+/// A parameter, each of whose sources is read into its place.
+fn filled<T: Number>(
+    sources: &[Source],
+    shape: &Shape,
+    read: impl Fn(&Source, &mut [T]) -> Result<(), VlmError>,
+) -> Result<Vec<T>, VlmError> {
+    let mut values = vec![T::default(); shape.num_elements()];
+    let rows = shape.first().copied().unwrap_or(1);
+    let width = values.len().checked_div(rows).unwrap_or(0);
+    let mut rest = values.as_mut_slice();
+    for source in sources {
+        let places;
+        (places, rest) = rest.split_at_mut(source.rows.len() * width);
+        read(source, places)?;
+    }
+    Ok(values)
 }
 
 impl TensorMapper for Reader<'_> {

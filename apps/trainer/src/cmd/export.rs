@@ -3,7 +3,7 @@
 use crate::{
     device, hub,
     input_error::InputError,
-    model_dir::{ModelDir, has_tokenizer},
+    model_dir::{ModelDir, files_of, has_tokenizer},
 };
 use anyhow::{Context, Result};
 use burn_rl::config::ModelInit;
@@ -77,10 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         false => {
             let dir = hub::locate(&args.checkpoint);
-            (
-                Vlm::from_dir(&dir, &device)?,
-                ProcessorFiles::read_dir(&dir)?,
-            )
+            (Vlm::from_dir(&dir, &device)?, files_of(&dir)?)
         }
     };
     if args.merge {

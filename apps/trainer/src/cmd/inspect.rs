@@ -3,14 +3,15 @@
 use crate::{
     device,
     input_error::InputError,
-    model_dir::{check_fit, has_tokenizer, require_config},
+    hub,
+    model_dir::{Description, described_in, has_tokenizer},
     output::Output,
 };
 use anyhow::Result;
 use burn_vlm::{
-    ModelConfig, Processor, Vlm, VlmError,
+    ModelConfig, Vlm, lora,
     models::VisionConfig,
-    text::stop_token_ids,
+    processor::ProcessorOptions,
     weights::{LoadReport, WeightFiles, shapes},
 };
 use serde_json::{Map, Value, json};
@@ -34,15 +35,18 @@ pub struct Args {
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+    /// Reads names and shapes alone: whether all numbers are finite is not looked at.
+    #[arg(long)]
+    pub headers: bool,
 }
 
-/// Describes a model directory, without reading its weights' values, or lists devices.
+/// Describes a model directory or an adapter's, or lists devices.
 ///
 /// # Errors
 /// A directory that cannot be loaded; what is known of it is printed first.
 pub fn run(args: &Args) -> Result<()> {
     match &args.model {
-        Some(dir) => model(dir, args.json),
+        Some(dir) => model(dir, args),
         None => devices(args.json),
     }
 }
@@ -75,19 +79,31 @@ fn devices(as_json: bool) -> Result<()> {
     out.finish()
 }
 
-fn model(dir: &Path, as_json: bool) -> Result<()> {
-    let dir = &require_config(dir)?;
-    let config = ModelConfig::from_dir(dir)?;
-    let weights = Weights::read(dir, &config);
-    let tokenizer = tokenizer(dir, &config);
-    let sections = [
+fn model(dir: &Path, args: &Args) -> Result<()> {
+    let dir = &hub::locate(dir);
+    let config = ModelConfig::from_dir(&described_in(dir)?)?;
+    let is_adapter = lora::is_adapter(dir);
+    let beside = match is_adapter {
+        true => lora::base_dir(dir)?,
+        false => dir.clone(),
+    };
+    let weights = Weights::read(&beside, &config, !args.headers);
+    let tokenizer = tokenizer(dir);
+    let mut sections = vec![
         ("architecture", architecture(&config)),
         ("parameters", parameters(&config)),
         ("weights", weights.section()),
         ("tokenizer", tokenizer.section),
     ];
+    let mut problem = weights.problem.or(tokenizer.problem);
+    if is_adapter {
+        let (section, wrong) = adapter(dir, &beside, config);
+        sections.push(("adapter", section));
+        problem = problem.or(wrong);
+    }
     let mut out = Output::stdout();
-    if as_json {
+    if args.json {
+        let sections = sections.into_iter();
         out.json(&Map::from_iter(
             sections.map(|(name, section)| (name.to_owned(), section)),
         ))?;
@@ -100,7 +116,7 @@ fn model(dir: &Path, as_json: bool) -> Result<()> {
         }
     }
     out.finish()?;
-    match weights.problem.or(tokenizer.problem) {
+    match problem {
         Some(problem) => Err(InputError::new(problem).into()),
         None => Ok(()),
     }
@@ -152,6 +168,23 @@ fn architecture(config: &ModelConfig) -> Value {
     section
 }
 
+/// The adapter of a directory, and why it cannot be loaded if it cannot.
+fn adapter(dir: &Path, beside: &Path, config: ModelConfig) -> (Value, Option<String>) {
+    let attached = Vlm::new(config, &device::host()).with_adapter(dir);
+    let (section, problem) = match &attached {
+        Ok(model) => (model.lora().map(|lora| &lora.config), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let section = json!({
+        "beside": beside,
+        "rank": section.map(|config| config.rank),
+        "alpha": section.map(|config| config.alpha),
+        "layers": section.map(|config| config.target_modules.len()),
+        "loadable": problem.is_none(),
+    });
+    (section, problem)
+}
+
 /// Counts by part; a tied head is counted with the text.
 fn parameters(config: &ModelConfig) -> Value {
     let skeleton = Vlm::new(config.clone(), &device::host());
@@ -179,7 +212,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn read(dir: &Path, config: &ModelConfig) -> Self {
+    fn read(dir: &Path, config: &ModelConfig, values: bool) -> Self {
         let mut found = Self {
             dtypes: BTreeMap::new(),
             report: LoadReport::default(),
@@ -213,6 +246,8 @@ impl Weights {
             found.problem = Some(format!(
                 "{dir}: {name} is {dtype}, expected one of: {expected}"
             ));
+        } else if values {
+            found.problem = files.check_finite().err().map(|error| error.to_string());
         }
         found
     }
@@ -238,17 +273,17 @@ struct TokenizerFit {
 }
 
 /// A directory without a tokenizer can be loaded, if not asked anything.
-fn tokenizer(dir: &Path, config: &ModelConfig) -> TokenizerFit {
+fn tokenizer(dir: &Path) -> TokenizerFit {
     if matches!(has_tokenizer(dir), Ok(false)) {
         return TokenizerFit {
             section: json!({ "fits": "no tokenizer" }),
             problem: None,
         };
     }
-    let described = || -> Result<Value, VlmError> {
-        let processor = Processor::from_dir(dir)?;
-        let stop = stop_token_ids(dir, processor.tokenizer())?;
-        check_fit(config, &processor, &stop).map_err(|message| VlmError::config(dir, message))?;
+    let described = || -> Result<Value> {
+        let Description {
+            processor, stop, ..
+        } = Description::read(dir, &ProcessorOptions::default())?;
         Ok(json!({
             "tokens": processor.tokenizer().vocab_size(),
             "image_token": processor.image_token().map(|(_, id)| id),

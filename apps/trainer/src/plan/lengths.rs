@@ -1,6 +1,6 @@
 //! How long prompts are, and how much they show.
 
-use crate::{hub, model_dir::described_in};
+use crate::{hub, model_dir::files_of};
 use burn_rl::{
     config::{RunConfig, SetConfig},
     data::{Encoder, RowDataset, RowKind},
@@ -61,8 +61,8 @@ impl Lengths {
     /// Those of the first rows of a run's data; none where the data or the model's processor are not
     /// here or cannot be read, which whoever needs them will report.
     pub fn look(config: &RunConfig, model: &ModelConfig) -> Option<Self> {
-        let dir = described_in(&hub::locate(Path::new(&config.model.path))).ok()?;
-        let processor = Processor::from_dir(&dir).ok()?;
+        let files = files_of(&hub::locate(Path::new(&config.model.path))).ok()?;
+        let processor = Processor::from_files(files).ok()?;
         let encoder = Encoder {
             processor: Arc::new(
                 processor
