@@ -88,15 +88,15 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImagesConfig {
-    /// Smallest area of a picture after resizing, in pixels (Qwen-VL).
+    /// Smallest area of a picture after resizing, in pixels (Qwen-VL models).
     pub min_pixels: usize,
-    /// Largest area of a picture after resizing, in pixels (Qwen-VL).
+    /// Largest area of a picture after resizing, in pixels (Qwen-VL models).
     pub max_pixels: usize,
-    /// Fewest tiles of a picture (InternVL).
+    /// Fewest tiles of a picture, for models that cut it into tiles.
     pub min_tiles: usize,
-    /// Most tiles of a picture, the thumbnail not counted (InternVL).
+    /// Most tiles of a picture, a thumbnail not counted, for models that cut it into tiles.
     pub max_tiles: usize,
-    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains InternVL.
+    /// Whether conversations without a picture are shown a white one, as MM-Eureka trains some models.
     pub blank: bool,
     /// Whether pictures are taken as their files store them. By default each is turned as its EXIF
     /// orientation says, as transformers and datasets load it.

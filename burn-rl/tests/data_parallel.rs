@@ -108,7 +108,13 @@ fn learner(model: Vlm, recipe: Recipe, train: TrainConfig) -> PolicyGradient {
 fn critic() -> Critic {
     let device = Device::flex();
     let head = |d| ValueHead::new(d, true, ValueInit::Normal, 1, &device);
-    let model = Vlm::critic_from_dir(&model_dir(), head, burn_vlm::Compute::F32, &device).unwrap();
+    let model = Vlm::critic_from_dir(
+        &model_dir(),
+        head,
+        &burn_vlm::LoadOptions::default(),
+        &device,
+    )
+    .unwrap();
     let spec = CriticSpec {
         value_clip: Some(0.2),
     };

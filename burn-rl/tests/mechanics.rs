@@ -16,7 +16,7 @@ use burn_rl::{
     types::{Advantages, Sample, ScoredBatch},
 };
 use burn_vlm::{
-    Compute, EncodedPrompt, ValueHead, ValueInit, Vlm,
+    EncodedPrompt, LoadOptions, ValueHead, ValueInit, Vlm,
     weights::{TensorVisitor, for_each_tensor},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -300,7 +300,7 @@ fn log_probabilities_of_carried_groups_stay_what_they_were() {
 fn critic(init: ValueInit) -> Critic {
     let device = Device::flex();
     let head = |d| ValueHead::new(d, false, init, 1, &device);
-    let model = Vlm::critic_from_dir(&model_dir(), head, Compute::F32, &device).unwrap();
+    let model = Vlm::critic_from_dir(&model_dir(), head, &LoadOptions::default(), &device).unwrap();
     let optim = OptimConfig {
         lr: 3e-3,
         ..OptimConfig::default()

@@ -50,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
         .collect();
     let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens).collect();
-    let input = VlmInput::new(&rows, model.config(), &device);
-    let targets = Targets::new(&tokens, &counts, input.width, &device);
+    let input = VlmInput::new(&rows, model.config(), &device)?;
+    let targets = Targets::new(&tokens, &counts, input.width, &device)?;
     let tape = Tape::record(&model, &input, &targets, 1.0, ActivationRecompute::Block);
 
     // [B, R]: zero where a row has no token, so a sum over a row is the whole answer's.

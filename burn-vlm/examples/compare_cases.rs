@@ -82,9 +82,9 @@ fn compare(model: &Vlm, dir: &Path, case: &str) -> [f64; 8] {
     let case = Case::load(&dir_name, case, model.config());
     let device = Device::flex();
     let rows = case.rows();
-    let input = VlmInput::new(&rows, model.config(), &device);
+    let input = VlmInput::new(&rows, model.config(), &device).expect("a case fits its model");
     let features = model.image_features(&input).map(|found| {
-        let found: Vec<f32> = found.into_data().iter().collect();
+        let found: Vec<f32> = found.tokens.into_data().iter().collect();
         furthest(&found, case.f32("image_features"))
     });
 
@@ -130,9 +130,10 @@ fn compare(model: &Vlm, dir: &Path, case: &str) -> [f64; 8] {
 /// Log-probabilities and entropies of the last tokens of each row.
 fn scores(model: &Vlm, rows: &[Row<'_>], counts: &[usize]) -> [Vec<Vec<f32>>; 2] {
     let device = Device::flex();
-    let input = VlmInput::new(rows, model.config(), &device);
+    let input = VlmInput::new(rows, model.config(), &device).expect("a case fits its model");
     let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens).collect();
-    let targets = Targets::new(&tokens, counts, input.width, &device);
+    let targets =
+        Targets::new(&tokens, counts, input.width, &device).expect("a case fits its model");
     let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
     let found = tape.scores();
     [found.logp, found.entropy].map(|found| {

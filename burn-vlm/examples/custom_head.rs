@@ -98,7 +98,7 @@ fn last_hidden(
             images: &prompt.images,
         })
         .collect();
-    let hidden = model.hidden(&VlmInput::new(&rows, model.config(), device));
+    let hidden = model.hidden(&VlmInput::new(&rows, model.config(), device)?);
     let [b, t, d] = hidden.dims();
     // Rows are padded on the left, so all end together.
     Ok(hidden.narrow(1, t - 1, 1).reshape([b, d]))

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use burn_vlm::generate::{Generator, Request, SampleKey, Sampling};
-use burn_vlm::{Processor, Vlm, image::load, text::Message, text::stop_token_ids};
+use burn_vlm::{Processor, Vlm, image::load, text::Message};
 use std::{error::Error, path::Path, sync::Arc};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let question = Message::with_image_marks("user", "<image>\nDescribe this picture.");
     let prompt = processor.encode(&[question], &[picture], true)?;
 
-    let stop = stop_token_ids(processor.files(), processor.tokenizer())?;
+    let stop = processor.stop_token_ids()?;
     let generator = Generator {
         model: &model,
         sampling: Sampling::greedy(256),

@@ -39,7 +39,9 @@ pub(crate) fn read_any(path: &Path) -> Result<Vec<u8>, VlmError> {
     }
     let mut bytes = vec![];
     let file = File::open(path).map_err(io)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
     if bytes.len() as u64 > MAX_BYTES {
         let message = format!("is larger than {MAX_BYTES} bytes, which no such file is");
         return Err(VlmError::config(path, message));
@@ -85,12 +87,32 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Value, VlmError> {
 pub(crate) fn fields<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
     serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
-        let message = error.into_inner();
+        let message = plainly(error.into_inner().to_string());
         match path.as_str() {
-            "." => message.to_string(),
+            "." => message,
             _ => format!("{path}: {message}"),
         }
     })
+}
+
+/// A message of serde without the names of Rust's types.
+fn plainly(message: String) -> String {
+    const NAMES: [(&str, &str); 6] = [
+        ("usize", "a whole number"),
+        ("u32", "a whole number"),
+        ("u64", "a whole number"),
+        ("f64", "a number"),
+        ("struct", "an object"),
+        ("any value", "a value"),
+    ];
+    let Some((found, expected)) = message.rsplit_once(", expected ") else {
+        return message;
+    };
+    let name = NAMES.iter().find(|(name, _)| expected.starts_with(name));
+    match name {
+        Some((_, plain)) => format!("{found}, expected {plain}"),
+        None => message,
+    }
 }
 
 /// What is said of a Git LFS pointer.
@@ -153,7 +175,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.json");
         symlink("/dev/zero", &path).unwrap();
-        assert!(message(&path).ends_with("config.json: is a pipe, a socket or a device, expected a file"));
+        assert!(
+            message(&path)
+                .ends_with("config.json: is a pipe, a socket or a device, expected a file")
+        );
         assert!(read_optional(&dir.path().join("none")).unwrap().is_none());
         assert!(read(dir.path()).is_err());
     }
@@ -162,7 +187,11 @@ mod tests {
     fn a_pointer_of_git_lfs_is_called_so() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tokenizer.json");
-        fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n").unwrap();
+        fs::write(
+            &path,
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n",
+        )
+        .unwrap();
         assert!(message(&path).contains("is a Git LFS pointer"));
     }
 
@@ -185,7 +214,10 @@ mod tests {
         fs::create_dir_all(cache.join("blobs")).unwrap();
         fs::write(cache.join("blobs/0123"), "[]").unwrap();
         symlink("../../blobs/0123", snapshot.join("config.json")).unwrap();
-        assert_eq!(json(&snapshot.join("config.json")).unwrap(), Value::Array(vec![]));
+        assert_eq!(
+            json(&snapshot.join("config.json")).unwrap(),
+            Value::Array(vec![])
+        );
     }
 
     #[test]
@@ -196,7 +228,11 @@ mod tests {
             hidden_size: usize,
         }
         let read = |text: &str| fields::<Fields>(&serde_json::from_str(text).unwrap()).unwrap_err();
-        assert!(read(r#"{"hidden_size": 64.5}"#).starts_with("hidden_size: invalid type"));
+        assert_eq!(
+            read(r#"{"hidden_size": 64.5}"#),
+            "hidden_size: invalid type: floating point `64.5`, expected a whole number"
+        );
+        assert!(read("7").ends_with("expected an object"));
         assert_eq!(read("{}"), "missing field `hidden_size`");
     }
 }

@@ -1,6 +1,9 @@
 //! Features of pictures that are known before a pass over the tokens around them.
 
-use crate::{Vlm, VlmInput, freeze::is_trainable, image::ImagePatches, weights::shapes};
+use crate::{
+    Vlm, VlmInput, freeze::is_trainable, image::ImagePatches, models::VisionFeatures,
+    weights::shapes,
+};
 use burn::{
     module::ParamId,
     tensor::{Device, Tensor, TensorData},
@@ -23,8 +26,8 @@ pub struct ImageFeatures {
     tower: Vec<ParamId>,
     /// Where it is.
     device: Device,
-    /// By the address of the picture, which is kept so that the address stays its own. `[N, D]`
-    known: HashMap<usize, (Arc<ImagePatches>, Tensor<2>)>,
+    /// By the address of the picture, which is kept so that the address stays its own.
+    known: HashMap<usize, (Arc<ImagePatches>, VisionFeatures)>,
 }
 
 impl ImageFeatures {
@@ -34,7 +37,10 @@ impl ImageFeatures {
         images: impl IntoIterator<Item = &'a Arc<ImagePatches>>,
     ) -> Option<Self> {
         let tower = model.visual.as_ref()?;
-        (!is_trainable(tower)).then(|| Self::of(model, images))?
+        match is_trainable(tower) {
+            true => None,
+            false => Self::of(model, images),
+        }
     }
 
     /// Encodes each of `images` once, as many together as a device has room for; none where the
@@ -53,7 +59,10 @@ impl ImageFeatures {
         let mut seen = HashSet::new();
         let mut patches = 0;
         for image in images {
-            if !seen.insert(address(image)) {
+            // One that the tower cannot read stays unknown, and is refused where it is used.
+            let fits = model.config().vision.as_ref();
+            let fits = fits.is_some_and(|vision| vision.check_picture(image).is_ok());
+            if !fits || !seen.insert(address(image)) {
                 continue;
             }
             let n = image.grid.iter().product::<usize>();
@@ -88,7 +97,7 @@ impl ImageFeatures {
         let mut start = 0;
         for image in images {
             let n = config.image_tokens(image.grid);
-            let own = features.clone().narrow(0, start, n);
+            let own = features.narrow(start, n);
             let entry = (Arc::clone(image), own);
             self.known.insert(address(image), entry);
             start += n;
@@ -110,9 +119,9 @@ impl ImageFeatures {
             return;
         }
         let known = |image| self.known.get(&address(image)).map(|(_, own)| own.clone());
-        let found: Option<Vec<Tensor<2>>> = vision.images.iter().map(known).collect();
+        let found: Option<Vec<VisionFeatures>> = vision.images.iter().map(known).collect();
         if let Some(found) = found {
-            vision.features = Some(Tensor::cat(found, 0));
+            vision.features = Some(VisionFeatures::cat(&found));
         }
     }
 }

@@ -86,7 +86,7 @@ impl Block {
         }
     }
 
-    fn tower(config: &VisionConfig, compute: Compute) -> Self {
+    fn tower(config: &dyn VisionConfig, compute: Compute) -> Self {
         let sizes = config.sizes();
         let e = sizes.width as f64;
         Self {
@@ -196,9 +196,12 @@ impl<'a> Footprint<'a> {
         let mut kept = text.kept(n, keys, recompute) + 2.0 * n * text.size * text.d;
         let mut block = text.backward(n, keys);
         if let (Some(vision), true) = (&self.config.vision, trained.tower && batch.patches > 0) {
-            let tower = Block::tower(vision, self.config.compute);
+            let tower = Block::tower(&**vision, self.config.compute);
             let patches = (batch.pictures * batch.patches) as f64;
             kept += self.pixels(batch) + tower.kept(patches, batch.patches as f64, recompute);
+            // What each tap read is kept beside the blocks' inputs.
+            kept += self.tapped(batch.pictures * batch.patches);
+            kept += vision.sizes().taps as f64 * patches * tower.size * tower.d;
             block = block.max(tower.backward(patches, batch.patches as f64));
         }
         if recompute == ActivationRecompute::None {
@@ -234,8 +237,18 @@ impl<'a> Footprint<'a> {
         let Some(vision) = self.config.vision.as_ref().filter(|_| patches > 0) else {
             return 0.0;
         };
-        let tower = Block::tower(vision, self.config.compute);
+        let tower = Block::tower(&**vision, self.config.compute);
         let n = patches as f64;
-        n * tower.size * tower.d + tower.forward(n, batch.patches as f64)
+        n * tower.size * tower.d + tower.forward(n, batch.patches as f64) + self.tapped(patches)
+    }
+
+    /// Features of the tower's taps, which are there until the decoder's block they are added after.
+    fn tapped(&self, patches: usize) -> f64 {
+        let Some(vision) = &self.config.vision else {
+            return 0.0;
+        };
+        let sizes = vision.sizes();
+        let features = sizes.taps * patches / sizes.merge_size.pow(2).max(1);
+        size(self.config.compute) * (features * self.config.text.hidden_size) as f64
     }
 }

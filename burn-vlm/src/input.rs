@@ -1,8 +1,9 @@
 //! Rows of tokens and pictures as one padded batch.
 
 use crate::{
+    error::VlmError,
     image::ImagePatches,
-    models::ModelConfig,
+    models::{ModelConfig, VisionFeatures},
     nn::{DecoderContext, Position, VisionPlan},
 };
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
@@ -43,58 +44,96 @@ pub struct VisionInput {
     pub patches: Tensor<2>,
     /// Shapes of the attention over them.
     pub plan: VisionPlan,
-    /// Row of the features for each of the `B · T` positions; any row where there is none.
+    /// Row of the features for each of the `B · T` positions; 0 (unused) for positions that are not
+    /// image tokens.
     pub feature: Tensor<1, Int>,
     /// `[B, T, 1]`, true where a feature replaces the embedding.
     pub is_image: Tensor<3, Bool>,
     /// The pictures, in the order of their patches and features.
     pub images: Vec<Arc<ImagePatches>>,
-    /// `[N, D]`, their features, where they are known already: a tower that is not trained is then
-    /// not run.
-    pub features: Option<Tensor<2>>,
+    /// Their features, where they are known already: a tower that is not trained is then not run.
+    pub features: Option<VisionFeatures>,
 }
 
 impl VlmInput {
     /// Builds the batch on `device`.
     ///
-    /// # Panics
-    /// If a row has fewer placeholder tokens than its pictures have features, or pictures for a
-    /// model without a vision tower, which the processor never produces.
-    pub fn new(rows: &[Row<'_>], config: &ModelConfig, device: &Device) -> Self {
+    /// # Errors
+    /// No rows or an empty one, a token beyond the vocabulary, fewer placeholder tokens than the
+    /// pictures have features, pictures that are not cut as the tower reads them, or pictures for
+    /// a model without a tower. What a [`Processor`](crate::Processor) encoded has none of these.
+    pub fn new(rows: &[Row<'_>], config: &ModelConfig, device: &Device) -> Result<Self, VlmError> {
+        for (r, row) in rows.iter().enumerate() {
+            check(row, config).map_err(|m| VlmError::Request(format!("row {r}: {m}")))?;
+        }
+        if rows.is_empty() {
+            return Err(VlmError::Request("no rows, expected at least one".into()));
+        }
         let (b, width) = (
             rows.len(),
             rows.iter().map(|r| r.tokens.len()).max().unwrap_or(0),
         );
         let mut tokens = Vec::with_capacity(b * width);
-        let mut places: Vec<Position> = Vec::with_capacity(b * width);
+        let mut positions: Vec<Position> = Vec::with_capacity(b * width);
         let mut next_positions = Vec::with_capacity(b);
         for row in rows {
             let pad = width - row.tokens.len();
             tokens.extend(std::iter::repeat_n(0_i64, pad));
             tokens.extend(row.tokens.iter().map(|t| i64::from(*t)));
             let grids = row.images.iter().map(|image| image.grid);
-            let (row_places, next) = config.positions(row.tokens, grids);
-            places.extend(std::iter::repeat_n([0; 3], pad));
-            places.extend(row_places);
+            let (own, next) = config.positions(row.tokens, grids);
+            positions.extend(std::iter::repeat_n([0; 3], pad));
+            positions.extend(own);
             next_positions.push(next);
         }
         let lens: Vec<usize> = rows.iter().map(|r| r.tokens.len()).collect();
-        Self {
+        Ok(Self {
             tokens: Tensor::from_data(TensorData::new(tokens, [b, width]), device),
             ctx: DecoderContext {
-                rope: config.text.rope().table(&places, b, device),
+                rope: config.text.rope().table(&positions, b, device),
                 mask: Some(causal_mask(&lens, width, device)),
             },
             vision: VisionInput::new(rows, width, config, device),
             lens,
             next_positions,
             width,
-        }
+        })
     }
 
     /// B
     pub fn batch(&self) -> usize {
         self.lens.len()
+    }
+}
+
+/// Whether a row is one that the model can read.
+fn check(row: &Row<'_>, config: &ModelConfig) -> Result<(), String> {
+    let vocab = config.text.vocab_size;
+    if row.tokens.is_empty() {
+        return Err("no tokens, expected at least one".into());
+    }
+    if let Some(id) = row.tokens.iter().find(|id| **id as usize >= vocab) {
+        return Err(format!(
+            "token {id}, expected less than the vocabulary's {vocab}"
+        ));
+    }
+    if row.images.is_empty() {
+        return Ok(());
+    }
+    let Some(vision) = &config.vision else {
+        return Err("pictures, but the model has no vision tower".into());
+    };
+    for image in row.images {
+        vision.check_picture(image)?;
+    }
+    let expected: usize = row.images.iter().map(|i| config.image_tokens(i.grid)).sum();
+    let is_image = |token: &&u32| Some(**token) == config.image_token_id;
+    let found = row.tokens.iter().filter(is_image).count();
+    match found >= expected {
+        true => Ok(()),
+        false => Err(format!(
+            "{found} placeholder tokens, expected {expected} for its pictures"
+        )),
     }
 }
 
@@ -117,20 +156,15 @@ impl VisionInput {
                     images.push((image, start));
                     features += count;
                 }
-                for i in 0..count {
-                    let slot = slots.next();
-                    let slot = slot.expect("a placeholder token for every image feature");
+                // There are enough, as was checked.
+                for (i, slot) in slots.by_ref().take(count).enumerate() {
                     feature[slot] = (start + i) as i64;
                     is_image[slot] = true;
                 }
             }
         }
-        if images.is_empty() {
-            return None;
-        }
-        let vision = config.vision.as_ref();
-        let vision = vision.expect("a vision tower where there are pictures");
-        let patch_len = images[0].0.patch_len();
+        let vision = config.vision.as_ref().filter(|_| !images.is_empty())?;
+        let patch_len = vision.sizes().patch_len;
         let mut values = Vec::with_capacity(images.iter().map(|(i, _)| i.patches.len()).sum());
         for (image, _) in &images {
             values.extend_from_slice(&image.patches);

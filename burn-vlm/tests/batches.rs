@@ -64,10 +64,10 @@ fn score(model: &Vlm, rows: &[Row<'_>]) -> Vec<Vec<f32>> {
 }
 
 fn score_at(model: &Vlm, rows: &[Row<'_>], temperature: f64) -> Vec<Vec<f32>> {
-    let input = VlmInput::new(rows, model.config(), &Device::flex());
+    let input = VlmInput::new(rows, model.config(), &Device::flex()).unwrap();
     let tokens: Vec<&[u32]> = rows.iter().map(|r| r.tokens).collect();
     let counts: Vec<usize> = tokens.iter().map(|t| t.len() - 1).collect();
-    let targets = Targets::new(&tokens, &counts, input.width, &Device::flex());
+    let targets = Targets::new(&tokens, &counts, input.width, &Device::flex()).unwrap();
     let tape = Tape::record(
         model,
         &input,
@@ -219,9 +219,9 @@ fn an_image_token_in_a_response_is_text() {
         tokens: &tokens,
         images: &case.images[0],
     };
-    let input = VlmInput::new(&[row], model.config(), &Device::flex());
+    let input = VlmInput::new(&[row], model.config(), &Device::flex()).unwrap();
     let hidden: Vec<f32> = model.hidden(&input).into_data().iter().collect();
     assert!(hidden.iter().all(|x| x.is_finite()));
-    let alone = VlmInput::new(&case.rows()[..1], model.config(), &Device::flex());
+    let alone = VlmInput::new(&case.rows()[..1], model.config(), &Device::flex()).unwrap();
     assert_eq!(input.next_positions[0], alone.next_positions[0] + 3);
 }

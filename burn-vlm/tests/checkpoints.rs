@@ -9,7 +9,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use burn_vlm::{
-    Compute, Vlm,
+    LoadOptions, Vlm,
     weights::{ExportDtype, TensorVisitor, WeightFiles, for_each_tensor},
 };
 use common::{CHECKPOINTS, golden};
@@ -173,11 +173,21 @@ fn what_does_not_fit_is_listed() {
 
     let device = Device::flex();
     let allow = ["language_model.model.layers.1", "vision_model.extra"].map(String::from);
-    let message = Vlm::from_dir_in(copy.path(), Compute::F32, &allow, &device).unwrap_err();
+    let message = Vlm::load(
+        copy.path(),
+        &LoadOptions::default().allowing(&allow),
+        &device,
+    )
+    .unwrap_err();
     let message = message.to_string();
     assert!(!message.contains("missing") && message.contains("1 misshapen"));
     let allow = [&allow[..], &["mlp1".to_owned()]].concat();
-    let model = Vlm::from_dir_in(copy.path(), Compute::F32, &allow, &device).unwrap();
+    let model = Vlm::load(
+        copy.path(),
+        &LoadOptions::default().allowing(&allow),
+        &device,
+    )
+    .unwrap();
     let (whole, drawn) = (parameters(&load(&golden(dir)).unwrap()), parameters(&model));
     for (path, values) in &whole {
         let fresh = ["q_proj", "k_proj", "v_proj"].map(|p| format!("model.layers.1.self_attn.{p}"));

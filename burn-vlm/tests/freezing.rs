@@ -30,7 +30,7 @@ fn setup(dir: &str) -> Setup {
     let model = Vlm::from_dir(&golden(dir), &device).unwrap();
     let case = Case::load(dir, "batch", model.config());
     let counts: Vec<usize> = case.tokens.iter().map(|t| t.len() / 2).collect();
-    let input = VlmInput::new(&case.rows(), model.config(), &device);
+    let input = VlmInput::new(&case.rows(), model.config(), &device).unwrap();
     let targets = case.targets(&counts, input.width);
     Setup {
         model,
@@ -163,7 +163,7 @@ fn a_backward_pass_ends_where_nothing_is_trained_any_more() {
         tokens: &text[0],
         images: &[],
     };
-    let input = VlmInput::new(&[row], s.model.config(), &Device::flex());
+    let input = VlmInput::new(&[row], s.model.config(), &Device::flex()).unwrap();
     assert_eq!(Reach::new(&s.model, &input).embed, stage(true, false));
 }
 
@@ -283,7 +283,7 @@ fn pictures_of_a_frozen_tower_are_encoded_once() {
     let case = Case::load("qwen2_5_vl", "batch", s.model.config());
     let images = || case.images.iter().flatten();
     let rows = case.rows();
-    let input = || VlmInput::new(&rows, s.model.config(), &Device::flex());
+    let input = || VlmInput::new(&rows, s.model.config(), &Device::flex()).unwrap();
     assert!(
         ImageFeatures::of_frozen(&s.model, images()).is_none(),
         "they will change"
@@ -295,9 +295,9 @@ fn pictures_of_a_frozen_tower_are_encoded_once() {
     let mut given = input();
     known.give(&model, &mut given);
     let expected = model.image_features(&input()).unwrap();
-    let expected: Vec<f32> = expected.into_data().iter().collect();
+    let expected: Vec<f32> = expected.tokens.into_data().iter().collect();
     let found = given.vision.as_ref().unwrap().features.clone().unwrap();
-    assert_close(&found.into_data(), &expected, 1e-5, "features");
+    assert_close(&found.tokens.into_data(), &expected, 1e-5, "features");
 
     // Nothing but what was given is looked at any more: other features, other numbers.
     for recompute in BOTH {
@@ -322,7 +322,8 @@ fn pictures_of_a_frozen_tower_are_encoded_once() {
         );
         let mut other = given.clone();
         let vision = other.vision.as_mut().unwrap();
-        vision.features = vision.features.take().map(|x| x.add_scalar(1.0));
+        let features = vision.features.as_mut().unwrap();
+        features.tokens = features.tokens.clone().add_scalar(1.0);
         let worst = plain.iter().zip(score(&other)).map(|(a, b)| (a - b).abs());
         assert!(worst.fold(0.0, f32::max) > 1e-3);
     }
@@ -334,7 +335,8 @@ fn pictures_of_a_frozen_tower_are_encoded_once() {
     assert!(unknown.vision.unwrap().features.is_none());
     let mut wrong = given.clone();
     let vision = wrong.vision.as_mut().unwrap();
-    vision.features = vision.features.take().map(|x| x.add_scalar(1.0));
+    let features = vision.features.as_mut().unwrap();
+    features.tokens = features.tokens.clone().add_scalar(1.0);
     let targets = case.targets(&[4; 3], given.width);
     for recompute in BOTH {
         let [a, b] = [&input(), &wrong].map(|input| {

@@ -39,7 +39,7 @@ fn setup(dir: &str) -> Setup {
     let device = Device::flex();
     let base = Vlm::from_dir(&golden(dir), &device).unwrap();
     let case = Case::load(dir.trim_end_matches("/original"), "batch", base.config());
-    let input = VlmInput::new(&case.rows(), base.config(), &device);
+    let input = VlmInput::new(&case.rows(), base.config(), &device).unwrap();
     let targets = case.targets(&[R; 3], input.width);
     Setup {
         base,
@@ -213,7 +213,7 @@ fn in_bf16_a_young_adapter_is_sampled_beside_its_weights() {
     // A part in a thousand of what `adapted` gives: less than half a step of bf16 at most weights.
     let model = map_tensors(adapted(&s.base, &config(0.0)), &mut Shrink);
     let hidden = |model: &Vlm| -> Vec<f32> {
-        let input = VlmInput::new(&s.case.rows(), model.config(), &Device::flex());
+        let input = VlmInput::new(&s.case.rows(), model.config(), &Device::flex()).unwrap();
         model.hidden(&input).into_data().iter().collect()
     };
     let in_f32 = model.for_sampling();
@@ -276,8 +276,10 @@ fn dropout_is_the_same_in_both_passes_and_in_any_batch() {
     }
 
     for row in 0..3 {
-        let input = VlmInput::new(&s.case.rows()[row..=row], model.config(), &Device::flex());
-        let targets = Targets::new(&[&s.case.tokens[row]], &[R], input.width, &Device::flex());
+        let input =
+            VlmInput::new(&s.case.rows()[row..=row], model.config(), &Device::flex()).unwrap();
+        let targets =
+            Targets::new(&[&s.case.tokens[row]], &[R], input.width, &Device::flex()).unwrap();
         let alone = model.with_dropout(&input, 1, &[10 + row]);
         let tape = Tape::record(&alone, &input, &targets, 1.0, ActivationRecompute::Block);
         let alone: Vec<f32> = tape.scores().logp.into_data().iter().collect();

@@ -9,7 +9,7 @@ use burn::{
     tensor::{DType, Device, Tensor, TensorData, activation::log_softmax},
 };
 use burn_vlm::{
-    Compute, Precision, Vlm, VlmInput,
+    Compute, LoadOptions, Precision, Vlm, VlmInput,
     freeze::{freeze, trainable},
     nn::{RmsNorm, attention::grouped_attention, norm::LayerNorm},
     tape::{ActivationRecompute, Grads, Tape, Upstream},
@@ -49,7 +49,12 @@ fn saved_in_bf16() -> (tempfile::TempDir, Vlm) {
     let dir = tempfile::tempdir().unwrap();
     let model = Vlm::from_dir(&golden("qwen2_5_vl"), &Device::flex()).unwrap();
     model.save(dir.path(), ExportDtype::Bf16).unwrap();
-    let loaded = Vlm::from_dir_in(dir.path(), Compute::Bf16, &[], &Device::flex()).unwrap();
+    let loaded = Vlm::load(
+        dir.path(),
+        &LoadOptions::computing_in(Compute::Bf16),
+        &Device::flex(),
+    )
+    .unwrap();
     (dir, loaded)
 }
 
@@ -94,7 +99,7 @@ fn rounding_masters_once_is_rounding_them_in_every_pass() {
     let device = Device::flex();
     each_case(|model, case, at| {
         let model = model.clone().computing_in(Compute::Bf16);
-        let input = VlmInput::new(&case.rows(), model.config(), &device);
+        let input = VlmInput::new(&case.rows(), model.config(), &device).unwrap();
         let hidden = model.hidden(&input);
         assert_eq!(hidden.dtype(), DType::BF16, "{at}");
         let lean = model.for_inference().hidden(&input);
@@ -169,7 +174,7 @@ fn scores_and_gradients_are_f32_and_near_those_of_f32() {
         let counts: Vec<usize> = case.tokens.iter().map(|t| 6.min(t.len() - 1)).collect();
         let mut found = vec![];
         for model in [&wide, &low] {
-            let input = VlmInput::new(&case.rows(), model.config(), &device);
+            let input = VlmInput::new(&case.rows(), model.config(), &device).unwrap();
             let targets = case.targets(&counts, input.width);
             let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
             let scores = tape.scores();
@@ -217,7 +222,7 @@ fn log_sum_exp_is_f32_over_logits_of_the_compute_precision() {
     let model = Vlm::from_dir(&golden("qwen2_5_vl"), &device).unwrap();
     let model = model.computing_in(Compute::Bf16);
     let case = Case::load("qwen2_5_vl", "single", model.config());
-    let input = VlmInput::new(&case.rows(), model.config(), &device);
+    let input = VlmInput::new(&case.rows(), model.config(), &device).unwrap();
     let n = case.tokens[0].len() - 1;
     let targets = case.targets(&[n], input.width);
     let tape = Tape::record(&model, &input, &targets, 1.0, ActivationRecompute::Block);

@@ -35,7 +35,7 @@ fn setup(dir: &str) -> Setup {
     let model = Vlm::from_dir(&golden(dir), &device).unwrap();
     let case = Case::load(dir, "batch", model.config());
     let counts = case.tokens.iter().map(|t| t.len() / 2).collect();
-    let input = VlmInput::new(&case.rows(), model.config(), &device);
+    let input = VlmInput::new(&case.rows(), model.config(), &device).unwrap();
     Setup {
         model,
         case,
@@ -153,11 +153,12 @@ fn the_head_in_chunks_equals_the_head_at_once() {
     let s = setup("qwen2_5_vl");
     let copies = HEAD_ROWS / (s.case.tokens[1].len() - 1) + 2;
     let rows: Vec<_> = (0..copies).map(|_| s.case.rows()[1].clone()).collect();
-    let input = VlmInput::new(&rows, s.model.config(), &Device::flex());
+    let input = VlmInput::new(&rows, s.model.config(), &Device::flex()).unwrap();
     let tokens: Vec<&[u32]> = rows.iter().map(|r| r.tokens).collect();
     let counts = vec![tokens[0].len() - 1; copies];
     assert!(counts.iter().sum::<usize>() > HEAD_ROWS);
-    let targets = burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex());
+    let targets =
+        burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex()).unwrap();
     let tape = Tape::record(&s.model, &input, &targets, 1.0, ActivationRecompute::Block);
     let logp: Vec<f32> = tape.scores().logp.into_data().iter().collect();
     let (first, rest) = logp.split_at(counts[0]);

@@ -11,7 +11,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData},
 };
 use burn_vlm::{
-    Compute, ValueHead, ValueInit, Vlm, VlmInput,
+    Compute, LoadOptions, ValueHead, ValueInit, Vlm, VlmInput,
     freeze::trainable,
     tape::{ActivationRecompute, Tape, Targets, Upstream},
     weights::{WeightFiles, shapes},
@@ -36,7 +36,7 @@ fn setup(dir: &str) -> Setup {
     let mut model = Vlm::from_dir(&golden(dir), &device).unwrap();
     model.value_head = ValueHead::from_dir(&golden("value_head"), model.width(), &device).unwrap();
     let case = Case::load(dir, "batch", model.config());
-    let input = VlmInput::new(&case.rows(), model.config(), &device);
+    let input = VlmInput::new(&case.rows(), model.config(), &device).unwrap();
     let targets = case.targets(&[R; 3], input.width);
     Setup {
         model,
@@ -156,7 +156,7 @@ fn a_critic_keeps_its_head_beside_its_weights() {
     let fresh = |_: usize| -> ValueHead { panic!("the directory has a head") };
     let read = [
         Vlm::from_dir(dir.path(), &device).unwrap(),
-        Vlm::critic_from_dir(dir.path(), fresh, Compute::F32, &device).unwrap(),
+        Vlm::critic_from_dir(dir.path(), fresh, &LoadOptions::default(), &device).unwrap(),
     ];
     assert!(read[0].lm_head.is_some() && read[1].lm_head.is_none());
     for model in &read {
@@ -185,7 +185,7 @@ fn a_critic_of_an_adapter_is_both_in_one_and_trained_as_a_whole() {
     policy.value_head = base.model.value_head.clone();
     policy.save(dir.path(), Default::default()).unwrap();
     let fresh = |_: usize| -> ValueHead { panic!("the directory has a head") };
-    let critic = Vlm::critic_from_dir(dir.path(), fresh, Compute::F32, &device).unwrap();
+    let critic = Vlm::critic_from_dir(dir.path(), fresh, &LoadOptions::default(), &device).unwrap();
     assert!(critic.lora().is_none() && critic.lm_head.is_none());
     assert_eq!(trainable(&critic).len(), shapes(&critic).len());
     let values = |model: &Vlm| -> Vec<f32> {
@@ -198,7 +198,13 @@ fn a_critic_of_an_adapter_is_both_in_one_and_trained_as_a_whole() {
     let got = TensorData::new(values(&critic), [n]);
     assert_close(&got, &expected, 1e-5, "both in one");
     assert_ne!(expected, values(&base.model), "the adapter does something");
-    let critic = Vlm::critic_from_dir(dir.path(), fresh, Compute::Bf16, &device).unwrap();
+    let critic = Vlm::critic_from_dir(
+        dir.path(),
+        fresh,
+        &LoadOptions::computing_in(Compute::Bf16),
+        &device,
+    )
+    .unwrap();
     assert_eq!(critic.compute(), Compute::Bf16);
 }
 
@@ -209,7 +215,8 @@ fn a_fresh_head_is_zero_or_small() {
     assert!(ValueHead::from_dir(&dir, 64, &device).unwrap().is_none());
     let fresh = |init| move |d| ValueHead::new(d, false, init, 3, &Device::flex());
     let values = |init| -> Vec<f32> {
-        let critic = Vlm::critic_from_dir(&dir, fresh(init), Compute::F32, &device).unwrap();
+        let critic =
+            Vlm::critic_from_dir(&dir, fresh(init), &LoadOptions::default(), &device).unwrap();
         let tape = Tape::record(
             &critic,
             &s.input,

@@ -8,7 +8,7 @@ mod schema;
 pub use layer::set_option;
 pub use schema::schema;
 
-use crate::input_error::InputError;
+use crate::{input_error::InputError, paths};
 use burn_rl::config::RunConfig;
 use explain::explain;
 use layer::Layer;
@@ -107,6 +107,7 @@ pub fn resolve(
     }
     let (table, notes) = algo::merge_layers(&layers);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
+    paths::expand(&mut run);
     run.algo = algo::complete(&run.algo, &layers)?;
     let reward = run.reward.build().and_then(|_| run.reward.resolved());
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;

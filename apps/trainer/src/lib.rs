@@ -21,6 +21,7 @@ pub mod hub;
 pub mod input_error;
 pub mod model_dir;
 pub mod output;
+pub mod paths;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;
@@ -30,4 +31,12 @@ pub mod setup;
 /// A program with algorithms or rewards of its own registers them and calls this.
 pub fn run() -> std::process::ExitCode {
     exit::code(cmd::run(clap::Parser::parse()))
+}
+
+/// The same for a program with model families of its own.
+pub fn run_with(families: burn_vlm::Families) -> std::process::ExitCode {
+    match model_dir::set_families(families) {
+        Ok(()) => run(),
+        Err(error) => exit::code(Err(error)),
+    }
 }

@@ -1,17 +1,16 @@
 //! A model directory ready for use: weights, processor and stop tokens that fit each other.
 
 use crate::{hub, input_error::InputError};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use burn::tensor::Device;
 use burn_rl::config::ModelInit;
 use burn_vlm::{
-    Compute, ModelConfig, Processor, Vlm, lora,
-    processor::ProcessorOptions,
-    text::{ProcessorFiles, stop_token_ids},
+    Compute, Families, LoadOptions, ModelConfig, Processor, Vlm, lora, processor::ProcessorOptions,
+    text::ProcessorFiles,
 };
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 /// Seed of weights that are drawn for a look at a shape.
@@ -47,7 +46,10 @@ impl ModelDir {
             stop,
         } = Description::read(dir, options)?;
         let model = match init {
-            ModelInit::Pretrained => Vlm::from_dir_in(dir, compute, &[], device)?,
+            ModelInit::Pretrained => {
+                let options = LoadOptions::computing_in(compute).of(families());
+                Vlm::load(dir, &options, device)?
+            }
             ModelInit::Random => Vlm::random(config.computing_in(compute), RANDOM_SEED, device),
         };
         let model = model.for_inference();
@@ -57,6 +59,23 @@ impl ModelDir {
             stop,
         })
     }
+}
+
+/// The model families of this process: those of the library, or what [`set_families`] was given.
+static FAMILIES: OnceLock<Families> = OnceLock::new();
+
+/// The model families that a directory may be of.
+pub fn families() -> &'static Families {
+    FAMILIES.get_or_init(Families::default)
+}
+
+/// Makes `own` the families of this process, before anything is loaded.
+///
+/// # Errors
+/// Families were in use already.
+pub fn set_families(own: Families) -> Result<()> {
+    let set = FAMILIES.set(own);
+    set.map_err(|_| anyhow!("the model families of this process are in use already"))
 }
 
 /// What a model directory says of a model, without its weights.
@@ -70,17 +89,14 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads what `dir` says, whose text and pictures are processed as it says but for `options`. An
-    /// adapter's directory says it with its own files where it has them, and else with those of the
-    /// model it is beside.
+    /// Reads what `dir` says, whose text and pictures are processed as it says but for `options`.
     ///
     /// # Errors
     /// A file that is missing, malformed or does not fit the others.
     pub fn read(dir: &Path, options: &ProcessorOptions) -> Result<Self> {
-        let config = ModelConfig::from_dir(&described_in(dir)?)?;
-        let processor = Processor::from_files(files_of(dir)?)?;
-        let stop = stop_token_ids(processor.files(), processor.tokenizer())?;
-        let processor = processor.with_options(options)?;
+        let config = families().read_dir(&described_in(dir)?)?;
+        let processor = processor(dir)?.with_options(options)?;
+        let stop = processor.stop_token_ids()?;
         check_fit(&config, &processor, &stop)
             .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
         Ok(Self {
@@ -89,6 +105,15 @@ impl Description {
             stop,
         })
     }
+}
+
+/// Tokenizer, chat template and picture processing of a model directory. An adapter's directory has
+/// its own files where there are any, and else those of the model it is beside.
+///
+/// # Errors
+/// A file that is missing or wrong.
+pub fn processor(dir: &Path) -> Result<Processor> {
+    Ok(Processor::of_family(files_of(dir)?, families())?)
 }
 
 /// The small files of a model directory; of an adapter's, those of the model it is beside with its

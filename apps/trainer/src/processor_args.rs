@@ -12,19 +12,19 @@ pub struct ProcessorArgs {
     #[arg(long, value_name = "random|pretrained", default_value = "pretrained", value_parser = parse_init)]
     pub init: ModelInit,
     /// A chat template in place of the model's: a Jinja file, a JSON file with "chat_template", or
-    /// one of the built-in internvl2_5, r1_zero, visualthinker_base.
+    /// the name of one that comes with this program, as r1_zero.
     #[arg(long, value_name = "NAME|FILE")]
     pub chat_template: Option<String>,
-    /// Smallest area of a picture after resizing, in pixels (Qwen-VL).
+    /// Smallest area of a picture after resizing, in pixels (Qwen-VL models).
     #[arg(long, value_name = "N")]
     pub min_pixels: Option<usize>,
-    /// Largest area of a picture after resizing, in pixels (Qwen-VL).
+    /// Largest area of a picture after resizing, in pixels (Qwen-VL models).
     #[arg(long, value_name = "N")]
     pub max_pixels: Option<usize>,
-    /// Fewest tiles of a picture (InternVL).
+    /// Fewest tiles of a picture, for models that cut it into tiles.
     #[arg(long, value_name = "N")]
     pub min_tiles: Option<usize>,
-    /// Most tiles of a picture, the thumbnail not counted (InternVL).
+    /// Most tiles of a picture, a thumbnail not counted, for models that cut it into tiles.
     #[arg(long, value_name = "N")]
     pub max_tiles: Option<usize>,
     /// Shows a white picture to conversations that have none.

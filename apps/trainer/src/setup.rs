@@ -8,7 +8,7 @@ use crate::{
     },
     devices, hub,
     input_error::InputError,
-    model_dir::{Description, require_config},
+    model_dir::{Description, families, require_config},
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -26,7 +26,7 @@ use burn_rl::{
     trainable::make_trainable,
     trainer::Trainer,
 };
-use burn_vlm::{ValueHead, Vlm};
+use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -109,10 +109,10 @@ pub fn build(
     } = Description::read(&model_dir, &config.model.processor_options())?;
     let processor = Arc::new(processor);
     let compute = config.model.dtype.on(device);
+    let plain = LoadOptions::computing_in(compute).of(families());
+    let options = plain.clone().allowing(&config.model.allow_tensors);
     let model = match config.model.init {
-        ModelInit::Pretrained => {
-            Vlm::from_dir_in(&model_dir, compute, &config.model.allow_tensors, device)?
-        }
+        ModelInit::Pretrained => Vlm::load(&model_dir, &options, device)?,
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
     };
     let (whole, model) = (model.clone(), make_trainable(model, &config)?);
@@ -164,7 +164,7 @@ pub fn build(
     }
     if !config.train.reference.is_empty() {
         let dir = require_config(Path::new(&config.train.reference))?;
-        learner = learner.with_reference(Vlm::from_dir_in(&dir, compute, &[], device)?);
+        learner = learner.with_reference(Vlm::load(&dir, &plain, device)?);
     }
     let beside = &config.train.demonstrations;
     if !beside.data.is_empty() {
@@ -224,6 +224,7 @@ fn critic(
         return Ok(None);
     };
     let (section, compute) = (&config.critic, policy.compute());
+    let options = LoadOptions::computing_in(compute).of(families());
     let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
     let model = match (section.model.is_empty(), config.model.init) {
         (true, ModelInit::Random) => {
@@ -234,11 +235,11 @@ fn critic(
         }
         (true, ModelInit::Pretrained) => {
             let dir = hub::locate(Path::new(&config.model.path));
-            Vlm::critic_from_dir(&dir, head, compute, device)?
+            Vlm::critic_from_dir(&dir, head, &options, device)?
         }
         (false, _) => {
             let dir = require_config(Path::new(&section.model))?;
-            Vlm::critic_from_dir(&dir, head, compute, device)?
+            Vlm::critic_from_dir(&dir, head, &options, device)?
         }
     };
     let model = model.with_masters();

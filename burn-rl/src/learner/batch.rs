@@ -1,6 +1,7 @@
 //! Rows of tokens beside what an algorithm knows of them.
 
 use crate::{
+    error::RlError,
     rollout::TrainGroup,
     types::{Advantages, ScoredBatch},
 };
@@ -103,7 +104,12 @@ pub(super) struct MicroBatch {
 }
 
 impl MicroBatch {
-    pub fn new(batch: &TrainBatch, samples: &[usize], model: &Vlm, device: &Device) -> Self {
+    pub fn new(
+        batch: &TrainBatch,
+        samples: &[usize],
+        model: &Vlm,
+        device: &Device,
+    ) -> Result<Self, RlError> {
         let rows = || samples.iter().map(|i| &batch.rows[*i]);
         let tokens: Vec<Vec<u32>> = rows()
             .map(|row| {
@@ -123,14 +129,14 @@ impl MicroBatch {
                 images: &row.prompt.images,
             })
             .collect();
-        let mut input = VlmInput::new(&inputs, model.config(), device);
+        let mut input = VlmInput::new(&inputs, model.config(), device)?;
         for features in &batch.features {
             features.give(model, &mut input);
         }
         let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
         let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, device);
-        Self { input, targets }
+        let targets = Targets::new(&tokens, &counts, input.width, device)?;
+        Ok(Self { input, targets })
     }
 }
 

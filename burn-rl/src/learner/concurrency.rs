@@ -1,6 +1,7 @@
 //! How many micro-batches are at work at a time: one on an accelerator, which a micro-batch fills,
 //! and one a core on the host.
 
+use crate::error::RlError;
 use burn::tensor::Device;
 use burn_vlm::{Vlm, runs_on_host, tape::Grads};
 use rayon::prelude::*;
@@ -18,15 +19,15 @@ fn concurrent_micro_batches(device: &Device) -> usize {
 pub(super) fn each_part<P: Sync, R: Send>(
     device: &Device,
     parts: &[P],
-    work: impl Fn(&P) -> R + Sync,
-    found: impl FnMut(R),
-) {
+    work: impl Fn(&P) -> Result<R, RlError> + Sync,
+    mut found: impl FnMut(R),
+) -> Result<(), RlError> {
     // No more than the concurrent_micro_batches are alive at a time, nor what they found.
-    let run = |parts: &[P]| parts.par_iter().map(&work).collect::<Vec<R>>();
-    parts
-        .chunks(concurrent_micro_batches(device))
-        .flat_map(run)
-        .for_each(found);
+    for parts in parts.chunks(concurrent_micro_batches(device)) {
+        let done: Vec<R> = parts.par_iter().map(&work).collect::<Result<_, _>>()?;
+        done.into_iter().for_each(&mut found);
+    }
+    Ok(())
 }
 
 /// The sum of the gradients that `work` adds to what it is given, part by part, and what else it
@@ -34,24 +35,26 @@ pub(super) fn each_part<P: Sync, R: Send>(
 pub(super) fn sum_gradients<P: Sync, R: Send>(
     model: &Vlm,
     parts: &[P],
-    work: impl Fn(&P, &mut Grads) -> R + Sync,
+    work: impl Fn(&P, &mut Grads) -> Result<R, RlError> + Sync,
     mut found: impl FnMut(R),
-) -> Grads {
+) -> Result<Grads, RlError> {
     let device = model.device();
     let mut sum = Grads::new();
     if !runs_on_host(&device) {
         // An accelerator has no room for gradients of a part beside the sum.
-        parts.iter().for_each(|part| found(work(part, &mut sum)));
-        return sum;
+        for part in parts {
+            found(work(part, &mut sum)?);
+        }
+        return Ok(sum);
     }
     let alone = |part: &P| {
         let mut grads = Grads::new();
-        let other = work(part, &mut grads);
-        (grads, other)
+        let other = work(part, &mut grads)?;
+        Ok((grads, other))
     };
     each_part(&device, parts, alone, |(grads, other)| {
         sum.merge(grads, model);
         found(other);
-    });
-    sum
+    })?;
+    Ok(sum)
 }

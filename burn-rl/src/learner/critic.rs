@@ -18,7 +18,7 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor};
 use burn_vlm::{
-    Transfer, Vlm,
+    LoadOptions, Transfer, Vlm,
     tape::{ActivationRecompute, Grads, Tape, Upstream},
     weights::ExportDtype,
 };
@@ -109,12 +109,12 @@ impl Critic {
     ) -> Result<Vec<Vec<f32>>, RlError> {
         let device = self.model.device();
         let values = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, &self.model, &device);
+            let micro = MicroBatch::new(batch, samples, &self.model, &device)?;
             let recompute = ActivationRecompute::Block;
             let tape = self.record(&micro, recompute);
             let values = values_of(&tape, micro.targets.shape(), &device);
             let values = lists(values, batch, samples);
-            samples.iter().copied().zip(values).collect::<Vec<_>>()
+            Ok(samples.iter().copied().zip(values).collect::<Vec<_>>())
         };
         let all: Vec<usize> = (0..batch.rows.len()).collect();
         let whole = Share {
@@ -125,7 +125,7 @@ impl Critic {
         };
         let mut own = vec![];
         let parts = whole.micro_batches(train);
-        each_part(&device, &parts, values, |part| own.extend(part));
+        each_part(&device, &parts, values, |part| own.extend(part))?;
         let found = replica.gather("values", own)?;
         let mut found: HashMap<usize, Vec<f32>> = found.into_iter().flatten().collect();
         let of = |i: &usize| found.remove(i).unwrap_or_default();
@@ -159,7 +159,7 @@ impl Critic {
             self.micro_gradients(share.batch, part, share.weights, recompute, grads)
         };
         let mut loss = 0.0;
-        let grads = sum_gradients(&self.model, &parts, work, |own| loss += own);
+        let grads = sum_gradients(&self.model, &parts, work, |own| loss += own)?;
         let losses = share.replica.gather("losses of the critic", loss)?;
         stats.loss += losses.iter().sum::<f64>();
         let grads = share.replica.sum(grads, &self.model)?;
@@ -181,9 +181,9 @@ impl Critic {
         weights: &[f64],
         recompute: ActivationRecompute,
         grads: &mut Grads,
-    ) -> f64 {
+    ) -> Result<f64, RlError> {
         let device = self.model.device();
-        let micro = MicroBatch::new(batch, samples, &self.model, &device);
+        let micro = MicroBatch::new(batch, samples, &self.model, &device)?;
         let tape = self.record(&micro, recompute);
         let shape = micro.targets.shape();
         let sample = |i: &usize| &batch.scored.samples[*i];
@@ -209,7 +209,7 @@ impl Critic {
             ..Upstream::default()
         };
         tape.backward_into(upstream, grads);
-        scalar(loss)
+        Ok(scalar(loss))
     }
 
     /// The numbers of a step.
@@ -247,7 +247,9 @@ impl Critic {
             missing = true;
             burn_vlm::ValueHead::new(d, false, burn_vlm::ValueInit::Zero, 0, &device)
         };
-        let model = Vlm::critic_from_dir(&dir, fresh, self.model.compute(), &device)?;
+        let families = &self.model.config().families;
+        let options = LoadOptions::computing_in(self.model.compute()).of(families);
+        let model = Vlm::critic_from_dir(&dir, fresh, &options, &device)?;
         if missing {
             return Err(RlError::Checkpoint {
                 path: dir,

@@ -61,7 +61,7 @@ impl Pass<'_> {
     /// Another replica's.
     pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> Result<StepScores, RlError> {
         let score = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, self.model, self.device);
+            let micro = MicroBatch::new(batch, samples, self.model, self.device)?;
             let recompute = ActivationRecompute::Block;
             let tape = Tape::record(
                 self.model,
@@ -76,11 +76,11 @@ impl Pass<'_> {
                 batch,
                 samples,
             ));
-            samples.iter().copied().zip(both).collect::<Vec<_>>()
+            Ok(samples.iter().copied().zip(both).collect::<Vec<_>>())
         };
         let parts = self.micro_batches(batch, &samples);
         let mut own = vec![];
-        each_part(self.device, &parts, score, |part| own.extend(part));
+        each_part(self.device, &parts, score, |part| own.extend(part))?;
         let all = self.replica.gather("scores", own)?;
         let mut found: HashMap<usize, (Vec<f32>, Vec<f32>)> = all.into_iter().flatten().collect();
         let (logp, entropy) = samples
@@ -131,7 +131,7 @@ impl Pass<'_> {
         let (mut own, mut stats) = (Stats::default(), Stats::default());
         let work =
             |part: &Vec<usize>, grads: &mut Grads| self.micro_gradients(batch, part, plan, grads);
-        let grads = sum_gradients(self.model, &parts, work, |found| own.merge(found));
+        let grads = sum_gradients(self.model, &parts, work, |found| own.merge(found))?;
         let all = self.replica.gather("numbers of an update", own)?;
         all.into_iter().for_each(|found| stats.merge(found));
         Ok((grads, stats))
@@ -143,9 +143,9 @@ impl Pass<'_> {
         samples: &[usize],
         plan: &Plan,
         grads: &mut Grads,
-    ) -> Stats {
+    ) -> Result<Stats, RlError> {
         let device = self.device;
-        let micro = MicroBatch::new(batch, samples, self.model, device);
+        let micro = MicroBatch::new(batch, samples, self.model, device)?;
         let model = self
             .model
             .with_dropout(&micro.input, plan.dropout_key, samples);
@@ -220,7 +220,7 @@ impl Pass<'_> {
             values: None,
         };
         tape.backward_into(upstream, grads);
-        stats
+        Ok(stats)
     }
 }
 

@@ -54,7 +54,7 @@ impl Vlm {
         Ok(model)
     }
 
-    /// How the adapters were made and what they are beside; none without adapters.
+    /// The LoRA configuration and the base model's fingerprint; none without adapters.
     pub fn lora(&self) -> Option<&Lora> {
         self.lora.as_deref()
     }

@@ -143,7 +143,7 @@ fn read_parts(
 ) -> Result<BTreeMap<String, Vec<Option<Factors>>>, VlmError> {
     let keys = model.keys();
     let module_keys = model.config().module_keys();
-    let mut places: BTreeMap<String, (String, usize, usize)> = BTreeMap::new();
+    let mut layers_by_name: BTreeMap<String, (String, usize, usize)> = BTreeMap::new();
     for path in adaptable(model, &keys) {
         let weight = format!("{path}.weight");
         let hub = match keys.is_joined(&weight) {
@@ -153,7 +153,7 @@ fn read_parts(
         for names in [parts(&module_keys, &path), hub] {
             let n = names.len();
             for (i, name) in names.into_iter().enumerate() {
-                places.entry(name).or_insert((path.clone(), i, n));
+                layers_by_name.entry(name).or_insert((path.clone(), i, n));
             }
         }
     }
@@ -177,8 +177,8 @@ fn read_parts(
                 "is not part of an adapter, expected {expected}"
             )));
         };
-        if !places.contains_key(&layer) {
-            let near = nearest(&layer, places.keys().map(String::as_str));
+        if !layers_by_name.contains_key(&layer) {
+            let near = nearest(&layer, layers_by_name.keys().map(String::as_str));
             return Err(fail(format!(
                 "belongs to no layer of the model; nearest: {near}"
             )));
@@ -191,7 +191,7 @@ fn read_parts(
             let message = format!("{layer}: A or B is missing, expected both");
             return Err(VlmError::weights(files.path(), message));
         };
-        let Some((path, part, n)) = places.get(&layer).cloned() else {
+        let Some((path, part, n)) = layers_by_name.get(&layer).cloned() else {
             continue;
         };
         let rank = files.shape(&a).and_then(|shape| shape.first().copied());

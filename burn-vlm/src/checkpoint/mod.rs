@@ -3,3 +3,5 @@
 mod load;
 mod reload;
 mod save;
+
+pub use load::LoadOptions;

@@ -1,5 +1,6 @@
 //! From what was saved during a training back into that training.
 
+use super::LoadOptions;
 use crate::{
     Vlm,
     error::VlmError,
@@ -24,7 +25,11 @@ impl Vlm {
                 .without_lora()
                 .with_adapter(dir)?
                 .with_saved_head(dir)?,
-            None => Self::from_dir_in(dir, self.compute(), &[], &self.device())?,
+            None => {
+                let families = &self.config().families;
+                let options = LoadOptions::computing_in(self.compute()).of(families);
+                Self::load(dir, &options, &self.device())?
+            }
         };
         let fail = |message: String| VlmError::weights(dir, message);
         let (ours, theirs) = (shapes(self), shapes(&found));

@@ -23,9 +23,9 @@ const MAX_SHARD_BYTES: usize = 5_000_000_000;
 /// Where files are written before they replace others.
 const STAGING: &str = ".saving";
 
-/// The files by which a directory is a model's. Taken away in this order, none of them ever shows
-/// another: an adapter is refused without its weights, a single file of weights counts before an
-/// index.
+/// Files that mark a directory as a model. Removing them in this order means that an interrupted save
+/// can never be read as another layout: an adapter is refused without its weights, and a single file
+/// of weights is loaded before an index.
 const ENTRIES: [&str; 4] = [ADAPTER_WEIGHTS, INDEX, SINGLE, ADAPTER_CONFIG];
 
 /// What goes with them.
@@ -37,8 +37,8 @@ impl Vlm {
     /// if there is one, goes into a file of its own.
     ///
     /// A model that was saved there before is replaced, whatever its layout; other files stay. The
-    /// new files are written in `.saving` first: until they are whole, the directory is what it
-    /// was, and until all of them are in their places, it is refused as one without weights.
+    /// new files are written in `.saving` first. Until they are complete, the directory is unchanged;
+    /// while they are being renamed into place, loading fails with "no weights".
     ///
     /// # Errors
     /// An adapter that would replace the weights it is beside, and anything the file system

@@ -97,7 +97,7 @@ impl Generator<'_> {
         for batch in requests.chunks(self.max_batch) {
             let before = done.len();
             let bucket = bucket(&self.model.device());
-            done.extend(self.batch(batch, bucket, &mut |n| finished(before + n)));
+            done.extend(self.batch(batch, bucket, &mut |n| finished(before + n))?);
         }
         Ok(done)
     }
@@ -142,7 +142,7 @@ impl Generator<'_> {
         requests: &[Request],
         bucket: usize,
         finished: &mut dyn FnMut(usize),
-    ) -> Vec<Completion> {
+    ) -> Result<Vec<Completion>, VlmError> {
         let device = self.model.device();
         let (prompts, prompt_of) = unique_prompts(requests);
         let rows: Vec<Row<'_>> = prompts
@@ -152,7 +152,7 @@ impl Generator<'_> {
                 images: &p.images,
             })
             .collect();
-        let mut input = VlmInput::new(&rows, self.model.config(), &device);
+        let mut input = VlmInput::new(&rows, self.model.config(), &device)?;
         let images = prompts.iter().flat_map(|p| &p.images);
         if let Some(features) = ImageFeatures::of(self.model, images) {
             features.give(self.model, &mut input);
@@ -177,6 +177,13 @@ impl Generator<'_> {
 
         loop {
             let drawn = self.draw(hidden, &active, requests, &done);
+            if drawn.iter().any(|token| !token.logprob.is_finite()) {
+                return Err(VlmError::NotFinite(
+                    "the scores of the next token are not finite: the model is broken, or a number \
+                     overflowed in the precision that it computes in"
+                        .into(),
+                ));
+            }
             let mut rows_left = vec![];
             for (row, (sequence, token)) in active.iter().zip(&drawn).enumerate() {
                 let completion = &mut done[sequence.request];
@@ -193,7 +200,7 @@ impl Generator<'_> {
                 finished(requests.len() - rows_left.len());
             }
             if rows_left.is_empty() {
-                return done;
+                return Ok(done);
             }
             let mut tokens: Vec<u32> = drawn.iter().map(|token| token.id).collect();
             if rows_left.len() < active.len() {
@@ -240,11 +247,11 @@ impl Generator<'_> {
         cache: &mut KvCache,
         device: &Device,
     ) -> Tensor<2> {
-        let places: Vec<[u32; 3]> = active.iter().map(|s| [s.next_position; 3]).collect();
+        let positions: Vec<[u32; 3]> = active.iter().map(|s| [s.next_position; 3]).collect();
         let filled = cache.len() + 1;
         let seen: Vec<Range<usize>> = active.iter().map(|s| s.padding..filled).collect();
         let ctx = DecoderContext {
-            rope: self.model.rope().table(&places, places.len(), device),
+            rope: self.model.rope().table(&positions, positions.len(), device),
             mask: padding_mask(&seen, cache.reach(1), device),
         };
         for sequence in active.iter_mut() {
@@ -334,9 +341,9 @@ mod tests {
             },
         };
         let requests: Vec<Request> = prompts.iter().enumerate().map(request).collect();
-        let plain = generator.batch(&requests, 1, &mut |_| {});
+        let plain = generator.batch(&requests, 1, &mut |_| {}).unwrap();
         for bucket in [4, 64] {
-            let found = generator.batch(&requests, bucket, &mut |_| {});
+            let found = generator.batch(&requests, bucket, &mut |_| {}).unwrap();
             for (found, plain) in found.iter().zip(&plain) {
                 assert_eq!(found.tokens, plain.tokens, "{bucket}");
                 let pairs = found.logprobs.iter().zip(&plain.logprobs);

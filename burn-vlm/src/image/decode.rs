@@ -16,10 +16,10 @@ pub const MAX_PIXELS: u64 = 2 * 89_478_485;
 /// What becomes of a picture's transparency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Alpha {
-    /// The picture is laid over white: `transformers` 5 (Qwen2-VL, Qwen2.5-VL).
+    /// The picture is laid over white, as by the Qwen-VL processors of `transformers` 5.
     #[default]
     OverWhite,
-    /// The colours are taken as they are stored: `transformers` 4 and InternVL's own code.
+    /// The colours are taken as they are stored, as by `transformers` 4 and most models' own code.
     Drop,
 }
 

@@ -52,12 +52,12 @@ pub fn tensor(name: &str) -> Tensor {
     read(&std::fs::read(path("qwen2_vl.safetensors")).unwrap(), name)
 }
 
-/// The numbers of InternVL's processor: tiles of 56 pixels, one to six, with a thumbnail.
-pub struct InternVl(Vec<u8>);
+/// The numbers of one processor.
+pub struct Numbers(Vec<u8>);
 
-impl InternVl {
-    pub fn open() -> Self {
-        Self(std::fs::read(path("internvl.safetensors")).unwrap())
+impl Numbers {
+    pub fn open(file: &str) -> Self {
+        Self(std::fs::read(path(file)).unwrap())
     }
 
     pub fn tensor(&self, name: &str) -> Tensor {
@@ -107,21 +107,30 @@ pub fn orientations() -> Vec<(String, Tensor)> {
     let file = std::fs::read(path("orientations.safetensors")).unwrap();
     let names = std::fs::read_dir(path("orientations")).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.map(|name| (name.clone(), read(&file, &name))).collect()
+    names
+        .map(|name| (name.clone(), read(&file, &name)))
+        .collect()
 }
 
 /// Pictures much higher than wide, by name, with what they become.
 pub fn tall() -> Vec<(String, RgbImage, Tensor)> {
     let file = std::fs::read(path("tall.safetensors")).unwrap();
     let names = SafeTensors::deserialize(&file).unwrap();
-    let names = names.names().into_iter().filter_map(|name| name.strip_suffix("/stored"));
+    let names = names
+        .names()
+        .into_iter()
+        .filter_map(|name| name.strip_suffix("/stored"));
     let case = |name: &str| {
         let stored = read(&file, &format!("{name}/stored"));
         let [height, width, 3] = stored.shape[..] else {
             panic!("shape of {name}")
         };
         let image = RgbImage::from_raw(width as u32, height as u32, stored.bytes).unwrap();
-        (name.to_owned(), image, read(&file, &format!("{name}/resized")))
+        (
+            name.to_owned(),
+            image,
+            read(&file, &format!("{name}/resized")),
+        )
     };
     names.map(case).collect()
 }

@@ -12,11 +12,9 @@ mod orientation;
 pub mod patchify;
 pub mod resize;
 pub mod smart_resize;
-pub mod tiling;
 
 pub use decode::{Alpha, Decoding, MAX_PIXELS, decode, load, probe};
 pub use normalize::Normalization;
 pub use patchify::{ImagePatches, PatchLayout, patchify};
 pub use resize::resize_bicubic;
 pub use smart_resize::{check_aspect_ratio, smart_resize};
-pub use tiling::Tiling;

@@ -113,7 +113,11 @@ fn png_exif(bytes: &[u8]) -> Option<Vec<u8>> {
     let digits: Vec<u8> = digits.copied().filter(u8::is_ascii_hexdigit).collect();
     let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default() as u8;
     let pairs = digits.chunks_exact(2);
-    Some(pairs.map(|pair| value(pair[0]) << 4 | value(pair[1])).collect())
+    Some(
+        pairs
+            .map(|pair| value(pair[0]) << 4 | value(pair[1]))
+            .collect(),
+    )
 }
 
 /// The chunks of a PNG, by kind, as far as they are whole.
@@ -142,7 +146,10 @@ mod tests {
             let image = load(&golden::path("orientations").join(&name), Alpha::Drop).unwrap();
             let size = [image.height() as usize, image.width() as usize, 3];
             assert_eq!(size, expected.shape[..], "{name}");
-            let off = image.iter().zip(&expected.bytes).map(|(a, b)| a.abs_diff(*b));
+            let off = image
+                .iter()
+                .zip(&expected.bytes)
+                .map(|(a, b)| a.abs_diff(*b));
             let tolerance = if name.ends_with(".jpg") { 4 } else { 0 };
             let worst = off.max().unwrap();
             assert!(worst <= tolerance, "{name}: off by {worst}");
@@ -174,6 +181,9 @@ mod tests {
             assert_eq!(in_exif(bytes), None, "{bytes:?}");
         }
         assert_eq!(in_xmp(b"tiff:Orientation tiff:Orientation=\"x"), None);
-        assert_eq!(in_xmp(b"tiff:Orientation=\"\" <tiff:Orientation>8<"), Some(8));
+        assert_eq!(
+            in_xmp(b"tiff:Orientation=\"\" <tiff:Orientation>8<"),
+            Some(8)
+        );
     }
 }

@@ -29,9 +29,9 @@ impl PatchLayout {
 pub struct ImagePatches {
     /// `[n, C * T * P * P]`, row-major, normalised.
     ///
-    /// For the Qwen towers rows walk the picture one `M x M` merge block after the other, row-major
-    /// inside and outside; for InternVL they walk one tile after the other, each row by row. The
-    /// features of a row are ordered channel, frame, y, x.
+    /// Rows walk a picture one `M x M` merge block after the other, row-major inside and outside;
+    /// where it is cut into tiles, one tile after the other, each row by row. The features of a row
+    /// are ordered channel, frame, y, x.
     pub patches: Vec<f32>,
     /// Patches along time (or tiles), height and width.
     pub grid: [usize; 3],

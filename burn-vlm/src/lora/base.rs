@@ -4,7 +4,7 @@ use super::LoraConfig;
 use crate::weights::WeightFiles;
 use std::path::PathBuf;
 
-/// What a model with adapters remembers of them.
+/// The LoRA configuration of a model and the base weights that its adapters belong to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lora {
     /// How they were made.

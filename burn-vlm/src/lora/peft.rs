@@ -103,13 +103,15 @@ fn first_match(patterns: &[(Regex, f64)], layer: &str) -> Option<f64> {
 /// Patterns as PEFT reads them: regular expressions of a whole name, or of all of it behind a dot.
 fn patterns(key: &str, map: Option<Map<String, Value>>) -> Result<Vec<(Regex, f64)>, String> {
     let read = |(name, value): (String, Value)| {
-        let number = value.as_f64().filter(|number| number.is_finite() && *number > 0.0);
+        let number = value
+            .as_f64()
+            .filter(|number| number.is_finite() && *number > 0.0);
         let number = number.ok_or_else(|| {
             format!("{key} gives {name:?} the value {value}, expected a number greater than 0")
         })?;
         let regex = Regex::new(&format!(r"^(?:.*\.)?(?:{name})$"));
-        let regex =
-            regex.map_err(|e| format!("{key} has {name:?}, which is no regular expression: {e}"))?;
+        let regex = regex
+            .map_err(|e| format!("{key} has {name:?}, which is no regular expression: {e}"))?;
         Ok((regex, number))
     };
     map.unwrap_or_default().into_iter().map(read).collect()
@@ -239,16 +241,32 @@ mod tests {
             "rank_pattern": {"v_proj": 2, ".*_proj": 3}, "alpha_pattern": {".*": 5, "q_proj": 6}
         }));
         let read = read.unwrap();
-        assert_eq!((read.rank_of("a.v_proj"), read.rank_of("a.q_proj"), read.rank_of("a.up")), (2, 3, 4));
+        assert_eq!(
+            (
+                read.rank_of("a.v_proj"),
+                read.rank_of("a.q_proj"),
+                read.rank_of("a.up")
+            ),
+            (2, 3, 4)
+        );
         assert_eq!(read.alpha_of("a.q_proj"), 5.0);
     }
 
     #[test]
     fn what_is_no_pattern_is_named() {
         for (extra, expected) in [
-            (json!({"alpha_pattern": {"(": 1}}), "alpha_pattern has \"(\", which is no regular"),
-            (json!({"alpha_pattern": {"q": 0}}), "alpha_pattern gives \"q\" the value 0"),
-            (json!({"rank_pattern": {"q": "x"}}), "rank_pattern gives \"q\" the value \"x\""),
+            (
+                json!({"alpha_pattern": {"(": 1}}),
+                "alpha_pattern has \"(\", which is no regular",
+            ),
+            (
+                json!({"alpha_pattern": {"q": 0}}),
+                "alpha_pattern gives \"q\" the value 0",
+            ),
+            (
+                json!({"rank_pattern": {"q": "x"}}),
+                "rank_pattern gives \"q\" the value \"x\"",
+            ),
             (json!({"r": 1.5}), "r: invalid type"),
             (json!({"r": 0}), "r is 0"),
         ] {

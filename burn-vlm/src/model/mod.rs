@@ -5,8 +5,8 @@ mod precision;
 use crate::{
     input::{VisionInput, VlmInput},
     lora::{BaseModel, Lora},
-    models::{ModelConfig, Vision},
-    nn::{DecoderContext, KvCache, Linear, Rope, TextDecoder, linear::Linears},
+    models::{ModelConfig, Vision, VisionFeatures},
+    nn::{DecoderContext, KvCache, Linear, Linears, Rope, TextDecoder},
     value_head::ValueHead,
     weights::{self, KeyMap},
 };
@@ -100,12 +100,9 @@ impl Vlm {
         }
     }
 
-    /// Image features of a batch, in the order of its pictures, as known or else as encoded now; none
-    /// without pictures.
-    ///
-    /// # Shapes
-    /// - output: `[N / merge², D]`
-    pub fn image_features(&self, input: &VlmInput) -> Option<Tensor<2>> {
+    /// Features of a batch's pictures, in their order, as known or else as encoded now; none without
+    /// pictures.
+    pub fn image_features(&self, input: &VlmInput) -> Option<VisionFeatures> {
         let (tower, vision) = self.visual.as_ref().zip(input.vision.as_ref())?;
         if let Some(known) = &vision.features {
             return Some(known.clone());
@@ -126,15 +123,36 @@ impl Vlm {
         }
     }
 
+    /// Hidden states after decoder block `layer`, with what the tower's taps add there.
+    ///
+    /// # Shapes
+    /// - x and output: `[B, T, D]`
+    pub(crate) fn add_taps(
+        &self,
+        layer: usize,
+        mut x: Tensor<3>,
+        input: &VlmInput,
+        features: Option<&VisionFeatures>,
+    ) -> Tensor<3> {
+        let parts = self.visual.as_ref().zip(input.vision.as_ref());
+        if let (Some((tower, vision)), Some(features)) = (parts, features) {
+            for (index, _) in tower.taps_at_layer(layer) {
+                x = add_features(x, vision, features.taps[index].clone());
+            }
+        }
+        x
+    }
+
     /// Runs a whole batch.
     ///
     /// # Shapes
     /// - output: `[B, T, D]`, after the final norm
     pub fn hidden(&self, input: &VlmInput) -> Tensor<3> {
         let features = self.image_features(input);
-        let mut x = self.embed(input, features);
-        for layer in &self.model.layers {
+        let mut x = self.embed(input, features.as_ref().map(|own| own.tokens.clone()));
+        for (i, layer) in self.model.layers.iter().enumerate() {
             x = layer.forward(x, &input.ctx, None);
+            x = self.add_taps(i, x, input, features.as_ref());
         }
         self.model.norm.forward(x)
     }
@@ -155,9 +173,9 @@ impl Vlm {
     /// - output: `[B, D]`, the hidden state of each last token
     pub fn prefill(&self, input: &VlmInput, cache: &mut KvCache) -> Tensor<2> {
         let features = self.image_features(input);
-        let x = self
-            .model
-            .forward(self.embed(input, features), &input.ctx, cache);
+        let x = self.embed(input, features.as_ref().map(|own| own.tokens.clone()));
+        let after = |layer, x| self.add_taps(layer, x, input, features.as_ref());
+        let x = self.model.forward(x, &input.ctx, cache, after);
         self.last_hidden(x)
     }
 
@@ -171,9 +189,8 @@ impl Vlm {
         let ids: Vec<i64> = tokens.iter().map(|t| i64::from(*t)).collect();
         let ids = TensorData::new(ids, [tokens.len(), 1]);
         let ids = Tensor::<2, Int>::from_data(ids, &self.device());
-        let x = self
-            .model
-            .forward(self.model.embed_tokens.forward(ids), ctx, cache);
+        let x = self.model.embed_tokens.forward(ids);
+        let x = self.model.forward(x, ctx, cache, |_, x| x);
         self.last_hidden(x)
     }
 
@@ -207,4 +224,18 @@ pub fn place_features(embedded: Tensor<3>, vision: &VisionInput, features: Tenso
         .select(0, vision.feature.clone())
         .reshape([b, t, d]);
     embedded.mask_where(vision.is_image.clone().expand([b, t, d]), features)
+}
+
+/// Adds features to the hidden states of image tokens.
+///
+/// # Shapes
+/// - x and output: `[B, T, D]`
+/// - features: `[N / merge², D]`
+pub fn add_features(x: Tensor<3>, vision: &VisionInput, features: Tensor<2>) -> Tensor<3> {
+    let [b, t, d] = x.dims();
+    let features = features
+        .select(0, vision.feature.clone())
+        .reshape([b, t, d]);
+    let elsewhere = vision.is_image.clone().bool_not().expand([b, t, d]);
+    x + features.mask_fill(elsewhere, 0.0)
 }

@@ -1,62 +1,33 @@
 //! `config.json` of every family, in the flat form of the hub and the nested one of transformers 5.
 
-use super::{Family, VisionConfig, internvl, qwen2_vl};
+use super::{Families, ModelConfig, known::unlisted};
 use crate::{
+    dir,
     error::VlmError,
-    nn::{DecoderConfig, Position, RopeScaling},
+    nn::Position,
     precision::Compute,
     weights::{KeyMap, WeightFiles},
 };
 use serde_json::Value;
 use std::path::Path;
 
-/// Everything the architecture needs to know, and the file it was read from.
-#[derive(Debug, Clone)]
-pub struct ModelConfig {
-    /// The architecture.
-    pub family: Family,
-    /// The text decoder.
-    pub text: DecoderConfig,
-    /// The vision tower, unless the model only reads text.
-    pub vision: Option<VisionConfig>,
-    /// Whether the head is the embedding table.
-    pub tie_word_embeddings: bool,
-    /// The token that an image feature replaces, where the file says it.
-    pub image_token_id: Option<u32>,
-    /// Positions the model was trained on.
-    pub max_position_embeddings: usize,
-    /// Standard deviation of freshly drawn weights.
-    pub initializer_range: f64,
-    /// What the model computes in; no file says it.
-    pub compute: Compute,
-    /// The file as it was read, written back unchanged on export.
-    pub raw: Value,
-}
-
 impl ModelConfig {
-    /// Reads `config.json` of a model directory, and from `tokenizer.json` the id of the image
-    /// token where only that says it.
+    /// Reads `config.json` of a model directory, of a family of this crate, and from its tokenizer the
+    /// id of the image token where only that says it.
     ///
     /// # Errors
     /// As [`from_file`](Self::from_file), and a tokenizer that is malformed.
     pub fn from_dir(dir: &Path) -> Result<Self, VlmError> {
-        let path = dir.join("config.json");
-        let mut config = Self::from_file(&path)?;
-        if config.image_token_id.is_none() && config.vision.is_some() {
-            config.image_token_id = internvl::config::image_token(dir)?;
-            config.check().map_err(|m| VlmError::config(&path, m))?;
-        }
-        Ok(config)
+        Families::default().read_dir(dir)
     }
 
-    /// Reads `config.json`.
+    /// Reads `config.json` of a family of this crate.
     ///
     /// # Errors
     /// A missing or mistyped key, sizes that do not fit each other, or a variant that is not
     /// supported; the message names the key.
     pub fn from_file(path: &Path) -> Result<Self, VlmError> {
-        let bytes = std::fs::read(path).map_err(|e| VlmError::io(path, e))?;
-        Self::from_slice(&bytes, path)
+        Self::from_slice(&dir::read(path)?, path)
     }
 
     /// Parses the bytes of a `config.json`; `path` is where messages say they are from.
@@ -64,9 +35,7 @@ impl ModelConfig {
     /// # Errors
     /// As [`from_file`](Self::from_file).
     pub fn from_slice(bytes: &[u8], path: &Path) -> Result<Self, VlmError> {
-        let fail = |message: String| VlmError::config(path, message);
-        let raw: Value = serde_json::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
-        Self::from_json(&raw).map_err(fail)
+        Families::default().read_slice(bytes, path)
     }
 
     /// Reads a parsed `config.json`.
@@ -74,9 +43,7 @@ impl ModelConfig {
     /// # Errors
     /// What [`from_file`](Self::from_file) refuses, without the path.
     pub fn from_json(raw: &Value) -> Result<Self, String> {
-        let config = Family::of(raw)?.read(raw)?;
-        config.check()?;
-        Ok(config)
+        Families::default().read(raw)
     }
 
     /// The same for computing in another precision.
@@ -100,42 +67,44 @@ impl ModelConfig {
 
     /// Decides by the files whether the head is the embedding table, where they know better.
     ///
-    /// InternVL's head is tied exactly if there is none in the files: its configurations leave it
-    /// open. Elsewhere a head that is there although it is tied must repeat the table.
+    /// Where configurations of a family leave it open, the head is tied exactly if there is none in
+    /// the files. Elsewhere a head that is there although it is tied must repeat the table, or be
+    /// there in its place.
     ///
     /// # Errors
     /// It does not.
-    pub fn settle_head(&mut self, files: &WeightFiles) -> Result<(), VlmError> {
+    pub fn settle_head(&mut self, files: &mut WeightFiles) -> Result<(), VlmError> {
         let keys = self.keys();
         let find = |path: &str| {
             let names = keys.generations(path).into_iter().flatten();
             names.skip(1).find(|name| files.shape(name).is_some())
         };
         let Some(head) = find("lm_head.weight") else {
-            self.tie_word_embeddings |=
-                matches!(self.family, Family::InternVl | Family::InternVlChat);
+            self.tie_word_embeddings |= self.family.head_is_tied_by_files();
             return Ok(());
         };
-        if self.tie_word_embeddings {
-            let table = find("model.embed_tokens.weight");
+        let table = find("model.embed_tokens.weight");
+        if self.tie_word_embeddings && table.is_none() {
+            // Some exports keep the pair under the head's name.
+            let table = keys.to_hub("model.embed_tokens.weight");
+            files.rename(&head, &table);
+        } else if self.tie_word_embeddings {
             let repeats = table.is_some_and(|table| {
                 let same = files.bytes(&table) == files.bytes(&head);
                 files.release(&table);
                 files.release(&head);
                 same
             });
-            match self.family {
-                Family::InternVl | Family::InternVlChat => self.tie_word_embeddings = repeats,
-                _ if repeats => {}
-                _ => {
-                    return Err(VlmError::weights(
-                        files.dir(),
-                        format!(
-                            "{head} differs from the embedding table, expected the same numbers \
-                             or tie_word_embeddings false in config.json"
-                        ),
-                    ));
-                }
+            if self.family.head_is_tied_by_files() {
+                self.tie_word_embeddings = repeats;
+            } else if !repeats {
+                return Err(VlmError::weights(
+                    files.dir(),
+                    format!(
+                        "{head} differs from the embedding table, expected the same numbers or \
+                         tie_word_embeddings false in config.json"
+                    ),
+                ));
             }
         }
         Ok(())
@@ -143,16 +112,12 @@ impl ModelConfig {
 
     /// Names of the modules in transformers: those of the newest generation.
     pub fn module_keys(&self) -> KeyMap {
-        KeyMap::new(self.family.module_tables(&self.raw))
+        self.module_keys.clone()
     }
 
     /// Names of the checkpoint's tensors.
     pub fn keys(&self) -> KeyMap {
-        let mut keys = KeyMap::new(self.family.tables(&self.raw));
-        keys.turns = self.text.num_key_value_heads;
-        if let Some(vision) = &self.vision {
-            keys.file_shapes = vision.file_shapes();
-        }
+        let mut keys = self.keys.clone();
         if self.tie_word_embeddings {
             // Some exports repeat the tied head.
             keys.ignored.push("lm_head.weight".into());
@@ -168,11 +133,7 @@ impl ModelConfig {
     /// Longest sequence, in tokens: what the model was trained on, times the factor by which its
     /// rotary positions are stretched.
     pub fn max_positions(&self) -> usize {
-        let factor = match self.text.rope_scaling {
-            RopeScaling::Dynamic { factor, .. } | RopeScaling::Linear { factor } => factor,
-            RopeScaling::None | RopeScaling::MRope(_) => 1.0,
-        };
-        (self.max_position_embeddings as f64 * factor.max(1.0)) as usize
+        self.text.rope_scaling.reach(self.max_position_embeddings)
     }
 
     /// Positions of a row, and the position of the token after its end.
@@ -183,14 +144,67 @@ impl ModelConfig {
         tokens: &[u32],
         grids: impl IntoIterator<Item = [usize; 3]>,
     ) -> (Vec<Position>, u32) {
-        match (&self.text.rope_scaling, &self.vision, self.image_token_id) {
-            (RopeScaling::MRope(_), Some(VisionConfig::Qwen(vision)), Some(image_token)) => {
-                qwen2_vl::text::positions(tokens, image_token, grids, vision.spatial_merge_size)
-            }
-            _ => {
-                let len = tokens.len() as u32;
-                ((0..len).map(|at| [at; 3]).collect(), len)
-            }
+        let grids: Vec<[usize; 3]> = grids.into_iter().collect();
+        self.family.positions(self, tokens, &grids)
+    }
+}
+
+impl Families {
+    /// Reads `config.json` of a model directory, and from its tokenizer the id of the image token
+    /// where only that says it.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::from_dir`].
+    pub fn read_dir(&self, dir: &Path) -> Result<ModelConfig, VlmError> {
+        let path = dir.join("config.json");
+        let mut config = self.read_slice(&dir::read(&path)?, &path)?;
+        if config.image_token_id.is_none() && config.vision.is_some() {
+            config.image_token_id = config.family.image_token_id(dir)?;
+            config.check().map_err(|m| VlmError::config(&path, m))?;
         }
+        Ok(config)
+    }
+
+    /// Parses the bytes of a `config.json`; `path` is where messages say they are from.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::from_file`].
+    pub fn read_slice(&self, bytes: &[u8], path: &Path) -> Result<ModelConfig, VlmError> {
+        let fail = |message: String| VlmError::config(path, message);
+        let raw = dir::parse(bytes, path)?;
+        self.read(&raw).map_err(fail)
+    }
+
+    /// Reads a parsed `config.json`.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::from_json`].
+    pub fn read(&self, raw: &Value) -> Result<ModelConfig, String> {
+        let family = self.of(raw)?.clone();
+        let unlisted_keys = unlisted(raw, &family.known_keys(raw, self))?;
+        let found = family.read(raw, self)?;
+        let module_keys = found.module_keys.unwrap_or_else(|| found.keys.clone());
+        let mut keys = found.keys;
+        keys.turns = found.text.num_key_value_heads;
+        if let Some(vision) = &found.vision {
+            keys.file_shapes.extend(vision.file_shapes());
+        }
+        let config = ModelConfig {
+            family,
+            families: self.clone(),
+            text: found.text,
+            vision: found.vision,
+            tie_word_embeddings: found.tie_word_embeddings,
+            image_token_id: found.image_token_id,
+            max_position_embeddings: found.max_position_embeddings,
+            initializer_range: found.initializer_range,
+            unlisted_keys,
+            compute: Compute::default(),
+            raw: raw.clone(),
+            keys,
+            module_keys,
+        };
+        config.check()?;
+        Ok(config)
     }
 }

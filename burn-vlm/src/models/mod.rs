@@ -1,10 +1,18 @@
-//! One folder a model family: its `config`, and `text`, `vision`, `processor` and the checkpoint's
-//! `keys` where they are its own. What is here dispatches between them.
+//! One folder a model family, which holds everything that is the family's own: configuration,
+//! tensor names, vision tower, positions, picture processing, chat templates.
+//!
+//! What is here is what they share. [`ModelFamily`] is the seam: a family is added by a folder and
+//! a line in this file, or by another crate with [`Families::with`].
 
 mod config;
 mod decoder;
 mod family;
+mod images;
+mod known;
+mod module;
+mod rope;
 mod section;
+mod tower;
 mod vision;
 
 pub mod internlm2;
@@ -14,6 +22,26 @@ pub mod qwen2;
 pub mod qwen2_5_vl;
 pub mod qwen2_vl;
 
-pub use config::ModelConfig;
-pub use family::Family;
-pub use vision::{Vision, VisionConfig, VisionSizes};
+pub use decoder::{Biases, TextSection};
+pub use family::{Architecture, Families, ModelConfig, ModelFamily, TextFamily};
+pub use images::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
+pub use known::{KeyTable, KeyTables, Section};
+pub use section::{all_done, bicubic_only, image_section, positive};
+pub use tower::{Tap, VisionTower};
+pub use vision::{Vision, VisionConfig, VisionFeatures, VisionSizes};
+
+use std::sync::Arc;
+
+impl Default for Families {
+    /// Those of this crate.
+    fn default() -> Self {
+        Self::new(vec![
+            Arc::new(qwen2::Qwen2),
+            Arc::new(llama::Llama),
+            Arc::new(internlm2::InternLm2),
+            Arc::new(qwen2_vl::Qwen2Vl),
+            Arc::new(qwen2_5_vl::Qwen2_5Vl),
+            Arc::new(internvl::InternVl),
+        ])
+    }
+}

@@ -12,7 +12,7 @@ use crate::text::ProcessorFiles;
 ///
 /// # Errors
 /// A file is not JSON.
-pub(crate) fn image_section(files: &ProcessorFiles) -> Result<Option<(PathBuf, Value)>, VlmError> {
+pub fn image_section(files: &ProcessorFiles) -> Result<Option<(PathBuf, Value)>, VlmError> {
     let nested = files.json("processor_config.json")?;
     let nested = nested.and_then(|json| json.get("image_processor").cloned());
     if let Some(json) = nested {
@@ -26,7 +26,7 @@ pub(crate) fn image_section(files: &ProcessorFiles) -> Result<Option<(PathBuf, V
 ///
 /// # Errors
 /// The first step that is switched off.
-pub(crate) fn all_done(steps: [(&str, Option<bool>); 3]) -> Result<(), String> {
+pub fn all_done(steps: [(&str, Option<bool>); 3]) -> Result<(), String> {
     match steps.iter().find(|(_, value)| *value == Some(false)) {
         Some((key, _)) => Err(format!("{key} is false, only true is supported")),
         None => Ok(()),
@@ -37,7 +37,7 @@ pub(crate) fn all_done(steps: [(&str, Option<bool>); 3]) -> Result<(), String> {
 ///
 /// # Errors
 /// The number that was found.
-pub(crate) fn bicubic_only(filter: Option<u32>) -> Result<(), String> {
+pub fn bicubic_only(filter: Option<u32>) -> Result<(), String> {
     match filter.filter(|&filter| filter != 3) {
         Some(filter) => Err(format!(
             "resample is {filter}, only 3 (bicubic) is supported"
@@ -50,7 +50,7 @@ pub(crate) fn bicubic_only(filter: Option<u32>) -> Result<(), String> {
 ///
 /// # Errors
 /// The standard deviations.
-pub(crate) fn positive(std: &[f64; 3]) -> Result<(), String> {
+pub fn positive(std: &[f64; 3]) -> Result<(), String> {
     match std.iter().all(|std| *std > 0.0) {
         true => Ok(()),
         false => Err(format!("image_std is {std:?}, expected > 0")),

@@ -1,32 +1,87 @@
-//! The vision towers behind one face.
+//! Vision towers behind one face: what a family gives, and what models, tapes and caches use.
 
-use super::{internvl, qwen2_vl};
+use super::{
+    module::{AnyTower, Mapper, Visitor},
+    tower::{Tap, VisionTower},
+};
 use crate::{
-    freeze::is_trainable,
-    nn::{Linear, VisionBlock, VisionPlan, linear::Linears},
+    image::ImagePatches,
+    nn::{Linear, Linears, VisionPlan},
 };
 use burn::{
-    module::Module,
+    module::{
+        Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    },
     tensor::{Device, Tensor},
 };
+use std::{
+    fmt::{self, Debug, Formatter},
+    ops::Deref,
+};
 
-/// A vision tower. Between [`stem`](Self::stem) and [`finish`](Self::finish) every block maps
-/// `[N, E]` to `[N, E]`, so that a tape can stop at each of them.
-#[derive(Module, Debug)]
-pub enum Vision {
-    /// Of Qwen2-VL and Qwen2.5-VL.
-    Qwen(qwen2_vl::VisionTower),
-    /// Of InternVL.
-    InternVit(internvl::VisionTower),
-}
+/// Sizes of a vision tower, and what is known of it without weights.
+pub trait VisionConfig: Debug + Send + Sync {
+    /// A tower of this size, not yet loaded.
+    fn init(&self, device: &Device) -> Vision;
 
-/// Sizes of a vision tower.
-#[derive(Debug, Clone, PartialEq)]
-pub enum VisionConfig {
-    /// Of Qwen2-VL and Qwen2.5-VL.
-    Qwen(qwen2_vl::VisionConfig),
-    /// Of InternVL.
-    InternVit(internvl::VisionConfig),
+    /// Plans the attention of a batch of pictures; `grids` are `[t, h, w]` in patches.
+    fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan;
+
+    /// What all towers have.
+    fn sizes(&self) -> VisionSizes;
+
+    /// Whether the sizes fit each other and a decoder `text_width` wide.
+    ///
+    /// # Errors
+    /// The key of `config.json`, what it is and what was expected.
+    fn check(&self, text_width: usize) -> Result<(), String>;
+
+    /// Whether a picture is cut as the tower reads it.
+    ///
+    /// # Errors
+    /// Its size, and what was expected.
+    fn check_picture(&self, picture: &ImagePatches) -> Result<(), String> {
+        let (sizes, grid) = (self.sizes(), picture.grid);
+        let (merge, len) = (sizes.merge_size.max(1), sizes.patch_len);
+        let found = picture.patches.len();
+        if found != picture.num_patches() * len {
+            return Err(format!(
+                "a picture of {found} values for a grid of {grid:?}, expected {len} a patch"
+            ));
+        }
+        let [t, h, w] = grid;
+        let whole = |side: usize| side > 0 && side.is_multiple_of(merge);
+        let expected = match self.tile() {
+            Some([_, rows, columns]) if [h, w] != [rows, columns] => {
+                format!("tiles of {rows} × {columns}")
+            }
+            _ if t == 0 || !whole(h) || !whole(w) => format!("sides that are multiples of {merge}"),
+            _ => return Ok(()),
+        };
+        Err(format!(
+            "a picture's grid is {grid:?} patches, expected {expected}"
+        ))
+    }
+
+    /// Image features that a picture of `grid` patches becomes.
+    fn image_tokens(&self, [t, h, w]: [usize; 3]) -> usize {
+        t * h * w / self.sizes().merge_size.pow(2).max(1)
+    }
+
+    /// How many segments of patches a picture is, each attending to itself, and the length of one.
+    fn segments(&self, [t, h, w]: [usize; 3]) -> [usize; 2] {
+        [1, t * h * w]
+    }
+
+    /// The patches of a tile, `[1, h, w]`, where pictures are cut into tiles of one size.
+    fn tile(&self) -> Option<[usize; 3]> {
+        None
+    }
+
+    /// Parameters whose shape in a file differs from ours, with the file's shape.
+    fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        vec![]
+    }
 }
 
 /// What all towers have, for people and for checks.
@@ -48,146 +103,150 @@ pub struct VisionSizes {
     pub merge_size: usize,
     /// Frames in a patch.
     pub temporal_patch_size: usize,
+    /// Number of [taps](VisionTower::taps).
+    pub taps: usize,
 }
 
-impl VisionConfig {
-    /// A tower of this size, not yet loaded.
-    pub fn init(&self, device: &Device) -> Vision {
-        match self {
-            Self::Qwen(config) => Vision::Qwen(qwen2_vl::VisionTower::new(config, device)),
-            Self::InternVit(config) => {
-                Vision::InternVit(internvl::VisionTower::new(config, device))
-            }
+/// What a tower makes of pictures.
+#[derive(Debug, Clone)]
+pub struct VisionFeatures {
+    /// `[N / merge², D]`, in place of the embeddings of image tokens.
+    pub tokens: Tensor<2>,
+    /// `[N / merge², D]` for each tap.
+    pub taps: Vec<Tensor<2>>,
+}
+
+impl VisionFeatures {
+    /// `count` features from number `start`.
+    pub(crate) fn narrow(&self, start: usize, count: usize) -> Self {
+        let part = |x: &Tensor<2>| x.clone().narrow(0, start, count);
+        Self {
+            tokens: part(&self.tokens),
+            taps: self.taps.iter().map(part).collect(),
         }
     }
 
-    /// Plans the attention of a batch of pictures; `grids` are `[t, h, w]` in patches.
-    pub fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
-        match self {
-            Self::Qwen(config) => config.plan(grids, device),
-            Self::InternVit(config) => config.plan(grids, device),
-        }
-    }
-
-    /// Image features that a picture of `grid` patches becomes.
-    pub fn image_tokens(&self, [t, h, w]: [usize; 3]) -> usize {
-        t * h * w / self.sizes().merge_size.pow(2)
-    }
-
-    /// How many segments of patches a picture is, each attending to itself, and the patches of one.
-    pub fn segments(&self, [t, h, w]: [usize; 3]) -> [usize; 2] {
-        match self {
-            Self::Qwen(_) => [1, t * h * w],
-            // A class token goes before the patches of every tile.
-            Self::InternVit(_) => [t, h * w + 1],
-        }
-    }
-
-    /// The patches of a tile, `[1, h, w]`, where pictures are cut into tiles of one size.
-    pub fn tile(&self) -> Option<[usize; 3]> {
-        match self {
-            Self::Qwen(_) => None,
-            Self::InternVit(config) => {
-                let side = config.image_size / config.patch_size;
-                Some([1, side, side])
-            }
-        }
-    }
-
-    /// Parameters whose shape in a file differs from ours, with the file's shape.
-    pub(super) fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
-        match self {
-            Self::Qwen(config) => config.file_shapes(),
-            Self::InternVit(config) => config.file_shapes(),
-        }
-    }
-
-    /// What all towers have.
-    pub fn sizes(&self) -> VisionSizes {
-        match self {
-            Self::Qwen(config) => config.sizes(),
-            Self::InternVit(config) => config.sizes(),
-        }
-    }
-
-    /// Whether the sizes fit each other and a decoder `text_width` wide.
-    pub(super) fn check(&self, text_width: usize) -> Result<(), String> {
-        match self {
-            Self::Qwen(config) => config.check(text_width),
-            Self::InternVit(config) => config.check(),
+    /// Those of several pictures, one after the other.
+    pub(crate) fn cat(all: &[Self]) -> Self {
+        let tokens = all.iter().map(|own| own.tokens.clone()).collect();
+        let taps = all.first().map_or(0, |own| own.taps.len());
+        let tap = |i: usize| Tensor::cat(all.iter().map(|own| own.taps[i].clone()).collect(), 0);
+        Self {
+            tokens: Tensor::cat(tokens, 0),
+            taps: (0..taps).map(tap).collect(),
         }
     }
 }
+
+/// A tower of any family, as a part of a model.
+pub struct Vision(Box<dyn AnyTower>);
 
 impl Vision {
-    /// The blocks, first to last.
-    pub fn blocks(&self) -> &[VisionBlock] {
-        match self {
-            Self::Qwen(tower) => &tower.blocks,
-            Self::InternVit(tower) => &tower.blocks,
-        }
-    }
-
-    /// Whether anything before the blocks is trained.
-    pub(crate) fn stem_is_trainable(&self) -> bool {
-        match self {
-            Self::Qwen(tower) => is_trainable(&tower.patch_embed),
-            Self::InternVit(tower) => is_trainable(&tower.embeddings),
-        }
-    }
-
-    /// Whether anything after the blocks is trained.
-    pub(crate) fn finish_is_trainable(&self) -> bool {
-        match self {
-            Self::Qwen(tower) => is_trainable(&tower.merger),
-            Self::InternVit(tower) => is_trainable(&tower.projector),
-        }
-    }
-
-    /// Patches to what the first block reads.
-    ///
-    /// # Shapes
-    /// - patches: `[N, C·T·P·P]`
-    /// - output: `[N', E]`; N' is N and one more for each class token
-    pub fn stem(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
-        match self {
-            Self::Qwen(tower) => tower.stem(patches, plan),
-            Self::InternVit(tower) => tower.stem(patches),
-        }
-    }
-
-    /// From what the last block wrote to image features, in the order of the pictures.
-    ///
-    /// # Shapes
-    /// - x: `[N', E]`
-    /// - output: `[N / merge², D]`
-    pub fn finish(&self, x: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
-        match self {
-            Self::Qwen(tower) => tower.finish(x, plan),
-            Self::InternVit(tower) => tower.finish(x),
-        }
+    /// The tower as a part of a model.
+    pub fn new<T: VisionTower + Module + ModuleDisplay + 'static>(tower: T) -> Self {
+        Self(Box::new(tower))
     }
 
     /// The whole tower.
     ///
     /// # Shapes
     /// - patches: `[N, C·T·P·P]`
-    /// - output: `[N / merge², D]`
-    pub fn forward(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
-        let x = self.stem(patches, plan);
-        let x = self
-            .blocks()
-            .iter()
-            .fold(x, |x, block| block.forward(x, plan));
-        self.finish(x, plan)
+    pub fn forward(&self, patches: Tensor<2>, plan: &VisionPlan) -> VisionFeatures {
+        let mut x = self.stem(patches, plan);
+        let mut taps = vec![None; self.taps().len()];
+        for (i, block) in self.blocks().iter().enumerate() {
+            x = block.forward(x, plan);
+            for (index, _) in self.taps_of_block(i) {
+                taps[index] = Some(self.tap(index, x.clone(), plan));
+            }
+        }
+        VisionFeatures {
+            tokens: self.finish(x, plan),
+            taps: taps.into_iter().flatten().collect(),
+        }
+    }
+
+    /// The taps that read block `block`, with their numbers.
+    pub(crate) fn taps_of_block(&self, block: usize) -> impl Iterator<Item = (usize, Tap)> {
+        let taps = self.taps().iter().copied().enumerate();
+        taps.filter(move |(_, tap)| tap.block == block)
+    }
+
+    /// The taps that are added after decoder block `layer`, with their numbers.
+    pub(crate) fn taps_at_layer(&self, layer: usize) -> impl Iterator<Item = (usize, Tap)> {
+        let taps = self.taps().iter().copied().enumerate();
+        taps.filter(move |(_, tap)| tap.layer == layer)
+    }
+}
+
+impl Deref for Vision {
+    type Target = dyn VisionTower;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl Clone for Vision {
+    fn clone(&self) -> Self {
+        Self(self.0.cloned())
+    }
+}
+
+impl Debug for Vision {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
 impl Linears for Vision {
     fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        match self {
-            Self::Qwen(tower) => tower.each_linear(path, visit),
-            Self::InternVit(tower) => tower.each_linear(path, visit),
-        }
+        self.0.each_linear(path, visit);
     }
 }
+
+impl Module for Vision {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.0.devices_after(devices)
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        Self(self.0.forked(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self(self.0.moved(device))
+    }
+
+    fn train(self) -> Self {
+        Self(self.0.training())
+    }
+
+    fn valid(&self) -> Self {
+        Self(self.0.validating())
+    }
+
+    fn materialize(self) -> Self {
+        Self(self.0.materialized())
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.0.visited(&mut Visitor(visitor));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        Self(self.0.mapped(&mut Mapper(mapper)))
+    }
+}
+
+impl ModuleDisplayDefault for Vision {
+    fn content(&self, content: Content) -> Option<Content> {
+        self.0.shown(content)
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl ModuleDisplay for Vision {}

@@ -3,7 +3,7 @@
 use super::{
     KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, SwiGlu,
     attention::{grouped_attention, merge_heads, split_heads},
-    linear::linears,
+    linears,
     tensors::lazy_param,
 };
 use crate::precision::Compute;
@@ -169,7 +169,8 @@ impl Embedding {
 
 impl TextDecoder {
     /// Runs all blocks, reading from and adding to the cache. `ctx.mask` is of what is
-    /// [read](KvCache::reach) of it.
+    /// [read](KvCache::reach) of it. What a block wrote goes through `after`, with its index, before
+    /// the next one reads it.
     ///
     /// # Shapes
     /// - input: `[B, T, D]`, embedded tokens
@@ -179,10 +180,11 @@ impl TextDecoder {
         mut x: Tensor<3>,
         ctx: &DecoderContext,
         cache: &mut KvCache,
+        after: impl Fn(usize, Tensor<3>) -> Tensor<3>,
     ) -> Tensor<3> {
         let t = x.dims()[1];
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, ctx, Some((&mut *cache, index)));
+            x = after(index, layer.forward(x, ctx, Some((&mut *cache, index))));
         }
         cache.advance(t);
         x

@@ -23,14 +23,15 @@ impl PositionKeys {
     fn rows(&self, n: usize) -> Vec<u64> {
         match self {
             Self::Tokens(keys) => {
-                assert_eq!(keys.len(), n, "a layer is given the tokens its mask is for");
-                keys.clone()
+                // Rows beyond those that the keys are for have a key by their index.
+                let beyond = (keys.len()..n).map(|i| mix(0, i as u64));
+                keys.iter().copied().take(n).chain(beyond).collect()
             }
             Self::Pictures(pictures) => {
                 let total: usize = pictures.iter().map(|(_, share)| share).sum();
                 let rows = |(key, share): &(u64, usize)| {
                     let key = *key;
-                    (0..n * share / total).map(move |i| mix(key, i as u64))
+                    (0..n * share / total.max(1)).map(move |i| mix(key, i as u64))
                 };
                 pictures.iter().flat_map(rows).collect()
             }

@@ -96,11 +96,12 @@ impl<T: Linears> Linears for Vec<T> {
     }
 }
 
-/// `linears!(Type { field, … })`: the fields that hold linear layers. Their names are those of the
-/// paths.
+/// `linears!(Type { field, … })` implements [`Linears`](crate::nn::Linears) for a module: the named
+/// fields hold linear layers, and their names are those of the paths.
+#[macro_export]
 macro_rules! linears {
     ($type:ty { $($field:ident),+ $(,)? }) => {
-        impl $crate::nn::linear::Linears for $type {
+        impl $crate::nn::Linears for $type {
             fn each_linear(
                 &mut self,
                 path: &str,
@@ -108,10 +109,10 @@ macro_rules! linears {
             ) {
                 $(
                     let part = format!("{path}.{}", stringify!($field));
-                    $crate::nn::linear::Linears::each_linear(&mut self.$field, &part, visit);
+                    $crate::nn::Linears::each_linear(&mut self.$field, &part, visit);
                 )+
             }
         }
     };
 }
-pub(crate) use linears;
+pub use linears;

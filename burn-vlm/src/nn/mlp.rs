@@ -1,9 +1,6 @@
 //! Feed-forward layers.
 
-use super::{
-    Linear,
-    linear::{Linears, linears},
-};
+use super::{Linear, Linears, linears};
 use burn::{
     module::Module,
     tensor::{

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// Segments of patches that attend to one another.
 #[derive(Debug, Clone)]
-pub(crate) struct Packing {
+pub struct Packing {
     /// Neighbours that are attended together.
     runs: Vec<Run>,
 }
@@ -38,7 +38,7 @@ struct Ragged {
 
 /// One rotary angle per (patch, frequency).
 #[derive(Clone, Copy)]
-pub(crate) struct Angles<'a> {
+pub struct Angles<'a> {
     /// `[N, half]` flattened, in radians
     pub values: &'a [f32],
     /// Frequencies: half of a head's width.
@@ -47,7 +47,7 @@ pub(crate) struct Angles<'a> {
 
 impl Packing {
     /// `lens` are the lengths of consecutive segments.
-    pub(crate) fn new(lens: &[usize], angles: Option<Angles<'_>>, device: &Device) -> Self {
+    pub fn new(lens: &[usize], angles: Option<Angles<'_>>, device: &Device) -> Self {
         let run = |lens: &[usize], first| Run::new(lens, first, angles, device);
         let (mut runs, mut first, mut patch) = (vec![], 0, 0);
         for next in 1..=lens.len() {

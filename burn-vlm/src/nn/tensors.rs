@@ -7,7 +7,7 @@ use burn::{
 };
 
 /// A parameter of the given shape that costs no memory until it is loaded or initialised.
-pub(crate) fn lazy_param<const D: usize>(
+pub fn lazy_param<const D: usize>(
     shape: [usize; D],
     fill: f32,
     device: &Device,
@@ -40,7 +40,7 @@ pub(crate) fn rounded<const D: usize>(param: &Param<Tensor<D>>, dtype: DType) ->
 }
 
 /// `[len]`
-pub(crate) fn int_tensor(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+pub fn int_tensor(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
     let len = values.len();
     Tensor::from_data(TensorData::new(values, [len]), device)
 }

@@ -1,17 +1,17 @@
 //! The transformer block that all vision towers share, and the plan of what attends to what.
 
 use super::{
-    Linear, RmsNorm,
-    linear::linears,
+    Linear, RmsNorm, linears,
     mlp::{FeedForward, FeedForwardKind},
     norm::{Norm, NormKind},
-    packing::Packing,
+    packing::{Angles, Packing},
     tensors::lazy_param,
 };
 use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor},
 };
+use std::{any::Any, sync::Arc};
 
 /// What the blocks of a tower are made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,13 +74,42 @@ pub struct VisionAttention {
 #[derive(Debug, Clone)]
 pub struct VisionPlan {
     /// Order in which the blocks see the patches; none where it is the order they come in.
-    pub(crate) order: Option<Tensor<1, Int>>,
+    pub order: Option<Tensor<1, Int>>,
     /// Where each merged group went, to undo `order`.
-    pub(crate) inverse: Option<Tensor<1, Int>>,
+    pub inverse: Option<Tensor<1, Int>>,
     /// Segments of windowed blocks; none where no block is windowed.
-    pub(crate) windows: Option<Packing>,
+    pub windows: Option<Packing>,
     /// Segments of all other blocks.
-    pub(crate) pictures: Packing,
+    pub pictures: Packing,
+    /// What a tower has of its own for the batch, as the places of its patches in a table.
+    pub own: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl VisionPlan {
+    /// Attention within consecutive segments of these lengths, patches in the order they come in.
+    /// `angles` rotate queries and keys.
+    pub fn new(lens: &[usize], angles: Option<Angles<'_>>, device: &Device) -> Self {
+        Self {
+            order: None,
+            inverse: None,
+            windows: None,
+            pictures: Packing::new(lens, angles, device),
+            own: None,
+        }
+    }
+
+    /// The same with something of the tower's own.
+    pub fn with_own<T: Any + Send + Sync>(self, own: T) -> Self {
+        Self {
+            own: Some(Arc::new(own)),
+            ..self
+        }
+    }
+
+    /// What [`with_own`](Self::with_own) was given, if it is a T.
+    pub fn own<T: Any>(&self) -> Option<&T> {
+        self.own.as_deref().and_then(|own| own.downcast_ref())
+    }
 }
 
 linears!(VisionBlock { attn, mlp });

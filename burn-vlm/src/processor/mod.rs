@@ -4,8 +4,11 @@
 use crate::{
     error::VlmError,
     image::{Decoding, ImagePatches},
-    models::ModelConfig,
-    text::{ChatTemplate, EncodedPrompt, Message, ProcessorFiles, Tokenizer},
+    models::{Families, ModelConfig, ModelFamily, Shown},
+    text::{
+        ChatTemplate, EncodedPrompt, Message, NamedTemplate, ProcessorFiles, Tokenizer,
+        stop_token_ids,
+    },
 };
 use image::RgbImage;
 use rayon::prelude::*;
@@ -24,13 +27,15 @@ pub struct Processor {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     pictures: Pictures,
+    family: Arc<dyn ModelFamily>,
+    families: Families,
     blank_image: bool,
     stored_orientation: bool,
 }
 
 impl Processor {
-    /// Reads a model directory: `config.json`, `tokenizer.json`, a chat template (see
-    /// [`ChatTemplate::from_files`]) and the image settings.
+    /// Reads a model directory of a family of this crate: `config.json`, `tokenizer.json`, a chat
+    /// template (see [`ChatTemplate::from_files`]) and the image settings.
     ///
     /// # Errors
     /// A file is missing or wrong; the message names it.
@@ -38,23 +43,39 @@ impl Processor {
         Self::from_files(ProcessorFiles::read_dir(dir)?)
     }
 
-    /// The same from files held in memory. Without a `config.json` they are a Qwen2-VL's.
-    ///
-    /// A model in InternVL's original layout renders conversations with the template that its
-    /// `config.json` names, unless the directory has a template file: that of its tokenizer knows
-    /// nothing of pictures.
+    /// The same from files held in memory.
     ///
     /// # Errors
     /// As [`from_dir`](Self::from_dir).
     pub fn from_files(files: ProcessorFiles) -> Result<Self, VlmError> {
+        Self::of_family(files, &Families::default())
+    }
+
+    /// The same for a model of one of `families`. Files without a `config.json` are those of the
+    /// family that [is assumed](ModelFamily::is_assumed) then.
+    ///
+    /// A `config.json` may name a template; it counts where the directory has no template file.
+    ///
+    /// # Errors
+    /// As [`from_dir`](Self::from_dir).
+    pub fn of_family(files: ProcessorFiles, families: &Families) -> Result<Self, VlmError> {
         let tokenizer = Tokenizer::from_files(&files)?;
-        let pictures = Pictures::from_files(&files, &tokenizer)?;
-        let template = template(&files, &pictures, &tokenizer)?;
+        let family = pictures::family_of(&files, families)?;
+        let pictures = Pictures::read(&files, &*family, Some(&tokenizer), families)?;
+        let template = match named_template(&files, &*family, families)? {
+            Some(named) => {
+                let source = named.complete(pictures.template_text(), &tokenizer)?;
+                ChatTemplate::new(&source, Path::new(named.name), &files)?
+            }
+            None => ChatTemplate::from_files(&files)?,
+        };
         Ok(Self {
             files,
             tokenizer,
             template,
             pictures,
+            family,
+            families: families.clone(),
             blank_image: false,
             stored_orientation: false,
         })
@@ -114,7 +135,7 @@ impl Processor {
         let tokens = self
             .template
             .encode(&self.tokenizer, messages, add_generation_prompt)?;
-        self.pictures.check_places(&tokens, images.len())?;
+        self.pictures.check_placeholders(&tokens, images.len())?;
         let patches = |(i, image): (usize, &RgbImage)| match self.pictures.patches(image) {
             Ok(patches) => Ok(Arc::new(patches)),
             Err(VlmError::Image { name, message }) => {
@@ -123,14 +144,18 @@ impl Processor {
             }
             Err(other) => Err(other),
         };
-        let images: Vec<_> = images
+        let patches: Vec<Arc<ImagePatches>> = images
             .par_iter()
             .enumerate()
             .map(patches)
             .collect::<Result<_, _>>()?;
+        let shown = patches.iter().zip(images).map(|(patches, image)| Shown {
+            patches,
+            size: [image.width() as usize, image.height() as usize],
+        });
         Ok(EncodedPrompt {
-            tokens: self.pictures.expand(&tokens, &images),
-            images,
+            tokens: self.pictures.expand(&tokens, &shown.collect::<Vec<_>>()),
+            images: patches,
         })
     }
 
@@ -171,8 +196,17 @@ impl Processor {
     }
 
     /// The token that an image feature replaces, with its id.
-    pub fn image_token(&self) -> Option<(&'static str, u32)> {
+    pub fn image_token(&self) -> Option<(&str, u32)> {
         self.pictures.token()
+    }
+
+    /// The ids at which a generation stops, without repetition. See [`stop_token_ids`].
+    ///
+    /// # Errors
+    /// A value is no token id or no known token, or nothing names one.
+    pub fn stop_token_ids(&self) -> Result<Vec<u32>, VlmError> {
+        let config = self.files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        stop_token_ids(&self.files, &self.tokenizer, self.family.turn_end(&config))
     }
 
     /// Whether processor and model speak of the same tokens and patches.
@@ -199,7 +233,7 @@ impl Processor {
                 ),
             });
         }
-        self.pictures.check_fit(config.vision.as_ref())
+        self.pictures.check_fit(config.vision.as_deref())
     }
 
     /// Writes the files into `dir` exactly as they were read.
@@ -211,31 +245,30 @@ impl Processor {
     }
 }
 
-fn template(
+/// The template that `config.json` names, unless the directory has a template file.
+fn named_template<'a>(
     files: &ProcessorFiles,
-    pictures: &Pictures,
-    tokenizer: &Tokenizer,
-) -> Result<ChatTemplate, VlmError> {
+    family: &dyn ModelFamily,
+    families: &'a Families,
+) -> Result<Option<&'a NamedTemplate>, VlmError> {
     let of_files = ["chat_template.jinja", "chat_template.json"];
     let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
-    let named = config["template"].as_str();
-    let name = match (named, config["model_type"].as_str()) {
-        (Some(name), Some("internvl_chat")) if of_files.iter().all(|f| files.get(f).is_none()) => {
-            name
-        }
-        _ => return ChatTemplate::from_files(files),
+    let named = family.named_template(&config);
+    let Some(name) = named.filter(|_| of_files.iter().all(|file| files.get(file).is_none())) else {
+        return Ok(None);
     };
-    let path = files.path(ProcessorFiles::CONFIG);
-    match ChatTemplate::builtin(name, pictures.template_text(), tokenizer)? {
-        Some(source) => ChatTemplate::new(&source, Path::new(name), files),
-        None => Err(VlmError::config(
-            path,
-            format!(
-                "template is {name:?}, expected \"internvl2_5\" or a file chat_template.jinja \
-                 in the directory"
-            ),
-        )),
-    }
+    let known = families
+        .chat_templates()
+        .find(|template| template.name == name);
+    known.map(Some).ok_or_else(|| {
+        let own = family.chat_templates().iter();
+        let own: Vec<String> = own.map(|template| format!("{:?}", template.name)).collect();
+        let message = format!(
+            "template is {name:?}, expected {} or a file chat_template.jinja in the directory",
+            own.join(", ")
+        );
+        VlmError::config(files.path(ProcessorFiles::CONFIG), message)
+    })
 }
 
 #[cfg(test)]

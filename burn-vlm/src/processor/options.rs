@@ -4,8 +4,9 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use super::{Pictures, Processor};
+use super::Processor;
 use crate::error::VlmError;
+use crate::models::PictureLimits;
 use crate::text::{ChatTemplate, Content, Message};
 
 /// Side of the white picture that stands in for none, in pixels: MM-Eureka's `blank.png`.
@@ -14,19 +15,20 @@ const BLANK_SIDE: u32 = 224;
 /// Settings over a model directory's own; each is left alone by its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessorOptions {
-    /// The chat template: a name of [`ChatTemplate::names`], or a file of Jinja or of JSON with the
-    /// key `chat_template`. Saved with the processor.
+    /// The chat template: a name of
+    /// [`Families::chat_templates`](crate::models::Families::chat_templates), or a file of Jinja or
+    /// of JSON with the key `chat_template`. Saved with the processor.
     pub chat_template: Option<String>,
-    /// The smallest area of a resized picture in pixels (Qwen).
+    /// The smallest area of a resized picture in pixels, where a family resizes to areas.
     pub min_pixels: Option<usize>,
-    /// The largest area of a resized picture in pixels (Qwen).
+    /// The largest area of a resized picture in pixels, where a family resizes to areas.
     pub max_pixels: Option<usize>,
-    /// The fewest tiles of a picture (InternVL).
+    /// The fewest tiles of a picture, where a family cuts it into some.
     pub min_tiles: Option<usize>,
-    /// The most tiles of a picture, the thumbnail not counted (InternVL).
+    /// The most tiles of a picture, a thumbnail not counted, where a family cuts it into some.
     pub max_tiles: Option<usize>,
     /// Whether a conversation without pictures is shown a white one of 224 x 224 pixels before its
-    /// first user turn, as MM-Eureka trains InternVL.
+    /// first user turn, as MM-Eureka trains some models.
     pub blank_image: bool,
     /// Whether pictures are taken as they are stored, whatever their EXIF orientation says.
     pub stored_orientation: bool,
@@ -44,10 +46,8 @@ impl Processor {
             let source = self.template_source(template)?;
             self = self.with_chat_template(&source)?;
         }
-        self.pictures
-            .set_limits(options)
-            .map_err(VlmError::Request)?;
-        if options.blank_image && self.pictures == Pictures::None {
+        self = self.with_limits(&options.limits())?;
+        if options.blank_image && self.pictures.processor().is_none() {
             return Err(no_such("blank_image", "a model that reads pictures"));
         }
         self.blank_image = options.blank_image;
@@ -58,12 +58,14 @@ impl Processor {
     /// The source of the template that `name` is the name or the file of.
     fn template_source(&self, name: &str) -> Result<String, VlmError> {
         let image = self.pictures.template_text();
-        if let Some(source) = ChatTemplate::builtin(name, image, &self.tokenizer)? {
-            return Ok(source);
+        let mut named = self.families.chat_templates();
+        if let Some(template) = named.find(|template| template.name == name) {
+            return template.complete(image, &self.tokenizer);
         }
         let path = Path::new(name);
         if !path.is_file() {
-            let names: Vec<&str> = ChatTemplate::names().collect();
+            let names = self.families.chat_templates().map(|template| template.name);
+            let names: Vec<&str> = names.collect();
             return Err(VlmError::Request(format!(
                 "the chat template {name:?} does not exist, expected a file or one of {}",
                 names.join(", ")
@@ -74,43 +76,30 @@ impl Processor {
     }
 }
 
-impl Pictures {
-    fn set_limits(&mut self, options: &ProcessorOptions) -> Result<(), String> {
-        let given = [
-            ("min_pixels", options.min_pixels, true),
-            ("max_pixels", options.max_pixels, true),
-            ("min_tiles", options.min_tiles, false),
-            ("max_tiles", options.max_tiles, false),
-        ];
-        let fits = |pixels: bool| match self {
-            Self::None => false,
-            Self::Qwen { .. } => pixels,
-            Self::InternVl { .. } => !pixels,
-        };
-        let foreign = given
-            .iter()
-            .find(|(_, value, pixels)| value.is_some() && !fits(*pixels));
-        if let Some((name, _, pixels)) = foreign {
-            let expected = if *pixels {
-                "a Qwen-VL model"
-            } else {
-                "an InternVL model"
-            };
-            return Err(no_such(name, expected).to_string());
+impl Processor {
+    fn with_limits(mut self, limits: &PictureLimits) -> Result<Self, VlmError> {
+        let own = self.family.picture_limits();
+        if let Some(name) = limits.given().find(|name| !own.contains(name)) {
+            let mut all = self.families.iter();
+            let other = all.find(|family| family.picture_limits().contains(&name));
+            let expected = other.map_or("a model that has it", |family| family.title());
+            return Err(no_such(name, expected));
         }
-        match self {
-            Self::None => Ok(()),
-            Self::Qwen { config, .. } => {
-                config.min_pixels = options.min_pixels.unwrap_or(config.min_pixels);
-                config.max_pixels = options.max_pixels.unwrap_or(config.max_pixels);
-                config.validate()
-            }
-            Self::InternVl { config, .. } => {
-                let tiling = &mut config.tiling;
-                tiling.min_tiles = options.min_tiles.unwrap_or(tiling.min_tiles);
-                tiling.max_tiles = options.max_tiles.unwrap_or(tiling.max_tiles);
-                config.validate()
-            }
+        if let Some(images) = self.pictures.processor() {
+            let limited = images.limited(limits).map_err(VlmError::Request)?;
+            self.pictures.set(limited);
+        }
+        Ok(self)
+    }
+}
+
+impl ProcessorOptions {
+    fn limits(&self) -> PictureLimits {
+        PictureLimits {
+            min_pixels: self.min_pixels,
+            max_pixels: self.max_pixels,
+            min_tiles: self.min_tiles,
+            max_tiles: self.max_tiles,
         }
     }
 }

@@ -1,137 +1,70 @@
-//! What differs between the families in how pictures become patches and tokens.
+//! A model's picture processing, or that it reads text only.
 
-use std::iter::repeat_n;
 use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
 
 use crate::error::VlmError;
-use crate::image::{Alpha, Decoding, ImagePatches};
-use crate::models::{Family, ModelConfig, VisionConfig, internvl, qwen2_vl};
+use crate::image::{Decoding, ImagePatches};
+use crate::models::{Families, ImageProcessor, ModelFamily, Shown, TokenIds, VisionConfig};
 use crate::text::{ProcessorFiles, Tokenizer};
 
-/// The picture processing of a family, with the ids of its image tokens.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Pictures {
-    /// The model reads text only.
-    None,
-    /// Of Qwen2-VL and Qwen2.5-VL.
-    Qwen {
-        /// How a picture is resized and cut.
-        config: qwen2_vl::processor::ImageConfig,
-        /// The id of [`IMAGE_TOKEN`](qwen2_vl::processor::IMAGE_TOKEN).
-        token: u32,
-    },
-    /// Of InternVL.
-    InternVl {
-        /// How a picture is tiled and cut.
-        config: internvl::processor::ImageConfig,
-        /// The id of [`IMAGE_TOKEN`](internvl::IMAGE_TOKEN).
-        token: u32,
-        /// What becomes of transparency: transformers' processor lays it over white, InternVL's own
-        /// code drops it.
-        alpha: Alpha,
-        /// The ids of [`IMAGE_START`](internvl::processor::IMAGE_START) and
-        /// [`IMAGE_END`](internvl::processor::IMAGE_END), which enclose a picture's tokens; none
-        /// where no tokenizer says them.
-        frame: Option<[u32; 2]>,
-    },
-}
+/// The picture processing of a model directory, if its model reads pictures.
+#[derive(Debug, Clone)]
+pub struct Pictures(Option<Arc<dyn ImageProcessor>>);
 
 impl Pictures {
+    /// Of a model that reads text only.
+    pub const NONE: Self = Self(None);
+
     /// Reads the settings of a model directory without a tokenizer, enough for prompts that are
     /// tokens already.
     ///
     /// # Errors
     /// A file is missing or wrong, or `config.json` has no id of the image token, which only a
     /// tokenizer could tell then.
-    pub fn from_dir(dir: &Path) -> Result<Self, VlmError> {
-        Self::read(&ProcessorFiles::read_dir(dir)?, None)
+    pub fn from_dir(dir: &Path, families: &Families) -> Result<Self, VlmError> {
+        let files = ProcessorFiles::read_dir(dir)?;
+        let family = family_of(&files, families)?;
+        Self::read(&files, &*family, None, families)
     }
 
-    /// Reads the settings of the family that `config.json` names.
-    pub(super) fn from_files(
+    /// Reads the settings of a model directory of `family`.
+    pub(super) fn read(
         files: &ProcessorFiles,
-        tokenizer: &Tokenizer,
+        family: &dyn ModelFamily,
+        tokenizer: Option<&Tokenizer>,
+        families: &Families,
     ) -> Result<Self, VlmError> {
-        Self::read(files, Some(tokenizer))
+        let declared = || {
+            let path = files.path(ProcessorFiles::CONFIG);
+            let bytes = files.require(ProcessorFiles::CONFIG)?;
+            Ok(families.read_slice(bytes, &path)?.image_token_id)
+        };
+        let ids = TokenIds::new(files, tokenizer, &declared);
+        family.image_processor(files, &ids).map(Self)
     }
 
-    fn read(files: &ProcessorFiles, tokenizer: Option<&Tokenizer>) -> Result<Self, VlmError> {
-        let of_text = |tokenizer: &Tokenizer, token: &str| {
-            let missing = || {
-                let path = files.path("tokenizer.json");
-                VlmError::config(path, format!("the token {token} is missing"))
-            };
-            tokenizer.token_id(token).ok_or_else(missing)
-        };
-        let id = |token: &str| match tokenizer {
-            Some(tokenizer) => of_text(tokenizer, token),
-            None => {
-                let path = files.path(ProcessorFiles::CONFIG);
-                let config =
-                    ModelConfig::from_slice(files.require(ProcessorFiles::CONFIG)?, &path)?;
-                let message = format!("no id of {token} here, expected a tokenizer.json beside it");
-                let missing = || VlmError::config(path, message);
-                config.image_token_id.ok_or_else(missing)
-            }
-        };
-        let family = match files.json(ProcessorFiles::CONFIG)? {
-            None => Family::Qwen2Vl,
-            Some(config) => Family::of(&config)
-                .map_err(|m| VlmError::config(files.path(ProcessorFiles::CONFIG), m))?,
-        };
-        match family {
-            Family::Qwen2Vl | Family::Qwen2_5Vl => Ok(Self::Qwen {
-                token: id(qwen2_vl::processor::IMAGE_TOKEN)?,
-                config: qwen2_vl::processor::ImageConfig::from_files(files)?,
-            }),
-            Family::InternVlChat | Family::InternVl => Ok(Self::InternVl {
-                token: id(internvl::IMAGE_TOKEN)?,
-                alpha: match family {
-                    Family::InternVl => Alpha::OverWhite,
-                    _ => Alpha::Drop,
-                },
-                frame: match tokenizer {
-                    None => None,
-                    Some(tokenizer) => Some([
-                        of_text(tokenizer, internvl::processor::IMAGE_START)?,
-                        of_text(tokenizer, internvl::processor::IMAGE_END)?,
-                    ]),
-                },
-                config: internvl::processor::ImageConfig::from_files(files)?,
-            }),
-            Family::Qwen2 | Family::Llama | Family::InternLm2 => Ok(Self::None),
-        }
+    /// What its family reads pictures with; none where the model reads text only.
+    pub fn processor(&self) -> Option<&dyn ImageProcessor> {
+        self.0.as_deref()
     }
 
     /// How pictures are to be decoded.
     pub fn decoding(&self) -> Decoding {
-        let alpha = match self {
-            Self::Qwen { .. } | Self::None => Alpha::OverWhite,
-            Self::InternVl { alpha, .. } => *alpha,
-        };
-        alpha.into()
+        let alpha = self.processor().map(|own| own.alpha());
+        alpha.unwrap_or_default().into()
     }
 
     /// The token that an image feature replaces, with its id.
-    pub fn token(&self) -> Option<(&'static str, u32)> {
-        match self {
-            Self::None => None,
-            Self::Qwen { token, .. } => Some((qwen2_vl::processor::IMAGE_TOKEN, *token)),
-            Self::InternVl { token, .. } => Some((internvl::IMAGE_TOKEN, *token)),
-        }
+    pub fn token(&self) -> Option<(&str, u32)> {
+        self.processor().map(|own| own.token())
     }
 
     /// What a chat template writes for a picture.
-    pub(super) fn template_text(&self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Qwen { .. } => qwen2_vl::processor::IMAGE_TEXT,
-            Self::InternVl { .. } => internvl::processor::IMAGE_TEXT,
-        }
+    pub(super) fn template_text(&self) -> &str {
+        self.processor().map_or("", |own| own.template_text())
     }
 
     /// Resizes, normalises and cuts one picture.
@@ -139,87 +72,65 @@ impl Pictures {
     /// # Errors
     /// The picture cannot be used, or the model reads text only.
     pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
-        match self {
-            Self::None => Err(text_only()),
-            Self::Qwen { config, .. } => config.patches(image),
-            Self::InternVl { config, .. } => config.patches(image),
-        }
+        self.processor().ok_or_else(text_only)?.patches(image)
     }
 
     /// Whether the template wrote one placeholder a picture.
-    pub(super) fn check_places(&self, tokens: &[u32], images: usize) -> Result<(), VlmError> {
+    pub(super) fn check_placeholders(&self, tokens: &[u32], images: usize) -> Result<(), VlmError> {
         let Some((name, id)) = self.token() else {
             return match images {
                 0 => Ok(()),
                 _ => Err(text_only()),
             };
         };
-        let places = tokens.iter().filter(|token| **token == id).count();
-        match places == images {
+        let found = tokens.iter().filter(|token| **token == id).count();
+        match found == images {
             true => Ok(()),
             false => Err(VlmError::Text(format!(
-                "the chat template wrote {places} {name} for {images} images"
+                "the chat template wrote {found} {name} for {images} images"
             ))),
         }
     }
 
-    /// Repeats each placeholder as often as its picture has features. InternVL's pictures also
-    /// stand in a frame, which transformers' template leaves to the processor.
-    pub(super) fn expand(&self, tokens: &[u32], images: &[Arc<ImagePatches>]) -> Vec<u32> {
-        let (placeholder, merge, frame) = match self {
-            Self::None => return tokens.to_vec(),
-            Self::Qwen { config, token } => (*token, config.layout.merge_size, None),
-            Self::InternVl {
-                config,
-                token,
-                frame,
-                ..
-            } => (*token, config.merge_size, *frame),
-        };
-        let mut counts = images.iter().map(|image| image.num_tokens(merge));
-        let mut expanded = Vec::with_capacity(tokens.len());
-        for (i, &token) in tokens.iter().enumerate() {
-            if token != placeholder {
-                expanded.push(token);
-                continue;
-            }
-            let before = i.checked_sub(1).map(|before| tokens[before]);
-            let frame = frame.filter(|[start, _]| before != Some(*start));
-            expanded.extend(frame.map(|[start, _]| start));
-            expanded.extend(repeat_n(token, counts.next().unwrap_or(1)));
-            expanded.extend(frame.map(|[_, end]| end));
+    /// Repeats each placeholder as often as its picture has features.
+    pub(super) fn expand(&self, tokens: &[u32], pictures: &[Shown<'_>]) -> Vec<u32> {
+        match self.processor() {
+            Some(own) => own.expand(tokens, pictures),
+            None => tokens.to_vec(),
         }
-        expanded
+    }
+
+    /// The same with other picture processing.
+    pub(super) fn set(&mut self, own: Arc<dyn ImageProcessor>) {
+        self.0 = Some(own);
     }
 
     /// Whether the tower reads what is cut here.
     ///
     /// # Errors
     /// What differs, with both values.
-    pub fn check_fit(&self, vision: Option<&VisionConfig>) -> Result<(), String> {
-        let Some(sizes) = vision.map(VisionConfig::sizes) else {
-            return match self {
-                Self::None => Ok(()),
-                _ => {
-                    Err("the processor reads pictures, expected a model with a vision tower".into())
-                }
-            };
-        };
-        let (patch, merge, frames) = match self {
-            Self::None => {
+    pub fn check_fit(&self, vision: Option<&dyn VisionConfig>) -> Result<(), String> {
+        let (own, sizes) = match (self.processor(), vision.map(VisionConfig::sizes)) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => {
+                return Err(
+                    "the processor reads pictures, expected a model with a vision tower".into(),
+                );
+            }
+            (None, Some(_)) => {
                 return Err("the processor reads text only, but the model pictures".into());
             }
-            Self::Qwen { config, .. } => {
-                let layout = config.layout;
-                let frames = layout.temporal_patch_size;
-                (layout.patch_size, layout.merge_size, frames)
-            }
-            Self::InternVl { config, .. } => (config.patch_size, config.merge_size, 1),
+            (Some(own), Some(sizes)) => (own, sizes),
         };
+        let layout = own.layout();
         let pairs = [
-            ("patch_size", patch, sizes.patch_size),
-            ("merge_size", merge, sizes.merge_size),
-            ("temporal_patch_size", frames, sizes.temporal_patch_size),
+            ("patch_size", layout.patch_size, sizes.patch_size),
+            ("merge_size", layout.merge_size, sizes.merge_size),
+            (
+                "temporal_patch_size",
+                layout.temporal_patch_size,
+                sizes.temporal_patch_size,
+            ),
         ];
         match pairs
             .into_iter()
@@ -231,6 +142,25 @@ impl Pictures {
             )),
         }
     }
+}
+
+/// The family that `config.json` names; without one, the family that is assumed then.
+pub(super) fn family_of(
+    files: &ProcessorFiles,
+    families: &Families,
+) -> Result<Arc<dyn ModelFamily>, VlmError> {
+    let Some(config) = files.json(ProcessorFiles::CONFIG)? else {
+        let assumed = families.iter().find(|family| family.is_assumed());
+        let missing = || files.require(ProcessorFiles::CONFIG).err();
+        return match assumed {
+            Some(family) => Ok(family.clone()),
+            None => Err(missing().unwrap_or_else(text_only)),
+        };
+    };
+    let family = families
+        .of(&config)
+        .map_err(|m| VlmError::config(files.path(ProcessorFiles::CONFIG), m))?;
+    Ok(family.clone())
 }
 
 fn text_only() -> VlmError {

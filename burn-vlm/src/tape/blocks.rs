@@ -6,11 +6,15 @@ use super::{
     vjp::{of_parameters, vjp},
 };
 use crate::{
-    input::VlmInput,
+    input::{VisionInput, VlmInput},
     model::{Vlm, place_features},
+    models::{Vision, VisionFeatures},
     nn::decoder::Embedding,
 };
-use burn::{module::Module, tensor::Tensor};
+use burn::{
+    module::Module,
+    tensor::{IndexingUpdateOp, Tensor},
+};
 
 /// Inputs of every live stage, without autodiff.
 pub(super) struct Blocks {
@@ -23,7 +27,8 @@ pub(super) struct Blocks {
 struct VisionBlocks {
     blocks: Vec<Option<Tensor<2>>>,
     finish: Option<Tensor<2>>,
-    features: Tensor<2>,
+    taps: Vec<Option<Tensor<2>>>,
+    features: VisionFeatures,
 }
 
 /// The input of a stage, if its backward pass will ask for it.
@@ -31,36 +36,101 @@ fn keep<const D: usize>(x: &Tensor<D>, stage: Stage) -> Option<Tensor<D>> {
     stage.live().then(|| x.clone())
 }
 
+impl VisionBlocks {
+    fn record(tower: &Vision, vision: &VisionInput, reach: &Reach) -> Self {
+        let count = tower.taps().len();
+        if let (false, Some(known)) = (reach.features_live(), &vision.features) {
+            return Self {
+                blocks: vec![],
+                finish: None,
+                taps: vec![None; count],
+                features: known.clone(),
+            };
+        }
+        let (mut taps, mut tapped) = (vec![None; count], vec![None; count]);
+        let mut x = tower.stem(vision.patches.clone(), &vision.plan);
+        let mut blocks = Vec::with_capacity(tower.blocks().len());
+        for (i, (block, stage)) in tower.blocks().iter().zip(&reach.blocks).enumerate() {
+            blocks.push(keep(&x, *stage));
+            x = block.forward(x, &vision.plan);
+            for (index, _) in tower.taps_of_block(i) {
+                taps[index] = keep(&x, reach.taps[index]);
+                tapped[index] = Some(tower.tap(index, x.clone(), &vision.plan));
+            }
+        }
+        Self {
+            blocks,
+            finish: keep(&x, reach.finish),
+            taps,
+            features: VisionFeatures {
+                tokens: tower.finish(x, &vision.plan),
+                taps: tapped.into_iter().flatten().collect(),
+            },
+        }
+    }
+
+    /// From the gradients of the features to those of everything in the tower.
+    fn backward(
+        mut self,
+        tower: &Vision,
+        vision: &VisionInput,
+        reach: &Reach,
+        mut up: FeatureGrads,
+        grads: &mut Grads,
+    ) {
+        let plan = &vision.plan;
+        let finish = self.finish.take();
+        let mut x = up.tokens.and_then(|up| {
+            step(reach.finish, tower, finish, up, grads, |tower, x| {
+                tower.finish(x, plan)
+            })
+        });
+        let blocks = tower.blocks().iter().zip(&reach.blocks).enumerate();
+        for ((i, (block, stage)), saved) in blocks.zip(self.blocks).rev() {
+            for (index, _) in tower.taps_of_block(i) {
+                let (read, up) = (self.taps[index].take(), up.taps[index].take());
+                let own = up.and_then(|up| {
+                    step(reach.taps[index], tower, read, up, grads, |tower, x| {
+                        tower.tap(index, x, plan)
+                    })
+                });
+                x = match (x, own) {
+                    (Some(a), Some(b)) => Some(a + b),
+                    (a, b) => a.or(b),
+                };
+            }
+            x = x.and_then(|up| {
+                step(*stage, block, saved, up, grads, |block, x| {
+                    block.forward(x, plan)
+                })
+            });
+        }
+        if let Some(up) = x {
+            of_parameters(tower, up, grads, |tower| {
+                tower.stem(vision.patches.clone(), plan)
+            });
+        }
+    }
+}
+
+/// Gradients of [`VisionFeatures`], as far as they are asked for.
+struct FeatureGrads {
+    tokens: Option<Tensor<2>>,
+    taps: Vec<Option<Tensor<2>>>,
+}
+
 impl Blocks {
     /// Runs the body; also gives the hidden states after the final norm, `[B, T, D]`.
     pub fn record(model: &Vlm, input: &VlmInput, reach: Reach) -> (Self, Tensor<3>) {
         let pictures = model.visual.as_ref().zip(input.vision.as_ref());
-        let vision = pictures.map(|(tower, vision)| {
-            if let (false, Some(known)) = (reach.finish.live(), &vision.features) {
-                return VisionBlocks {
-                    blocks: vec![],
-                    finish: None,
-                    features: known.clone(),
-                };
-            }
-            let mut x = tower.stem(vision.patches.clone(), &vision.plan);
-            let mut blocks = Vec::with_capacity(tower.blocks().len());
-            for (block, stage) in tower.blocks().iter().zip(&reach.blocks) {
-                blocks.push(keep(&x, *stage));
-                x = block.forward(x, &vision.plan);
-            }
-            let finish = keep(&x, reach.finish);
-            VisionBlocks {
-                blocks,
-                finish,
-                features: tower.finish(x, &vision.plan),
-            }
-        });
-        let mut x = model.embed(input, vision.as_ref().map(|v| v.features.clone()));
+        let vision = pictures.map(|(tower, vision)| VisionBlocks::record(tower, vision, &reach));
+        let features = vision.as_ref().map(|own| &own.features);
+        let mut x = model.embed(input, features.map(|own| own.tokens.clone()));
         let mut layers = Vec::with_capacity(model.model.layers.len());
-        for (layer, stage) in model.model.layers.iter().zip(&reach.layers) {
+        for (i, (layer, stage)) in model.model.layers.iter().zip(&reach.layers).enumerate() {
             layers.push(keep(&x, *stage));
             x = layer.forward(x, &input.ctx, None);
+            x = model.add_taps(i, x, input, features);
         }
         let norm = keep(&x, reach.norm);
         let hidden = model.model.norm.forward(x);
@@ -81,49 +151,68 @@ impl Blocks {
         let Some(mut up) = step(reach.norm, &text.norm, self.norm, hidden, grads, norm) else {
             return;
         };
-        let layers = text.layers.iter().zip(&reach.layers);
-        for ((layer, stage), x) in layers.zip(self.layers).rev() {
-            let next = step(*stage, layer, x, up, grads, |layer, x| {
+        let pictures = model.visual.as_ref().zip(input.vision.as_ref());
+        let mut features = FeatureGrads {
+            tokens: None,
+            taps: vec![None; reach.taps.len()],
+        };
+        let layers = text.layers.iter().zip(&reach.layers).enumerate();
+        let mut ended = false;
+        for ((i, (layer, stage)), x) in layers.zip(self.layers).rev() {
+            if let Some((tower, vision)) = pictures {
+                for (index, _) in tower.taps_at_layer(i) {
+                    if reach.taps[index].live() {
+                        features.taps[index] = Some(feature_grads(&up, vision, model));
+                    }
+                }
+            }
+            let next = step(*stage, layer, x, up.clone(), grads, |layer, x| {
                 layer.forward(x, &input.ctx, None)
             });
-            let Some(next) = next else { return };
-            up = next;
+            match next {
+                Some(next) => up = next,
+                None => {
+                    // What is before it is not trained, the taps added after it aside.
+                    ended = true;
+                    break;
+                }
+            }
         }
         let embed = |table: &Embedding| table.forward(input.tokens.clone());
-        let (Some(saved), Some(vision), Some(tower)) = (self.vision, &input.vision, &model.visual)
-        else {
-            if reach.embed.own {
+        let (Some(saved), Some((tower, vision))) = (self.vision, pictures) else {
+            if reach.embed.own && !ended {
                 of_parameters(&text.embed_tokens, up, grads, embed);
             }
             return;
         };
-        let features = keep(&saved.features, reach.embed);
-        let table = &text.embed_tokens;
-        let next = step(
-            reach.embed,
-            table,
-            features,
-            up,
-            grads,
-            |table, features| place_features(embed(table), vision, features),
-        );
-        let Some(up) = next else { return };
-        let next = step(reach.finish, tower, saved.finish, up, grads, |tower, x| {
-            tower.finish(x, &vision.plan)
-        });
-        let Some(mut up) = next else { return };
-        let blocks = tower.blocks().iter().zip(&reach.blocks);
-        for ((block, stage), x) in blocks.zip(saved.blocks).rev() {
-            let next = step(*stage, block, x, up, grads, |block, x| {
-                block.forward(x, &vision.plan)
+        if !ended {
+            let table = &text.embed_tokens;
+            let placed = keep(&saved.features.tokens, reach.embed);
+            features.tokens = step(reach.embed, table, placed, up, grads, |table, features| {
+                place_features(embed(table), vision, features)
             });
-            let Some(next) = next else { return };
-            up = next;
         }
-        of_parameters(tower, up, grads, |tower| {
-            tower.stem(vision.patches.clone(), &vision.plan)
-        });
+        saved.backward(tower, vision, reach, features, grads);
     }
+}
+
+/// The gradient of features that were added to hidden states whose gradient is `up`.
+///
+/// # Shapes
+/// - up: `[B, T, D]`
+/// - output: `[N / merge², D]`
+fn feature_grads(up: &Tensor<3>, vision: &VisionInput, model: &Vlm) -> Tensor<2> {
+    let [b, t, d] = up.dims();
+    let grids = vision.images.iter().map(|image| image.grid);
+    let count: usize = grids.map(|grid| model.config().image_tokens(grid)).sum();
+    let elsewhere = vision.is_image.clone().bool_not().expand([b, t, d]);
+    let up = up.clone().mask_fill(elsewhere, 0.0).reshape([b * t, d]);
+    Tensor::zeros([count, d], (&up.device(), up.dtype())).select_assign(
+        0,
+        vision.feature.clone(),
+        up,
+        IndexingUpdateOp::Add,
+    )
 }
 
 /// The backward pass of one stage: gradients of what it trains go to `grads`, that of its input is

@@ -4,7 +4,7 @@ use super::{
     Grads,
     reach::{Reach, Stage},
 };
-use crate::{input::VlmInput, model::Vlm};
+use crate::{input::VlmInput, model::Vlm, models::VisionFeatures};
 use burn::{module::Module, tensor::Tensor};
 
 /// The forward pass, under autodiff from the first stage that is trained.
@@ -30,18 +30,28 @@ impl Graph {
         let at = |stage: Stage| if stage.live() { &tracked } else { plain };
         let tower = |stage| at(stage).visual.as_ref();
         let features = input.vision.as_ref().and_then(|vision| {
-            if let (false, Some(known)) = (reach.finish.live(), &vision.features) {
+            if let (false, Some(known)) = (reach.features_live(), &vision.features) {
                 return Some(known.clone());
             }
             let mut x = tower(reach.stem)?.stem(vision.patches.clone(), &vision.plan);
+            let mut taps = vec![None; reach.taps.len()];
             for (i, stage) in reach.blocks.iter().enumerate() {
                 x = tower(*stage)?.blocks()[i].forward(x, &vision.plan);
+                for (index, _) in plain.visual.as_ref()?.taps_of_block(i) {
+                    let tower = tower(reach.taps[index])?;
+                    taps[index] = Some(tower.tap(index, x.clone(), &vision.plan));
+                }
             }
-            Some(tower(reach.finish)?.finish(x, &vision.plan))
+            Some(VisionFeatures {
+                tokens: tower(reach.finish)?.finish(x, &vision.plan),
+                taps: taps.into_iter().flatten().collect(),
+            })
         });
-        let mut x = at(reach.embed).embed(input, features);
+        let tokens = features.as_ref().map(|own| own.tokens.clone());
+        let mut x = at(reach.embed).embed(input, tokens);
         for (i, stage) in reach.layers.iter().enumerate() {
             x = at(*stage).model.layers[i].forward(x, &input.ctx, None);
+            x = plain.add_taps(i, x, input, features.as_ref());
         }
         let selected = select(at(reach.norm).model.norm.forward(x));
         if !reach.norm.live() {

@@ -1,6 +1,6 @@
 //! Which positions are predicted, and how they line up as `[B, R]`.
 
-use crate::input::VlmInput;
+use crate::{error::VlmError, input::VlmInput};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The last tokens of every row as prediction targets.
@@ -22,7 +22,32 @@ impl Targets {
     /// The last `counts[b]` tokens of each row of a batch `width` wide and padded on the left.
     ///
     /// `rows[b]` are the tokens of row `b` without padding.
-    pub fn new(rows: &[&[u32]], counts: &[usize], width: usize, device: &Device) -> Self {
+    ///
+    /// # Errors
+    /// Another number of counts than of rows, a row wider than the batch, or one whose first token
+    /// would be a target: nothing is before it to predict it.
+    pub fn new(
+        rows: &[&[u32]],
+        counts: &[usize],
+        width: usize,
+        device: &Device,
+    ) -> Result<Self, VlmError> {
+        let refuse = |message: String| Err(VlmError::Request(message));
+        if rows.len() != counts.len() {
+            let (found, expected) = (counts.len(), rows.len());
+            return refuse(format!(
+                "{found} counts of targets, expected {expected}, one a row"
+            ));
+        }
+        for (b, (row, count)) in rows.iter().zip(counts).enumerate() {
+            let len = row.len();
+            if len > width || *count >= len.max(1) {
+                return refuse(format!(
+                    "row {b} has {len} tokens and {count} targets, expected at most {width} tokens \
+                     and fewer targets than tokens"
+                ));
+            }
+        }
         let r = counts.iter().copied().max().unwrap_or(0);
         let total: usize = counts.iter().sum();
         let (mut ids, mut hidden, mut slots) = (vec![], vec![], vec![]);
@@ -39,13 +64,13 @@ impl Targets {
             let len = values.len();
             Tensor::from_data(TensorData::new(values, [len]), device)
         };
-        Self {
+        Ok(Self {
             ids: int(ids),
             hidden: int(hidden),
             slots: int(slots),
             unslot: int(unslot),
             shape: [rows.len(), r],
-        }
+        })
     }
 
     /// `[B, R]`

@@ -119,7 +119,9 @@ pub(super) fn named_only(
     // Models have keys of their own, as `image_token`.
     let own = config.as_object().into_iter().flatten();
     let own = own.filter(|(key, _)| key.ends_with("_token") && !KEYS.contains(&key.as_str()));
-    let own = own.map(|(_, value)| value).filter(|value| value.is_string());
+    let own = own
+        .map(|(_, value)| value)
+        .filter(|value| value.is_string());
     let listed = OTHERS.iter().map(|key| &config[*key]);
     let listed = listed.flat_map(|value| match value {
         Value::Array(values) => values.iter().collect::<Vec<_>>(),

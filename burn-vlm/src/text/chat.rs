@@ -8,9 +8,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde_json::Value as Json;
 
-use super::builtin::{BUILTIN, Builtin};
-use super::message::{Content, Message};
 use super::files::{OLD_TEMPLATE, TEMPLATE, token_text};
+use super::message::{Content, Message};
 use super::{ProcessorFiles, Tokenizer, python, special};
 use crate::{dir, error::VlmError};
 
@@ -109,26 +108,6 @@ impl ChatTemplate {
             path,
             files,
         )
-    }
-
-    /// The source of the template called `name`, if it is one of [`names`](Self::names): `image` is
-    /// what it writes for a picture, and the tokens with which `tokenizer` begins every text come
-    /// first.
-    ///
-    /// # Errors
-    /// The tokenizer fails.
-    pub fn builtin(
-        name: &str,
-        image: &str,
-        tokenizer: &Tokenizer,
-    ) -> Result<Option<String>, VlmError> {
-        let source = |builtin: &Builtin| Ok(builtin.source(image, &tokenizer.prefix()?));
-        Builtin::find(name).map(source).transpose()
-    }
-
-    /// The names of the templates that come with this crate.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        BUILTIN.iter().map(|builtin| builtin.name)
     }
 
     /// Whether a conversation with pictures can be rendered.

@@ -95,10 +95,12 @@ impl ProcessorFiles {
             || matches!(own.json("tokenizer_config.json"),
                 Ok(Some(config)) if !config["chat_template"].is_null());
         if has_template {
-            self.files.retain(|name, _| ![TEMPLATE, OLD_TEMPLATE].contains(&name.as_str()));
+            self.files
+                .retain(|name, _| ![TEMPLATE, OLD_TEMPLATE].contains(&name.as_str()));
         }
         if own.have_tokenizer() {
-            self.files.retain(|name, _| !TOKENIZER.contains(&name.as_str()));
+            self.files
+                .retain(|name, _| !TOKENIZER.contains(&name.as_str()));
         }
         let has = |name: &str| own.files.contains_key(name);
         self.own_tokenizer = has("tokenizer_config.json") && !has("generation_config.json");
@@ -133,6 +135,11 @@ impl ProcessorFiles {
     /// Adds or replaces a file.
     pub fn insert(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
         self.files.insert(name.into(), bytes.into());
+    }
+
+    /// Where they were read; empty for files held in memory.
+    pub fn dir(&self) -> &Path {
+        &self.origin
     }
 
     /// Where the file would be, for messages.
@@ -276,20 +283,30 @@ mod tests {
         let both = base.clone().with_own(own);
         assert!(both.get("chat_template.json").is_none());
         assert!(both.have_own_tokenizer() && both.get("tokenizer.json").is_some());
-        assert!(base.with_own(ProcessorFiles::new()).get("chat_template.json").is_some());
+        assert!(
+            base.with_own(ProcessorFiles::new())
+                .get("chat_template.json")
+                .is_some()
+        );
     }
 
     #[test]
     fn a_new_template_is_the_only_one() {
         let mut files = ProcessorFiles::new();
         files.insert("chat_template.json", r#"{"chat_template": "old"}"#);
-        files.insert("tokenizer_config.json", r#"{"b": 1, "chat_template": "old", "a": 2}"#);
+        files.insert(
+            "tokenizer_config.json",
+            r#"{"b": 1, "chat_template": "old", "a": 2}"#,
+        );
         files.insert("processor_config.json", r#"{"image_processor": {}}"#);
         files.set_chat_template("new").unwrap();
         assert!(files.get("chat_template.json").is_none());
         assert_eq!(files.text("chat_template.jinja").unwrap(), Some("new"));
         let config = files.text("tokenizer_config.json").unwrap().unwrap();
-        assert_eq!(config, "{\n  \"b\": 1,\n  \"chat_template\": \"new\",\n  \"a\": 2\n}\n");
+        assert_eq!(
+            config,
+            "{\n  \"b\": 1,\n  \"chat_template\": \"new\",\n  \"a\": 2\n}\n"
+        );
         let untouched = files.text("processor_config.json").unwrap();
         assert_eq!(untouched, Some(r#"{"image_processor": {}}"#));
     }

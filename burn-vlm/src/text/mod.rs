@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::image::ImagePatches;
 
 mod added;
-mod builtin;
 pub mod chat;
 pub mod files;
 pub mod message;
@@ -14,12 +13,14 @@ mod sentencepiece;
 mod slow;
 mod special;
 pub mod stop;
+mod templates;
 pub mod tokenizer;
 
 pub use chat::ChatTemplate;
 pub use files::ProcessorFiles;
 pub use message::{Content, IMAGE_MARK, Message, place_images};
 pub use stop::stop_token_ids;
+pub use templates::NamedTemplate;
 pub use tokenizer::Tokenizer;
 
 /// A prompt as the model takes it.

@@ -1,7 +1,7 @@
 //! Tokenizers of model directories that have no `tokenizer.json`: the files of transformers' "slow"
 //! classes, from which its "fast" one is made.
 //!
-//! InternVL 2.5 is published so: with `tokenizer.model` where its decoder is InternLM2, with
+//! Some vision-language models are published so: with `tokenizer.model` where its decoder is InternLM2, with
 //! `vocab.json` and `merges.txt` where it is Qwen2.5.
 
 use serde_json::{Map, Value, json};

@@ -9,21 +9,21 @@ use crate::error::VlmError;
 ///
 /// They come from the first of these that names any: `eos_token_id` (a number or a list) of
 /// `generation_config.json`, then of `config.json` at the top and in `text_config` or
-/// `llm_config`, then `eos_token` of `tokenizer_config.json`. InternVL's own code stops at the end of
-/// a turn of its conversation template, whatever the files say: where `config.json` names that of
-/// 2.5, `<|im_end|>` comes first. The `eos_token` of an adapter's own tokenizer comes first too.
+/// `llm_config`, then `eos_token` of `tokenizer_config.json`. A family whose own code stops at the
+/// end of a turn whatever the files say has that token as `turn_end`, which then comes first; so does
+/// the `eos_token` of an adapter's own tokenizer.
 ///
 /// # Errors
 /// A file is no JSON, a value is no token id, `eos_token` is unknown to `tokenizer`, or nothing
 /// names a stop token.
-pub fn stop_token_ids(files: &ProcessorFiles, tokenizer: &Tokenizer) -> Result<Vec<u32>, VlmError> {
+pub fn stop_token_ids(
+    files: &ProcessorFiles,
+    tokenizer: &Tokenizer,
+    turn_end: Option<&str>,
+) -> Result<Vec<u32>, VlmError> {
     const CONFIG: &str = "tokenizer_config.json";
-    let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+    let turn_end = turn_end.and_then(|token| tokenizer.token_id(token));
     let own = files.json(CONFIG)?.unwrap_or_default();
-    let turn_end = match config["template"] == "internvl2_5" {
-        true => tokenizer.token_id("<|im_end|>"),
-        false => None,
-    };
     let eos = token_text(&own["eos_token"]);
     let newest = eos
         .filter(|_| files.have_own_tokenizer())
@@ -58,7 +58,7 @@ pub fn stop_token_ids(files: &ProcessorFiles, tokenizer: &Tokenizer) -> Result<V
         }
     }
     let token = eos.ok_or_else(|| {
-        VlmError::config(files.path(""), "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
+        VlmError::config(files.dir(), "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
     })?;
     let unknown = || {
         let message = format!("eos_token is {token:?}, which tokenizer.json does not have");
@@ -90,13 +90,17 @@ mod tests {
     use crate::text::tokenizer::tiny;
 
     fn stops(files: &[(&str, &str)]) -> Result<Vec<u32>, String> {
+        stops_after(None, files)
+    }
+
+    fn stops_after(turn_end: Option<&str>, files: &[(&str, &str)]) -> Result<Vec<u32>, String> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let tokenizer = Tokenizer::from_bytes(&tiny::bytes()).unwrap();
         let files = ProcessorFiles::read_dir(dir.path()).unwrap();
-        stop_token_ids(&files, &tokenizer).map_err(|error| error.to_string())
+        stop_token_ids(&files, &tokenizer, turn_end).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -123,13 +127,13 @@ mod tests {
         assert_eq!(stops(&[text, tokenizer]).unwrap(), [8]);
         assert_eq!(stops(&[llm, tokenizer]).unwrap(), [9]);
         assert_eq!(stops(&[("config.json", "{}"), tokenizer]).unwrap(), [260]);
-        let internvl = (
-            "config.json",
-            r#"{"template": "internvl2_5", "llm_config": {"eos_token_id": 9}}"#,
+        let turn_end = Some("<|im_end|>");
+        assert_eq!(stops_after(turn_end, &[llm]).unwrap(), [260, 9]);
+        // Some files list the token that begins a turn first.
+        assert_eq!(
+            stops_after(turn_end, &[llm, generation]).unwrap(),
+            [260, 302, 300]
         );
-        assert_eq!(stops(&[internvl]).unwrap(), [260, 9]);
-        // Published ones list the token that begins a turn first.
-        assert_eq!(stops(&[internvl, generation]).unwrap(), [260, 302, 300]);
         let object = (
             "tokenizer_config.json",
             r#"{"eos_token": {"content": "<|im_end|>"}}"#,
@@ -147,7 +151,7 @@ mod tests {
         let base = files("generation_config.json", r#"{"eos_token_id": [302, 260]}"#);
         let tokenizer = Tokenizer::from_bytes(&tiny::bytes()).unwrap();
         let own = |name, text| {
-            stop_token_ids(&base.clone().with_own(files(name, text)), &tokenizer).unwrap()
+            stop_token_ids(&base.clone().with_own(files(name, text)), &tokenizer, None).unwrap()
         };
         let eos = r#"{"eos_token": "<|im_end|>"}"#;
         assert_eq!(own("tokenizer_config.json", eos), [260, 302]);

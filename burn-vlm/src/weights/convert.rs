@@ -142,7 +142,11 @@ mod tests {
                     (Dtype::BF16, brain),
                 ] {
                     let mut values = vec![0.0; n];
-                    assert_eq!(to_f32(dtype, &bytes, &mut values), Some(false), "{at} {bad}");
+                    assert_eq!(
+                        to_f32(dtype, &bytes, &mut values),
+                        Some(false),
+                        "{at} {bad}"
+                    );
                     assert_eq!(not_finite(dtype, &bytes), Some((1, at)));
                     let rest = &bytes[..at * bytes.len() / n];
                     assert_eq!(to_f32(dtype, rest, &mut values[..at]), Some(true));

@@ -121,13 +121,13 @@ impl View for Lazy<'_> {
             let values = &values[piece.rows.start * width..piece.rows.end * width];
             let (start, size) = (bytes.len(), self.dtype.size());
             bytes.resize(start + values.len() * size, 0);
-            let places = bytes[start..].par_chunks_exact_mut(size).zip(values);
+            let slots = bytes[start..].par_chunks_exact_mut(size).zip(values);
             match self.dtype {
                 ExportDtype::F32 => {
-                    places.for_each(|(place, v)| place.copy_from_slice(&v.to_le_bytes()));
+                    slots.for_each(|(slot, v)| slot.copy_from_slice(&v.to_le_bytes()));
                 }
-                ExportDtype::Bf16 => places.for_each(|(place, v)| {
-                    place.copy_from_slice(&bf16::from_f32(*v).to_le_bytes());
+                ExportDtype::Bf16 => slots.for_each(|(slot, v)| {
+                    slot.copy_from_slice(&bf16::from_f32(*v).to_le_bytes());
                 }),
             }
         }
@@ -167,15 +167,15 @@ pub fn save<M: Module>(
     };
 
     let mut shards: Vec<Vec<Lazy<'_>>> = vec![vec![]];
-    let (mut room, mut total) = (max_shard_bytes, 0);
+    let (mut left, mut total) = (max_shard_bytes, 0);
     for tensor in tensors.iter().map(lazy) {
         let size = tensor.data_len();
         total += size;
-        if size > room && shards.last().is_some_and(|shard| !shard.is_empty()) {
+        if size > left && shards.last().is_some_and(|shard| !shard.is_empty()) {
             shards.push(vec![]);
-            room = max_shard_bytes;
+            left = max_shard_bytes;
         }
-        room = room.saturating_sub(size);
+        left = left.saturating_sub(size);
         if let Some(shard) = shards.last_mut() {
             shard.push(tensor);
         }

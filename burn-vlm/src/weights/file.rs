@@ -103,10 +103,17 @@ impl WeightFiles {
         for (name, shard) in &index.weight_map {
             let path = dir.join(shard);
             let named = files.maps.iter().position(|(file, _)| *file == path);
-            let Some(at) = files.copies(name).into_iter().find(|at| Some(at.file) == named) else {
+            let Some(at) = files
+                .copies(name)
+                .into_iter()
+                .find(|at| Some(at.file) == named)
+            else {
                 return Err(wrong(format!("says {name} is in {shard}, but it is not")));
             };
-            files.index.insert(name.clone(), at);
+            let other = files.index.insert(name.clone(), at);
+            if let Some(other) = other.filter(|other| Some(other.file) != named) {
+                files.doubles.push((name.clone(), other));
+            }
         }
         files.refuse_other_copies(&wrong)?;
         Ok(files)
@@ -145,7 +152,12 @@ impl WeightFiles {
     fn copies(&self, name: &str) -> Vec<Entry> {
         let doubles = self.doubles.iter().filter(|(double, _)| double == name);
         let doubles = doubles.map(|(_, entry)| entry.clone());
-        self.index.get(name).cloned().into_iter().chain(doubles).collect()
+        self.index
+            .get(name)
+            .cloned()
+            .into_iter()
+            .chain(doubles)
+            .collect()
     }
 
     /// Opens one safetensors file of any name.

@@ -27,12 +27,13 @@ pub struct KeyRow {
 pub struct KeyMap {
     /// What comes before the hub's names of a table, and the table.
     pub tables: Vec<(&'static str, &'static [KeyRow])>,
-    /// In how many equal runs of rows our parameters take turns in a tensor that joins them: the
-    /// key-value heads of a fused projection.
+    /// Fused tensors interleave our parameters: the rows of q, k and v repeat once per key-value
+    /// head. This is the number of repeats.
     pub turns: usize,
     /// Parameters whose shape in the file differs from ours, with the file's shape.
     pub file_shapes: Vec<(String, Vec<usize>)>,
-    /// Tensors a file may hold that the model has no use for, by our path or the file's name.
+    /// Tensors a file may hold that the model has no use for, by our path or the file's name; with a
+    /// dot at its end, by the beginning of the file's name.
     pub ignored: Vec<String>,
 }
 
@@ -173,7 +174,13 @@ impl KeyMap {
     /// Whether a file may hold the tensor `name` without our having any use for it.
     pub fn is_ignored(&self, name: &str) -> bool {
         name.ends_with(COMPUTED)
-            || self.ignored.iter().any(|ignored| ignored == name)
+            || self
+                .ignored
+                .iter()
+                .any(|ignored| match ignored.ends_with('.') {
+                    true => name.starts_with(ignored),
+                    false => ignored == name,
+                })
             || self.ignored.contains(&self.to_ours(name))
     }
 
@@ -232,7 +239,7 @@ impl KeyMap {
         let mut file_row = 0;
         for turn in 0..self.turns {
             for (path, shape) in parts {
-                let each = shape[0] / self.turns;
+                let each = shape[0] / self.turns.max(1);
                 pieces.push(Piece {
                     path: path.clone(),
                     rows: turn * each..(turn + 1) * each,

@@ -5,7 +5,6 @@ use burn::tensor::Device;
 use burn_vlm::{
     ModelConfig, Row, Vlm, VlmInput,
     image::ImagePatches,
-    models::VisionConfig,
     rng::{mix, uniform},
     tape::{ActivationRecompute, Tape, Targets},
 };
@@ -59,13 +58,12 @@ pub fn layout(config: &ModelConfig, seed: u64, index: u64) -> Layout {
 /// A picture of noise: squares, and strips up to forty times as long as wide; one to seven tiles
 /// where the model reads tiles of one size.
 fn picture(config: &ModelConfig, draw: &mut Draw) -> ImagePatches {
-    let sizes = config.vision.as_ref().expect("a vision tower").sizes();
+    let vision = config.vision.as_ref().expect("a vision tower");
+    let sizes = vision.sizes();
     let merge = sizes.merge_size as u64;
-    let grid = match config.vision.as_ref() {
-        Some(VisionConfig::InternVit(tiles)) => {
-            [1 + draw.below(7) as usize, tiles.side(), tiles.side()]
-        }
-        _ => {
+    let grid = match vision.tile() {
+        Some([_, h, w]) => [1 + draw.below(7) as usize, h, w],
+        None => {
             let (long, short) = match draw.below(3) {
                 0 => (1 + draw.below(40), 1),
                 1 => (1 + draw.below(12), 1 + draw.below(3)),
@@ -99,10 +97,10 @@ pub fn logprobs(model: &Vlm, layouts: &[&Layout]) -> Vec<Vec<f32>> {
             images: &layout.images,
         })
         .collect();
-    let input = VlmInput::new(&rows, model.config(), &device);
+    let input = VlmInput::new(&rows, model.config(), &device).unwrap();
     let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens).collect();
     let counts: Vec<usize> = layouts.iter().map(|layout| layout.response).collect();
-    let targets = Targets::new(&tokens, &counts, input.width, &device);
+    let targets = Targets::new(&tokens, &counts, input.width, &device).unwrap();
     let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
     let logp = tape.scores().logp;
     let width = logp.dims()[1];

@@ -6,7 +6,6 @@ use burn::tensor::{Device, TensorData};
 use burn_vlm::{
     ModelConfig, Row, Vlm,
     image::ImagePatches,
-    models::VisionConfig,
     tape::{Grads, Targets},
     weights::{FileTensor, KeyMap, NamedShape, Piece, shapes},
 };
@@ -155,23 +154,25 @@ impl Case {
         let grids = ints.get("image_grid_thw").map_or(&[][..], Vec::as_slice);
         let grids = grids.chunks_exact(3);
         let mut grids: Vec<[usize; 3]> = grids.map(|g| [0, 1, 2].map(|i| g[i] as usize)).collect();
-        if let (Some(&[_, _, side, _]), Some(VisionConfig::InternVit(vision))) = (
+        let vision = config.vision.as_ref();
+        if let (Some(&[_, _, side, _]), Some(tile)) = (
             shapes.get("pixel_values").map(Vec::as_slice),
-            &config.vision,
+            vision.and_then(|vision| vision.tile()),
         ) {
-            let (image, grid) = (config.image_token_id, vision.side());
-            let tile = config.image_tokens([1, grid, grid]);
+            let (image, [_, grid, _]) = (config.image_token_id, tile);
+            let tile = config.image_tokens(tile);
             let runs = ints["input_ids"].chunk_by(|a, b| a == b);
             let runs = runs.filter(|run| Some(run[0] as u32) == image);
             grids = runs.map(|run| [run.len() / tile, grid, grid]).collect();
             let pixels = floats.get_mut("pixel_values").unwrap();
-            *pixels = tile_patches(pixels, side, vision.patch_size);
+            let patch = vision.map_or(0, |vision| vision.sizes().patch_size);
+            *pixels = tile_patches(pixels, side, patch);
         }
         let patches: usize = grids
             .iter()
             .map(|grid| grid.iter().product::<usize>())
             .sum();
-        let sizes = config.vision.as_ref().map(VisionConfig::sizes);
+        let sizes = vision.map(|vision| vision.sizes());
         let patch_len = sizes.map_or(0, |s| 3 * s.temporal_patch_size * s.patch_size.pow(2));
         let pixels = floats.get("pixel_values").cloned();
         let pixels = pixels.unwrap_or_else(|| noise(patches * patch_len));
@@ -216,7 +217,7 @@ impl Case {
 
     pub fn targets(&self, counts: &[usize], width: usize) -> Targets {
         let rows: Vec<&[u32]> = self.tokens.iter().map(Vec::as_slice).collect();
-        Targets::new(&rows, counts, width, &Device::flex())
+        Targets::new(&rows, counts, width, &Device::flex()).unwrap()
     }
 
     pub fn f32(&self, name: &str) -> &[f32] {

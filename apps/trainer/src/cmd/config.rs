@@ -1,7 +1,7 @@
 //! `trainer config`
 
 use super::train::DEMO;
-use crate::{config, output::Output};
+use crate::{config, output::Output, paths};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right; without any, the built-in demo.
+    #[arg(value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `optim.lr=1e-5`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

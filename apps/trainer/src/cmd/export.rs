@@ -4,6 +4,7 @@ use crate::{
     device, hub,
     input_error::InputError,
     model_dir::{ModelDir, files_of, has_tokenizer},
+    paths,
 };
 use anyhow::{Context, Result};
 use burn_rl::config::ModelInit;
@@ -19,10 +20,10 @@ use std::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A checkpoint of a run, as runs/demo/checkpoints/latest, or any model directory.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub checkpoint: PathBuf,
     /// The directory to make; it must not exist yet, or be empty.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub out: PathBuf,
     /// Precision of the weights; an adapter stays in f32.
     #[arg(long, value_enum, default_value = "f32")]

@@ -1,16 +1,15 @@
 //! `trainer inspect`: a model directory, or devices.
 
 use crate::{
-    device,
+    device, hub,
     input_error::InputError,
-    hub,
-    model_dir::{Description, described_in, has_tokenizer},
+    model_dir::{Description, described_in, families, has_tokenizer},
     output::Output,
+    paths,
 };
 use anyhow::Result;
 use burn_vlm::{
     ModelConfig, Vlm, lora,
-    models::VisionConfig,
     processor::ProcessorOptions,
     weights::{LoadReport, WeightFiles, shapes},
 };
@@ -27,7 +26,7 @@ const LOADABLE: [&str; 3] = ["F32", "F16", "BF16"];
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
-    #[arg(long, value_name = "DIR", required_unless_present = "devices")]
+    #[arg(long, value_name = "DIR", required_unless_present = "devices", value_parser = paths::path())]
     pub model: Option<PathBuf>,
     /// Lists the devices that this binary and this machine have, for --device.
     #[arg(long, conflicts_with = "model")]
@@ -81,7 +80,7 @@ fn devices(as_json: bool) -> Result<()> {
 
 fn model(dir: &Path, args: &Args) -> Result<()> {
     let dir = &hub::locate(dir);
-    let config = ModelConfig::from_dir(&described_in(dir)?)?;
+    let config = families().read_dir(&described_in(dir)?)?;
     let is_adapter = lora::is_adapter(dir);
     let beside = match is_adapter {
         true => lora::base_dir(dir)?,
@@ -147,7 +146,7 @@ fn table_rows(key: &str, value: &Value, out: &mut Output) -> std::io::Result<()>
 fn architecture(config: &ModelConfig) -> Value {
     let text = &config.text;
     let mut section = json!({ "model_type": config.raw["model_type"] });
-    if let Some(vision) = config.vision.as_ref().map(VisionConfig::sizes) {
+    if let Some(vision) = config.vision.as_ref().map(|vision| vision.sizes()) {
         section["vision_layers"] = json!(vision.depth);
         section["vision_width"] = json!(vision.width);
         section["vision_heads"] = json!(vision.heads);
@@ -161,6 +160,7 @@ fn architecture(config: &ModelConfig) -> Value {
         "vocabulary": text.vocab_size,
         "tied_head": config.tie_word_embeddings,
         "max_positions": config.max_position_embeddings,
+        "unknown_keys": config.unlisted_keys,
     });
     for (key, value) in rest.as_object().into_iter().flatten() {
         section[key] = value.clone();
@@ -218,7 +218,7 @@ impl Weights {
             report: LoadReport::default(),
             problem: None,
         };
-        let files = match WeightFiles::open(dir) {
+        let mut files = match WeightFiles::open(dir) {
             Ok(files) => files,
             Err(error) => {
                 found.problem = Some(error.to_string());
@@ -229,7 +229,7 @@ impl Weights {
             *found.dtypes.entry(dtype).or_default() += 1;
         }
         let mut config = config.clone();
-        if let Err(error) = config.settle_head(&files) {
+        if let Err(error) = config.settle_head(&mut files) {
             found.problem = Some(error.to_string());
             return found;
         }

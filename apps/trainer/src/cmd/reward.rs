@@ -7,6 +7,7 @@ mod summary;
 use crate::{
     config::set_option,
     output::{Output, check_apart},
+    paths,
 };
 use anyhow::Result;
 use burn_rewards::OnUnparsableGold;
@@ -25,7 +26,7 @@ pub struct Args {
     ///
     /// For the rule `math` a row may name a grader as "config" and change its options as "opts".
     /// Rules that look at more read "prompt", "response_tokens" and "truncated".
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub data: PathBuf,
     /// The rule that judges, as `trainer rewards` lists them.
     #[arg(long, value_name = "NAME", default_value = "math")]
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "POLICY", default_value = "zero")]
     pub on_unparsable_gold: Policy,
     /// Where the results go [default: standard output].
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub out: Option<PathBuf>,
 }
 

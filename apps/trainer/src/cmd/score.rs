@@ -6,15 +6,16 @@ use crate::{
     device::DeviceArgs,
     hub,
     input_error::InputError,
-    model_dir::{ModelDir, described_in, has_tokenizer},
+    model_dir::{ModelDir, described_in, families, has_tokenizer},
     output::{Output, check_apart},
+    paths,
     processor_args::ProcessorArgs,
 };
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use burn_rl::{config::ModelInit, data::Encoder};
 use burn_vlm::{
-    Compute, EncodedPrompt, Row, Vlm, VlmInput,
+    Compute, EncodedPrompt, LoadOptions, Row, Vlm, VlmError, VlmInput,
     processor::{Pictures, ProcessorOptions},
     tape::{ActivationRecompute, Tape, Targets},
 };
@@ -31,7 +32,7 @@ const BATCHES_AT_ONCE: usize = 8;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub model: PathBuf,
     /// Prompts and responses.
     ///
@@ -39,10 +40,10 @@ pub struct Args {
     /// ids with "image_urls". Exactly the tokens of a text are scored: no stop token is added, and
     /// a special token spelled in a text is ordinary text. Log-probabilities are in nats, at
     /// temperature 1.
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub data: PathBuf,
     /// Where the results go [default: standard output].
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub out: Option<PathBuf>,
     /// A system message for conversations that have none.
     #[arg(
@@ -103,8 +104,16 @@ pub fn run(args: &Args) -> Result<()> {
     for rows in rows.chunks(micro_batch * BATCHES_AT_ONCE) {
         let encode = |row: &ScoreRow| row.encode(&args.data, &reading, model.config());
         let scorables: Vec<Scorable> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let found = logprobs(&model, &scorables, micro_batch, &device);
+        let found = logprobs(&model, &scorables, micro_batch, &device)?;
         for ((row, scorable), logprobs) in rows.iter().zip(&scorables).zip(&found) {
+            if let Some(token) = logprobs.iter().position(|logprob| !logprob.is_finite()) {
+                bail!(
+                    "row {}: the log-probability of response token {token} is {}: the model is \
+                     broken, or a number overflowed in the precision that it computes in",
+                    row.id,
+                    logprobs[token]
+                );
+            }
             out.json(&Record {
                 id: &row.id,
                 prompt_tokens: &scorable.prompt.tokens,
@@ -138,43 +147,50 @@ fn load(
     }
     let dir = hub::locate(&args.model);
     let pictures = match rows.iter().any(ScoreRow::has_images) {
-        true => Pictures::from_dir(&described_in(&dir)?)?,
-        false => Pictures::None,
+        true => Pictures::from_dir(&described_in(&dir)?, families())?,
+        false => Pictures::NONE,
     };
-    let model = Vlm::from_dir_in(&dir, compute, &[], device)?;
-    if pictures != Pictures::None {
-        let fits = pictures.check_fit(model.config().vision.as_ref());
+    let options = LoadOptions::computing_in(compute).of(families());
+    let model = Vlm::load(&dir, &options, device)?;
+    if pictures.processor().is_some() {
+        let fits = pictures.check_fit(model.config().vision.as_deref());
         fits.map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
     }
     Ok((model, Reading::Tokens(pictures)))
 }
 
 /// Log-probabilities of every response token, by row. Rows alike in length go together.
-fn logprobs(model: &Vlm, rows: &[Scorable], size: usize, device: &Device) -> Vec<Vec<f32>> {
+fn logprobs(
+    model: &Vlm,
+    rows: &[Scorable],
+    size: usize,
+    device: &Device,
+) -> Result<Vec<Vec<f32>>, VlmError> {
     let mut order: Vec<usize> = (0..rows.len())
         .filter(|i| !rows[*i].response.is_empty())
         .collect();
     order.sort_by_key(|i| rows[*i].prompt.tokens.len() + rows[*i].response.len());
     let batch = |indices: &[usize]| {
         let batch: Vec<&Scorable> = indices.iter().map(|i| &rows[*i]).collect();
-        indices
-            .iter()
-            .copied()
-            .zip(batch_logprobs(model, &batch, device))
-            .collect::<Vec<_>>()
+        let scored = batch_logprobs(model, &batch, device)?;
+        Ok(indices.iter().copied().zip(scored).collect())
     };
-    let mut found = vec![vec![]; rows.len()];
-    for (i, logprobs) in order
+    let batches: Vec<Vec<(usize, Vec<f32>)>> = order
         .par_chunks(size)
-        .flat_map_iter(batch)
-        .collect::<Vec<_>>()
-    {
+        .map(batch)
+        .collect::<Result<_, VlmError>>()?;
+    let mut found = vec![vec![]; rows.len()];
+    for (i, logprobs) in batches.into_iter().flatten() {
         found[i] = logprobs;
     }
-    found
+    Ok(found)
 }
 
-fn batch_logprobs(model: &Vlm, rows: &[&Scorable], device: &Device) -> Vec<Vec<f32>> {
+fn batch_logprobs(
+    model: &Vlm,
+    rows: &[&Scorable],
+    device: &Device,
+) -> Result<Vec<Vec<f32>>, VlmError> {
     let tokens: Vec<Vec<u32>> = rows.iter().map(|row| row.tokens()).collect();
     let inputs: Vec<Row<'_>> = tokens
         .iter()
@@ -184,15 +200,13 @@ fn batch_logprobs(model: &Vlm, rows: &[&Scorable], device: &Device) -> Vec<Vec<f
             images: &row.prompt.images,
         })
         .collect();
-    let input = VlmInput::new(&inputs, model.config(), device);
+    let input = VlmInput::new(&inputs, model.config(), device)?;
     let counts: Vec<usize> = rows.iter().map(|row| row.response.len()).collect();
     let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-    let targets = Targets::new(&tokens, &counts, input.width, device);
+    let targets = Targets::new(&tokens, &counts, input.width, device)?;
     let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
     let width = targets.shape()[1];
     let logp: Vec<f32> = tape.scores().logp.into_data().iter().collect();
-    logp.chunks(width)
-        .zip(&counts)
-        .map(|(row, count)| row[..*count].to_vec())
-        .collect()
+    let rows = logp.chunks(width).zip(&counts);
+    Ok(rows.map(|(row, count)| row[..*count].to_vec()).collect())
 }

@@ -6,6 +6,7 @@ use crate::{
     input_error::InputError,
     model_dir::described_in,
     output::Output,
+    paths,
     plan::{self, LOOKED_AT, Lengths, Plan, Target, free_memory, held_out},
     progress::Progress,
     setup,
@@ -45,12 +46,13 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right; without any, the built-in demo.
+    #[arg(value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `optim.lr=1e-5`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Where the run goes [default: the first free one of runs/<name>, runs/<name>-2, …].
-    #[arg(long)]
+    #[arg(long, value_parser = paths::path())]
     pub run_dir: Option<PathBuf>,
     /// Continues the run in --run-dir from its last checkpoint.
     #[arg(long, requires = "run_dir")]

@@ -1,12 +1,12 @@
 //! How long prompts are, and how much they show.
 
-use crate::{hub, model_dir::files_of};
+use crate::{hub, model_dir::processor};
 use burn_rl::{
     config::{RunConfig, SetConfig},
     data::{Encoder, RowDataset, RowKind},
     types::Prompt,
 };
-use burn_vlm::{ModelConfig, Processor};
+use burn_vlm::ModelConfig;
 use rayon::prelude::*;
 use std::{path::Path, sync::Arc};
 
@@ -61,8 +61,7 @@ impl Lengths {
     /// Those of the first rows of a run's data; none where the data or the model's processor are not
     /// here or cannot be read, which whoever needs them will report.
     pub fn look(config: &RunConfig, model: &ModelConfig) -> Option<Self> {
-        let files = files_of(&hub::locate(Path::new(&config.model.path))).ok()?;
-        let processor = Processor::from_files(files).ok()?;
+        let processor = processor(&hub::locate(Path::new(&config.model.path))).ok()?;
         let encoder = Encoder {
             processor: Arc::new(
                 processor

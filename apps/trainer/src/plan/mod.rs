@@ -9,7 +9,10 @@ pub use lengths::{LOOKED_AT, Lengths, held_out};
 pub use memory::Memory;
 pub use target::Target;
 
-use crate::{hub, model_dir::described_in};
+use crate::{
+    hub,
+    model_dir::{described_in, families},
+};
 use anyhow::Result;
 use burn_rl::{
     config::{ModelInit, RunConfig},
@@ -165,11 +168,11 @@ pub fn model_config(config: &RunConfig) -> Result<ModelConfig> {
             .iter()
             .find(|(name, _)| *name == "config.json");
         let bytes = asset.map_or(&[][..], |(_, bytes)| bytes);
-        return Ok(ModelConfig::from_slice(bytes, &path)?);
+        return Ok(families().read_slice(bytes, &path)?);
     }
     match (described_in(Path::new(name)), hub::known_architecture(name)) {
-        (Ok(dir), _) => Ok(ModelConfig::from_dir(&dir)?),
-        (Err(_), Some(known)) => Ok(ModelConfig::from_slice(known.as_bytes(), &path)?),
+        (Ok(dir), _) => Ok(families().read_dir(&dir)?),
+        (Err(_), Some(known)) => Ok(families().read_slice(known.to_string().as_bytes(), &path)?),
         (Err(error), None) => Err(error),
     }
 }

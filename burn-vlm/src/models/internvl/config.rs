@@ -1,19 +1,20 @@
 //! `config.json` of InternVL in both layouts.
 
-use super::IMAGE_TOKEN;
+use super::{IMAGE_TOKEN, keys};
 use crate::{
+    dir,
     error::VlmError,
-    models::{Family, ModelConfig, VisionSizes},
+    models::{Architecture, Families, KeyTable, KeyTables, Section},
     nn::{
         mlp::{Activation, FeedForwardKind},
         norm::NormKind,
         vision::VisionBlockConfig,
     },
-    precision::Compute,
+    weights::KeyMap,
 };
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 
 /// Sizes of InternViT and its projector.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +56,12 @@ struct VisionFields {
     use_absolute_position_embeddings: Option<bool>,
 }
 
+/// `model_type` of InternVL's own layout.
+pub(super) const ORIGINAL: &str = "internvl_chat";
+
+/// `model_type` of the layout of transformers.
+pub(super) const NATIVE: &str = "internvl";
+
 /// One number, or one for each direction.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -63,38 +70,72 @@ enum Side {
     Pair([usize; 2]),
 }
 
-pub(in crate::models) fn read(family: Family, raw: &Value) -> Result<ModelConfig, String> {
-    let key = match family {
-        Family::InternVlChat => "llm_config",
-        _ => "text_config",
+/// Keys of its configurations.
+static KEYS: LazyLock<KeyTables> = LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+
+/// The tables of a layout, of `vision_config` and of the top.
+fn tables(original: bool) -> [&'static KeyTable; 2] {
+    let names = match original {
+        true => ["own_vision", "own_top"],
+        false => ["vision", "top"],
+    };
+    names.map(|name| KEYS.table(name))
+}
+
+/// The sections of either layout with the tables of their keys.
+pub(super) fn known_keys(raw: &Value, families: &Families) -> Vec<Section> {
+    let original = raw["model_type"] == ORIGINAL;
+    let [vision, top] = tables(original);
+    let (key, pointer) = match original {
+        true => ("llm_config", "/llm_config"),
+        false => ("text_config", "/text_config"),
+    };
+    let decoder = families.of_text(&raw[key], key).ok();
+    let text = decoder.and_then(|decoder| decoder.known_keys());
+    let text = text.map(|table| (pointer, table));
+    let own = [("/vision_config", vision), ("", top)];
+    own.into_iter().chain(text).collect()
+}
+
+pub(in crate::models) fn read(raw: &Value, families: &Families) -> Result<Architecture, String> {
+    // The layout of its own files; the other is that of transformers.
+    let original = raw["model_type"] == ORIGINAL;
+    let raw = &tables(original)[1].filled(raw);
+    let key = match original {
+        true => "llm_config",
+        false => "text_config",
     };
     let section = &raw[key];
-    let text = Family::of_text(section, key)?.text_section(section)?;
+    let decoder = families.of_text(section, key)?;
+    let text = decoder.section(section)?;
     only(raw, "select_layer", &Value::from(-1))?;
     only(raw, "vision_feature_layer", &Value::from(-1))?;
     only(raw, "vision_feature_select_strategy", &"default".into())?;
     only(raw, "projector_hidden_act", &"gelu".into())?;
-    if family == Family::InternVlChat {
+    if original {
         only(raw, "ps_version", &"v2".into())?;
     }
     let tied = raw["tie_word_embeddings"].as_bool();
-    let tied = match family {
-        Family::InternVlChat => text.tie_word_embeddings,
-        _ => tied.or(text.tie_word_embeddings),
+    let tied = match original {
+        true => text.tie_word_embeddings,
+        false => tied.or(text.tie_word_embeddings),
     };
-    let vision = vision(family, raw, text.decoder.hidden_size)?;
+    let vision = read_vision(original, raw, text.decoder.hidden_size)?;
     let image_token = ["img_context_token_id", "image_token_id"];
     let image_token = image_token.iter().find_map(|key| raw[*key].as_u64());
-    Ok(ModelConfig {
-        family,
+    let image_token = image_token.and_then(|id| u32::try_from(id).ok());
+    let native = KeyMap::new(vec![("", keys::NATIVE)]);
+    let keys = match original {
+        true => {
+            let decoder = ("language_model.", decoder.keys());
+            KeyMap::new(vec![("", keys::ORIGINAL), decoder])
+        }
+        false => native.clone(),
+    };
+    Ok(Architecture {
         tie_word_embeddings: tied.unwrap_or(false),
-        text: text.decoder,
-        vision: Some(crate::models::VisionConfig::InternVit(vision)),
-        image_token_id: image_token.and_then(|id| u32::try_from(id).ok()),
-        max_position_embeddings: text.max_position_embeddings,
-        initializer_range: text.initializer_range,
-        compute: Compute::default(),
-        raw: raw.clone(),
+        module_keys: Some(native),
+        ..Architecture::of_text(text, keys).with_vision(vision, image_token)
     })
 }
 
@@ -121,11 +162,9 @@ pub(in crate::models) fn image_token(dir: &Path) -> Result<Option<u32>, VlmError
 
 /// A JSON file; null where there is none.
 fn read_json(path: &Path) -> Result<Value, VlmError> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| VlmError::config(path, format!("not JSON: {error}"))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
-        Err(error) => Err(VlmError::io(path, error)),
+    match dir::read_optional(path)? {
+        Some(bytes) => dir::parse(&bytes, path),
+        None => Ok(Value::Null),
     }
 }
 
@@ -137,15 +176,19 @@ fn only(raw: &Value, key: &str, expected: &Value) -> Result<(), String> {
     }
 }
 
-fn vision(family: Family, raw: &Value, out_hidden_size: usize) -> Result<VisionConfig, String> {
-    let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
-        .map_err(|e| format!("vision_config: {e}"))?;
+fn read_vision(
+    original: bool,
+    raw: &Value,
+    out_hidden_size: usize,
+) -> Result<VisionConfig, String> {
+    let fields: VisionFields = dir::fields(&tables(original)[0].filled(&raw["vision_config"]))
+        .map_err(|e| format!("vision_config.{e}"))?;
     let act = fields.hidden_act.as_deref().unwrap_or("gelu");
     let act = Activation::from_name(act).ok_or_else(|| {
         format!("vision_config.hidden_act is `{act}`, expected `gelu` or `quick_gelu`")
     })?;
     // What the configuration class of either layout assumes: InternViT-6B, and InternViT-300M.
-    let large = family == Family::InternVlChat;
+    let large = original;
     let norm = fields.norm_type.as_deref();
     let norm = match norm.unwrap_or(if large { "rms_norm" } else { "layer_norm" }) {
         "layer_norm" => NormKind::Layer,
@@ -164,7 +207,7 @@ fn vision(family: Family, raw: &Value, out_hidden_size: usize) -> Result<VisionC
         return Err(format!("{key} is false, expected true"));
     }
     let ratio = raw["downsample_ratio"].as_f64().unwrap_or(0.5);
-    if ratio <= 0.0 || (1.0 / ratio).fract() != 0.0 {
+    if !(0.0625..=1.0).contains(&ratio) || (1.0 / ratio).fract() != 0.0 {
         return Err(format!(
             "downsample_ratio is {ratio}, expected one over a whole number"
         ));
@@ -216,52 +259,5 @@ impl VisionConfig {
     /// Side of a tile in patches.
     pub fn side(&self) -> usize {
         self.image_size / self.patch_size.max(1)
-    }
-
-    /// What all towers have.
-    pub fn sizes(&self) -> VisionSizes {
-        VisionSizes {
-            depth: self.depth,
-            width: self.block.width,
-            heads: self.block.heads,
-            inner: self.block.inner,
-            patch_len: self.in_channels * self.patch_size.pow(2),
-            patch_size: self.patch_size,
-            merge_size: self.merge_size,
-            temporal_patch_size: 1,
-        }
-    }
-
-    /// A convolution over whole patches is a linear layer; files keep its four dimensions, and the
-    /// batch dimension of what is added to every tile.
-    pub(in crate::models) fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
-        let (e, p) = (self.block.width, self.patch_size);
-        let at = |name: &str| format!("visual.embeddings.{name}");
-        vec![
-            (
-                at("patch_embedding.weight"),
-                vec![e, self.in_channels, p, p],
-            ),
-            (at("class_embedding"), vec![1, 1, e]),
-            (at("position_embedding"), vec![1, 1 + self.side().pow(2), e]),
-        ]
-    }
-
-    pub(in crate::models) fn check(&self) -> Result<(), String> {
-        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
-            true => Ok(()),
-            false => Err(format!("{what}: {a} is not a multiple of {b}")),
-        };
-        let (width, heads) = (self.block.width, self.block.heads);
-        divides(
-            "vision_config.hidden_size by num_attention_heads",
-            width,
-            heads,
-        )?;
-        divides(
-            "vision_config.image_size by patch_size / downsample_ratio",
-            self.image_size,
-            self.patch_size * self.merge_size,
-        )
     }
 }

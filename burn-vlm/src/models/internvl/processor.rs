@@ -1,13 +1,18 @@
 //! How InternVL 2.5 cuts pictures.
 
+use std::iter::repeat_n;
+use std::sync::Arc;
+
 use image::RgbImage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::VlmError;
-use crate::image::{ImagePatches, Normalization, Tiling};
+use super::{IMAGE_TOKEN, config::NATIVE, tiling::Tiling};
+use crate::image::{Alpha, ImagePatches, Normalization, PatchLayout};
 use crate::models::section::{all_done, bicubic_only, image_section, positive};
+use crate::models::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 use crate::text::ProcessorFiles;
+use crate::{dir, error::VlmError};
 
 /// The token before a picture's features.
 pub const IMAGE_START: &str = "<img>";
@@ -92,13 +97,12 @@ impl ImageConfig {
         let path = files.path(ProcessorFiles::CONFIG);
         files.require(ProcessorFiles::CONFIG)?;
         let model = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
-        let model: RawModel = serde_json::from_value(model)
-            .map_err(|error| VlmError::config(&path, error.to_string()))?;
-        let native = model.model_type == "internvl";
+        let model: RawModel =
+            dir::fields(&model).map_err(|message| VlmError::config(&path, message))?;
+        let native = model.model_type == NATIVE;
         let (images_path, images) = match image_section(files)? {
             Some((path, json)) => {
-                let raw = serde_json::from_value(json)
-                    .map_err(|error| VlmError::config(&path, error.to_string()))?;
+                let raw = dir::fields(&json).map_err(|message| VlmError::config(&path, message))?;
                 (path, raw)
             }
             None => (path.clone(), RawImages::default()),
@@ -213,6 +217,89 @@ impl ImageConfig {
     pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
         self.tiling
             .patches(image, self.patch_size, &self.normalization)
+    }
+}
+
+/// The picture processing of a model directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    /// How a picture is tiled and cut.
+    pub config: ImageConfig,
+    /// The id of [`IMAGE_TOKEN`].
+    pub token: u32,
+    /// What becomes of transparency: the processor of transformers' layout lays it over white, the
+    /// code of InternVL's own drops it.
+    pub alpha: Alpha,
+    /// The ids of [`IMAGE_START`] and [`IMAGE_END`], which enclose a picture's tokens; none where
+    /// no tokenizer says them.
+    pub frame: Option<[u32; 2]>,
+}
+
+impl Images {
+    pub(super) fn read(
+        files: &ProcessorFiles,
+        ids: &TokenIds<'_>,
+    ) -> Result<Option<Arc<dyn ImageProcessor>>, VlmError> {
+        let token = ids.placeholder(IMAGE_TOKEN)?;
+        let start = ids.of(IMAGE_START)?;
+        let frame = start.zip(ids.of(IMAGE_END)?);
+        let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        Ok(Some(Arc::new(Self {
+            token,
+            alpha: match config["model_type"] == NATIVE {
+                true => Alpha::OverWhite,
+                false => Alpha::Drop,
+            },
+            frame: frame.map(|(start, end)| [start, end]),
+            config: ImageConfig::from_files(files)?,
+        })))
+    }
+}
+
+impl ImageProcessor for Images {
+    fn alpha(&self) -> Alpha {
+        self.alpha
+    }
+
+    fn token(&self) -> (&str, u32) {
+        (IMAGE_TOKEN, self.token)
+    }
+
+    fn template_text(&self) -> &str {
+        IMAGE_TEXT
+    }
+
+    fn layout(&self) -> PatchLayout {
+        PatchLayout {
+            patch_size: self.config.patch_size,
+            merge_size: self.config.merge_size,
+            temporal_patch_size: 1,
+        }
+    }
+
+    fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
+        self.config.patches(image)
+    }
+
+    /// Pictures also stand in a frame, which transformers' template leaves to the processor.
+    fn expand(&self, tokens: &[u32], pictures: &[Shown<'_>]) -> Vec<u32> {
+        expand_each(tokens, self.token, pictures, |shown, before| {
+            let count = shown.patches.num_tokens(self.config.merge_size);
+            let features = repeat_n(self.token, count);
+            match self.frame.filter(|[start, _]| before != Some(*start)) {
+                Some([start, end]) => [start].into_iter().chain(features).chain([end]).collect(),
+                None => features.collect(),
+            }
+        })
+    }
+
+    fn limited(&self, limits: &PictureLimits) -> Result<Arc<dyn ImageProcessor>, String> {
+        let mut images = self.clone();
+        let tiling = &mut images.config.tiling;
+        tiling.min_tiles = limits.min_tiles.unwrap_or(tiling.min_tiles);
+        tiling.max_tiles = limits.max_tiles.unwrap_or(tiling.max_tiles);
+        images.config.validate()?;
+        Ok(Arc::new(images))
     }
 }
 

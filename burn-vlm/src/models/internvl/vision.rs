@@ -1,8 +1,10 @@
 //! InternViT and the projector: square tiles in, one feature for each 2×2 group of patches out.
 
 use super::VisionConfig;
-use crate::nn::{
-    Linear, VisionBlock, VisionPlan, lazy_param, linear::linears, norm::LayerNorm, packing::Packing,
+use crate::{
+    freeze::is_trainable,
+    models::{self, Vision, VisionSizes, decoder::check_sizes},
+    nn::{Linear, VisionBlock, VisionPlan, lazy_param, linears, norm::LayerNorm},
 };
 use burn::{
     module::{Module, Param},
@@ -45,6 +47,89 @@ pub struct Projector {
     pub fc2: Linear,
 }
 
+impl models::VisionConfig for VisionConfig {
+    fn init(&self, device: &Device) -> Vision {
+        Vision::new(VisionTower::new(self, device))
+    }
+
+    fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
+        plan(self, grids, device)
+    }
+
+    /// A class token goes before the patches of every tile.
+    fn segments(&self, [t, h, w]: [usize; 3]) -> [usize; 2] {
+        [t, h * w + 1]
+    }
+
+    fn tile(&self) -> Option<[usize; 3]> {
+        Some([1, self.side(), self.side()])
+    }
+
+    fn sizes(&self) -> VisionSizes {
+        VisionSizes {
+            depth: self.depth,
+            width: self.block.width,
+            heads: self.block.heads,
+            inner: self.block.inner,
+            patch_len: self.in_channels * self.patch_size.pow(2),
+            patch_size: self.patch_size,
+            merge_size: self.merge_size,
+            temporal_patch_size: 1,
+            taps: 0,
+        }
+    }
+
+    /// A convolution over whole patches is a linear layer; files keep its four dimensions, and the
+    /// batch dimension of what is added to every tile.
+    fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let (e, p) = (self.block.width, self.patch_size);
+        let at = |name: &str| format!("visual.embeddings.{name}");
+        vec![
+            (
+                at("patch_embedding.weight"),
+                vec![e, self.in_channels, p, p],
+            ),
+            (at("class_embedding"), vec![1, 1, e]),
+            (at("position_embedding"), vec![1, 1 + self.side().pow(2), e]),
+        ]
+    }
+
+    fn check(&self, _: usize) -> Result<(), String> {
+        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
+            true => Ok(()),
+            false => Err(format!("{what}: {a} is not a multiple of {b}")),
+        };
+        let (width, heads) = (self.block.width, self.block.heads);
+        check_sizes(
+            ("vision_config.num_hidden_layers", self.depth),
+            &[
+                ("vision_config.hidden_size", width),
+                ("vision_config.num_attention_heads", heads),
+                ("vision_config.intermediate_size", self.block.inner),
+                ("vision_config.image_size", self.image_size),
+                ("vision_config.patch_size", self.patch_size),
+                ("vision_config.num_channels", self.in_channels),
+            ],
+        )?;
+        if !(self.block.eps.is_finite() && self.block.eps > 0.0) {
+            let found = self.block.eps;
+            return Err(format!(
+                "vision_config.layer_norm_eps is {found}, expected a number greater than 0"
+            ));
+        }
+        divides(
+            "vision_config.hidden_size by num_attention_heads",
+            width,
+            heads,
+        )?;
+        divides(
+            "vision_config.image_size by patch_size / downsample_ratio",
+            self.image_size,
+            self.patch_size * self.merge_size,
+        )
+    }
+}
+
 linears!(VisionTower {
     embeddings,
     blocks,
@@ -75,13 +160,27 @@ impl VisionTower {
             },
         }
     }
+}
+
+impl models::VisionTower for VisionTower {
+    fn blocks(&self) -> &[VisionBlock] {
+        &self.blocks
+    }
+
+    fn stem_is_trainable(&self) -> bool {
+        is_trainable(&self.embeddings)
+    }
+
+    fn finish_is_trainable(&self) -> bool {
+        is_trainable(&self.projector)
+    }
 
     /// Patches to embeddings, a class token before those of each tile.
     ///
     /// # Shapes
     /// - patches: `[N, C·P·P]`
     /// - output: `[tiles · (1 + S), E]`
-    pub fn stem(&self, patches: Tensor<2>) -> Tensor<2> {
+    fn stem(&self, patches: Tensor<2>, _: &VisionPlan) -> Tensor<2> {
         let dtype = patches.dtype();
         let positions = self.embeddings.position_embedding.val().cast(dtype);
         let [slots, e] = positions.dims();
@@ -102,7 +201,7 @@ impl VisionTower {
     /// # Shapes
     /// - x: `[tiles · (1 + S), E]`
     /// - output: `[N / merge², D]`
-    pub fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+    fn finish(&self, x: Tensor<2>, _: &VisionPlan) -> Tensor<2> {
         let [slots, e] = self.embeddings.position_embedding.lazy_shape().dims();
         let tiles = x.dims()[0] / slots;
         let side = (slots - 1).isqrt();
@@ -120,18 +219,11 @@ impl VisionTower {
     }
 }
 
-impl VisionConfig {
-    /// Plans the attention of a batch of pictures: each tile attends to itself.
-    ///
-    /// `grids` are `[tiles, side, side]` in patches.
-    pub fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
-        let tiles = grids.iter().map(|[tiles, ..]| tiles).sum();
-        let lens = vec![1 + self.side().pow(2); tiles];
-        VisionPlan {
-            order: None,
-            inverse: None,
-            windows: None,
-            pictures: Packing::new(&lens, None, device),
-        }
-    }
+/// Plans the attention of a batch of pictures: each tile attends to itconfig.
+///
+/// `grids` are `[tiles, side, side]` in patches.
+pub(super) fn plan(config: &VisionConfig, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
+    let tiles = grids.iter().map(|[tiles, ..]| tiles).sum();
+    let lens = vec![1 + config.side().pow(2); tiles];
+    VisionPlan::new(&lens, None, device)
 }

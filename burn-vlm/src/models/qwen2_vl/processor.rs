@@ -1,15 +1,18 @@
 //! How Qwen2-VL and Qwen2.5-VL cut pictures.
 
+use std::sync::Arc;
+
 use image::RgbImage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::VlmError;
 use crate::image::{
-    ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
+    Alpha, ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
 };
 use crate::models::section::{all_done, bicubic_only, image_section, positive};
+use crate::models::{ImageProcessor, PictureLimits, TokenIds};
 use crate::text::ProcessorFiles;
+use crate::{dir, error::VlmError};
 
 /// The token that a picture's patches replace.
 pub const IMAGE_TOKEN: &str = "<|image_pad|>";
@@ -64,12 +67,13 @@ struct RawImageConfig {
 }
 
 /// Areas, in spite of the names that `transformers` 5 gives them.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct RawSize {
-    #[serde(alias = "min_pixels")]
     shortest_edge: Option<usize>,
-    #[serde(alias = "max_pixels")]
     longest_edge: Option<usize>,
+    // What older files call the same; the newer names count.
+    min_pixels: Option<usize>,
+    max_pixels: Option<usize>,
 }
 
 impl ImageConfig {
@@ -93,8 +97,7 @@ impl ImageConfig {
     }
 
     pub(crate) fn from_json(json: Value) -> Result<Self, String> {
-        let raw: RawImageConfig =
-            serde_json::from_value(json).map_err(|error| error.to_string())?;
+        let raw: RawImageConfig = dir::fields(&json)?;
         all_done([
             ("do_resize", raw.do_resize),
             ("do_rescale", raw.do_rescale),
@@ -102,10 +105,7 @@ impl ImageConfig {
         ])?;
         bicubic_only(raw.resample)?;
         let default = Self::default();
-        let size = raw.size.unwrap_or(RawSize {
-            shortest_edge: None,
-            longest_edge: None,
-        });
+        let size = raw.size.unwrap_or_default();
         let config = Self {
             layout: PatchLayout {
                 patch_size: raw.patch_size.unwrap_or(default.layout.patch_size),
@@ -122,10 +122,12 @@ impl ImageConfig {
             min_pixels: raw
                 .min_pixels
                 .or(size.shortest_edge)
+                .or(size.min_pixels)
                 .unwrap_or(default.min_pixels),
             max_pixels: raw
                 .max_pixels
                 .or(size.longest_edge)
+                .or(size.max_pixels)
                 .unwrap_or(default.max_pixels),
         };
         config.validate()?;
@@ -166,5 +168,58 @@ impl ImageConfig {
         let (height, width) = smart_resize(height, width, self.layout.factor(), min, max)?;
         let resized = resize_bicubic(image, width as u32, height as u32);
         patchify(&resized, &self.layout, &self.normalization)
+    }
+}
+
+/// The picture processing of a model directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    /// How a picture is resized and cut.
+    pub config: ImageConfig,
+    /// The id of [`IMAGE_TOKEN`].
+    pub token: u32,
+}
+
+impl Images {
+    /// Reads the image processor's file and the id of its token.
+    pub(in crate::models) fn read(
+        files: &ProcessorFiles,
+        ids: &TokenIds<'_>,
+    ) -> Result<Option<Arc<dyn ImageProcessor>>, VlmError> {
+        Ok(Some(Arc::new(Self {
+            token: ids.placeholder(IMAGE_TOKEN)?,
+            config: ImageConfig::from_files(files)?,
+        })))
+    }
+}
+
+impl ImageProcessor for Images {
+    fn alpha(&self) -> Alpha {
+        Alpha::OverWhite
+    }
+
+    fn token(&self) -> (&str, u32) {
+        (IMAGE_TOKEN, self.token)
+    }
+
+    fn template_text(&self) -> &str {
+        IMAGE_TEXT
+    }
+
+    fn layout(&self) -> PatchLayout {
+        self.config.layout
+    }
+
+    fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
+        self.config.patches(image)
+    }
+
+    fn limited(&self, limits: &PictureLimits) -> Result<Arc<dyn ImageProcessor>, String> {
+        let mut images = self.clone();
+        let config = &mut images.config;
+        config.min_pixels = limits.min_pixels.unwrap_or(config.min_pixels);
+        config.max_pixels = limits.max_pixels.unwrap_or(config.max_pixels);
+        config.validate()?;
+        Ok(Arc::new(images))
     }
 }

@@ -1,6 +1,32 @@
 //! Positions of text and image tokens: M-RoPE.
 
-use crate::nn::Position;
+use crate::{
+    models::ModelConfig,
+    nn::{Position, RopeScaling},
+};
+
+/// [`positions`] in a model of this configuration; 0, 1, 2, … where it has no M-RoPE or no
+/// pictures.
+pub(in crate::models) fn positions_of(
+    config: &ModelConfig,
+    tokens: &[u32],
+    grids: &[[usize; 3]],
+) -> (Vec<Position>, u32) {
+    let grids = grids.iter().copied();
+    match (
+        &config.text.rope_scaling,
+        &config.vision,
+        config.image_token_id,
+    ) {
+        (RopeScaling::MRope { .. }, Some(vision), Some(image_token)) => {
+            positions(tokens, image_token, grids, vision.sizes().merge_size)
+        }
+        _ => {
+            let len = tokens.len() as u32;
+            ((0..len).map(|at| [at; 3]).collect(), len)
+        }
+    }
+}
 
 /// Positions of a row, and the position of the token after its end.
 ///

@@ -1,20 +1,15 @@
 //! The vision tower: patches in, one feature for each 2×2 group of patches out.
 
-use super::VisionConfig;
-use crate::nn::{
-    Linear, VisionBlock, VisionPlan, int_tensor,
-    linear::linears,
-    norm::Norm,
-    packing::{Angles, Packing},
-    rope::inverse_frequencies,
+use super::{VisionConfig, plan::plan};
+use crate::{
+    freeze::is_trainable,
+    models::{self, Vision, VisionSizes, decoder::check_sizes},
+    nn::{Linear, VisionBlock, VisionPlan, linears, norm::Norm},
 };
 use burn::{
     module::Module,
     tensor::{Device, Tensor, activation::gelu},
 };
-
-/// Base of the rotary frequencies over rows and columns.
-const ROPE_THETA: f64 = 10_000.0;
 
 /// The tower of Qwen2-VL and Qwen2.5-VL.
 #[derive(Module, Debug)]
@@ -43,6 +38,80 @@ pub struct Merger {
     pub fc1: Linear,
     /// `[merge² · E] → [D]`
     pub fc2: Linear,
+}
+
+impl models::VisionConfig for VisionConfig {
+    fn init(&self, device: &Device) -> Vision {
+        Vision::new(VisionTower::new(self, device))
+    }
+
+    fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
+        plan(self, grids, device)
+    }
+
+    fn sizes(&self) -> VisionSizes {
+        VisionSizes {
+            depth: self.depth,
+            width: self.block.width,
+            heads: self.block.heads,
+            inner: self.block.inner,
+            patch_len: self.patch_len(),
+            patch_size: self.patch_size,
+            merge_size: self.spatial_merge_size,
+            temporal_patch_size: self.temporal_patch_size,
+            taps: 0,
+        }
+    }
+
+    /// A convolution over whole patches is a linear layer; files keep its five dimensions.
+    fn file_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let (frames, side) = (self.temporal_patch_size, self.patch_size);
+        let shape = vec![self.block.width, self.in_channels, frames, side, side];
+        vec![("visual.patch_embed.proj.weight".into(), shape)]
+    }
+
+    fn check(&self, text_width: usize) -> Result<(), String> {
+        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
+            true => Ok(()),
+            false => Err(format!("{what}: {a} is not a multiple of {b}")),
+        };
+        let (width, heads) = (self.block.width, self.block.heads);
+        check_sizes(
+            ("vision_config.depth", self.depth),
+            &[
+                ("width of the vision tower", width),
+                ("width inside a block of the vision tower", self.block.inner),
+                ("vision_config.num_heads", heads),
+                ("vision_config.patch_size", self.patch_size),
+                ("vision_config.spatial_merge_size", self.spatial_merge_size),
+                (
+                    "vision_config.temporal_patch_size",
+                    self.temporal_patch_size,
+                ),
+                ("vision_config.in_channels", self.in_channels),
+            ],
+        )?;
+        divides("vision width by num_heads", width, heads)?;
+        divides("vision head width by 4", width / heads, 4)?;
+        if let Some(windows) = &self.windows {
+            check_sizes(
+                ("vision_config.depth", self.depth),
+                &[("vision_config.window_size", windows.size)],
+            )?;
+            divides(
+                "window_size by patch_size · spatial_merge_size",
+                windows.size,
+                self.patch_size * self.spatial_merge_size,
+            )?;
+        }
+        if self.out_hidden_size != text_width {
+            return Err(format!(
+                "width of the vision tower's features is {}, expected {text_width}",
+                self.out_hidden_size
+            ));
+        }
+        Ok(())
+    }
 }
 
 linears!(VisionTower {
@@ -76,13 +145,27 @@ impl VisionTower {
             },
         }
     }
+}
+
+impl models::VisionTower for VisionTower {
+    fn blocks(&self) -> &[VisionBlock] {
+        &self.blocks
+    }
+
+    fn stem_is_trainable(&self) -> bool {
+        is_trainable(&self.patch_embed)
+    }
+
+    fn finish_is_trainable(&self) -> bool {
+        is_trainable(&self.merger)
+    }
 
     /// Patches to embeddings, in window order.
     ///
     /// # Shapes
     /// - patches: `[N, C·T·P·P]`
     /// - output: `[N, E]`
-    pub fn stem(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
+    fn stem(&self, patches: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
         let x = self.patch_embed.proj.forward(patches);
         match &plan.order {
             Some(order) => x.select(0, order.clone()),
@@ -95,7 +178,7 @@ impl VisionTower {
     /// # Shapes
     /// - x: `[N, E]`
     /// - output: `[N / merge², D]`
-    pub fn finish(&self, x: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
+    fn finish(&self, x: Tensor<2>, plan: &VisionPlan) -> Tensor<2> {
         let [n, e] = x.dims();
         let group = self.merger.fc1.weight.dims()[1] / e;
         let x = self.merger.ln_q.forward(x).reshape([n / group, group * e]);
@@ -103,74 +186,6 @@ impl VisionTower {
         match &plan.inverse {
             Some(inverse) => x.select(0, inverse.clone()),
             None => x,
-        }
-    }
-}
-
-impl VisionConfig {
-    /// Plans the attention of a batch of pictures.
-    ///
-    /// `grids` are `[t, h, w]` in patches, each side a multiple of the merge size.
-    pub fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
-        let merge = self.spatial_merge_size;
-        let unit = merge * merge;
-        let windows = self.windows.as_ref();
-        let window = windows.map_or(usize::MAX, |w| w.size / merge / self.patch_size);
-        let head_dim = self.block.width / self.block.heads;
-        let frequencies = inverse_frequencies(head_dim / 2, ROPE_THETA);
-        let half = head_dim / 2;
-
-        let (mut groups, mut window_lens, mut picture_lens) = (Vec::new(), vec![], vec![]);
-        let mut places = Vec::new();
-        for [t, h, w] in grids.iter().copied() {
-            let (rows, columns) = (h / merge, w / merge);
-            for _ in 0..t {
-                let first = places.len() / unit;
-                picture_lens.push(h * w);
-                for group in 0..rows * columns {
-                    let (row, column) = (group / columns * merge, group % columns * merge);
-                    places.extend((0..unit).map(|i| (row + i / merge, column + i % merge)));
-                }
-                for (top, left) in (0..rows.div_ceil(window)).flat_map(|r| {
-                    (0..columns.div_ceil(window)).map(move |c| (r * window, c * window))
-                }) {
-                    let before = groups.len();
-                    for row in top..rows.min(top.saturating_add(window)) {
-                        groups.extend(
-                            (left..columns.min(left.saturating_add(window)))
-                                .map(|c| first + row * columns + c),
-                        );
-                    }
-                    window_lens.push((groups.len() - before) * unit);
-                }
-            }
-        }
-
-        let order: Vec<usize> = groups
-            .iter()
-            .flat_map(|group| (0..unit).map(move |i| group * unit + i))
-            .collect();
-        let mut angles = Vec::with_capacity(order.len() * half);
-        for patch in &order {
-            let (row, column) = places[*patch];
-            angles.extend(frequencies.iter().map(|f| row as f32 * f));
-            angles.extend(frequencies.iter().map(|f| column as f32 * f));
-        }
-        let in_order = groups.iter().enumerate().all(|(i, group)| i == *group);
-        let mut inverse = vec![0_i64; groups.len()];
-        for (place, group) in groups.iter().enumerate() {
-            inverse[*group] = place as i64;
-        }
-        let order = order.into_iter().map(|i| i as i64).collect();
-        let angles = Some(Angles {
-            values: &angles,
-            half,
-        });
-        VisionPlan {
-            order: (!in_order).then(|| int_tensor(order, device)),
-            inverse: (!in_order).then(|| int_tensor(inverse, device)),
-            windows: windows.map(|_| Packing::new(&window_lens, angles, device)),
-            pictures: Packing::new(&picture_lens, angles, device),
         }
     }
 }

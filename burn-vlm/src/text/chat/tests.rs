@@ -234,7 +234,10 @@ fn a_template_that_never_ends_is_refused() {
     let loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
     let error = ChatTemplate::new(loops, Path::new("t.jinja"), &ProcessorFiles::new());
     let message = error.err().unwrap().to_string();
-    assert!(message.starts_with("t.jinja: the chat template takes more than"), "{message}");
+    assert!(
+        message.starts_with("t.jinja: the chat template takes more than"),
+        "{message}"
+    );
     let writes = "{{ messages[0].content }}{% for a in range(9) %}{{ 'x' * 90000000 }}{% endfor %}";
     let message = template(writes).render(&[Message::text("user", "hi")], true);
     let message = message.unwrap_err().to_string();

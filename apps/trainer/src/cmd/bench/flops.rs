@@ -2,7 +2,7 @@
 //! attention ([arXiv:2001.08361](https://arxiv.org/abs/2001.08361), section 2.1).
 
 use burn_rl::trainable::ParameterCounts;
-use burn_vlm::{Vlm, models::VisionConfig, weights::shapes};
+use burn_vlm::{Vlm, weights::shapes};
 
 /// What a model computes.
 pub struct Work {
@@ -28,7 +28,7 @@ impl Work {
             let chosen = all.iter().filter(|p| of(&p.path));
             chosen.map(|p| p.len() as f64).sum()
         };
-        let tower = config.vision.as_ref().map(VisionConfig::sizes);
+        let tower = config.vision.as_ref().map(|vision| vision.sizes());
         let text = &config.text;
         let queries = text.num_attention_heads * text.head_dim * text.num_hidden_layers;
         Self {

@@ -7,7 +7,7 @@ use crate::{
     config::{self, Resolved},
     device, hub,
     input_error::InputError,
-    model_dir::require_config,
+    model_dir::{families, require_config},
     output::Output,
     plan::{self, Lengths, Plan, Target, free_memory},
     processor_args::parse_init,
@@ -23,7 +23,7 @@ use burn_rl::{
     trainable::make_trainable,
 };
 use burn_vlm::{
-    ModelConfig, Vlm,
+    LoadOptions, ModelConfig, Vlm,
     device::memory_bytes,
     generate::{Completion, Generator, Request, Sampling},
 };
@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, default_value_t = 512, value_name = "N")]
     pub prompt_tokens: usize,
     /// Tokens of the picture that every prompt shows; 0 for none, which text-only models always
-    /// get. InternVL's are rounded to whole tiles.
+    /// get. Where pictures are cut into tiles, these are rounded to whole ones.
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub picture_tokens: usize,
     /// Times that every phase is measured, after once for warming up; the median counts.
@@ -223,7 +223,7 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
             let path = config.model.path.clone();
             let loaded = setup::materialise(resolved, &run).and_then(|()| {
                 let dir = Path::new(&resolved.run.model.path);
-                Ok(Vlm::from_dir_in(dir, compute, &[], device)?)
+                Ok(Vlm::load(dir, &LoadOptions::computing_in(compute), device)?)
             });
             std::fs::remove_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
             resolved.run.model.path = path;
@@ -232,7 +232,8 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
         ModelInit::Pretrained => {
             let dir = hub::locate(Path::new(&config.model.path));
             require_config(&dir)?;
-            Vlm::from_dir_in(&dir, compute, &config.model.allow_tensors, device)?
+            let options = LoadOptions::computing_in(compute).of(families());
+            Vlm::load(&dir, &options.allowing(&config.model.allow_tensors), device)?
         }
     };
     Ok(make_trainable(whole, &resolved.run)?)

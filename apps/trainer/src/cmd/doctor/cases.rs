@@ -1,12 +1,11 @@
 //! The small models that a device is tried with, and what they read.
 
-use crate::{demo, demo::model::assets};
+use crate::{demo, demo::model::assets, model_dir::families};
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_vlm::{
-    Compute, ModelConfig, Row, ValueHead, ValueInit, Vlm,
+    Compute, LoadOptions, ModelConfig, Row, ValueHead, ValueInit, Vlm,
     image::ImagePatches,
-    models::VisionConfig,
     rng::{hash_text, mix, uniform},
 };
 use serde_json::{Value, json};
@@ -34,34 +33,6 @@ enum Weights {
     Demo,
 }
 
-/// The architectures of the tiny checkpoints that the tests hold against transformers.
-const FAMILIES: [(&str, &str); 6] = [
-    (
-        "qwen2",
-        include_str!("../../../../../tests/golden/qwen2_tied/config.json"),
-    ),
-    (
-        "internlm2",
-        include_str!("../../../../../tests/golden/internlm2/config.json"),
-    ),
-    (
-        "qwen2-vl",
-        include_str!("../../../../../tests/golden/qwen2_vl/config.json"),
-    ),
-    (
-        "qwen2.5-vl",
-        include_str!("../../../../../tests/golden/qwen2_5_vl/config.json"),
-    ),
-    (
-        "internvl, internlm2",
-        include_str!("../../../../../tests/golden/internvl_internlm2/config.json"),
-    ),
-    (
-        "internvl, qwen2",
-        include_str!("../../../../../tests/golden/internvl_qwen2_rms/config.json"),
-    ),
-];
-
 /// Query heads, key-value heads, width of a head, and the length of the longest row: one, some and
 /// all heads of their own, widths of published models, and lengths beside the multiples of tiles.
 const HEADS: [[usize; 4]; 7] = [
@@ -80,12 +51,9 @@ const HEADS: [[usize; 4]; 7] = [
 /// None that does not mean a broken binary.
 pub fn all() -> Result<Vec<Case>> {
     let mut cases = vec![Case::demo()?];
-    for (name, config) in FAMILIES {
-        cases.push(Case::drawn(
-            name.into(),
-            &serde_json::from_str(config)?,
-            41,
-        )?);
+    for (name, config) in families().iter().flat_map(|family| family.samples()) {
+        let config = serde_json::from_str(config)?;
+        cases.push(Case::drawn((*name).into(), &config, 41)?);
     }
     for [heads, kv_heads, width, len] in HEADS {
         let name = format!("{heads} heads, {kv_heads} kv, {width} wide, {len} tokens");
@@ -120,7 +88,7 @@ impl Case {
     }
 
     fn drawn(name: String, json: &Value, len: usize) -> Result<Self> {
-        let mut config = ModelConfig::from_slice(json.to_string().as_bytes(), Path::new(&name))?;
+        let mut config = families().read_slice(json.to_string().as_bytes(), Path::new(&name))?;
         // Activations and logits of about one, as after training.
         config.initializer_range = 1.0 / (config.text.hidden_size as f64).sqrt();
         let weights = Weights::Drawn(Box::new(config.clone()));
@@ -160,16 +128,13 @@ impl Case {
     pub fn model(&self, compute: Compute, device: &Device) -> Result<Vlm> {
         let mut model = match &self.weights {
             Weights::Drawn(config) => {
-                let config = ModelConfig {
-                    compute,
-                    ..ModelConfig::clone(config)
-                };
+                let config = ModelConfig::clone(config).computing_in(compute);
                 Vlm::random(config, hash_text(&self.name), device)
             }
             Weights::Demo => {
                 let dir = Scratch::new()?;
                 demo::model::write(&dir.0)?;
-                Vlm::from_dir_in(&dir.0, compute, &[], device)?
+                Vlm::load(&dir.0, &LoadOptions::computing_in(compute), device)?
             }
         };
         let (width, seed) = (model.width(), hash_text(&self.name));
@@ -191,11 +156,11 @@ impl Case {
 fn picture(config: &ModelConfig) -> Option<ImagePatches> {
     let vision = config.vision.as_ref()?;
     let sizes = vision.sizes();
-    let grid = match vision {
-        VisionConfig::InternVit(tiles) => [2, tiles.side(), tiles.side()],
-        _ => [1, 6 * sizes.merge_size, 5 * sizes.merge_size],
+    let grid = match vision.tile() {
+        Some([_, h, w]) => [2, h, w],
+        None => [1, 6 * sizes.merge_size, 5 * sizes.merge_size],
     };
-    let len = 3 * sizes.temporal_patch_size * sizes.patch_size.pow(2);
+    let len = sizes.patch_len;
     let values = grid.iter().product::<usize>() * len;
     let wave = |i: usize| (1.5 * (0.037 * i as f64).sin()) as f32;
     Some(ImagePatches {

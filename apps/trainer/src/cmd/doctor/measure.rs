@@ -50,10 +50,10 @@ impl Numbers {
     /// A model that cannot be made.
     pub fn of(case: &Case, compute: Compute, device: &Device) -> Result<Self> {
         let model = case.model(compute, device)?;
-        let input = VlmInput::new(&case.rows(), model.config(), device);
+        let input = VlmInput::new(&case.rows(), model.config(), device)?;
         let tokens: Vec<&[u32]> = case.tokens.iter().map(Vec::as_slice).collect();
         let counts: Vec<usize> = tokens.iter().map(|row| row.len() - 1).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, device);
+        let targets = Targets::new(&tokens, &counts, input.width, device)?;
         let tape = Tape::record(&model, &input, &targets, 1.0, ActivationRecompute::Block);
         let values = tape.values().map_or(vec![], |values| rows(values, &counts));
         let n = counts.iter().sum::<usize>() as f64;

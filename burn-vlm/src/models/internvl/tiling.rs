@@ -3,10 +3,12 @@
 use image::{RgbImage, imageops};
 use rayon::prelude::*;
 
-use super::{
-    ImagePatches, Normalization, PatchLayout, check_aspect_ratio, patchify, resize_bicubic,
+use crate::{
+    error::VlmError,
+    image::{
+        ImagePatches, Normalization, PatchLayout, check_aspect_ratio, patchify, resize_bicubic,
+    },
 };
-use crate::error::VlmError;
 
 /// How a picture is cut into tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +108,7 @@ impl Tiling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::golden::{self, InternVl};
+    use crate::image::golden::{self, Numbers};
 
     fn tiling(tile_size: usize, min_tiles: usize, max_tiles: usize) -> Tiling {
         Tiling {
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn tiles_are_bit_equal_to_pillow_and_values_match() {
-        let golden = InternVl::open();
+        let golden = Numbers::open("internvl.safetensors");
         for name in golden::PNGS {
             let image = golden::picture_as(name, crate::image::Alpha::Drop);
             let tiles = tiling(56, 1, 6).tiles(&image).unwrap();

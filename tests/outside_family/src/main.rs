@@ -1,0 +1,5 @@
+//! A trainer that also knows the models of this crate.
+
+fn main() -> std::process::ExitCode {
+    trainer::run_with(burn_vlm::Families::default().with(outside_family::Toy))
+}
