@@ -22,6 +22,7 @@ const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
 /// It cannot be read; it is a pipe or a device, too large, a Git LFS pointer, or a link to where
 /// [`check_link`] refuses one.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VlmError> {
+    check_is_file(path)?;
     check_link(path)?;
     read_any(path)
 }
@@ -32,11 +33,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, VlmError> {
 /// As [`read`].
 pub(crate) fn read_any(path: &Path) -> Result<Vec<u8>, VlmError> {
     let io = |error| VlmError::io(path, error);
-    let found = fs::metadata(path).map_err(io)?;
-    if !found.is_file() && !found.is_dir() {
-        let message = "is a pipe, a socket or a device, expected a file";
-        return Err(VlmError::config(path, message));
-    }
+    check_is_file(path)?;
     let mut bytes = vec![];
     let file = File::open(path).map_err(io)?;
     file.take(MAX_BYTES + 1)
@@ -49,6 +46,18 @@ pub(crate) fn read_any(path: &Path) -> Result<Vec<u8>, VlmError> {
     match is_lfs_pointer(&bytes) {
         true => Err(VlmError::config(path, LFS_MESSAGE)),
         false => Ok(bytes),
+    }
+}
+
+/// Refuses what blocks or never ends when it is read. A directory gives the system's own error.
+fn check_is_file(path: &Path) -> Result<(), VlmError> {
+    let found = fs::metadata(path).map_err(|error| VlmError::io(path, error))?;
+    match found.is_file() || found.is_dir() {
+        true => Ok(()),
+        false => Err(VlmError::config(
+            path,
+            "is a pipe, a socket or a device, expected a file",
+        )),
     }
 }
 

@@ -226,7 +226,7 @@ mod tests {
             ("^model.layers.0.self_attn.q_proj", true, false),
             ("^layers.0.self_attn.q_proj", false, false),
             ("q_proj$", true, false),
-            (r"(?!.*mlp).*proj", true, false),
+            (r"(?!.*mlp).*proj", true, true),
             ("q_proj|down_proj", true, true),
         ] {
             let config = config(json!({"alpha_pattern": {pattern: 64}})).unwrap();

@@ -236,7 +236,7 @@ mod tests {
             assert!(
                 read(accepted.clone()).is_ok(),
                 "{accepted}: {:?}",
-                read(accepted).err()
+                read(accepted.clone()).err()
             );
         }
         for (refused, expected) in [

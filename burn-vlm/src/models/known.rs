@@ -131,8 +131,12 @@ mod tests {
     use serde_json::json;
 
     fn golden(name: &str) -> Value {
+        read(name, "config.json")
+    }
+
+    fn read(name: &str, file: &str) -> Value {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
-        let path = std::path::Path::new(dir).join(name).join("config.json");
+        let path = std::path::Path::new(dir).join(name).join(file);
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_family() {
         let without = |name: &str, keys: &[&str]| {
-            let mut raw = golden(name);
+            let mut raw = read(name, "config.hub.json");
             let object = raw.as_object_mut().unwrap();
             keys.iter().for_each(|key| {
                 object.remove(*key);

@@ -188,10 +188,10 @@ fn the_template_is_found_where_models_keep_it() {
     assert_eq!(render(&files), "D");
     files.insert("tokenizer_config.json", r#"{"chat_template": "T"}"#);
     assert_eq!(render(&files), "T");
-    files.insert("chat_template.json", r#"{"chat_template": "J"}"#);
-    assert_eq!(render(&files), "J");
     files.insert("chat_template.jinja", "X\n");
     assert_eq!(render(&files), "X");
+    files.insert("chat_template.json", r#"{"chat_template": "J"}"#);
+    assert_eq!(render(&files), "J");
 
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in [("a.json", r#"{"chat_template": "J"}"#), ("a.jinja", "J")] {
