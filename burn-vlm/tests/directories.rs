@@ -142,6 +142,29 @@ fn a_tensor_of_two_shards_must_be_the_same_in_both() {
 }
 
 #[test]
+fn a_tensor_under_two_names_must_be_the_same_under_both() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["config.json", SINGLE] {
+        fs::copy(golden("qwen2_5_vl").join(name), dir.path().join(name)).unwrap();
+    }
+    let mut tensors = read(&dir.path().join(SINGLE));
+    let hub = "model.norm.weight";
+    let newer = "model.language_model.norm.weight";
+    let (known, added) = match tensors.contains_key(hub) {
+        true => (hub, newer),
+        false => (newer, hub),
+    };
+    tensors.insert(added.into(), tensors[known].clone());
+    write(&dir.path().join(SINGLE), &tensors);
+    assert!(load(dir.path()).is_ok());
+    tensors.insert(added.into(), other(&tensors)[known].clone());
+    write(&dir.path().join(SINGLE), &tensors);
+    let message = load(dir.path()).unwrap_err();
+    let expected = format!("1 there twice, with other numbers ({newer} and {hub})");
+    assert!(message.contains(&expected), "{message}");
+}
+
+#[test]
 fn a_tied_pair_is_found_under_either_name() {
     let (dir, mut tensors) = copy();
     let expected = scores(&load(dir.path()).unwrap());

@@ -27,7 +27,9 @@ mod tests {
         for name in all.keys() {
             let raw = known_architecture(name).unwrap();
             let config = burn_vlm::ModelConfig::from_json(&raw);
-            assert!(config.is_ok(), "{name}: {:?}", config.err());
+            assert!(config.is_ok(), "{name}: {:?}", config.as_ref().err());
+            // Every key of the published files is in a list.
+            assert_eq!(config.unwrap().unlisted_keys, [""; 0], "{name}");
         }
         assert_eq!(known_architecture("Qwen/Nothing"), None);
     }

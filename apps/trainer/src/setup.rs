@@ -8,7 +8,7 @@ use crate::{
     },
     devices, hub,
     input_error::InputError,
-    model_dir::{Description, families, require_config},
+    model_dir::{Description, described_in, families},
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -163,7 +163,8 @@ pub fn build(
         learner = learner.with_critic(critic);
     }
     if !config.train.reference.is_empty() {
-        let dir = require_config(Path::new(&config.train.reference))?;
+        let dir = hub::locate(Path::new(&config.train.reference));
+        described_in(&dir)?;
         learner = learner.with_reference(Vlm::load(&dir, &plain, device)?);
     }
     let beside = &config.train.demonstrations;
@@ -238,7 +239,8 @@ fn critic(
             Vlm::critic_from_dir(&dir, head, &options, device)?
         }
         (false, _) => {
-            let dir = require_config(Path::new(&section.model))?;
+            let dir = hub::locate(Path::new(&section.model));
+            described_in(&dir)?;
             Vlm::critic_from_dir(&dir, head, &options, device)?
         }
     };

@@ -27,13 +27,18 @@ pub struct LoadReport {
     pub unused: Vec<String>,
     /// Tensors of another shape: name, found, expected.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Pairs of tensors that are one parameter under names of two generations, with other numbers.
+    pub twice: Vec<(String, String)>,
 }
 
 impl LoadReport {
     /// Compares names and shapes; reads no values.
     pub fn compare<M: Module>(module: &M, files: &WeightFiles, keys: &KeyMap) -> Self {
-        let mut unclaimed = file_names(files, keys);
-        let mut report = Self::default();
+        let (mut unclaimed, twice) = file_names(files, keys);
+        let mut report = Self {
+            twice,
+            ..Self::default()
+        };
         for tensor in keys.file_tensors(&shapes(module)) {
             match unclaimed.remove(&tensor.name) {
                 None => report.missing.push(tensor.name),
@@ -57,6 +62,7 @@ impl LoadReport {
         self.missing.retain(|name| !named(name));
         self.unused.retain(|name| !named(name));
         self.misshapen.retain(|(name, ..)| !named(name));
+        self.twice.retain(|(a, b)| !named(a) && !named(b));
         self
     }
 
@@ -88,6 +94,9 @@ impl LoadReport {
             .map(|(name, found, expected)| format!("{name} is {found:?}, expected {expected:?}"))
             .collect();
         list("misshapen", &misshapen);
+        let twice = self.twice.iter();
+        let twice: Vec<String> = twice.map(|(a, b)| format!("{a} and {b}")).collect();
+        list("there twice, with other numbers", &twice);
         text.trim_end_matches(';').to_owned()
     }
 }
@@ -145,7 +154,7 @@ pub fn load<M: Module>(
     if !refused.is_exact() {
         return Err(VlmError::weights(files.dir(), refused.message()));
     }
-    let names = file_names(files, keys);
+    let (names, _) = file_names(files, keys);
     let misshapen: Vec<&String> = report.misshapen.iter().map(|(name, ..)| name).collect();
     let mut sources: BTreeMap<String, Vec<Source>> = BTreeMap::new();
     let mut fresh = BTreeSet::new();
@@ -184,10 +193,25 @@ pub fn load<M: Module>(
     }
 }
 
-/// The tensors of the files by the hub's names.
-fn file_names(files: &WeightFiles, keys: &KeyMap) -> BTreeMap<String, String> {
-    let names = files.tensors().map(|(name, ..)| name.to_owned());
-    names.map(|name| (keys.hub_name(&name), name)).collect()
+/// The tensors of the files by the hub's names; and those that have the name of another generation
+/// beside one with other numbers.
+fn file_names(
+    files: &WeightFiles,
+    keys: &KeyMap,
+) -> (BTreeMap<String, String>, Vec<(String, String)>) {
+    let (mut names, mut twice) = (BTreeMap::new(), vec![]);
+    for (name, ..) in files.tensors() {
+        let Some(other) = names.insert(keys.hub_name(name), name.to_owned()) else {
+            continue;
+        };
+        let what = |name: &str| (files.dtype(name), files.shape(name), files.bytes(name));
+        if what(&other) != what(name) {
+            twice.push((other.clone(), name.to_owned()));
+        }
+        files.release(&other);
+        files.release(name);
+    }
+    (names, twice)
 }
 
 /// Whether `entry` is `name` or its beginning up to a dot.
