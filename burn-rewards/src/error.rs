@@ -38,6 +38,12 @@ pub enum RewardError {
         /// What is missing.
         message: String,
     },
+    /// The reward says nothing about this row: it is meant for others.
+    #[error("{message}")]
+    NotApplicable {
+        /// What does not apply to what.
+        message: String,
+    },
     /// A reward outside this process is down, late or answers something else than a reward.
     #[error("reward `{rule}`: {message}")]
     Service {

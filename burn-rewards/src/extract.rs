@@ -68,6 +68,14 @@ pub fn stated(response: &str) -> &str {
         .trim()
 }
 
+/// Whether a gold answer says nothing: blank, or an empty box.
+pub(crate) fn is_blank(answer: &str) -> bool {
+    let inner = last_box(answer).map_or(answer, |(_, content)| content);
+    inner
+        .trim_matches(|c: char| c.is_whitespace() || c == '$')
+        .is_empty()
+}
+
 /// White space as Python's `str.strip`, `str.split` and `\s` have it.
 pub(crate) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)

@@ -1,8 +1,8 @@
 //! Rule rewards: a response and a gold answer in, a scored [`Reward`] with named parts out.
 //!
 //! No tensors, no tokenizer, and no clock that decides a verdict: the same response gets the same
-//! reward on every thread and machine. The exception says so by name: `command` and `http` ask
-//! another program.
+//! reward on every thread and machine. The exception says so by name: `command`, `http` and
+//! `chat_judge` ask another program.
 //!
 //! ```
 //! use burn_rewards::{RewardConfig, RewardFn, RewardInput};
@@ -16,18 +16,24 @@
 #![warn(missing_docs)]
 
 mod choice;
+mod choices;
 pub mod composite;
+pub mod condition;
 pub mod config;
 pub mod error;
 pub mod extract;
+pub mod input;
 pub mod math;
 mod names;
 mod remote;
 pub mod reward;
 pub mod rules;
 
+pub use choices::choices;
 pub use composite::{Composite, Part};
+pub use condition::{Condition, OneOf};
 pub use config::{OnUnparsableGold, PartConfig, RewardConfig};
 pub use error::RewardError;
-pub use reward::{Reward, RewardFn, RewardInput};
-pub use rules::{RULES, Rule};
+pub use input::{BoxCoordinates, ImageSize, RewardInput};
+pub use reward::{Reward, RewardFn};
+pub use rules::{RULES, Registry, Rule};

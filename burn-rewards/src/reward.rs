@@ -1,36 +1,8 @@
-//! The types every reward speaks: [`RewardInput`], [`Reward`], [`RewardFn`].
+//! The types every reward speaks: [`Reward`] and [`RewardFn`].
 
-use crate::RewardError;
+use crate::{RewardError, RewardInput};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-
-/// Everything a reward may look at.
-#[derive(Debug, Clone, Copy)]
-pub struct RewardInput<'a> {
-    /// The prompt as the user wrote it, without template tokens.
-    pub prompt: &'a str,
-    /// What the model answered, special tokens removed.
-    pub response: &'a str,
-    /// The gold answer of the data row.
-    pub answer: &'a str,
-    /// Length of the response in tokens, where it was counted.
-    pub response_tokens: Option<usize>,
-    /// Whether the response was cut at the length limit.
-    pub truncated: bool,
-}
-
-impl<'a> RewardInput<'a> {
-    /// An input of which only the response and the gold answer matter.
-    pub fn new(response: &'a str, answer: &'a str) -> Self {
-        Self {
-            prompt: "",
-            response,
-            answer,
-            response_tokens: None,
-            truncated: false,
-        }
-    }
-}
 
 /// A scored response: what the learner maximises, and the parts it was made of.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -95,6 +67,8 @@ pub trait RewardFn: Send + Sync {
     /// # Errors
     /// An error means the reward could not judge (an unusable gold answer, a service that is
     /// down), never that the response is bad: any string is a legal response.
+    /// [`RewardError::NotApplicable`] means that the reward says nothing about this row:
+    /// [`crate::Composite`] then leaves it out.
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError>;
 
     /// Names of the parts this reward is sure to produce, known before it runs, so that a filter
@@ -108,18 +82,23 @@ pub trait RewardFn: Send + Sync {
         inputs.par_iter().map(|input| self.score(input)).collect()
     }
 
-    /// Whether the gold answer of a data row can be used: asked once a row before training.
+    /// Whether the gold answer of a data row can be used: asked once a row before training, with
+    /// an empty response.
     ///
     /// # Errors
-    /// [`RewardError::Gold`].
-    fn check_gold(&self, prompt: &str, answer: &str) -> Result<(), RewardError> {
-        let input = RewardInput {
-            prompt,
-            ..RewardInput::new("", answer)
-        };
-        match self.score(&input) {
-            Err(error @ RewardError::Gold { .. }) => Err(error),
+    /// [`RewardError::Gold`], and [`RewardError::NotApplicable`] where nothing would judge the row.
+    fn check_gold(&self, row: &RewardInput<'_>) -> Result<(), RewardError> {
+        match self.score(row) {
+            Err(error @ (RewardError::Gold { .. } | RewardError::NotApplicable { .. })) => {
+                Err(error)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// How the response was read and judged, one step a line, for people. Empty where the value
+    /// says it all.
+    fn explain(&self, _input: &RewardInput<'_>) -> Vec<String> {
+        vec![]
     }
 }

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sample.mask = vec![true];
     }
     let recipe = (find("rloo")?.build)(&toml::from_str("beta = 0")?)?;
-    let advantages = recipe.advantages(&ScoredBatch::from_groups([group]));
+    let advantages = recipe.advantages(&ScoredBatch::from_groups([group]))?;
     println!("advantages {:?}", advantages.per_token);
     Ok(())
 }

@@ -6,11 +6,12 @@
 
 use crate::{
     error::RlError,
-    learner::{AVERAGE_DIR, Learner},
+    learner::{AVERAGE_DIR, Learner, Policy},
     rollout::SamplingState,
-    run_dir::{RunDir, list, step_of},
+    run_dir::{RunDir, step_of},
 };
-use burn_vlm::{Processor, weights::ExportDtype};
+use burn_vlm::Processor;
+use run_log::files::list;
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File},
@@ -79,10 +80,10 @@ impl TrainerState {
 /// # Errors
 /// Anything the file system refuses, a full disk included; what was written is then removed and
 /// the last checkpoint stays as it was.
-pub fn save(
+pub fn save<P: Policy>(
     run: &RunDir,
-    learner: &dyn Learner,
-    processor: &Processor,
+    learner: &dyn Learner<Policy = P>,
+    processor: Option<&Processor>,
     state: &TrainerState,
     keep: usize,
 ) -> Result<PathBuf, RlError> {
@@ -107,19 +108,21 @@ pub fn save(
     Ok(dir)
 }
 
-fn write(
+fn write<P: Policy>(
     dir: &Path,
-    learner: &dyn Learner,
-    processor: &Processor,
+    learner: &dyn Learner<Policy = P>,
+    processor: Option<&Processor>,
     state: &TrainerState,
 ) -> Result<(), RlError> {
     fs::create_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
-    learner.model().save(dir, ExportDtype::F32)?;
-    processor.save_to_dir(dir)?;
+    learner.model().save(dir)?;
     learner.save(dir)?;
-    if learner.average().is_some() {
-        // A model directory that can be sampled from and exported like any other.
-        processor.save_to_dir(&dir.join(AVERAGE_DIR))?;
+    if let Some(processor) = processor {
+        processor.save_to_dir(dir)?;
+        if learner.average().is_some() {
+            // A model directory that can be sampled from and exported like any other.
+            processor.save_to_dir(&dir.join(AVERAGE_DIR))?;
+        }
     }
     let path = dir.join(STATE);
     let json = serde_json::to_string_pretty(state).map_err(std::io::Error::other);
@@ -156,17 +159,38 @@ fn sync(path: &Path) -> Result<(), RlError> {
         .map_err(|e| RlError::io(path, e))
 }
 
-/// `latest` is a symbolic link, replaced in one rename.
+/// `latest` is a symbolic link, or where the system has none a file that holds the name; either is
+/// replaced in one rename.
 fn point_latest(run: &RunDir, dir: &Path) -> Result<(), RlError> {
     let latest = run.latest_checkpoint();
     let beside = latest.with_extension("tmp");
     // Left over from a run that was killed here; a link that is not there is no failure.
     let _ = fs::remove_file(&beside);
     let name = dir.file_name().map(PathBuf::from).unwrap_or_default();
-    std::os::unix::fs::symlink(name, &beside).map_err(|e| RlError::io(&beside, e))?;
+    link(&name, &beside).map_err(|e| RlError::io(&beside, e))?;
     fs::rename(&beside, &latest).map_err(|e| RlError::io(&latest, e))?;
     // Before older checkpoints are removed.
     sync(&run.checkpoints_dir())
+}
+
+#[cfg(unix)]
+fn link(name: &Path, at: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(name, at)
+}
+
+#[cfg(not(unix))]
+fn link(name: &Path, at: &Path) -> std::io::Result<()> {
+    fs::write(at, name.to_string_lossy().as_bytes())
+}
+
+/// The name of the checkpoint that `latest` points at, if it points at one.
+fn named_latest(run: &RunDir) -> Option<PathBuf> {
+    let latest = run.latest_checkpoint();
+    fs::read_link(&latest).ok().or_else(|| {
+        let name = PathBuf::from(fs::read_to_string(&latest).ok()?);
+        // A step's name and nothing else: whatever else a file holds, this crate did not write it.
+        (step_of(&name).is_some() && name.components().count() == 1).then_some(name)
+    })
 }
 
 /// The checkpoint that a run goes on from: the one that `latest` names, else the newest whole one;
@@ -182,10 +206,12 @@ pub fn newest(run: &RunDir) -> Result<Option<PathBuf>, RlError> {
             message: message.into(),
         })
     };
-    if latest.is_symlink() {
-        return match latest.exists() {
-            true => Ok(Some(latest)),
-            false => refuse("names a checkpoint that is missing, expected a whole one"),
+    if let Some(name) = named_latest(run) {
+        let named = run.checkpoints_dir().join(name);
+        return match (named.is_dir(), latest.is_symlink()) {
+            (true, true) => Ok(Some(latest)),
+            (true, false) => Ok(Some(named)),
+            (false, _) => refuse("names a checkpoint that is missing, expected a whole one"),
         };
     }
     if latest.exists() {
@@ -201,10 +227,29 @@ pub fn newest(run: &RunDir) -> Result<Option<PathBuf>, RlError> {
         .max_by_key(|dir| step_of(dir)))
 }
 
+/// The state and the directory of the checkpoint that a run of this seed goes on from, if there is
+/// one.
+///
+/// # Errors
+/// A checkpoint that cannot be used, or is of another seed.
+pub fn last(run: &RunDir, seed: u64) -> Result<Option<(TrainerState, PathBuf)>, RlError> {
+    let Some(latest) = newest(run)? else {
+        return Ok(None);
+    };
+    let state = TrainerState::read(&latest)?;
+    if state.seed != seed {
+        return Err(RlError::Config(format!(
+            "--resume: seed is {seed}, but the checkpoint was trained with {}",
+            state.seed
+        )));
+    }
+    Ok(Some((state, latest)))
+}
+
 /// Whether `latest` names the checkpoint `dir`, which is then whole.
 fn is_latest(run: &RunDir, dir: &Path) -> bool {
-    let named = fs::read_link(run.latest_checkpoint());
-    dir.is_dir() && named.is_ok_and(|name| dir.file_name() == Some(name.as_os_str()))
+    let named = named_latest(run);
+    dir.is_dir() && named.is_some_and(|name| dir.file_name() == Some(name.as_os_str()))
 }
 
 /// Keeps the newest `keep` checkpoints up to `step`, and removes what killed runs left half
@@ -275,6 +320,20 @@ mod tests {
         let (_dir, run) = run(&before, "step_000015");
         prune(&run, 15, 1).unwrap();
         assert_eq!(names(&run), ["latest", "step_000015", "step_000020"]);
+    }
+
+    /// As it is where the file system has no symbolic links.
+    #[test]
+    fn a_file_that_holds_the_name_points_at_it_too() {
+        let (_dir, run) = run(&["step_000002", "step_000004"], "step_000004");
+        fs::remove_file(run.latest_checkpoint()).unwrap();
+        fs::write(run.latest_checkpoint(), "step_000002").unwrap();
+        assert!(is_latest(&run, &run.checkpoint(2)));
+        assert_eq!(newest(&run).unwrap(), Some(run.checkpoint(2)));
+        for other in ["", "step_000002/..", "something else"] {
+            fs::write(run.latest_checkpoint(), other).unwrap();
+            assert!(newest(&run).is_err(), "{other}");
+        }
     }
 
     #[test]

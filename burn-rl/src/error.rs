@@ -2,6 +2,7 @@
 
 use burn_rewards::RewardError;
 use burn_vlm::VlmError;
+use run_log::LogError;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong between a data file and a trained model.
@@ -43,6 +44,12 @@ pub enum RlError {
     /// A reward.
     #[error(transparent)]
     Reward(#[from] RewardError),
+    /// A part of an algorithm reads what it was not given.
+    #[error("the algorithm reads `{0}`, which is not there")]
+    NotProvided(&'static str),
+    /// A file of the run.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Training cannot go on.
     #[error("{0}")]
     Training(String),
@@ -70,9 +77,13 @@ impl RlError {
     /// Whether the input or the configuration is at fault, rather than the run.
     pub fn is_input(&self) -> bool {
         match self {
-            Self::Data { .. } | Self::Config(_) | Self::Checkpoint { .. } => true,
+            Self::Data { .. }
+            | Self::Config(_)
+            | Self::Checkpoint { .. }
+            | Self::NotProvided(_) => true,
             Self::Reward(error) => error.is_input(),
             Self::Vlm(error) => error.is_input(),
+            Self::Log(error) => error.is_input(),
             Self::Io { source, .. } => burn_vlm::error::is_input(source.kind()),
             Self::Training(_) => false,
             Self::Replica { cause, .. } => cause.is_input(),

@@ -3,13 +3,14 @@
 use crate::{
     config::EvalConfig,
     error::RlError,
-    metrics::{Metrics, rollout_log::RolloutRecord},
-    rollout::{self, GenerationRequest, RolloutEngine},
+    metrics::Metrics,
+    rollout::{self, GenerationParams, GenerationRequest, Sampler, records},
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::RewardFn;
 use burn_vlm::generate::{FinishReason, Purpose};
-use std::{path::Path, sync::Arc};
+use run_log::RolloutRecord;
+use std::sync::Arc;
 
 /// What an evaluation found.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub struct Evaluation {
 /// A prompt that does not fit the model, or a rule that cannot judge.
 pub fn evaluate(
     config: &EvalConfig,
-    engine: &dyn RolloutEngine,
+    engine: &dyn Sampler,
     prompts: &[Arc<Prompt>],
     rule: &dyn RewardFn,
     step: u64,
@@ -37,8 +38,13 @@ pub fn evaluate(
 ) -> Result<Evaluation, RlError> {
     let (set, draws) = (&config.name, config.draws);
     let requests = GenerationRequest::first(prompts, draws, Purpose::Evaluate);
-    let mut groups = engine.generate(&requests, config.sampling(), step, finished)?;
-    rollout::reward(&mut groups, rule)?;
+    let mut groups = engine.complete(
+        &requests,
+        &GenerationParams::new(config.sampling(), step),
+        finished,
+    )?;
+    // No step: what is measured is the same at every step of a run.
+    rollout::reward(&mut groups, rule, None)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {
         rollouts.iter().map(|r| f(r)).sum::<f64>() / rollouts.len().max(1) as f64
@@ -90,51 +96,6 @@ pub fn pass_at_k(n: usize, right: usize, k: usize) -> f64 {
         .map(|i| 1.0 - k as f64 / i as f64)
         .product();
     1.0 - all_wrong
-}
-
-/// A group as it is logged; `advantages` are by draw, if there are any.
-pub fn records(group: &Group, step: u64, kept: bool, advantages: &[f32]) -> Vec<RolloutRecord> {
-    let record = |(index, rollout): (usize, &Rollout)| RolloutRecord {
-        step,
-        prompt_id: group.prompt.id.clone(),
-        draw: group.first_draw as usize + index,
-        prompt: group.prompt.text.clone(),
-        images: group
-            .prompt
-            .images
-            .iter()
-            .map(|path| absolute(path))
-            .collect(),
-        answer: group.prompt.answer.clone(),
-        response: rollout.text.clone(),
-        tokens: rollout.tokens.len(),
-        finish_reason: match rollout.finish {
-            FinishReason::Stop => "stop".into(),
-            FinishReason::Length => "length".into(),
-        },
-        reward: rollout.reward.value,
-        parts: rollout.reward.parts.iter().cloned().collect(),
-        correct: rollout.reward.correct,
-        advantage: advantages.get(index).map(|a| f64::from(*a)),
-        kept,
-    };
-    group.rollouts.iter().enumerate().map(record).collect()
-}
-
-/// The path from the root of the file system; as it is where the system cannot say.
-fn absolute(path: &Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    absolute.to_string_lossy().into_owned()
-}
-
-/// Makes pictures inside the run directory relative to it, so that the directory can be moved.
-pub fn make_portable(records: &mut [RolloutRecord], root: &Path) {
-    let root = absolute(root);
-    for image in records.iter_mut().flat_map(|record| &mut record.images) {
-        if let Ok(inside) = Path::new(image.as_str()).strip_prefix(&root) {
-            *image = inside.to_string_lossy().into_owned();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A reduction is a weight for every sample, computed from counts of the whole optimiser step. The
 //! loss is then a plain sum of weighted tokens, so it does not depend on how a batch is split.
 
-use crate::types::ScoredBatch;
+use crate::types::{Sample, ScoredBatch};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -25,14 +25,14 @@ impl LossReduction {
     /// The weight of every token of each sample, for an optimiser step on the given groups.
     ///
     /// A sample without active tokens counts as a sequence of weight zero, and a group without any
-    /// as a group of weight zero. `horizon` is what a sum over a sequence is divided by.
+    /// as a group of weight zero; so does a sample that is not there. `horizon` is what a sum over a sequence is divided by.
     pub fn weights(
         self,
         horizon: f64,
         batch: &ScoredBatch,
         groups: &[Range<usize>],
     ) -> Vec<(usize, f64)> {
-        let active = |i: usize| batch.samples[i].active() as f64;
+        let active = |i: usize| batch.samples.get(i).map_or(0, Sample::active) as f64;
         let tokens = |group: &Range<usize>| group.clone().map(active).sum::<f64>();
         let over = |count: f64| if count > 0.0 { 1.0 / count } else { 0.0 };
         let sequences: f64 = groups.iter().map(|g| g.len() as f64).sum();
@@ -51,7 +51,6 @@ impl LossReduction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Sample;
 
     #[test]
     fn weights_by_hand() {

@@ -8,11 +8,12 @@ use crate::{
     types::{Group, Rollout},
 };
 use burn_vlm::generate::FinishReason;
+use std::collections::BTreeSet;
 
 /// Everything that the sampling of a step tells.
 pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
     let groups: Vec<&Group> = found.sampled.iter().map(|s| &s.group).collect();
-    if recipe.source == CompletionSource::Policy {
+    if recipe.source() == CompletionSource::Policy {
         of_rewards(&groups, metrics);
         if !found.greedy_rewards.is_empty() {
             let greedy = found.greedy_rewards.iter().copied();
@@ -21,6 +22,14 @@ pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
         of_filters(found, metrics);
     }
     of_lengths(&groups, metrics);
+}
+
+/// Tokens a second of each phase that had any: its name, tokens and seconds.
+pub fn of_rates(phases: &[(&str, usize, f64)], metrics: &mut Metrics) {
+    for (phase, tokens, seconds) in phases.iter().filter(|(_, tokens, _)| *tokens > 0) {
+        let name = format!("throughput/{phase}_tokens_per_s");
+        metrics.set(name, *tokens as f64 / seconds);
+    }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
@@ -38,12 +47,11 @@ fn of_rewards(groups: &[&Group], metrics: &mut Metrics) {
         "reward/std",
         mean(reward().map(|r| (r - centre).powi(2))).sqrt(),
     );
-    let parts = rollouts()
-        .next()
-        .map(|r| r.reward.parts.clone())
-        .unwrap_or_default();
-    for (name, _) in parts {
-        let values = rollouts().filter_map(|r| r.reward.part(&name));
+    // Means over the completions that have the part: not all rows are judged by all.
+    let parts = rollouts().flat_map(|r| &r.reward.parts);
+    let names: BTreeSet<&str> = parts.map(|(name, _)| name.as_str()).collect();
+    for name in names {
+        let values = rollouts().filter_map(|r| r.reward.part(name));
         metrics.set(format!("reward/{name}"), mean(values));
     }
     let flat = groups

@@ -1,36 +1,43 @@
 //! Which parts of a model a run trains.
 
-use crate::{config::RunConfig, error::RlError};
+use crate::error::RlError;
 use burn_vlm::{
     Vlm,
     footprint::TrainedSizes,
-    freeze::{freeze, frozen_parameters},
+    freeze::frozen_parameters,
+    lora::LoraConfig,
     weights::{NamedShape, shapes},
 };
 use std::collections::HashSet;
 
 /// The key that names of frozen parts stand under.
-const FREEZE: &str = "model.freeze";
+pub(crate) const FREEZE: &str = "model.freeze";
 
-/// The matrix that predicts tokens, and the one that it is where there is no other.
+/// The output head; models with tied embeddings have none and use the embedding matrix instead.
 const HEAD: &str = "lm_head.weight";
 const EMBEDDING: &str = "model.embed_tokens.weight";
 
-/// The model as `config` trains it: with its adapter, or with its parts frozen, or as it is, and
-/// with what is trained in f32. A model that is an adapter already stays one, and is sampled from as
-/// `config` says.
+/// The model as a run trains it: with an adapter where `lora` is on, else with the parts whose names
+/// begin with one of `freeze` frozen; trained weights are f32. The fresh adapter is drawn from
+/// `seed`. A model that has an adapter already keeps it, and is sampled from as
+/// `lora.merge_rollouts` says.
 ///
 /// # Errors
 /// Names that fit nothing, with the nearest that would.
-pub fn make_trainable(model: Vlm, config: &RunConfig) -> Result<Vlm, RlError> {
-    let model = model.merging_rollouts(config.lora.merge_rollouts);
-    let model = if config.lora.is_on() {
-        model.with_lora(&config.lora, config.seed)?
-    } else if config.model.freeze.is_empty() {
+pub fn make_trainable(
+    model: Vlm,
+    lora: &LoraConfig,
+    freeze: &[String],
+    seed: u64,
+) -> Result<Vlm, RlError> {
+    let model = model.merging_rollouts(lora.merge_rollouts);
+    let model = if lora.is_on() {
+        model.with_lora(lora, seed)?
+    } else if freeze.is_empty() {
         model
     } else {
         let keys = model.keys();
-        freeze(model, &config.model.freeze, &keys, FREEZE)?
+        burn_vlm::freeze::freeze(model, freeze, &keys, FREEZE)?
     };
     Ok(model.with_masters())
 }
@@ -55,18 +62,23 @@ pub struct ParameterCounts {
 ///
 /// # Errors
 /// As [`make_trainable`].
-pub fn count_parameters(skeleton: Vlm, config: &RunConfig) -> Result<ParameterCounts, RlError> {
+pub fn count_parameters(
+    skeleton: Vlm,
+    lora: &LoraConfig,
+    freeze: &[String],
+    seed: u64,
+) -> Result<ParameterCounts, RlError> {
     const LORA: &str = ".lora.";
-    let is_adapter = config.lora.is_on() || skeleton.lora().is_some();
+    let is_adapter = lora.is_on() || skeleton.lora().is_some();
     let keys = skeleton.keys();
-    let model = match config.lora.is_on() {
-        true => skeleton.with_lora(&config.lora, config.seed)?,
+    let model = match lora.is_on() {
+        true => skeleton.with_lora(lora, seed)?,
         false => skeleton,
     };
     let all = shapes(&model);
     let frozen = match is_adapter {
         true => vec![],
-        false => frozen_parameters(&all, &config.model.freeze, &keys, FREEZE)?,
+        false => frozen_parameters(&all, freeze, &keys, FREEZE)?,
     };
     let frozen: HashSet<&str> = frozen.iter().map(|p| p.path.as_str()).collect();
     let is_trained = |p: &&NamedShape| match is_adapter {
@@ -99,40 +111,9 @@ pub fn count_parameters(skeleton: Vlm, config: &RunConfig) -> Result<ParameterCo
     })
 }
 
-/// Refuses what does not go together.
-pub(crate) fn check(config: &RunConfig) -> Result<(), RlError> {
-    config.lora.check()?;
-    if config.lora.is_on() && !config.model.freeze.is_empty() {
-        let found = config.lora.rank;
-        return Err(RlError::Config(format!(
-            "lora.rank is {found} and {FREEZE} is set, expected one of them: beside an adapter \
-             everything is frozen as it is"
-        )));
-    }
-    if config.lora.is_on()
-        && config.train.reference_refresh_steps > 0
-        && config.train.reference_mix < 1.0
-    {
-        return Err(RlError::Config(format!(
-            "train.reference_mix is {} and lora.rank is set, expected 1: the weights between a \
-             model without an adapter and one with it are no adapter",
-            config.train.reference_mix
-        )));
-    }
-    if config.lora.is_on() && config.model.init == crate::config::ModelInit::Random {
-        return Err(RlError::Config(
-            "lora.rank is set and model.init is `random`, expected `pretrained`: an adapter is \
-             kept apart from the weights, which must be on the disk"
-                .into(),
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_vlm::lora::LoraConfig;
     use std::path::Path;
 
     #[test]
@@ -145,11 +126,7 @@ mod tests {
                 merge_rollouts: choice,
                 ..LoraConfig::default()
             };
-            let config = RunConfig {
-                lora,
-                ..RunConfig::default()
-            };
-            let model = make_trainable(saved.clone(), &config).unwrap();
+            let model = make_trainable(saved.clone(), &lora, &[], 0).unwrap();
             assert!(model.lora().is_some());
             assert_eq!(model.for_sampling().lora().is_some(), beside, "{choice:?}");
         }

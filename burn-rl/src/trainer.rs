@@ -6,87 +6,113 @@
 //!         → metrics → rollout log → evaluation → checkpoint
 //! ```
 
+mod build;
+mod builder;
+mod inputs;
+mod kit;
+mod outcome;
+
+pub use builder::TrainerBuilder;
+pub use inputs::{Prompts, Skipped};
+pub use outcome::{Outcome, RunEnd};
+pub use run_log::History;
+
 use crate::{
     checkpoint::{self, TrainerState},
     clock::Clock,
-    config::{EvalWeights, RunConfig},
-    data::PromptSet,
+    config::{CheckpointConfig, EvalConfig, EvalWeights, FilterConfig, RolloutConfig},
+    data::PromptSource,
     error::RlError,
-    eval::{self, evaluate},
-    learner::{Learner, TrainBatch},
-    metrics::{Metrics, Sink, diagnostics::Diagnostics, rollout_log::write_rollouts},
+    eval::evaluate,
+    learner::{Learner, Policy, TrainBatch},
+    metrics::{Metrics, Sink},
     observer::{Event, Observer, Phase},
     recipe::{CompletionSource, Recipe},
-    rollout::{CollectInputs, Collected, Collector, RolloutEngine},
+    rollout::{CollectInputs, Collected, Collector, RolloutEngine, make_portable, records},
     run_dir::RunDir,
     step_metrics,
     types::Prompt,
 };
 use burn_rewards::RewardFn;
-use burn_vlm::{Processor, device::memory_bytes};
+use burn_vlm::{Processor, Vlm, device::memory_bytes};
+use run_log::{
+    diagnostics::{Diagnostics, Warning},
+    rollout_log::write_rollouts,
+};
 use std::sync::{Arc, atomic::AtomicBool};
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All steps are done.
-    Done,
-    /// It was asked to stop, and saved a checkpoint.
-    Interrupted,
-}
-
-/// Everything a run is made of.
-pub struct Trainer {
-    /// The resolved configuration.
-    pub config: RunConfig,
-    /// Where files go.
-    pub run: RunDir,
-    /// Training rows.
-    pub train: PromptSet,
-    /// Held-out rows, if any.
-    pub held_out: Vec<Arc<Prompt>>,
-    /// Scores completions.
-    pub reward: Box<dyn RewardFn>,
-    /// The algorithm.
-    pub recipe: Arc<Recipe>,
-    /// Samples completions.
-    pub engine: Box<dyn RolloutEngine>,
+/// A run, ready to go. [`Trainer::builder`] and [`Trainer::of_policy`] make one.
+pub struct Trainer<P: Policy = Vlm> {
+    seed: u64,
+    steps: u64,
+    epochs: usize,
+    rollout: RolloutConfig,
+    /// Temperature at which the learner takes log-probabilities.
+    logprob_temperature: f64,
+    filter: FilterConfig,
+    checkpoint: CheckpointConfig,
+    /// Where files go; none for a run that writes none.
+    run: Option<RunDir>,
+    train: Box<dyn PromptSource>,
+    skipped: Vec<Skipped>,
+    evaluations: Vec<EvalSet>,
+    reward: Box<dyn RewardFn>,
+    recipe: Arc<Recipe>,
+    engine: Box<dyn RolloutEngine<P>>,
     /// Where sampling stands.
-    pub collector: Collector,
-    /// Learns from them.
-    pub learner: Box<dyn Learner>,
+    collector: Collector,
+    learner: Box<dyn Learner<Policy = P>>,
     /// Saved beside weights.
-    pub processor: Arc<Processor>,
-    /// Looks for known failure patterns in the numbers.
-    pub diagnostics: Diagnostics,
-    /// Where numbers go.
-    pub sinks: Vec<Box<dyn Sink>>,
+    processor: Option<Arc<Processor>>,
+    diagnostics: Diagnostics,
+    /// What a person should know of the settings, told when the run starts.
+    warnings: Vec<Warning>,
+    sinks: Vec<Box<dyn Sink>>,
     /// Most bytes that a device was seen to hold.
-    pub peak_bytes: Option<f64>,
+    peak_bytes: Option<f64>,
     /// Set to true from outside to stop at the next safe point.
-    pub stop: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    /// Steps done.
+    done: u64,
+    history: History,
 }
 
-impl Trainer {
-    /// Runs from `done` finished steps to the end.
+/// Held-out rows and how they are measured.
+struct EvalSet {
+    config: EvalConfig,
+    prompts: Vec<Arc<Prompt>>,
+}
+
+impl<P: Policy> Trainer<P> {
+    /// Runs to the last step.
     ///
     /// # Errors
     /// Input that cannot be used, or a run that cannot go on.
-    pub fn run(&mut self, done: u64, watch: &mut dyn Observer) -> Result<Outcome, RlError> {
-        if done == 0 {
+    pub fn run(&mut self, watch: &mut dyn Observer) -> Result<Outcome, RlError> {
+        let end = self.run_steps(watch)?;
+        let history = std::mem::take(&mut self.history);
+        Ok(Outcome { end, history })
+    }
+
+    fn run_steps(&mut self, watch: &mut dyn Observer) -> Result<RunEnd, RlError> {
+        for warning in &self.warnings {
+            watch.event(Event::Warned(warning));
+        }
+        if self.done == 0 {
             let mut metrics = Metrics::new();
             self.evaluate(0, &mut metrics, watch)?;
             if !metrics.is_empty() {
                 self.emit(0, &metrics)?;
             }
         }
-        for step in done + 1..=self.config.train.steps {
+        for step in self.done + 1..=self.steps {
             if !self.step(step, watch)? {
                 self.save(step - 1, watch)?;
-                return Ok(Outcome::Interrupted);
+                return Ok(RunEnd::Interrupted);
             }
+            self.done = step;
         }
-        Ok(Outcome::Done)
+        Ok(RunEnd::Done)
     }
 
     /// One step; false if the run was asked to stop before its update began.
@@ -95,11 +121,13 @@ impl Trainer {
         let mut metrics = Metrics::new();
         let mut collector = self.collector.clone();
         let mut sources = CollectInputs {
-            train: &mut self.train,
+            train: self.train.as_mut(),
             engine: self.engine.as_ref(),
             reward: self.reward.as_ref(),
             recipe: &self.recipe,
-            config: &self.config,
+            rollout: &self.rollout,
+            logprob_temperature: self.logprob_temperature,
+            filter: &self.filter,
             stop: &self.stop,
         };
         let found = collector.collect(&mut sources, step, watch);
@@ -110,7 +138,7 @@ impl Trainer {
         step_metrics::of_collected(&found, &self.recipe, &mut metrics);
         clock.lap();
 
-        let mut batch = TrainBatch::new(&found.groups);
+        let mut batch = TrainBatch::new(&found.groups, self.logprob_temperature);
         batch.mini_batch = collector.mini_batch();
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         let (mut score_s, mut update_s) = (0.0, 0.0);
@@ -121,10 +149,10 @@ impl Trainer {
                 replica.device().memory_cleanup();
             }
             self.learner.score(&mut batch)?;
-            batch.advantages = self.recipe.advantages(&batch.scored);
+            batch.advantages = self.recipe.advantages(&batch.scored)?;
             // Groups that wait are learned from after this update: what they were sampled with is
             // noted while it is still there.
-            let mut waiting = TrainBatch::new(collector.waiting());
+            let mut waiting = TrainBatch::new(collector.waiting(), self.logprob_temperature);
             self.learner.fill_old_logprobs(&mut waiting)?;
             collector.set_scores(waiting.scored);
             score_s = clock.lap();
@@ -134,10 +162,10 @@ impl Trainer {
         }
         self.collector = collector;
 
-        if self.recipe.source == CompletionSource::Policy {
+        if self.recipe.source() == CompletionSource::Policy {
             self.log_rollouts(step, &found, &batch)?;
         }
-        let trained = batch.tokens() * self.config.train.epochs;
+        let trained = batch.tokens() * self.epochs;
         metrics.set("time/rollout_s", found.rollout_s);
         metrics.set("time/reward_s", found.reward_s);
         metrics.set("time/score_s", score_s);
@@ -147,25 +175,18 @@ impl Trainer {
             ("rollout", found.sampled_tokens(), found.rollout_s),
             ("train", trained, score_s + update_s),
         ];
-        for (what, tokens, seconds) in rates {
-            if tokens > 0 {
-                let name = format!("throughput/{what}_tokens_per_s");
-                metrics.set(name, tokens as f64 / seconds);
-            }
-        }
+        step_metrics::of_rates(&rates, &mut metrics);
         self.note_memory();
         if let Some(bytes) = self.peak_bytes {
             metrics.set("memory/peak_bytes", bytes);
         }
-        if self.is_due(step, self.config.eval.every) {
-            self.evaluate(step, &mut metrics, watch)?;
-        }
+        self.evaluate(step, &mut metrics, watch)?;
         self.emit(step, &metrics)?;
         watch.event(Event::Stepped(step, &metrics));
         for warning in self.diagnostics.observe(step, &metrics) {
             watch.event(Event::Warned(&warning));
         }
-        if self.is_due(step, self.config.checkpoint.every) {
+        if self.is_due(step, self.checkpoint.every) {
             self.save(step, watch)?;
         }
         Ok(true)
@@ -177,69 +198,68 @@ impl Trainer {
         found: &Collected,
         batch: &TrainBatch,
     ) -> Result<(), RlError> {
-        let mut records = vec![];
+        let Some(run) = &self.run else { return Ok(()) };
+        let mut rows = vec![];
         for sampled in &found.sampled {
             let index = found
                 .groups
                 .iter()
                 .position(|l| l.position == sampled.position);
             let samples = index.map_or(0..0, |i| batch.scored.groups[i].clone());
-            let first = |i: usize| batch.advantages.per_token[i].first().copied();
-            let advantages: Vec<f32> = samples.map(|i| first(i).unwrap_or_default()).collect();
+            let advantages: Vec<_> = samples.map(|i| batch.mean_advantage(i)).collect();
             // Not those that passed the filters and were thrown away because the batch was full.
             let kept = index.is_some() || self.collector.is_waiting(sampled.position);
-            records.extend(eval::records(&sampled.group, step, kept, &advantages));
+            rows.extend(records(&sampled.group, step, kept, &advantages));
         }
-        eval::make_portable(&mut records, self.run.root());
-        write_rollouts(&self.run.rollouts(step), &records)
+        make_portable(&mut rows, run.root());
+        Ok(write_rollouts(&run.rollouts(step), &rows)?)
     }
 
+    /// Measures every set that is due.
     fn evaluate(
         &mut self,
         step: u64,
         metrics: &mut Metrics,
         watch: &mut dyn Observer,
     ) -> Result<(), RlError> {
-        let config = &self.config.eval;
-        let total = self.held_out.len() * config.draws;
-        if total == 0 {
-            return Ok(());
+        for set in &self.evaluations {
+            let config = &set.config;
+            if step > 0 && !self.is_due(step, config.every) {
+                continue;
+            }
+            let average = self.learner.average();
+            let average = average.filter(|_| config.weights == EvalWeights::Average);
+            if let Some(model) = average {
+                self.engine.sync(&[model])?;
+            }
+            let (engine, rule) = (self.engine.as_ref(), self.reward.as_ref());
+            let total = set.prompts.len() * config.draws;
+            watch.event(Event::Progress(Phase::Eval, 0, total));
+            let progress = &mut |done| watch.event(Event::Progress(Phase::Eval, done, total));
+            let mut found = evaluate(config, engine, &set.prompts, rule, step, progress)?;
+            if average.is_some() {
+                self.engine.sync(&self.learner.replicas())?;
+            }
+            if let Some(run) = &self.run {
+                make_portable(&mut found.records, run.root());
+                write_rollouts(&run.eval(&config.name, step), &found.records)?;
+            }
+            watch.event(Event::Evaluated(step, &found.metrics));
+            metrics.merge(found.metrics);
         }
-        let average = self.learner.average();
-        let average = average.filter(|_| config.weights == EvalWeights::Average);
-        if let Some(model) = average {
-            self.engine.sync(&[model])?;
-        }
-        let (engine, rule) = (self.engine.as_ref(), self.reward.as_ref());
-        watch.event(Event::Progress(Phase::Eval, 0, total));
-        let progress = &mut |done| watch.event(Event::Progress(Phase::Eval, done, total));
-        let mut found = evaluate(config, engine, &self.held_out, rule, step, progress)?;
-        if average.is_some() {
-            self.engine.sync(&self.learner.replicas())?;
-        }
-        eval::make_portable(&mut found.records, self.run.root());
-        write_rollouts(&self.run.eval(&config.name, step), &found.records)?;
-        metrics.merge(found.metrics.clone());
-        watch.event(Event::Evaluated(step, &found));
         Ok(())
     }
 
     fn save(&self, step: u64, watch: &mut dyn Observer) -> Result<(), RlError> {
-        let sampling = self.collector.state();
-        let state = TrainerState::new(step, self.config.seed, sampling);
-        let keep = self.config.checkpoint.keep;
-        let path = checkpoint::save(
-            &self.run,
-            self.learner.as_ref(),
-            &self.processor,
-            &state,
-            keep,
-        )?;
+        let Some(run) = &self.run else { return Ok(()) };
+        let state = TrainerState::new(step, self.seed, self.collector.state());
+        let (learner, keep) = (self.learner.as_ref(), self.checkpoint.keep);
+        let path = checkpoint::save(run, learner, self.processor.as_deref(), &state, keep)?;
         watch.event(Event::Saved(&path));
         Ok(())
     }
 
-    /// A step that fails while it samples takes none before it along.
+    /// If sampling fails, saves the step before, so that finished work is not lost.
     fn save_what_was_learned(&self, step: u64, error: &RlError, watch: &mut dyn Observer) {
         if step == 1 {
             return;
@@ -257,6 +277,7 @@ impl Trainer {
     }
 
     fn emit(&mut self, step: u64, metrics: &Metrics) -> Result<(), RlError> {
+        self.history.add(step, metrics);
         for sink in &mut self.sinks {
             sink.step(step, metrics)?;
             sink.flush()?;
@@ -265,6 +286,6 @@ impl Trainer {
     }
 
     fn is_due(&self, step: u64, every: u64) -> bool {
-        step == self.config.train.steps || (every > 0 && step.is_multiple_of(every))
+        step == self.steps || (every > 0 && step.is_multiple_of(every))
     }
 }

@@ -2,10 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::data::dataset::Dataset;
-use burn_rl::{
-    config::OnError,
-    data::{Columns, DataRow, RowDataset, RowFormat, RowKind, picture_bytes},
-};
+use burn_rl::data::{Columns, DataRow, OnError, RowDataset, RowFormat, RowKind, picture_bytes};
 use burn_vlm::{
     image::{Alpha, decode},
     text::{Content, Message},

@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use burn_rl::{
     algo::find,
     config::{OptimConfig, TrainConfig},
-    dist::{Checksum, DataParallel, DeviceKind, DeviceSpec, Replicate, Workers},
-    learner::{Critic, Learner, PolicyGradient, TrainBatch, TrainRow},
+    dist::{DataParallel, DeviceKind, DeviceSpec, Workers},
+    learner::{Checksum, Critic, Learner, PolicyGradient, Replicate, TrainBatch, TrainRow},
     metrics::Metrics,
     recipe::{CriticSpec, Recipe},
     types::{Sample, ScoredBatch},
@@ -71,7 +71,7 @@ fn batch() -> TrainBatch {
             .map(|t| (i + t) % 6 != 5)
             .collect(),
         // Of a policy that was a little surer of everything.
-        sample_logp: vec![-4.0; rows[i].response.len()],
+        behaviour_logp: vec![-4.0; rows[i].response.len()],
         ..Sample::default()
     };
     let groups = (0..4).map(|g| (3 * g..3 * g + 3).map(sample).collect::<Vec<_>>());
@@ -121,10 +121,10 @@ fn critic() -> Critic {
     Critic::new(model, optim(), spec).unwrap()
 }
 
-fn step(learner: &mut dyn Learner, recipe: &Recipe, step: u64) -> Metrics {
+fn step(learner: &mut dyn Learner<Policy = Vlm>, recipe: &Recipe, step: u64) -> Metrics {
     let mut batch = batch();
     learner.score(&mut batch).unwrap();
-    batch.advantages = recipe.advantages(&batch.scored);
+    batch.advantages = recipe.advantages(&batch.scored).unwrap();
     learner.update(&batch, step).unwrap()
 }
 
@@ -312,7 +312,7 @@ fn what_is_not_finite_on_one_replica_is_skipped_by_all() {
     let before = values(both.model());
     let mut broken = batch();
     both.score(&mut broken).unwrap();
-    broken.advantages = recipe().advantages(&broken.scored);
+    broken.advantages = recipe().advantages(&broken.scored).unwrap();
     // The last sample is in the share of the last replica; its first token takes no part.
     broken.advantages.per_token[11][1] = f32::NAN;
     for i in 1..=2 {
@@ -339,7 +339,7 @@ fn a_restored_learner_is_the_same_on_every_device() {
         let first = learner(model(), recipe(), train()).with_critic(critic());
         DataParallel::new(first, workers(2), 1).unwrap()
     };
-    let save = |learner: &dyn Learner, dir: &Path| {
+    let save = |learner: &dyn Learner<Policy = Vlm>, dir: &Path| {
         let dtype = burn_vlm::weights::ExportDtype::F32;
         learner.model().save(dir, dtype).unwrap();
         learner.save(dir).unwrap();

@@ -57,8 +57,9 @@ fn batch(recipe: &Recipe, rewards: [f64; 6]) -> TrainBatch {
     };
     let groups: [Vec<Sample>; 2] = [(0..3).map(sample).collect(), (3..6).map(sample).collect()];
     let scored = ScoredBatch::from_groups(groups);
-    let advantages = recipe.advantages(&scored);
+    let advantages = recipe.advantages(&scored).unwrap();
     TrainBatch {
+        temperature: 1.0,
         features: vec![],
         rows,
         scored,
@@ -122,11 +123,8 @@ fn furthest(a: &[f32], b: &[f32]) -> f32 {
 fn the_update_does_not_depend_on_the_micro_batch() {
     for reduction in [LossReduction::SequenceMean, LossReduction::TokenMean] {
         let run = |micro_batch| {
-            let recipe = Recipe {
-                reduction,
-                ..grpo(0.04)
-            };
-            train(recipe, config(micro_batch, 1, 1), REWARDS)
+            let recipe = grpo(0.04).into_builder().reduction(reduction);
+            train(recipe.build().unwrap(), config(micro_batch, 1, 1), REWARDS)
         };
         let (whole, whole_metrics) = run(6);
         // Adam's first step is lr · sign(g) nearly everywhere: compare what it is made of too.
@@ -206,7 +204,10 @@ fn several_updates_leave_the_old_policy_behind() {
 
 #[test]
 fn demonstrations_become_likelier() {
-    let recipe = || Recipe::new(Constant(1.0), Nll, LossReduction::TokenMean).demonstrated();
+    let recipe = || {
+        let recipe = Recipe::builder(Constant(1.0), Nll, LossReduction::TokenMean);
+        recipe.demonstrated().build().unwrap()
+    };
     let optim = OptimConfig {
         lr: 1e-3,
         ..OptimConfig::default()

@@ -10,7 +10,7 @@ use burn_rl::{
     learner::{Critic, Learner, PolicyGradient, TrainBatch, TrainRow},
     loss::{Nll, PpoClip},
     metrics::Metrics,
-    recipe::{CriticSpec, Recipe},
+    recipe::{CriticSpec, Recipe, RecipeBuilder},
     reduce::LossReduction,
     regularize::{Kl, KlControl, KlEstimator},
     types::{Advantages, Sample, ScoredBatch},
@@ -66,20 +66,28 @@ fn batch() -> TrainBatch {
     }
 }
 
-fn clipped() -> Recipe {
+fn clipped_parts() -> RecipeBuilder {
     let loss = PpoClip {
         low: 0.2,
         high: 0.2,
         ..PpoClip::default()
     };
-    Recipe::new(Constant(1.0), loss, LossReduction::TokenMean)
+    Recipe::builder(Constant(1.0), loss, LossReduction::TokenMean)
 }
 
-fn with_kl() -> Recipe {
-    clipped().regularize(Kl {
+fn clipped() -> Recipe {
+    clipped_parts().build().unwrap()
+}
+
+fn with_kl_parts() -> RecipeBuilder {
+    clipped_parts().regularize(Kl {
         estimator: KlEstimator::K3,
         beta: 0.1,
     })
+}
+
+fn with_kl() -> Recipe {
+    with_kl_parts().build().unwrap()
 }
 
 fn learner(recipe: Recipe, train: TrainConfig) -> PolicyGradient {
@@ -231,17 +239,12 @@ fn gradients_that_are_not_finite_move_nothing_and_are_counted() {
 
 #[test]
 fn the_weight_of_the_kl_follows_the_kl() {
-    let recipe = Recipe {
-        kl_control: Some((
-            0.1,
-            KlControl {
-                target: 0.05,
-                horizon: 40.0,
-            },
-        )),
-        ..with_kl()
+    let control = KlControl {
+        target: 0.05,
+        horizon: 40.0,
     };
-    let mut learner = learner(recipe, TrainConfig::default());
+    let recipe = with_kl_parts().kl_control(0.1, control).build();
+    let mut learner = learner(recipe.unwrap(), TrainConfig::default());
     let first = step(&mut learner, 1).unwrap();
     assert_eq!(first.get("policy/kl_coef"), Some(0.1));
     assert!(first.get("policy/kl_ref").unwrap() < 1e-9);
@@ -314,11 +317,10 @@ fn the_critic_learns_returns_while_the_policy_is_frozen() {
         freezing_actor_steps: 8,
         ..TrainConfig::default()
     };
-    let recipe = || Recipe {
-        critic: Some(CriticSpec { value_clip: None }),
-        ..Recipe::new(Constant(1.0), Nll, LossReduction::TokenMean)
-    };
-    let mut learner = learner(recipe(), train).with_critic(critic(ValueInit::Zero));
+    let recipe = Recipe::builder(Constant(1.0), Nll, LossReduction::TokenMean)
+        .critic(CriticSpec { value_clip: None })
+        .build();
+    let mut learner = learner(recipe.unwrap(), train).with_critic(critic(ValueInit::Zero));
     let before = values(learner.model());
     let steps: Vec<Metrics> = (1..=8).map(|i| step(&mut learner, i).unwrap()).collect();
     assert!(values(learner.model()) == before);
@@ -351,11 +353,9 @@ fn the_critics_update_does_not_depend_on_the_micro_batch() {
             micro_batch,
             ..TrainConfig::default()
         };
-        let recipe = Recipe {
-            critic: Some(CriticSpec { value_clip: None }),
-            ..clipped()
-        };
-        let mut learner = learner(recipe, train).with_critic(critic(ValueInit::Normal));
+        let recipe = clipped_parts().critic(CriticSpec { value_clip: None });
+        let mut learner =
+            learner(recipe.build().unwrap(), train).with_critic(critic(ValueInit::Normal));
         step(&mut learner, 1).unwrap()
     };
     let whole = run(4);

@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use burn_rl::config::RunConfig;
+use burn_rl::{algo::Registry, config::RunConfig};
 
 fn refusal(text: &str) -> String {
     let base = "model.path = \"m\"\ndata.train = \"d\"\n";
     let config: RunConfig = toml::from_str(&format!("{base}{text}")).unwrap();
-    match config.check() {
+    match config.check(&Registry::builtin(), &burn_rewards::Registry::builtin()) {
         Ok(()) => "accepted".into(),
         Err(error) => error.to_string(),
     }

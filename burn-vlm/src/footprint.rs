@@ -7,7 +7,7 @@
 //!
 //! | moment | numbers a token |
 //! |---|---|
-//! | a block forward | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than [`SCORES`] in all |
+//! | a block forward | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than 2²⁴ in all |
 //! | a block forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
 //! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
 //! | a row of the head forward, backward | 2 V, 4 V |

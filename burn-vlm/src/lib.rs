@@ -85,10 +85,11 @@
 //!
 //! # When it panics
 //!
-//! Wrong arguments are errors, with two exceptions. The layers of [`nn`], and what a family
-//! implements with them, take tensors as Burn's own layers do: shapes that do not fit each other, or
-//! the layer, are a mistake in code and panic in Burn. And a device that fails panics there too.
-//! What panics beyond that is a bug in this crate: that the output of a block depends on its input
+//! Wrong arguments are errors, with three exceptions, which all panic in Burn. The layers of [`nn`],
+//! and what a family implements with them, take tensors as Burn's own layers do: shapes that do not
+//! fit each other, or the layer, are a mistake in code. So is a [`VlmInput`] that is used with
+//! another model than it was made for, or [`tape::Targets`] with another batch. And a device may
+//! fail. What panics beyond that is a bug in this crate: that the output of a block depends on its input
 //! (`tape`), that numbers which were made f32 are f32 (`weights`, `generate`), and that a mapper
 //! gives a parameter back (`models`).
 #![warn(missing_docs)]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// How the compute precision is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// bf16 on GPUs, f32 on CPUs.

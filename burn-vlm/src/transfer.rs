@@ -1,6 +1,6 @@
 //! Models on another device.
 
-use crate::{Vlm, freeze::is_trained};
+use crate::freeze::is_trained;
 use burn::{
     module::{Module, ModuleMapper, Param, ParamId},
     tensor::{Device, Tensor},
@@ -29,7 +29,7 @@ impl Transfer {
     }
 
     /// The same model there, to the bit: parameters keep their ids, and whether they are trained.
-    pub fn copy(&mut self, model: &Vlm) -> Vlm {
+    pub fn copy<M: Module>(&mut self, model: &M) -> M {
         model.clone().map(self)
     }
 }

@@ -28,6 +28,7 @@ const WEIGHTS: [&str; 4] = [
 
 /// How a fresh head is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ValueInit {
     /// Every state is worth nothing at first.

@@ -5,7 +5,7 @@
 
 mod common;
 
-use burn_rl::{error::RlError, run_dir::RunDir, trainer::Outcome};
+use burn_rl::{error::RlError, run_dir::RunDir, trainer::RunEnd};
 use common::{Silent, demonstrated, tiny, train, try_start, write_bandit};
 use serde_json::Value;
 use std::{
@@ -13,7 +13,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use trainer::cmd::filter_difficulty::{self, Args};
+use trainer::{
+    Extensions,
+    cmd::filter_difficulty::{self, Args},
+};
 
 /// Prompts of a rollout, completions of each, groups of an update, and of a mini-batch.
 const PROMPTS: usize = 6;
@@ -59,7 +62,7 @@ impl World {
     fn run(&self, name: &str, algo: &str, filter: &str) -> Vec<Value> {
         let run = self.dir.path().join(name);
         let config = self.config(algo, filter);
-        assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+        assert_eq!(train(&config, &run, &mut Silent), RunEnd::Done);
         let metrics = tiny::reproducible_metrics(&run);
         assert_eq!(metrics.len() as u64, STEPS);
         metrics
@@ -264,7 +267,7 @@ fn rows_in_the_band_are_kept_with_their_rates() {
     let beside = |out: &Path, name: &str| PathBuf::from(format!("{}.{name}", out.display()));
 
     let out = at("kept.jsonl");
-    filter_difficulty::run(&difficulty(&config, &out, 64)).unwrap();
+    filter_difficulty::run(&difficulty(&config, &out, 64), &Extensions::default()).unwrap();
     let rates = tiny::read_rows(&beside(&out, "rates.jsonl"));
     assert_eq!(rates.len(), 21, "settings and 20 rows");
     let rate = |row: &Value| row["pass_rate"].as_f64().unwrap();
@@ -295,7 +298,11 @@ fn rows_in_the_band_are_kept_with_their_rates() {
     assert_eq!(report["too_easy"], count(&|r| r > 0.5));
 
     // Nothing is overwritten, not even the rates of a call that was interrupted.
-    let refused = |args: &Args| filter_difficulty::run(args).unwrap_err().to_string();
+    let refused = |args: &Args| {
+        filter_difficulty::run(args, &Extensions::default())
+            .unwrap_err()
+            .to_string()
+    };
     assert!(refused(&difficulty(&config, &out, 64)).contains("kept.jsonl: exists already"));
     let partial = at("partial.jsonl");
     let whole = fs::read_to_string(beside(&out, "rates.jsonl")).unwrap();
@@ -307,7 +314,7 @@ fn rows_in_the_band_are_kept_with_their_rates() {
         resume: true,
         ..difficulty(&config, &partial, 16)
     };
-    filter_difficulty::run(&resumed).unwrap();
+    filter_difficulty::run(&resumed, &Extensions::default()).unwrap();
     assert_eq!(
         fs::read_to_string(beside(&partial, "rates.jsonl")).unwrap(),
         whole
@@ -321,7 +328,7 @@ fn rows_in_the_band_are_kept_with_their_rates() {
         resume: true,
         ..difficulty(&config, &elsewhere, 64)
     };
-    filter_difficulty::run(&moved).unwrap();
+    filter_difficulty::run(&moved, &Extensions::default()).unwrap();
     for row in tiny::read_rows(&elsewhere) {
         let picture = Path::new(row["image_urls"][0].as_str().unwrap());
         assert!(picture.is_absolute() && picture.is_file(), "{row}");

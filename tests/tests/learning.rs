@@ -4,7 +4,7 @@
 
 mod common;
 
-use burn_rl::trainer::Outcome;
+use burn_rl::trainer::RunEnd;
 use common::{ANSWERS, Silent, demonstrated, tiny, train, write_bandit};
 
 #[test]
@@ -31,7 +31,7 @@ fn reward_rises_and_falls_with_the_sign_of_the_weight() {
             data = data.display(),
         );
         let run = dir.path().join(name);
-        assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+        assert_eq!(train(&config, &run, &mut Silent), RunEnd::Done);
         let metrics = tiny::reproducible_metrics(&run);
         metrics
             .iter()
@@ -67,7 +67,7 @@ fn a_term_of_demonstrations_is_fine_tuning_times_its_weight() {
             model = model.display(),
         );
         let run = dir.path().join(name);
-        assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+        assert_eq!(train(&config, &run, &mut Silent), RunEnd::Done);
         tiny::reproducible_metrics(&run).remove(0)
     };
     let shown = shown.display();
@@ -131,7 +131,7 @@ fn the_greedy_baseline_is_the_greedy_reward() {
         data = data.display(),
     );
     let run = dir.path().join("run");
-    assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+    assert_eq!(train(&config, &run, &mut Silent), RunEnd::Done);
     let metrics = tiny::reproducible_metrics(&run);
     let greedy = metrics[1]["reward/greedy"].as_f64().unwrap();
     let evaluated = metrics[0]["eval/same/reward"].as_f64().unwrap();

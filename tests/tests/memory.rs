@@ -5,14 +5,14 @@
 #[allow(dead_code)] // A part of it is enough here.
 mod common;
 
-use burn_rl::run_dir::RunDir;
+use burn_rl::{algo::Registry, run_dir::RunDir};
 use burn_vlm::{Vlm, weights::ExportDtype};
 use common::{Silent, start, tiny};
 use peak_alloc::PeakAlloc;
 use serde_json::json;
 use std::{fs, path::Path};
 use trainer::{
-    config,
+    Extensions, config,
     demo::Split,
     plan::{Lengths, Plan, Target, model_config},
 };
@@ -59,10 +59,19 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
         model = dir.join("model").display(),
         data = dir.join("train.jsonl").display(),
     );
-    let run = config::resolve(Some(&text), &[], &[]).unwrap().run;
+    let run = config::resolve(Some(&text), &[], &[], &Extensions::default())
+        .unwrap()
+        .run;
     let model = model_config(&run).unwrap();
     let lengths = Lengths::look(&run, &model).unwrap();
-    let plan = Plan::new(&run, &model, lengths, Target::named("flex").unwrap()).unwrap();
+    let plan = Plan::new(
+        &run,
+        &model,
+        lengths,
+        Target::named("flex").unwrap(),
+        &Registry::builtin(),
+    )
+    .unwrap();
     let before = ALLOCATED.current_usage() as f64;
     ALLOCATED.reset_peak_usage();
     start(

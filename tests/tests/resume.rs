@@ -6,13 +6,13 @@ mod common;
 
 use burn::tensor::Device;
 use burn_rl::{
-    metrics::help::metric_help,
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
-    trainer::Outcome,
+    trainer::RunEnd,
 };
 use burn_vlm::{Vlm, freeze::trainable, weights::WeightFiles};
 use common::{Silent, demonstrated, start, tiny, train, try_start_on, write_bandit};
+use run_log::metric_help;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -48,14 +48,14 @@ fn recipe(dir: &Path) -> String {
 }
 
 /// Continues the run in a directory.
-fn resume(text: &str, dir: &Path, watch: &mut dyn Observer) -> Outcome {
+fn resume(text: &str, dir: &Path, watch: &mut dyn Observer) -> RunEnd {
     start(text, RunDir::open(dir).unwrap(), true, watch)
 }
 
 /// Runs `training` until `dies` says so of an event, and drops everything there, as a process that
 /// is killed does: whatever would have been written later is not.
 fn killed(
-    training: impl FnOnce(&mut dyn Observer) -> Outcome,
+    training: impl FnOnce(&mut dyn Observer) -> RunEnd,
     dies: impl FnMut(&Event<'_>) -> bool,
 ) {
     struct Killer<F>(F);
@@ -118,7 +118,7 @@ fn a_killed_and_resumed_run_is_one_that_was_not() {
     let at = |name: &str| dir.path().join(name);
     let recipe = recipe(dir.path());
     let straight = at("straight");
-    assert_eq!(train(&recipe, &straight, &mut Silent), Outcome::Done);
+    assert_eq!(train(&recipe, &straight, &mut Silent), RunEnd::Done);
 
     // The comparison is worth something only if the steps learn something.
     let metrics = tiny::reproducible_metrics(&straight);
@@ -148,7 +148,7 @@ fn a_killed_and_resumed_run_is_one_that_was_not() {
     let dies = |event: &Event<'_>| matches!(event, Event::Stepped(3, _));
     killed(|watch| train(&recipe, &run, watch), dies);
     assert_eq!(tiny::reproducible_metrics(&run).len(), 4);
-    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_eq!(resume(&recipe, &run, &mut Silent), RunEnd::Done);
     assert_same(&run, &straight);
 
     // In the middle of sampling, twice: before there is any checkpoint, and with two.
@@ -162,14 +162,14 @@ fn a_killed_and_resumed_run_is_one_that_was_not() {
     };
     killed(|watch| train(&recipe, &run, watch), dies_in(2));
     killed(|watch| resume(&recipe, &run, watch), dies_in(5));
-    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_eq!(resume(&recipe, &run, &mut Silent), RunEnd::Done);
     assert_same(&run, &straight);
 
     // Between a step's numbers and its checkpoint, where the files of the step are whole.
     let run = at("before_a_checkpoint");
     let dies = |event: &Event<'_>| matches!(event, Event::Stepped(4, _));
     killed(|watch| train(&recipe, &run, watch), dies);
-    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_eq!(resume(&recipe, &run, &mut Silent), RunEnd::Done);
     assert_same(&run, &straight);
 }
 
@@ -206,7 +206,7 @@ fn everything_with_a_state_is_resumed_to_the_same_bits() {
     let at = |name: &str| dir.path().join(name);
     let recipe = stateful_recipe(dir.path());
     let straight = at("straight");
-    assert_eq!(train(&recipe, &straight, &mut Silent), Outcome::Done);
+    assert_eq!(train(&recipe, &straight, &mut Silent), RunEnd::Done);
 
     // The comparison is worth something only if there is a state, and it changes.
     let metrics = tiny::reproducible_metrics(&straight);
@@ -267,7 +267,7 @@ fn everything_with_a_state_is_resumed_to_the_same_bits() {
     for step in 2..STEPS {
         killed(|watch| resume(&recipe, &run, watch), dies_after(step));
     }
-    assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+    assert_eq!(resume(&recipe, &run, &mut Silent), RunEnd::Done);
     assert_same(&run, &straight);
 }
 
@@ -318,13 +318,13 @@ fn two_replicas_are_one_learner_and_are_resumed_to_the_same_bits() {
     let at = |name: &str| dir.path().join(name);
     let recipe = stateful_recipe(dir.path());
     let one = at("one");
-    assert_eq!(train(&recipe, &one, &mut Silent), Outcome::Done);
+    assert_eq!(train(&recipe, &one, &mut Silent), RunEnd::Done);
     let on_two = |run: RunDir, resumed: bool, watch: &mut dyn Observer| {
         try_start_on("flex,flex", &recipe, run, resumed, watch).unwrap()
     };
     let two = at("two");
     let run = RunDir::create(&two).unwrap();
-    assert_eq!(on_two(run, false, &mut Silent), Outcome::Done);
+    assert_eq!(on_two(run, false, &mut Silent), RunEnd::Done);
     assert_eq!(said(&two), said(&one));
     assert_close(&two, &one);
 
@@ -333,7 +333,7 @@ fn two_replicas_are_one_learner_and_are_resumed_to_the_same_bits() {
     let dies = |event: &Event<'_>| matches!(event, Event::Stepped(3, _));
     killed(|watch| on_two(run, false, watch), dies);
     let run = RunDir::open(&killed_run).unwrap();
-    assert_eq!(on_two(run, true, &mut Silent), Outcome::Done);
+    assert_eq!(on_two(run, true, &mut Silent), RunEnd::Done);
     assert_same(&killed_run, &two);
 }
 
@@ -349,7 +349,7 @@ fn two_replicas_share_what_is_frozen_and_sample_from_its_adapter() {
         for devices in ["flex", "flex,flex"] {
             let run = RunDir::create(at(devices)).unwrap();
             let outcome = try_start_on(devices, &recipe, run, false, &mut Silent).unwrap();
-            assert_eq!(outcome, Outcome::Done);
+            assert_eq!(outcome, RunEnd::Done);
         }
         let (one, two) = (at("flex"), at("flex,flex"));
         assert_eq!(said(&two), said(&one), "{name}");
@@ -384,7 +384,7 @@ fn an_adapter_or_a_model_half_frozen_is_resumed_to_the_bit() {
     for (name, more) in [("adapter", adapter), ("frozen", frozen), ("bf16", &half)] {
         let recipe = format!("{recipe}\n{more}");
         let straight = dir.path().join(format!("{name}_straight"));
-        assert_eq!(train(&recipe, &straight, &mut Silent), Outcome::Done);
+        assert_eq!(train(&recipe, &straight, &mut Silent), RunEnd::Done);
         for line in &tiny::reproducible_metrics(&straight)[1..] {
             assert!(line["optim/grad_norm"].as_f64().unwrap() > 0.0, "{line}");
             let gap = line["policy/sampler_gap_max"].as_f64().unwrap();
@@ -394,7 +394,7 @@ fn an_adapter_or_a_model_half_frozen_is_resumed_to_the_bit() {
         let run = dir.path().join(format!("{name}_killed"));
         let dies = |event: &Event<'_>| matches!(event, Event::Stepped(3, _));
         killed(|watch| train(&recipe, &run, watch), dies);
-        assert_eq!(resume(&recipe, &run, &mut Silent), Outcome::Done);
+        assert_eq!(resume(&recipe, &run, &mut Silent), RunEnd::Done);
         assert_same(&run, &straight);
 
         let checkpoint = run.join("checkpoints/step_000005");

@@ -3,21 +3,27 @@
 mod algo;
 mod explain;
 mod layer;
+mod refusal;
 mod schema;
 
 pub use layer::set_option;
 pub use schema::schema;
 
-use crate::{input_error::InputError, paths};
-use burn_rl::config::RunConfig;
+use crate::{Extensions, input_error::InputError, paths};
+use burn_rl::{config::RunConfig, error::RlError};
 use explain::explain;
 use layer::Layer;
+use refusal::Given;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use toml::{Table, Value};
 
+/// The demo: what runs when no configuration is given.
+pub const DEMO: &str = include_str!("../../../configs/demo.toml");
+
 /// What the demo's own data are: the `[demo]` section.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DemoConfig {
     /// Questions to learn from by reinforcement; 0 for none.
@@ -44,12 +50,13 @@ impl DemoConfig {
 }
 
 /// A run of rows with completions to imitate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SftPhase {
     /// Rows of this phase.
     pub rows: usize,
     /// Share of completions that look before they answer, from 0 to 1.
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
     pub looking_share: f64,
     /// How often the phase goes through its rows.
     #[serde(default = "once")]
@@ -94,7 +101,9 @@ pub fn resolve(
     base: Option<&str>,
     files: &[PathBuf],
     sets: &[String],
+    extensions: &Extensions,
 ) -> Result<Resolved, InputError> {
+    let algorithms = &extensions.algorithms;
     let mut layers = vec![];
     if let Some(text) = base {
         layers.push(Layer::builtin(text)?);
@@ -105,11 +114,13 @@ pub fn resolve(
     for set in sets {
         layers.push(Layer::set(set)?);
     }
-    let (table, notes) = algo::merge_layers(&layers);
+    let (table, notes) = algo::merge_layers(&layers, algorithms);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
     paths::expand(&mut run);
-    run.algo = algo::complete(&run.algo, &layers)?;
-    let reward = run.reward.build().and_then(|_| run.reward.resolved());
+    run.algo = algo::complete(&run.algo, &layers, algorithms)?;
+    let rewards = &extensions.rewards;
+    let reward = run.reward.build_with(rewards);
+    let reward = reward.and_then(|_| run.reward.resolved(rewards));
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
     if let Some(share) = demo
         .iter()
@@ -126,6 +137,42 @@ pub fn resolve(
         table,
         notes,
     })
+}
+
+/// The configuration of a run: the files over each other, or the built-in demo without any. A run
+/// that they do not name is called like the last file.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn for_run(
+    files: &[PathBuf],
+    sets: &[String],
+    extensions: &Extensions,
+) -> Result<Resolved, InputError> {
+    let base = files.is_empty().then_some(DEMO);
+    let mut resolved = resolve(base, files, sets, extensions)?;
+    if resolved.run.name.is_empty() {
+        let stem = files.last().and_then(|f| f.file_stem());
+        resolved.run.name = stem.map_or("run".into(), |s| s.to_string_lossy().into_owned());
+    }
+    Ok(resolved)
+}
+
+/// Refuses what makes no sense, before anything is written.
+///
+/// # Errors
+/// As [`RunConfig::check`].
+pub fn check(resolved: &Resolved, extensions: &Extensions) -> Result<(), RlError> {
+    let mut run = resolved.run.clone();
+    if resolved
+        .demo
+        .as_ref()
+        .is_some_and(|demo| demo.train > 0 || !demo.sft.is_empty())
+    {
+        // Written when the run starts.
+        run.data.train = "the demo's".into();
+    }
+    run.check(&extensions.algorithms, &extensions.rewards)
 }
 
 fn not_share(share: &f64) -> bool {
@@ -171,8 +218,8 @@ struct DemoSection {
 }
 
 fn section_of<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| Problem {
-        message: explain(&error.path().to_string(), error.inner().message()),
+    serde_path_to_error::deserialize(Given(&Value::Table(table))).map_err(|error| Problem {
+        message: explain(&error.path().to_string(), error.inner()),
         path: error.path().clone(),
     })
 }

@@ -1,14 +1,7 @@
 //! `--device` where it may name several: `cuda:0,1`, `cuda:0,cuda:1`, `flex,flex`.
 
 use crate::{device, input_error::InputError};
-use burn_rl::{
-    dist::{DataParallel, DeviceKind, DeviceSpec, ParallelEngine, Replicate, Workers},
-    error::RlError,
-    learner::Learner,
-    rollout::RolloutEngine,
-};
-use burn_vlm::Vlm;
-use std::sync::Arc;
+use burn_rl::dist::{DeviceKind, DeviceSpec};
 
 /// The devices called `names`, one replica on each. A number alone is one more of the backend
 /// before it; a device that is named twice has two replicas.
@@ -71,47 +64,6 @@ fn kind(name: &str) -> DeviceKind {
         Some("tch") if !name.contains("cuda") => DeviceKind::Cpu,
         _ => DeviceKind::Other,
     }
-}
-
-/// A thread for each device; none for the CPU alone, whose work needs no thread of its own.
-///
-/// # Errors
-/// A system that refuses threads.
-pub fn workers(devices: &[DeviceSpec]) -> Result<Option<Arc<Workers>>, RlError> {
-    match devices {
-        [one] if one.kind == DeviceKind::Cpu => Ok(None),
-        _ => Ok(Some(Arc::new(Workers::new(devices.to_vec())?))),
-    }
-}
-
-/// A learner on all devices, from the one on the first.
-///
-/// # Errors
-/// A device that fails.
-pub fn learner<L: Replicate + 'static>(
-    workers: Option<&Arc<Workers>>,
-    first: L,
-    check_steps: u64,
-) -> Result<Box<dyn Learner>, RlError> {
-    Ok(match workers {
-        None => Box::new(first),
-        Some(workers) => Box::new(DataParallel::new(first, workers.clone(), check_steps)?),
-    })
-}
-
-/// An engine on all devices; `replicas` as [`RolloutEngine::sync`] takes them.
-///
-/// # Errors
-/// A device that fails.
-pub fn engine<E: RolloutEngine + Sync + 'static>(
-    workers: Option<&Arc<Workers>>,
-    replicas: &[&Vlm],
-    build: impl Fn(&Vlm) -> E + Sync,
-) -> Result<Box<dyn RolloutEngine>, RlError> {
-    Ok(match workers {
-        None => Box::new(build(replicas[0])),
-        Some(workers) => Box::new(ParallelEngine::new(workers.clone(), replicas, build)?),
-    })
 }
 
 #[cfg(test)]

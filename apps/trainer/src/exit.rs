@@ -4,6 +4,7 @@ use crate::input_error::InputError;
 use burn_rewards::RewardError;
 use burn_rl::RlError;
 use burn_vlm::VlmError;
+use run_log::LogError;
 use std::{io::ErrorKind, process::ExitCode};
 
 /// Prints the error, if any, as one message on standard error and gives the status.
@@ -43,6 +44,7 @@ fn is_input(error: &anyhow::Error) -> bool {
             || e.downcast_ref::<RewardError>()
                 .is_some_and(RewardError::is_input)
             || e.downcast_ref::<RlError>().is_some_and(RlError::is_input)
+            || e.downcast_ref::<LogError>().is_some_and(LogError::is_input)
             || e.downcast_ref::<VlmError>().is_some_and(VlmError::is_input)
     })
 }

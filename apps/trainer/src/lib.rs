@@ -19,24 +19,48 @@ pub mod devices;
 pub mod exit;
 pub mod hub;
 pub mod input_error;
+pub mod logging;
 pub mod model_dir;
 pub mod output;
 pub mod paths;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;
+pub mod report;
 pub mod setup;
+pub mod signals;
+pub mod versions;
 
-/// Runs the command that the program's arguments name and says what went wrong, if anything did.
-/// A program with algorithms or rewards of its own registers them and calls this.
-pub fn run() -> std::process::ExitCode {
-    exit::code(cmd::run(clap::Parser::parse()))
+/// What a program has beside what is built in.
+#[derive(Debug, Clone, Default)]
+pub struct Extensions {
+    /// The algorithms that configurations may name.
+    pub algorithms: burn_rl::algo::Registry,
+    /// The families of models that directories may be of.
+    pub families: burn_vlm::Families,
+    /// The reward rules that configurations and the command line may name.
+    pub rewards: burn_rewards::Registry,
 }
 
-/// The same for a program with model families of its own.
-pub fn run_with(families: burn_vlm::Families) -> std::process::ExitCode {
-    match model_dir::set_families(families) {
-        Ok(()) => run(),
-        Err(error) => exit::code(Err(error)),
+impl Extensions {
+    /// The same with one more algorithm.
+    ///
+    /// # Errors
+    /// A name that is taken.
+    pub fn with_algorithm<A: burn_rl::algo::Algorithm>(mut self) -> Result<Self, burn_rl::RlError> {
+        self.algorithms = self.algorithms.with::<A>()?;
+        Ok(self)
     }
+}
+
+/// Runs the command that the program's arguments name and says what went wrong, if anything did.
+pub fn run() -> std::process::ExitCode {
+    run_with(Extensions::default())
+}
+
+/// The same for a program with algorithms, model families or reward rules of its own.
+pub fn run_with(extensions: Extensions) -> std::process::ExitCode {
+    let cli: cli::Cli = clap::Parser::parse();
+    let families = model_dir::set_families(extensions.families.clone());
+    exit::code(families.and_then(|()| cmd::run(cli.command, &extensions)))
 }

@@ -12,7 +12,7 @@ pub struct ProcessorArgs {
     #[arg(long, value_name = "random|pretrained", default_value = "pretrained", value_parser = parse_init)]
     pub init: ModelInit,
     /// A chat template in place of the model's: a Jinja file, a JSON file with "chat_template", or
-    /// the name of one that comes with this program, as r1_zero.
+    /// a name, as r1_zero; one that is not known is answered with all that are.
     #[arg(long, value_name = "NAME|FILE")]
     pub chat_template: Option<String>,
     /// Smallest area of a picture after resizing, in pixels (Qwen-VL models).
@@ -33,6 +33,22 @@ pub struct ProcessorArgs {
     /// Takes pictures as their files store them, whatever their EXIF orientation says.
     #[arg(long)]
     pub stored_orientation: bool,
+}
+
+/// Settings of a conversation beside those of the processor.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConversationArgs {
+    /// A system message for conversations that have none.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub system: String,
+    /// How text and pictures are processed.
+    #[command(flatten)]
+    pub processor: ProcessorArgs,
 }
 
 /// What `--init` says.

@@ -1,12 +1,13 @@
 //! What a person sees of a run: a progress bar on a terminal, a line a step elsewhere.
 
+use crate::report;
 use burn_rl::{
-    eval::Evaluation,
-    metrics::{Metrics, diagnostics::Warning, report::write_report},
+    metrics::Metrics,
     observer::{Event, Observer, Phase},
     run_dir::RunDir,
 };
 use indicatif::{ProgressBar, ProgressStyle};
+use run_log::diagnostics::Warning;
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -72,8 +73,8 @@ impl Progress {
         tracing::warn!("step {}: {}: {warning}", warning.step, warning.name);
     }
 
-    fn evaluated(&self, step: u64, found: &Evaluation) {
-        let get = |name: &str| found.metrics.get(&format!("eval/{}/{name}", self.set));
+    fn evaluated(&self, step: u64, found: &Metrics) {
+        let get = |name: &str| found.get(&format!("eval/{}/{name}", self.set));
         if let (Some(accuracy), Some(tokens)) = (get("pass@1"), get("tokens")) {
             self.line(&format!(
                 "step {step:>4} · {} accuracy {:.1} %, {tokens:.1} tokens",
@@ -86,7 +87,7 @@ impl Progress {
     /// A long run is looked at before its end: the report follows every checkpoint.
     fn saved(&self, checkpoint: &Path) {
         tracing::info!("saved {}", checkpoint.display());
-        let report = RunDir::read(&self.root).and_then(|run| write_report(&run));
+        let report = RunDir::read(&self.root).and_then(|run| report::write(&run));
         if let Err(error) = report {
             self.line(&format!("the report could not be written: {error}"));
         }

@@ -249,3 +249,170 @@ fn rewards_are_listed_and_described() {
             .contains("did you mean `numeric`?")
     );
 }
+
+#[test]
+fn explain_tells_where_the_answer_was_and_what_other_graders_say() {
+    let rows = Rows::new(lines(&[
+        json!({"id": "a", "gold": "0.5", "pred": r"so $\boxed{\frac{1}{2}}$"}),
+        json!({"id": "b", "gold": "2", "pred": "I do not know"}),
+    ]));
+    let output = rows.run(&["--explain"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    for piece in [
+        "a: right (",
+        "in the last \\boxed{}",
+        "wrong by",
+        "gsm8k",
+        "b: wrong (",
+    ] {
+        assert!(text.contains(piece), "{piece}: {text}");
+    }
+    let (json, _) = rows.grade(&["--explain", "--json"]);
+    let explained = &json[0]["explanation"];
+    assert_eq!(explained["profile"], "math_verify");
+    assert_eq!(explained["profiles"]["math_verify"], true);
+    assert_eq!(explained["profiles"]["gsm8k"], false);
+    assert_eq!(explained["found"]["place"], "in the last \\boxed{}");
+    assert_eq!(json[1]["explanation"]["found"], Value::Null);
+    let (plain, _) = rows.grade(&[]);
+    assert_eq!(plain[0].get("explanation"), None);
+    assert_eq!(plain[0]["verdict"], json[0]["verdict"]);
+}
+
+#[test]
+fn what_a_row_says_of_itself_reaches_the_rule() {
+    let sizes = json!([{"original": [2000, 500], "resized": [1000, 400]}]);
+    let row = |id: &str, coordinates: &str| {
+        json!({"id": id, "gold": "[400,50,1000,400]", "pred": "(200,100),(500,800)",
+            "image_sizes": sizes, "coordinates": coordinates})
+    };
+    let rows = Rows::new(lines(&[row("a", "thousandths"), row("b", "resized")]));
+    let (graded, _) = rows.grade(&["--rule", "box_iou"]);
+    assert_eq!(
+        (&graded[0]["verdict"], &graded[1]["verdict"]),
+        (&json!(true), &json!(false))
+    );
+    let (told, _) = rows.grade(&["--rule", "box_iou", "--explain", "--json"]);
+    let steps = told[0]["explanation"]["steps"].to_string();
+    assert!(steps.contains("thousandths"), "{steps}");
+}
+
+/// A run that paid for length, of two steps of two groups of two.
+fn finished_run(rows: &Rows) -> PathBuf {
+    let run = rows.path("run");
+    fs::create_dir_all(run.join("rollouts")).unwrap();
+    let config = "[data]\ntrain = \"x.jsonl\"\n[model]\npath = \"m\"\n[rollout]\n\
+        samples_per_prompt = 2\n[algo]\nname = \"grpo\"\nbeta = 0.0\ndrop_zero_variance = true\n\
+        [[reward.parts]]\nrule = \"length\"\n";
+    fs::write(run.join("config.toml"), config).unwrap();
+    let record = |step: u64, id: &str, draw: usize, response: &str, reward: f64| {
+        json!({"step": step, "prompt_id": id, "draw": draw, "prompt": "", "answer": "2",
+            "response": response, "tokens": 3, "finish_reason": "stop", "reward": reward,
+            "parts": {"accuracy": reward}, "kept": true,
+            "context": {"set": "x", "fields": {"kind": "n"}}})
+    };
+    let (right, wrong) = ("<answer>2</answer>", "<answer>3</answer>");
+    let first = [
+        record(1, "a", 0, right, 1.0),
+        record(1, "a", 1, wrong, 0.0),
+        record(1, "b", 0, wrong, 0.0),
+        record(1, "b", 1, right, 1.0),
+    ];
+    let second = [
+        record(2, "a", 0, wrong, 1.0),
+        record(2, "a", 1, right, 0.0),
+        record(2, "b", 0, right, 1.0),
+        record(2, "b", 1, right, 0.0),
+    ];
+    for (step, records) in [(1, first), (2, second)] {
+        let file = run.join(format!("rollouts/step_00000{step}.jsonl"));
+        fs::write(file, lines(&records)).unwrap();
+    }
+    run
+}
+
+fn trainer_reward(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command.arg("reward").args(args).output().unwrap()
+}
+
+#[test]
+fn a_finished_run_is_rewarded_again() {
+    let rows = Rows::new("");
+    let run = finished_run(&rows);
+    let new = rows.path("new.toml");
+    let when = "[[reward.parts]]\nrule = \"answer_exact\"\n\
+        when = { set = \"x\", field = { kind = \"n\" } }\n";
+    fs::write(&new, when).unwrap();
+    let (run, new, changes) = (run.display(), new.display(), rows.path("changes.jsonl"));
+    let (run, new) = (run.to_string(), new.to_string());
+    let out = changes.display().to_string();
+    let args = ["--rollouts", &run, "--config", &new, "--out", &out];
+    let output = trainer_reward(&[&args[..], &["--json"]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let steps: Vec<Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(steps.len(), 3);
+    let of = |step: usize, key: &str| steps[step][key].clone();
+    assert_eq!(
+        (of(0, "other_rewards"), of(0, "sign_changes")),
+        (json!(0), json!(0))
+    );
+    assert_eq!(
+        (of(1, "mean_old"), of(1, "mean_new")),
+        (json!(0.5), json!(0.75))
+    );
+    assert_eq!((of(1, "kept_old"), of(1, "kept_new")), (json!(2), json!(1)));
+    assert_eq!(of(1, "sign_changes"), 1);
+    assert_eq!(
+        (of(2, "step"), of(2, "first_step_that_differs")),
+        (json!("all"), json!(2))
+    );
+    let changed = fs::read_to_string(&changes).unwrap();
+    let changed: Vec<Value> = changed
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(changed.len(), 8);
+    assert_eq!(changed[4]["reward_new"], 0.0);
+    assert!(changed[4]["advantage_old"].as_f64() > Some(0.0));
+    assert!(changed[4]["advantage_new"].as_f64() < Some(0.0));
+    assert_eq!(changed[6]["filter_new"], "drop zero_variance");
+
+    let table = trainer_reward(&args[..4]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("first step that differs: 2"), "{table}");
+}
+
+#[test]
+fn a_run_that_cannot_be_rewarded_again_is_refused() {
+    let rows = Rows::new("");
+    let run = finished_run(&rows).display().to_string();
+    let refused = |args: &[&str]| {
+        let output = trainer_reward(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let message = refused(&[
+        "--rollouts",
+        &run,
+        "--set",
+        r#"reward.parts=[{rule="numeric",whn={}}]"#,
+    ]);
+    assert!(message.contains("whn"), "{message}");
+    let none = r#"reward.parts=[{rule="numeric",when={set="y"}}]"#;
+    let message = refused(&["--rollouts", &run, "--set", none]);
+    assert!(
+        message.contains("no part of the reward applies"),
+        "{message}"
+    );
+    fs::remove_dir_all(rows.path("run/rollouts")).unwrap();
+    let message = refused(&["--rollouts", &run]);
+    assert!(message.contains("no rollouts/step_"), "{message}");
+    assert!(refused(&[]).contains("--data"));
+}

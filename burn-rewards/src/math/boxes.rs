@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::config::BoxedMode;
 use super::limits::MAX_SPAN;
+use super::words;
 
 /// Most boxes of one answer.
 const MAX_BOXES: usize = 64;
@@ -103,11 +104,16 @@ pub(crate) fn contents(text: &str, mode: BoxedMode) -> Cow<'_, str> {
             }
             Some(Ok(span)) => {
                 let content = text[span.from..span.to].trim();
-                if mode == BoxedMode::Last
-                    && let Some(next) = previous
-                    && !belongs(&text[span.end..next.start], content, found.last())
-                {
-                    break;
+                if let Some(next) = previous {
+                    let between = &text[span.end..next.start];
+                    let belongs = match mode {
+                        BoxedMode::Last => belongs(between, content, found.last()),
+                        BoxedMode::Joined => only_joins(between),
+                        BoxedMode::All | BoxedMode::Keep => true,
+                    };
+                    if !belongs {
+                        break;
+                    }
                 }
                 if found.last() != Some(&content) {
                     found.push(content);
@@ -140,10 +146,49 @@ fn belongs(between: &str, content: &str, next: Option<&&str>) -> bool {
                 .any(|word| word == "and" || word == "or"))
 }
 
+/// Whether text between two boxes says nothing but that both count: commas, the name of the second
+/// value, "and" or "or" with a unit before it.
+fn only_joins(between: &str) -> bool {
+    const CORRECTIONS: [&str; 8] = [
+        "no", "wait", "but", "actually", "rather", "instead", "sorry", "then",
+    ];
+    let words: Vec<&str> = between
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .collect();
+    let joints = words.iter().filter(|w| is_joint(w)).count();
+    let others = words.iter().filter(|w| !is_joint(w) && w.len() > 1);
+    let allowed = if joints > 0 { 2 } else { 0 };
+    between.len() < JOINED_BYTES
+        && !between.contains(['.', '?', '!', '。'])
+        && others.clone().count() <= allowed
+        && !others
+            .clone()
+            .any(|w| CORRECTIONS.contains(&w.to_lowercase().as_str()))
+        && !words::denies(between)
+}
+
+fn is_joint(word: &str) -> bool {
+    matches!(word, "and" | "or" | "或" | "和")
+}
+
 #[cfg(test)]
 mod tests {
     use super::contents;
-    use crate::math::config::BoxedMode::{All, Last};
+    use crate::math::config::BoxedMode::{All, Joined, Last};
+
+    #[test]
+    fn a_corrected_box_does_not_count() {
+        for (text, joined) in [
+            (r"I think \boxed{3}. Wait, no: \boxed{4}.", "4"),
+            (r"First \boxed{3}, second thoughts give \boxed{4}", "4"),
+            (r"\boxed{3} and \boxed{4}", "3,4"),
+            (r"$x = \boxed{3}$, $y = \boxed{4}$", "3,4"),
+            (r"\boxed{3}, or \boxed{4}", "3,4"),
+        ] {
+            assert_eq!(contents(text, Joined), joined, "{text}");
+        }
+    }
 
     #[test]
     fn braces_are_matched_and_near_boxes_joined() {

@@ -7,6 +7,8 @@ pub enum BoxedMode {
     All,
     /// The last box, and those before it that stand close.
     Last,
+    /// The last box, and those before it from which nothing but commas, "and" or "or" parts it.
+    Joined,
     /// Boxes are left in place.
     Keep,
 }
@@ -119,9 +121,30 @@ pub struct ParseConfig {
     pub keep_fallback: bool,
     /// How far extraction goes when a match does not parse.
     pub mode: ExtractionMode,
+    /// Whether texts are read as people write: the answer tag decides, plain formulas are read to
+    /// their end, denials count, and a gold answer without delimiters is read whole.
+    pub prose: bool,
     /// Python's last resort is reproduced: where a formula does not parse, the last number in the
     /// text is graded. Off by default, for a policy can exploit it.
     pub compat_last_number: bool,
+}
+
+impl ParseConfig {
+    /// Whether a text without any delimiter may be a formula.
+    pub(super) fn reads_statements(&self) -> bool {
+        let latex = |t: &Target| matches!(t, Target::Latex(l) if l.try_extract_without_anchor);
+        let expr = |t: &Target| matches!(t, Target::Expr(e) if e.try_extract_without_anchor);
+        self.prose && self.targets.iter().any(latex) && self.targets.iter().any(expr)
+    }
+
+    /// The same, as the Python library reads, faults included.
+    pub(crate) fn like_python(self) -> Self {
+        Self {
+            prose: false,
+            compat_last_number: true,
+            ..self
+        }
+    }
 }
 
 impl Default for ParseConfig {
@@ -133,6 +156,7 @@ impl Default for ParseConfig {
             ],
             keep_fallback: true,
             mode: ExtractionMode::AnyMatch,
+            prose: true,
             compat_last_number: false,
         }
     }

@@ -2,34 +2,45 @@
 //! gold answer. Every step is linear or bounded by fuel; no clock, no thread, no recursion without
 //! a depth limit.
 
-mod bare;
 mod boxes;
 mod canon;
 mod config;
 mod decide;
 mod display;
+mod dress;
 mod eval;
+mod explain;
 mod extract;
 mod formula;
 mod graders;
 mod lex;
 mod limits;
+mod number;
 mod parse;
 mod parsed;
+mod plain;
 mod profile;
+mod quantity;
+mod scope;
+mod statement;
 pub mod tree;
+mod unit_expr;
 mod units;
+mod verdict;
 mod verify;
+mod words;
 
 pub use config::{
     BoxedMode, ExprTarget, ExtractionMode, LatexTarget, Normalization, ParseConfig, StringTarget,
     Target,
 };
+pub use explain::{Found, Trace, trace, why};
 pub(crate) use graders::qwen_answer;
 pub use parsed::{Parsed, Unparsed};
 pub use profile::{Options, Profile, UnknownProfile};
 pub use tree::Expr;
-pub use verify::{Explanation, Gold, GoldError, Outcome, Reason, Verdict, Verifier};
+pub use verdict::{Outcome, Reason, Verdict};
+pub use verify::{Explanation, Gold, GoldError, Verifier};
 
 /// Finds and parses the answer in `text`.
 ///
@@ -37,6 +48,31 @@ pub use verify::{Explanation, Gold, GoldError, Outcome, Reason, Verdict, Verifie
 /// `docs/math-verifier.md`. Linear in the length of `text`, which may be up to 1 MiB.
 pub fn parse(text: &str, config: &ParseConfig) -> Parsed {
     extract::extract(text, config)
+}
+
+/// The number that all of `text` is, and whether a percent sign stands behind it (the number is
+/// then a hundredth): `7 000`, `7/2`, `- 8`, `7 million`, `50%`.
+pub(crate) fn number(text: &str) -> Option<(f64, bool)> {
+    let text = plain::folded(text);
+    let reading = statement::read(&text, &Normalization::default())?;
+    let parsed = Parsed::of(reading);
+    let percent = matches!(parsed.value(), Some(Expr::Percent(_)));
+    decide::number(&parsed).map(|value| (value, percent))
+}
+
+/// Whether words in `text` deny or bound what they stand beside: "not 7", "at least 7".
+pub(crate) fn denies(text: &str) -> bool {
+    words::denies(text)
+}
+
+/// Whether words in `text` make another number of the one beside them: "7 squared".
+pub(crate) fn changes_value(text: &str) -> bool {
+    words::changes_value(text)
+}
+
+/// Whether the words right before and after `from..to` deny or bound what stands there.
+pub(crate) fn is_refused(text: &str, from: usize, to: usize) -> bool {
+    extract::is_refused(text, from, to)
 }
 
 /// Parses `formula`, all of which is mathematics: LaTeX or plain, without dollar signs or a box.

@@ -1,5 +1,6 @@
 //! What extraction and parsing found.
 
+use super::formula::Reading;
 use super::tree::Expr;
 
 /// Why there is no value.
@@ -32,6 +33,23 @@ pub struct Parsed {
 }
 
 impl Parsed {
+    /// What one reading says.
+    pub(super) fn of(reading: Reading) -> Self {
+        let fallback = (!reading.text.is_empty()).then_some(reading.text);
+        match reading.values {
+            Ok(values) => Self {
+                values,
+                fallback,
+                ..Self::default()
+            },
+            Err(reason) => Self {
+                fallback,
+                reason: Some(reason),
+                ..Self::default()
+            },
+        }
+    }
+
     /// Nothing found.
     pub fn none(reason: Unparsed) -> Self {
         Self {

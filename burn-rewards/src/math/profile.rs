@@ -107,8 +107,12 @@ impl Profile {
     /// What the gold answer is parsed as, for the profiles that parse.
     pub(super) fn gold_config(self) -> ParseConfig {
         match self {
-            Self::Verl => targets(vec![Target::Latex(LatexTarget::default())]),
+            Self::Verl => as_published(vec![Target::Latex(LatexTarget::default())]),
             Self::Trl => ParseConfig::default(),
+            Self::Latex => ParseConfig {
+                prose: true,
+                ..self.pred_config()
+            },
             _ => self.pred_config(),
         }
     }
@@ -124,13 +128,13 @@ impl Profile {
         let expr = || Target::Expr(ExprTarget::default());
         match self {
             Self::Boxed0 => targets(vec![boxed_first(), expr()]),
-            Self::Latex => targets(vec![boxed_first()]),
-            Self::Expr => targets(vec![expr()]),
+            Self::Latex => as_published(vec![boxed_first()]),
+            Self::Expr => as_published(vec![expr()]),
             Self::Choice => targets(vec![Target::String(StringTarget::default())]),
-            Self::Verl => targets(vec![expr(), Target::Latex(LatexTarget::default())]),
+            Self::Verl => as_published(vec![expr(), Target::Latex(LatexTarget::default())]),
             Self::Trl => ParseConfig {
                 mode: ExtractionMode::FirstMatch,
-                ..targets(vec![Target::Latex(LatexTarget {
+                ..as_published(vec![Target::Latex(LatexTarget {
                     try_extract_without_anchor: false,
                     boxed_match_priority: Some(0),
                     normalization: Normalization {
@@ -141,6 +145,15 @@ impl Profile {
             },
             _ => ParseConfig::default(),
         }
+    }
+}
+
+/// Targets that are looked for as the library does, and in nothing else.
+fn as_published(targets: Vec<Target>) -> ParseConfig {
+    ParseConfig {
+        targets,
+        prose: false,
+        ..ParseConfig::default()
     }
 }
 
@@ -176,6 +189,9 @@ pub struct Options {
     pub strict: bool,
     /// Whether an inequality answers a gold interval (the other way round is always allowed).
     pub allow_set_relation_comp: bool,
+    /// Reproduces the program that the profile is named after, faults included, as far as
+    /// `docs/math-verifier.md` says.
+    pub compat: bool,
 }
 
 impl Default for Options {
@@ -185,6 +201,7 @@ impl Default for Options {
             numeric_precision: 15,
             strict: true,
             allow_set_relation_comp: false,
+            compat: false,
         }
     }
 }

@@ -1,17 +1,19 @@
 //! Units at the end of an answer. They are dropped and never compared, as the Python library does;
 //! but a letter that is no unit in anybody's book (`27ab`, `5t`, `2c`) is a variable and stays.
 
+use super::{unit_expr, words};
+
 /// Unit words dropped after a number, in the singular; an `s` or `es` may follow.
 #[rustfmt::skip]
-const WORDS: [&str; 132] = [
-    "acre", "apple", "area", "atm", "ball", "billion", "book", "box", "boy",
+const WORDS: [&str; 130] = [
+    "acre", "apple", "area", "atm", "ball", "book", "box", "boy",
     "calorie", "cent", "cc", "centimeter", "centimetre", "child", "children", "cm", "coin",
     "cube", "cubic", "cup", "day", "deg", "degree", "digit", "dm", "dollar",
     "edge", "euro", "feet", "foot", "ft", "gal", "gallon", "girl", "gm",
     "gram", "ha", "hectare", "hour", "hr", "hrs", "hz", "inch", "in",
     "integer", "kg", "kilogram", "kilometer", "kilometre", "km", "kmh", "kmph", "kph",
     "kwh", "lb", "lbs", "liter", "litre", "man", "marble", "mark", "men",
-    "meter", "metre", "mg", "mi", "mile", "milliliter", "million", "min", "minute",
+    "meter", "metre", "mg", "mi", "mile", "milliliter", "min", "minute",
     "ml", "mm", "mol", "month", "mph", "mtr", "mt", "nm", "number",
     "ohm", "ounce", "oz", "page", "pair", "pc", "people", "person", "piece",
     "pint", "point", "pound", "psi", "quart", "question", "rad", "radian", "rd",
@@ -44,12 +46,16 @@ const JOINERS: [&str; 6] = ["per", "of", "/", "a", "-", "\\cdot"];
 pub(crate) fn without_unit(text: &str) -> &str {
     let mut rest = text.trim_end();
     for _ in 0..4 {
-        let shorter = match without_text(rest) {
-            Some(shorter) => shorter,
-            None => match without_word(rest) {
-                Some(shorter) => shorter,
-                None => break,
-            },
+        // `\\mu\\text{m}` is one unit, not a μ with a unit behind it.
+        let shorter = rest
+            .contains("\\mu")
+            .then(|| unit_expr::without(rest))
+            .flatten()
+            .or_else(|| without_text(rest))
+            .or_else(|| without_word(rest))
+            .or_else(|| unit_expr::without(rest));
+        let Some(shorter) = shorter else {
+            break;
         };
         if shorter
             .trim_matches(|c: char| c.is_whitespace() || c == '$')
@@ -109,10 +115,11 @@ fn without_text(text: &str) -> Option<&str> {
         (None, Some(rest)) if is_unit_phrase(words) || is_spaced_letter(words) => rest,
         _ => return None,
     };
-    if matches!(
+    let means_something = matches!(
         words,
         "percent" | "pct" | "percentage" | "and" | "or" | "i" | "e"
-    ) {
+    );
+    if means_something || words::changes_value(words) {
         return None;
     }
     let rest = trim_spacing(rest);
@@ -170,7 +177,7 @@ fn ends_with_operator_command(rest: &str) -> bool {
 }
 
 /// Removes spaces and commands for spaces from the end.
-fn trim_spacing(text: &str) -> &str {
+pub(super) fn trim_spacing(text: &str) -> &str {
     let mut rest = text;
     loop {
         let before = rest.len();
@@ -246,6 +253,15 @@ fn is_spaced_letter(word: &str) -> bool {
     SPACED.contains(&word)
 }
 
+/// Symbols of units that stand in a product or quotient of units: `kJ/mol`, `N m`.
+pub(super) fn is_unit_symbol(word: &str) -> bool {
+    const SYMBOLS: [&str; 24] = [
+        "kJ", "kN", "kW", "kV", "kHz", "MHz", "GHz", "Hz", "Pa", "kPa", "MPa", "mA", "mV", "eV",
+        "MeV", "keV", "rpm", "mol", "cal", "kcal", "dB", "T", "Wb", "H",
+    ];
+    SYMBOLS.contains(&word) || is_spaced_letter(word)
+}
+
 /// Words of which each is a unit or joins units.
 fn is_unit_phrase(words: &str) -> bool {
     let mut any = false;
@@ -262,7 +278,7 @@ fn is_unit_phrase(words: &str) -> bool {
     any
 }
 
-fn is_unit_word(word: &str) -> bool {
+pub(super) fn is_unit_word(word: &str) -> bool {
     if word.len() < 2 || word.len() > 20 {
         return false;
     }
@@ -274,7 +290,7 @@ fn is_unit_word(word: &str) -> bool {
 }
 
 /// Whether `text` has no letters but those of commands: nothing a glued letter could multiply.
-fn is_constant(text: &str) -> bool {
+pub(super) fn is_constant(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut any_digit = false;

@@ -1,112 +1,17 @@
 //! [`Verifier`]: a gold answer and a response in, an [`Outcome`] out.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::config::Target;
 use super::decide::{self, Decision};
-use super::{Options, ParseConfig, Parsed, Profile, Unparsed, bare, graders, parse};
+use super::verdict::{Outcome, Reason, Verdict};
+use super::{Expr, Normalization, Options, ParseConfig, Parsed, Profile, Unparsed, graders, parse};
+use super::{plain, quantity, scope, statement};
+use crate::choice;
+use crate::extract::stated;
 
-/// Whether the response answers the gold answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The answers are equal.
-    Equal,
-    /// They are not, or the response holds no answer.
-    Different,
-    /// Not decided within the limits; counts as not equal.
-    Unknown,
-    /// The gold answer does not parse, so nothing is said about the response.
-    GoldUnparsed,
-}
-
-/// What a verdict rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Reason {
-    /// The same canonical form.
-    SameForm,
-    /// The same string.
-    SameString,
-    /// Exact rational arithmetic.
-    Exact,
-    /// Rounded to the decimals of the options.
-    Rounded,
-    /// Values modulo a prime at random points.
-    Modular,
-    /// Values in complex doubles, and at 192 bits where they agree.
-    Numeric,
-    /// Same or different parts: elements, ends, rows, sides.
-    Parts,
-    /// One is a set, relation, matrix or text and the other is not, or their sizes differ.
-    Shape,
-    /// The response holds no answer.
-    NoAnswer,
-    /// The response's answer does not parse.
-    Unparsed,
-    /// A size limit was exceeded.
-    Limit,
-    /// The work limit was used up.
-    Fuel,
-    /// No point was found at which both sides have a value.
-    NoPoint,
-    /// The expression uses something this verifier cannot evaluate.
-    Unsupported,
-    /// The gold answer does not parse.
-    GoldUnparsed,
-}
-
-impl Reason {
-    /// The name in result files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SameForm => "same_form",
-            Self::SameString => "same_string",
-            Self::Exact => "exact",
-            Self::Rounded => "rounded",
-            Self::Modular => "modular",
-            Self::Numeric => "numeric",
-            Self::Parts => "parts",
-            Self::Shape => "shape",
-            Self::NoAnswer => "no_answer",
-            Self::Unparsed => "unparsed",
-            Self::Limit => "limit",
-            Self::Fuel => "fuel",
-            Self::NoPoint => "no_point",
-            Self::Unsupported => "unsupported",
-            Self::GoldUnparsed => "gold_unparsed",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A verdict and its reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Whether the answers are equal.
-    pub verdict: Verdict,
-    /// What the verdict rests on.
-    pub reason: Reason,
-}
-
-impl Outcome {
-    pub(super) fn new(verdict: Verdict, reason: Reason) -> Self {
-        Self { verdict, reason }
-    }
-
-    /// Whether the answers are equal; everything but [`Verdict::Equal`] is not.
-    pub fn is_equal(self) -> bool {
-        self.verdict == Verdict::Equal
-    }
-}
+/// Letters that options have.
+const LETTERS: &str = "ABCDEFGHJ";
 
 /// An outcome with what was read on both sides, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -126,6 +31,13 @@ pub struct Gold {
     pub(super) parsed: Parsed,
     /// Whether all of the text is one formula without delimiters.
     pub(super) is_bare: bool,
+}
+
+impl Gold {
+    /// Whether the gold answer is words: no formula was read.
+    pub(crate) fn is_words(&self) -> bool {
+        self.is_bare && matches!(self.parsed.values[..], [Expr::Text(_)])
+    }
 }
 
 /// The gold answer holds nothing the profile can compare with.
@@ -168,11 +80,15 @@ impl Verifier {
     /// The grader of `profile` with other comparison options. The options matter to the profiles
     /// of math-verify only; the other graders have fixed rules.
     pub fn with_options(profile: Profile, options: Options) -> Self {
+        let config = |config: ParseConfig| match options.compat {
+            true => config.like_python(),
+            false => config,
+        };
         Self {
             profile,
+            gold_config: config(profile.gold_config()),
+            pred_config: config(profile.pred_config()),
             options,
-            gold_config: profile.gold_config(),
-            pred_config: profile.pred_config(),
         }
     }
 
@@ -211,22 +127,39 @@ impl Verifier {
                 is_bare: false,
             });
         }
-        if let Some(parsed) = self.parse_bare(text, &self.gold_config) {
-            return Ok(Gold {
-                text: text.to_owned(),
-                parsed,
-                is_bare: true,
-            });
+        let data = self.gold_as_data(text);
+        let is_bare = data.is_some();
+        let mut parsed = data.unwrap_or_else(|| self.parse_side(text, true));
+        if quantity::is_time(&parsed.values) {
+            // It could also be read as a ratio, which nobody means.
+            parsed.values.truncate(1);
         }
-        let parsed = self.parse_side(text, true);
         if parsed.values.is_empty() && parsed.literal.is_none() && parsed.fallback.is_none() {
             return Err(error(parsed.reason.unwrap_or(Unparsed::NoMatch)));
         }
         Ok(Gold {
             text: text.to_owned(),
             parsed,
-            is_bare: false,
+            is_bare,
         })
+    }
+
+    /// A gold answer without delimiters, read whole: as a formula, else as words. What holds
+    /// delimiters is searched like a response, what is no formula must be met letter by letter.
+    fn gold_as_data(&self, text: &str) -> Option<Parsed> {
+        let latex = |t: &Target| matches!(t, Target::Latex(_));
+        let wrapped = self.profile == Profile::Verl;
+        if wrapped || !self.gold_config.prose || !self.gold_config.targets.iter().any(latex) {
+            return None;
+        }
+        let text = plain::folded(text);
+        let text = scope::deciding(&text);
+        if statement::delimited(text) {
+            return None;
+        }
+        let reading = statement::read(text, &Normalization::default())
+            .or_else(|| statement::read_words(text))?;
+        Some(Parsed::of(reading))
     }
 
     fn parse_side(&self, text: &str, gold: bool) -> Parsed {
@@ -237,35 +170,40 @@ impl Verifier {
         }
     }
 
-    /// The text read whole, if it is a bare formula and the profile takes formulas without an
-    /// anchor.
-    fn parse_bare(&self, text: &str, config: &ParseConfig) -> Option<Parsed> {
-        let whole = |t: &Target| matches!(t, Target::Latex(l) if l.try_extract_without_anchor);
-        if self.profile == Profile::Verl || !config.targets.iter().any(whole) {
+    /// The response read whole, for a profile that reads formulas without an anchor and no
+    /// running text.
+    fn response_as_data(&self, text: &str) -> Option<Parsed> {
+        let free = |t: &Target| matches!(t, Target::Latex(l) if l.try_extract_without_anchor);
+        if self.profile != Profile::Latex || !self.pred_config.targets.iter().any(free) {
             return None;
         }
-        let parsed = parse(&bare::delimited(text)?, config);
-        (!parsed.values.is_empty()).then_some(parsed)
+        statement::read(text, &Normalization::default()).map(Parsed::of)
     }
 
     /// Whether `response` answers `gold`.
     pub fn verify_gold(&self, gold: &Gold, response: &str) -> Outcome {
         if graders::is_string_grader(self.profile) {
-            return graders::grade(self.profile, &gold.text, response);
+            return graders::grade(self.profile, &gold.text, response, self.options.compat);
         }
         let outcome = self.compare(gold, &self.parse_side(response, false));
         if outcome.is_equal() || !gold.is_bare {
             return outcome;
         }
+        // `B. 12 cm` answers the option B.
+        let option = choice::single(&gold.text, LETTERS);
+        if option.is_some() && choice::label(stated(response), LETTERS) == option {
+            return Outcome::new(Verdict::Equal, Reason::SameString);
+        }
         // A response may be written as the gold answer is.
-        match self.parse_bare(response, &self.pred_config) {
+        match self.response_as_data(response) {
             Some(pred) => self.compare(gold, &pred),
             None => outcome,
         }
     }
 
     fn compare(&self, gold: &Gold, pred: &Parsed) -> Outcome {
-        let Decision { verdict, reason } = decide::answers(&gold.parsed, pred, &self.options);
+        let Decision { verdict, reason } =
+            decide::answers(&gold.parsed, gold.is_bare, pred, &self.options);
         Outcome::new(verdict, reason)
     }
 
@@ -283,9 +221,8 @@ impl Verifier {
             if graders::is_string_grader(self.profile) {
                 return vec![graders::reading(self.profile, text, is_gold)];
             }
-            let bare = is_gold.then(|| self.parse_bare(text, &self.gold_config));
-            let parsed = bare.flatten();
-            let parsed = parsed.unwrap_or_else(|| self.parse_side(text, is_gold));
+            let data = is_gold.then(|| self.gold_as_data(text)).flatten();
+            let parsed = data.unwrap_or_else(|| self.parse_side(text, is_gold));
             let values = parsed.values.iter().map(|v| v.to_string());
             values
                 .chain(parsed.literal.clone())

@@ -96,3 +96,51 @@ impl Server {
         })
     }
 }
+
+/// Refuses what is no address that this program can ask.
+///
+/// # Errors
+/// The message for the option `url`.
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
+    let tls = cfg!(feature = "https") && url.starts_with("https://");
+    if url.starts_with("http://") || tls {
+        return Ok(());
+    }
+    let expected = match cfg!(feature = "https") {
+        true => "an address as http://host:port/path or https://host/path",
+        false => "an address as http://host:port/path (for https, build with the feature `https`)",
+    };
+    Err(format!("option `url` is `{url}`, expected {expected}"))
+}
+
+/// The token in the environment variable that the option `token_env` names; none if it is empty.
+///
+/// # Errors
+/// A variable that is not set.
+pub(crate) fn token(variable: &str) -> Result<String, String> {
+    match variable {
+        "" => Ok(String::new()),
+        name => std::env::var(name)
+            .map_err(|e| format!("option `token_env`: the variable `{name}`: {e}")),
+    }
+}
+
+/// The seconds of the option `name`.
+///
+/// # Errors
+/// A number that is no time.
+pub(crate) fn duration(name: &str, seconds: f64) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| format!("option `{name}` is {seconds}, expected 0 or more"))
+}
+
+/// The seconds of the option `timeout_s`.
+///
+/// # Errors
+/// A number that is no time, or none at all.
+pub(crate) fn timeout(seconds: f64) -> Result<Duration, String> {
+    match duration("timeout_s", seconds)? {
+        Duration::ZERO => Err("option `timeout_s` is 0, expected more".into()),
+        timeout => Ok(timeout),
+    }
+}

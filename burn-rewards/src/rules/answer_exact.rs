@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// 1 where the content of the last `<answer>…</answer>` equals the gold answer, else 0.
 ///
-/// Case, surrounding white space and one final full stop do not count. The gold answer may itself
+/// Case, the amount of white space and one final full stop do not count. The gold answer may itself
 /// be wrapped in `<answer>` tags, as R1-V's data sets have it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,9 +34,10 @@ impl Options for AnswerExact {
 impl AnswerExact {
     fn normalise(&self, text: &str) -> String {
         let text = text.trim();
-        let text = text.strip_suffix('.').unwrap_or(text).trim_end();
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if self.case_sensitive {
-            text.to_owned()
+            text
         } else {
             text.to_lowercase()
         }

@@ -1,13 +1,14 @@
 //! Format: one well-formed `<answer>` at the end, thinking before it allowed but not asked for.
 
-use super::Options;
+use super::{Options, thought::whole};
 use crate::{Reward, RewardError, RewardFn, RewardInput};
 use serde::{Deserialize, Serialize};
 
 /// 1 where the response is `<answer>…</answer>`, optionally preceded by one `<think>…</think>`,
 /// and nothing else; else 0.
 ///
-/// Thinking is allowed, not rewarded: the value is the same with and without it.
+/// Thinking is allowed, not rewarded: the value is the same with and without it, and an empty
+/// thought is as none. One that the prompt has opened must be closed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerFormat {}
@@ -48,7 +49,7 @@ fn well_formed(response: &str) -> bool {
 
 impl RewardFn for AnswerFormat {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
-        let value = f64::from(u8::from(well_formed(input.response)));
+        let value = f64::from(u8::from(well_formed(&whole(input))));
         Ok(Reward::single(Self::PART, value, None))
     }
 

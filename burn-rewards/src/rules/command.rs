@@ -4,7 +4,7 @@ use super::Options;
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
     remote::{
-        excerpt, number,
+        PROTOCOL, excerpt, number,
         process::{Fault, Process},
     },
 };
@@ -23,14 +23,19 @@ use std::{
 /// output, in any order:
 ///
 /// ```text
-/// → {"id":7,"prompt":"…","response":"…","answer":"…","response_tokens":31,"truncated":false}
+/// → {"version":2,"id":7,"prompt":"…","response":"…","answer":"…","response_tokens":31,
+///    "truncated":false,"set":"geo3k","step":12,"fields":{"answer":"…","level":3},
+///    "prompt_end":"…<think>\n","images":[{"original":[640,480],"resized":[644,476]}],
+///    "coordinates":"resized"}
 /// ← {"id":7,"reward":0.5,"correct":true,"parts":{"style":0.5}}
 /// ← {"id":8,"error":"…"}            the run ends with this message
 /// ← {"id":9,"gold_error":"…"}       the gold answer cannot be used: `on_unparsable_gold`
+/// ← {"id":10,"applies":false}       it says nothing about this row
 /// ```
 ///
-/// `correct` and `parts` may be left out. Ids count up as long as the program runs. The program is started with the first response and ends
-/// when its standard input does. One that ends early or does not reply in time is started again;
+/// `correct` and `parts` may be left out. Ids count up as long as the program runs. What is not
+/// known is null; `version` counts up when a key changes its meaning, and keys may be added without
+/// that. The program is started with the first response and ends when its standard input does. One that ends early or does not reply in time is started again;
 /// a program that keeps doing so, or that writes something else, ends the run with a message that
 /// has its last words on standard error. No response ever gets a reward that was not given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -191,6 +196,10 @@ impl CommandReward {
         if let Some(message) = text("error") {
             return Err(self.error(format!("it reports: {message}")));
         }
+        if reply.get("applies") == Some(&Value::Bool(false)) {
+            let message = format!("`{}` says nothing about this row", Command::NAME);
+            return Err(RewardError::NotApplicable { message });
+        }
         let Some(value) = reply.get("reward").and_then(number) else {
             return refuse("a number as `reward`");
         };
@@ -220,16 +229,17 @@ impl CommandReward {
 }
 
 fn request(id: u64, input: &RewardInput<'_>) -> Vec<u8> {
-    let mut line = json!({
+    let mut request = json!({
+        "version": PROTOCOL,
         "id": id,
         "prompt": input.prompt,
         "response": input.response,
         "answer": input.answer,
-        "response_tokens": input.response_tokens,
-        "truncated": input.truncated,
-    })
-    .to_string()
-    .into_bytes();
+    });
+    if let Value::Object(request) = &mut request {
+        request.extend(input.context());
+    }
+    let mut line = request.to_string().into_bytes();
     line.push(b'\n');
     line
 }
@@ -262,7 +272,7 @@ impl RewardFn for CommandReward {
         })
     }
 
-    fn check_gold(&self, _prompt: &str, _answer: &str) -> Result<(), RewardError> {
+    fn check_gold(&self, _row: &RewardInput<'_>) -> Result<(), RewardError> {
         Ok(())
     }
 }

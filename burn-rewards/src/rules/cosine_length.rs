@@ -1,6 +1,6 @@
 //! The cosine length reward: short right answers and long wrong ones are worth more.
 
-use super::{LengthUnit, Options, find};
+use super::{LengthUnit, Options, Registry};
 use crate::{Reward, RewardError, RewardFn, RewardInput};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -83,6 +83,10 @@ impl Options for CosineLength {
     ];
 
     fn build(self) -> Result<Box<dyn RewardFn>, String> {
+        self.build_with(&Registry::builtin())
+    }
+
+    fn build_with(self, registry: &Registry) -> Result<Box<dyn RewardFn>, String> {
         if self.max_length == 0 {
             return Err("option `max_length` is 0, expected at least 1".into());
         }
@@ -100,9 +104,11 @@ impl Options for CosineLength {
         if self.accuracy == Self::NAME {
             return Err("option `accuracy`: expected another rule".into());
         }
-        let rule = find(&self.accuracy).map_err(|e| format!("option `accuracy`: {e}"))?;
+        let rule = registry
+            .find(&self.accuracy)
+            .map_err(|e| format!("option `accuracy`: {e}"))?;
         let accuracy = rule
-            .reward(&self.accuracy_options)
+            .reward_with(&self.accuracy_options, registry)
             .map_err(|e| format!("option `accuracy_options`: {e}"))?;
         Ok(Box::new(Cosine {
             options: self,
@@ -147,8 +153,12 @@ impl RewardFn for Cosine {
         vec![CosineLength::PART.into()]
     }
 
-    fn check_gold(&self, prompt: &str, answer: &str) -> Result<(), RewardError> {
-        self.accuracy.check_gold(prompt, answer)
+    fn check_gold(&self, row: &RewardInput<'_>) -> Result<(), RewardError> {
+        self.accuracy.check_gold(row)
+    }
+
+    fn explain(&self, input: &RewardInput<'_>) -> Vec<String> {
+        self.accuracy.explain(input)
     }
 }
 

@@ -1,19 +1,22 @@
 //! The option chosen in a multiple-choice answer, as CV-Bench is scored.
 
 use super::Options;
-use crate::{Reward, RewardError, RewardFn, RewardInput, choice, extract::last_answer_tag};
+use crate::{Reward, RewardError, RewardFn, RewardInput, choice, extract::last_answer_tag, math};
 use serde::{Deserialize, Serialize};
 
 /// 1 where the response chooses the gold option, else 0.
 ///
 /// The gold answer is a letter (`(B)`, `B`), with or without its text (`(B) two chairs`), or the
-/// text of an option that the prompt lists as `(A) one chair (B) two chairs`. Of the response it
+/// text of an option that the prompt lists as `(A) one chair (B) two chairs`, `A. one chair` or
+/// `A: one chair`; only letters that it lists are options. Of the response it
 /// looks at the last `<answer>`, else at all of it, and there in turn for
 ///
 /// 1. a letter or the text of an option and nothing else,
 /// 2. the first letter after the last "answer is" or "answer:",
 /// 3. the last letter that stands for itself,
 /// 4. the text of exactly one option.
+///
+/// A letter that words take back ("not B") or that is one of several ("A or B") is no choice.
 ///
 /// VisualThinker's `evaluate_Qwen2_VL_CVBench.py` accepts letter or text, Cambrian's evaluation the
 /// letter after "answer is".
@@ -70,38 +73,48 @@ fn normalise(text: &str) -> String {
 }
 
 impl CvBench {
-    /// The options that a text lists as `(A) one (B) two`, to the end of the line each.
+    /// The options that a text lists as `(A) one (B) two`, `A. one` or `A: one`, each to the next
+    /// or to the end of the line. What is listed begins with the first letter.
     fn listed(&self, text: &str) -> Vec<Choice> {
+        let marks: Vec<(usize, usize, char)> = text
+            .char_indices()
+            .filter_map(|(at, _)| self.mark(text, at))
+            .collect();
         let mut choices: Vec<Choice> = vec![];
-        for line in text.lines() {
-            let mut rest = line;
-            while let Some((_, after)) = rest.split_once('(') {
-                rest = after;
-                let mut chars = after.chars();
-                let (Some(letter), Some(')')) = (chars.next(), chars.next()) else {
-                    continue;
-                };
-                if self.letters.contains(letter) {
-                    let text = chars.as_str();
-                    let end = self.next_option(text).unwrap_or(text.len());
-                    choices.push(Choice {
-                        letter,
-                        text: normalise(&text[..end]),
-                    });
-                }
-            }
+        for (i, (_, from, letter)) in marks.iter().enumerate() {
+            let rest = &text[*from..];
+            let line = rest.find('\n').unwrap_or(rest.len());
+            let next = marks.get(i + 1).map_or(line, |(at, ..)| at - from);
+            choices.push(Choice {
+                letter: *letter,
+                text: normalise(&rest[..line.min(next)]),
+            });
         }
         choices.retain(|choice| !choice.text.is_empty());
         choices
     }
 
-    /// Where the next `(X)` begins.
-    fn next_option(&self, text: &str) -> Option<usize> {
-        let is_option = |(at, _): &(usize, &str)| {
-            let mut chars = text[at + 1..].chars();
-            chars.next().is_some_and(|c| self.letters.contains(c)) && chars.next() == Some(')')
+    /// The letter of an option that begins at `at`, and where its text starts.
+    fn mark(&self, text: &str, at: usize) -> Option<(usize, usize, char)> {
+        let free = text[..at]
+            .chars()
+            .next_back()
+            .is_none_or(char::is_whitespace);
+        let rest = &text[at..];
+        let (letter, after) = match rest.strip_prefix('(') {
+            Some(inner) => {
+                let letter = inner.chars().next()?;
+                (letter, inner[letter.len_utf8()..].strip_prefix(')')?)
+            }
+            None if free => {
+                let letter = rest.chars().next()?;
+                let after = rest[letter.len_utf8()..].strip_prefix(['.', ':', ')', '、', '．'])?;
+                (letter, after.starts_with(' ').then_some(after)?)
+            }
+            None => return None,
         };
-        text.match_indices('(').find(is_option).map(|(at, _)| at)
+        let from = text.len() - after.len();
+        self.letters.contains(letter).then_some((at, from, letter))
     }
 
     /// The gold option, and the options as far as they are known.
@@ -120,26 +133,43 @@ impl CvBench {
 
     fn chosen(&self, content: &str, choices: &[Choice]) -> Option<char> {
         let whole = normalise(content);
-        if let Some(letter) = choice::single(content, &self.letters) {
+        let listed: String = choices.iter().map(|c| c.letter).collect();
+        let letters = if listed.len() > 1 {
+            &listed
+        } else {
+            &self.letters
+        };
+        if let Some(letter) = choice::single(content, letters) {
             return Some(letter);
         }
         if let Some(letter) = by_text(choices, &whole) {
             return Some(letter);
         }
-        let announced = ["answer is", "answer:"]
-            .iter()
-            .filter_map(|key| rfind_ascii(content, key).map(|at| at + key.len()))
-            .max();
-        let first = |text| choice::standing(text, &self.letters).next();
-        announced
-            .and_then(|at| first(&content[at..]))
-            .or_else(|| choice::standing(content, &self.letters).last())
-            .map(|(_, letter)| letter)
-            .or_else(|| {
-                let mut named = choices.iter().filter(|c| has_words(&whole, &c.text));
-                let one = named.next()?;
-                named.next().is_none().then_some(one.letter)
-            })
+        let announced = [
+            "answer is",
+            "answer:",
+            "答案是",
+            "答案为",
+            "答案：",
+            "答案:",
+        ]
+        .iter()
+        .filter_map(|key| rfind_ascii(content, key).map(|at| at + key.len()))
+        .max();
+        let first = |text| choice::first_standing(text, letters);
+        let named = || {
+            let mut named = choices.iter().filter(|c| has_words(&whole, &c.text));
+            let one = named.next()?;
+            (named.next().is_none() && !math::denies(&whole)).then_some(one.letter)
+        };
+        let stands = choice::standing(content, letters).next().is_some();
+        match announced {
+            Some(at) if choice::standing(&content[at..], letters).next().is_some() => {
+                first(&content[at..])
+            }
+            _ if stands => choice::last_standing(content, letters),
+            _ => named(),
+        }
     }
 }
 
@@ -157,12 +187,31 @@ fn rfind_ascii(text: &str, key: &str) -> Option<usize> {
     windows.rposition(|window| window.eq_ignore_ascii_case(key))
 }
 
-/// Whether `words` stands in `text`, not inside other words.
+/// Whether `words` stands in `text`, not inside other words or numbers: 2 is not in 2.5 or -2.
 fn has_words(text: &str, words: &str) -> bool {
-    let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    text.match_indices(words).any(|(at, _)| {
-        free(text[..at].chars().next_back()) && free(text[at + words.len()..].chars().next())
-    })
+    let digit = |c: char| c.is_ascii_digit();
+    let before = |head: &str| {
+        let mut chars = head.chars().rev();
+        let number = words.starts_with(digit);
+        match chars.next() {
+            None => true,
+            Some('.' | ',' | '/') if number => !chars.next().is_some_and(digit),
+            Some('-' | '−') if number => false,
+            Some(c) => !c.is_alphanumeric(),
+        }
+    };
+    let after = |tail: &str| {
+        let mut chars = tail.chars();
+        let number = words.ends_with(digit);
+        match chars.next() {
+            None => true,
+            Some('.' | ',' | '/') if number => !chars.next().is_some_and(digit),
+            Some('%') if number => false,
+            Some(c) => !c.is_alphanumeric(),
+        }
+    };
+    text.match_indices(words)
+        .any(|(at, _)| before(&text[..at]) && after(&text[at + words.len()..]))
 }
 
 impl RewardFn for CvBench {

@@ -1,12 +1,13 @@
-//! Rules by name.
+//! A rule: its name, what it says of itself, and how it is built from options.
 
-use super::RULES;
-use crate::{RewardError, RewardFn, names::hint};
+use super::Registry;
+use crate::{RewardError, RewardFn, choices, names::hint};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::sync::{PoisonError, RwLock};
+use std::fmt;
 
 /// A rule as it is listed: what `trainer rewards` prints and the configuration looks up.
+#[derive(Clone, Copy)]
 pub struct Rule {
     /// Name in the configuration.
     pub name: &'static str,
@@ -22,16 +23,24 @@ pub struct Rule {
     pub options: &'static [(&'static str, &'static str)],
     /// Its options and their defaults.
     pub defaults: fn() -> Map<String, Value>,
+    /// The names that an option takes; none where it is no choice among names.
+    pub choices: fn(&str) -> Vec<&'static str>,
     build: Build,
 }
 
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Rule").field(&self.name).finish()
+    }
+}
+
 /// Builds a rule from its options, or says what is wrong with them.
-type Build = fn(&Map<String, Value>) -> Result<Box<dyn RewardFn>, String>;
+type Build = fn(&Map<String, Value>, &Registry) -> Result<Box<dyn RewardFn>, String>;
 
 /// The options of a rule, which know what they build.
 ///
 /// ```
-/// use burn_rewards::{Reward, RewardConfig, RewardError, RewardFn, RewardInput, rules};
+/// use burn_rewards::{Registry, Reward, RewardConfig, RewardError, RewardFn, RewardInput, rules};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
@@ -68,8 +77,8 @@ type Build = fn(&Map<String, Value>) -> Result<Box<dyn RewardFn>, String>;
 ///     }
 /// }
 ///
-/// rules::register::<Polite>()?;
-/// let reward = RewardConfig::named(&["math", "polite"]).build()?;
+/// let registry = Registry::builtin().with::<Polite>()?;
+/// let reward = RewardConfig::named(&["math", "polite"]).build_with(&registry)?;
 /// let scored = reward.score(&RewardInput::new("5, if you please", "5"))?;
 /// assert_eq!(scored.part("politeness"), Some(1.0));
 /// # Ok::<(), RewardError>(())
@@ -94,6 +103,15 @@ pub trait Options: Serialize + DeserializeOwned + Default {
     /// What is wrong with the options, in words; the message of [`Rule::reward`] puts the rule's
     /// name before it.
     fn build(self) -> Result<Box<dyn RewardFn>, String>;
+
+    /// [`build`](Self::build) for a rule that has another rule as an option: it is looked up in
+    /// `registry`.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    fn build_with(self, _registry: &Registry) -> Result<Box<dyn RewardFn>, String> {
+        self.build()
+    }
 }
 
 pub(super) const fn entry<O: Options>() -> Rule {
@@ -105,67 +123,44 @@ pub(super) const fn entry<O: Options>() -> Rule {
         source: O::SOURCE,
         options: O::OPTIONS,
         defaults: defaults::<O>,
+        choices: choices::<O>,
         build: build::<O>,
     }
 }
 
-/// Rules from outside this crate.
-static REGISTERED: RwLock<Vec<&'static Rule>> = RwLock::new(vec![]);
-
-/// Makes a rule from outside known under its name: configurations, the command line and the lists
-/// have it from then on.
-///
-/// # Errors
-/// A name that is taken, or an option that is no field or a field that is no option.
-pub fn register<O: Options + 'static>() -> Result<(), RewardError> {
-    let refuse = |message: &str| Err(RewardError::config(O::NAME, message));
-    let fields = defaults::<O>();
-    let described = |field: &str| O::OPTIONS.iter().any(|(name, _)| *name == field);
-    if let Some(field) = fields.keys().find(|field| !described(field)) {
-        return refuse(&format!("field `{field}` is missing in `OPTIONS`"));
-    }
-    if let Some((name, _)) = O::OPTIONS.iter().find(|(n, _)| !fields.contains_key(*n)) {
-        return refuse(&format!("option `{name}` is no field"));
-    }
-    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
-    let mut known = RULES.iter().chain(registered.iter().copied());
-    if known.any(|rule| rule.name == O::NAME) {
-        return refuse("cannot be registered, another rule has that name");
-    }
-    registered.push(Box::leak(Box::new(entry::<O>())));
-    Ok(())
-}
-
-/// Every rule: those of this crate, then those that were registered.
-pub fn all() -> Vec<&'static Rule> {
-    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
-    RULES.iter().chain(registered.iter().copied()).collect()
-}
-
-/// Looks a rule up.
-///
-/// # Errors
-/// An unknown name; the message has the nearest one.
-pub fn find(name: &str) -> Result<&'static Rule, RewardError> {
-    let rules = all();
-    let rule = rules.iter().copied().find(|rule| rule.name == name);
-    rule.ok_or_else(|| RewardError::UnknownRule {
-        name: name.into(),
-        hint: hint(name, rules.iter().map(|rule| rule.name)),
-    })
-}
-
 impl Rule {
+    /// The same rule under another name, from another source.
+    pub(super) const fn named(mut self, name: &'static str, source: &'static str) -> Self {
+        self.name = name;
+        self.source = source;
+        self
+    }
+
     /// The rule with these options; those that are not given have their defaults.
     ///
     /// # Errors
     /// An unknown or mistyped option, or values that make no sense.
     pub fn reward(&self, options: &Map<String, Value>) -> Result<Box<dyn RewardFn>, RewardError> {
-        (self.build)(options).map_err(|message| RewardError::config(self.name, message))
+        self.reward_with(options, &Registry::builtin())
+    }
+
+    /// [`reward`](Self::reward), with the rules that an option may name from `registry`.
+    ///
+    /// # Errors
+    /// As [`reward`](Self::reward).
+    pub fn reward_with(
+        &self,
+        options: &Map<String, Value>,
+        registry: &Registry,
+    ) -> Result<Box<dyn RewardFn>, RewardError> {
+        (self.build)(options, registry).map_err(|message| RewardError::config(self.name, message))
     }
 }
 
-fn build<O: Options>(given: &Map<String, Value>) -> Result<Box<dyn RewardFn>, String> {
+fn build<O: Options>(
+    given: &Map<String, Value>,
+    registry: &Registry,
+) -> Result<Box<dyn RewardFn>, String> {
     let known = O::OPTIONS.iter().map(|(name, _)| *name);
     if let Some(key) = given.keys().find(|k| !known.clone().any(|n| n == *k)) {
         return Err(format!("unknown option `{key}`{}", hint(key, known)));
@@ -178,7 +173,8 @@ fn build<O: Options>(given: &Map<String, Value>) -> Result<Box<dyn RewardFn>, St
         read::<O>(alone).map_err(|e| format!("option `{key}`: {e}"))?;
         all.insert(key.clone(), value.clone());
     }
-    read::<O>(all).map_err(|e| e.to_string())?.build()
+    let options = read::<O>(all).map_err(|e| e.to_string())?;
+    options.build_with(registry)
 }
 
 fn defaults<O: Options>() -> Map<String, Value> {

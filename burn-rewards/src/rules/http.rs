@@ -4,10 +4,11 @@ use super::Options;
 use crate::RewardFn;
 use serde::{Deserialize, Serialize};
 
-/// A server that is posted `{"query":[…],"prompts":[…],"labels":[…],"responses":[…]}`, one entry a
-/// response, and answers `{"rewards":[…]}`, with other lists of numbers as further parts.
+/// A server that is posted `{"query":[…],"prompts":[…],"labels":[…],"responses":[…],"inputs":[…],
+/// "version":2}`, one entry a response, and answers `{"rewards":[…]}`, with other lists of numbers as further parts.
 ///
-/// The contract of MM-Eureka's and OpenRLHF's remote reward models, with their patience: 180 s a
+/// `inputs` has what else is known of each row, as [`super::Command`] is told it. The rest is the
+/// contract of MM-Eureka's and OpenRLHF's remote reward models, with their patience: 180 s a
 /// request, 5 tries. Between tries it pauses, twice as long each time. A server that stays down,
 /// answers an error or answers something else ends the run with a message: no response ever gets
 /// a reward that was not given.
@@ -105,19 +106,7 @@ impl Options for Http {
                 return Err(format!("option `{name}` is {value}, expected 1 to {most}"));
             }
         }
-        let tls = cfg!(feature = "https") && self.url.starts_with("https://");
-        if !(self.url.starts_with("http://") || tls) {
-            let expected = match cfg!(feature = "https") {
-                true => "an address as http://host:port/path or https://host/path",
-                false => {
-                    "an address as http://host:port/path (for https, build with the feature `https`)"
-                }
-            };
-            return Err(format!(
-                "option `url` is `{}`, expected {expected}",
-                self.url
-            ));
-        }
+        crate::remote::http::check_url(&self.url)?;
         serving::HttpReward::new(self).map(|reward| Box::new(reward) as Box<dyn RewardFn>)
     }
 }
@@ -127,17 +116,14 @@ mod serving {
     use super::{Http, Options};
     use crate::{
         Reward, RewardError, RewardFn, RewardInput,
-        remote::{http::Server, number},
+        remote::{
+            PROTOCOL, fill,
+            http::{Server, duration, timeout, token},
+            in_parallel, number,
+        },
     };
     use serde_json::{Map, Value, json};
-    use std::{
-        sync::{
-            Mutex, OnceLock, PoisonError,
-            atomic::{AtomicUsize, Ordering},
-        },
-        thread,
-        time::Duration,
-    };
+    use std::sync::OnceLock;
 
     pub(super) struct HttpReward {
         options: Http,
@@ -148,20 +134,9 @@ mod serving {
 
     impl HttpReward {
         pub fn new(options: Http) -> Result<Self, String> {
-            let duration = |name: &str, seconds: f64| {
-                Duration::try_from_secs_f64(seconds)
-                    .map_err(|_| format!("option `{name}` is {seconds}, expected 0 or more"))
-            };
-            let timeout = duration("timeout_s", options.timeout_s)?;
-            if timeout.is_zero() {
-                return Err("option `timeout_s` is 0, expected more".into());
-            }
+            let timeout = timeout(options.timeout_s)?;
             let pause = duration("pause_s", options.pause_s)?;
-            let token = match options.token_env.as_str() {
-                "" => String::new(),
-                name => std::env::var(name)
-                    .map_err(|e| format!("option `token_env`: the variable `{name}`: {e}"))?,
-            };
+            let token = token(&options.token_env)?;
             let server = Server::new(&options.url, token, timeout, options.tries, pause);
             Ok(Self { options, server })
         }
@@ -184,10 +159,18 @@ mod serving {
                 inputs.iter().map(f).collect()
             };
             let body = json!({
-                "query": column(&|i| filled(&self.options.query, i)),
+                "query": column(&|i| {
+                    fill(&self.options.query, |name| match name {
+                        "prompt" => Some(i.prompt.into()),
+                        "response" => Some(i.response.into()),
+                        _ => None,
+                    })
+                }),
                 "prompts": column(&|i| i.prompt.into()),
                 "labels": column(&|i| i.answer.into()),
                 "responses": column(&|i| i.response.into()),
+                "inputs": inputs.iter().map(RewardInput::context).collect::<Vec<_>>(),
+                "version": PROTOCOL,
             });
             let scored = self
                 .server
@@ -250,29 +233,6 @@ mod serving {
         (values.len() == n).then_some(values)
     }
 
-    /// The template with its places filled in, each from the input and not from what was filled in.
-    pub(super) fn filled(template: &str, input: &RewardInput<'_>) -> String {
-        let mut text = String::new();
-        let mut rest = template;
-        while let Some(at) = rest.find('{') {
-            text.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let places = [("{prompt}", input.prompt), ("{response}", input.response)];
-            match places.iter().find(|(place, _)| rest.starts_with(place)) {
-                Some((place, value)) => {
-                    text.push_str(value);
-                    rest = &rest[place.len()..];
-                }
-                None => {
-                    text.push('{');
-                    rest = &rest[1..];
-                }
-            }
-        }
-        text.push_str(rest);
-        text
-    }
-
     impl RewardFn for HttpReward {
         fn score(&self, input: &RewardInput<'_>) -> Scored {
             let mut scored = self.request(&[*input], &OnceLock::new());
@@ -286,29 +246,15 @@ mod serving {
 
         fn score_batch(&self, inputs: &[RewardInput<'_>]) -> Vec<Scored> {
             let chunks: Vec<&[RewardInput<'_>]> = inputs.chunks(self.options.batch).collect();
-            let results: Vec<Mutex<Vec<Scored>>> =
-                chunks.iter().map(|_| Mutex::new(vec![])).collect();
-            let (next, failure) = (AtomicUsize::new(0), OnceLock::new());
-            let work = || {
-                while let Some((i, chunk)) = {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    chunks.get(i).map(|chunk| (i, chunk))
-                } {
-                    let scored = self.request(chunk, &failure);
-                    *results[i].lock().unwrap_or_else(PoisonError::into_inner) = scored;
-                }
-            };
-            thread::scope(|scope| {
-                for _ in 0..self.options.connections.min(chunks.len()) {
-                    scope.spawn(work);
-                }
-            });
-            let all = results.into_iter().map(Mutex::into_inner);
-            all.flat_map(|chunk| chunk.unwrap_or_else(PoisonError::into_inner))
+            let failure = OnceLock::new();
+            let work = |i: usize| self.request(chunks[i], &failure);
+            in_parallel(chunks.len(), self.options.connections, work)
+                .into_iter()
+                .flatten()
                 .collect()
         }
 
-        fn check_gold(&self, _prompt: &str, _answer: &str) -> Result<(), RewardError> {
+        fn check_gold(&self, _row: &RewardInput<'_>) -> Result<(), RewardError> {
             Ok(())
         }
     }

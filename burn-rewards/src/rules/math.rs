@@ -3,7 +3,7 @@
 use super::Options;
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
-    extract::last_answer_tag,
+    extract::{is_blank, last_answer_tag},
     math::{self, Gold, Profile, Verdict, Verifier},
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub struct Math {
     pub strict: bool,
     /// Whether an inequality answers a gold interval.
     pub allow_set_relation_comp: bool,
+    /// Reproduces the program that `profile` is named after, faults included.
+    pub compat: bool,
 }
 
 /// Where in a response the answer is looked for.
@@ -67,6 +69,7 @@ impl Default for Math {
             numeric_precision: options.numeric_precision,
             strict: options.strict,
             allow_set_relation_comp: options.allow_set_relation_comp,
+            compat: options.compat,
         }
     }
 }
@@ -103,6 +106,10 @@ impl Options for Math {
             "allow_set_relation_comp",
             "whether an inequality answers a gold interval",
         ),
+        (
+            "compat",
+            "reproduces the program that `profile` is named after, faults included",
+        ),
     ];
 
     fn build(self) -> Result<Box<dyn RewardFn>, String> {
@@ -125,6 +132,7 @@ impl Math {
             numeric_precision: self.numeric_precision,
             strict: self.strict,
             allow_set_relation_comp: self.allow_set_relation_comp,
+            compat: self.compat,
         }
     }
 }
@@ -137,7 +145,7 @@ struct MathReward {
 /// Parses a gold answer for the rule `rule`.
 pub(super) fn usable(rule: &str, verifier: &Verifier, answer: &str) -> Result<Gold, RewardError> {
     let error = |reason: String| RewardError::gold(rule, answer, reason);
-    if answer.trim().is_empty() {
+    if is_blank(answer) {
         return Err(error("expected a text that is not empty".into()));
     }
     verifier

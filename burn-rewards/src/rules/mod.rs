@@ -1,10 +1,12 @@
 //! One rule a file, and the table that lists them.
 //!
-//! A rule from outside implements [`Options`] and is made known by [`register`].
+//! A rule from outside implements [`Options`] and joins a [`Registry`].
 
 mod answer_exact;
 mod answer_format;
 mod box_iou;
+mod boxes;
+mod chat_judge;
 mod command;
 mod cosine_length;
 mod cv_bench;
@@ -16,37 +18,42 @@ mod mm_eureka;
 mod ngram_repetition;
 mod numeric;
 mod r1v;
+mod registry;
 mod simple_rl_box;
 mod simple_rl_zoo;
 mod soft_overlong;
+mod thought;
 mod visual_thinker;
 
 pub use answer_exact::AnswerExact;
 pub use answer_format::AnswerFormat;
-pub use box_iou::BoxIou;
+pub use box_iou::{BoxIou, WrittenIn};
+pub use chat_judge::{ChatJudge, ScoreForm};
 pub use command::Command;
 pub use cosine_length::CosineLength;
 pub use cv_bench::CvBench;
-pub use entry::{Options, Rule, all, find, register};
+pub use entry::{Options, Rule};
 pub use http::Http;
 pub use length::{Length, LengthUnit};
 pub use math::{AnswerIn, Math};
 pub use mm_eureka::{
-    MmEurekaInstructAccuracy, MmEurekaInstructFormat, MmEurekaQwenAccuracy, MmEurekaQwenFormat,
-    MmEurekaZeroAccuracy, MmEurekaZeroFormat,
+    MmEurekaFormat, MmEurekaInstructAccuracy, MmEurekaQwenAccuracy, MmEurekaZeroAccuracy,
+    MmEurekaZeroFormat,
 };
 pub use ngram_repetition::NgramRepetition;
 pub use numeric::Numeric;
 pub use r1v::{R1vAccuracy, R1vFormat};
+pub use registry::Registry;
 pub use simple_rl_box::SimpleRlBox;
 pub use simple_rl_zoo::{SimpleRlZoo, ZooMode};
 pub use soft_overlong::SoftOverlong;
 pub use visual_thinker::{VisualThinkerAccuracy, VisualThinkerFormat};
 
+use crate::RewardError;
 use entry::entry;
 
-/// Every rule of this crate. A new one is one file and one entry; [`register`] adds those from
-/// outside, and [`all`] has both.
+/// Every rule of this crate. A new one is one file and one entry; a [`Registry`] has these and
+/// those from outside.
 pub const RULES: &[Rule] = &[
     entry::<Math>(),
     entry::<AnswerExact>(),
@@ -55,9 +62,9 @@ pub const RULES: &[Rule] = &[
     entry::<BoxIou>(),
     entry::<CvBench>(),
     entry::<MmEurekaInstructAccuracy>(),
-    entry::<MmEurekaInstructFormat>(),
+    entry::<MmEurekaFormat>(),
     entry::<MmEurekaQwenAccuracy>(),
-    entry::<MmEurekaQwenFormat>(),
+    MmEurekaFormat::QWEN,
     entry::<MmEurekaZeroAccuracy>(),
     entry::<MmEurekaZeroFormat>(),
     entry::<VisualThinkerAccuracy>(),
@@ -72,7 +79,16 @@ pub const RULES: &[Rule] = &[
     entry::<NgramRepetition>(),
     entry::<Command>(),
     entry::<Http>(),
+    entry::<ChatJudge>(),
 ];
+
+/// Looks a rule of this crate up.
+///
+/// # Errors
+/// An unknown name; the message has the nearest one.
+pub fn find(name: &str) -> Result<&'static Rule, RewardError> {
+    registry::lookup(RULES, name)
+}
 
 /// Refuses a number that is not finite or below `low`.
 fn at_least(name: &str, value: f64, low: f64) -> Result<(), String> {

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 /// `−penalty · (1 − distinct n-grams / n-grams)` over the words of the response.
 ///
-/// Words are what white space separates, without case. Fewer than `n` words are no repetition.
+/// Words are what white space separates, without case; so is each Chinese or Japanese character,
+/// and what follows a comma or full stop without a space. Fewer than `n` words are no repetition.
 /// "Demystifying Long Chain-of-Thought Reasoning" (arXiv:2502.03373), appendix C.2, in the form of
 /// open-r1's `get_repetition_penalty_reward`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,11 +53,11 @@ impl NgramRepetition {
         let lower = response.to_lowercase();
         let mut ids: HashMap<&str, u32> = HashMap::new();
         let mut words = vec![];
-        for word in lower.split(is_python_space).filter(|w| !w.is_empty()) {
+        for word in lower.split(is_python_space).flat_map(lower_words) {
             let next = ids.len() as u32;
             words.push(*ids.entry(word).or_insert(next));
         }
-        let all = words.windows(self.n);
+        let all = words.windows(self.n.max(1));
         let total = all.len();
         if total == 0 {
             return 0.0;
@@ -64,6 +65,39 @@ impl NgramRepetition {
         let distinct = all.collect::<HashSet<_>>().len();
         1.0 - distinct as f64 / total as f64
     }
+}
+
+/// The words of a text without white space: `wait,wait` is two, `你好` is two.
+fn lower_words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = if is_ideograph(first) {
+            first.len_utf8()
+        } else {
+            let mut chars = rest.char_indices().peekable();
+            loop {
+                let Some((at, c)) = chars.next() else {
+                    break rest.len();
+                };
+                let Some((next_at, next)) = chars.peek().copied() else {
+                    break rest.len();
+                };
+                let mark = at > 0 && ",.;:!?".contains(c) && next.is_alphabetic();
+                if mark || is_ideograph(next) {
+                    break next_at;
+                }
+            }
+        };
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// Whether `c` is written without spaces around its words.
+fn is_ideograph(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
 }
 
 impl RewardFn for NgramRepetition {
@@ -93,5 +127,9 @@ mod tests {
         // Four trigrams, of which "a b c" twice.
         assert_eq!(value("a b C\na b c"), -0.25);
         assert_eq!(value(&"x ".repeat(1002)), -0.999);
+        assert_eq!(value("你好吗"), 0.0);
+        assert!(value(&"你好".repeat(50)) < -0.9);
+        assert!(value(&"wait,".repeat(50)) < -0.9);
+        assert_eq!(value("3,000.50 is 3,000.50"), 0.0);
     }
 }

@@ -4,14 +4,16 @@ use super::Options;
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
     extract::{last_answer_tag, last_box},
+    math,
 };
 use serde::{Deserialize, Serialize};
 
 /// 1 where `|number − gold| ≤ max(abs_tol, rel_tol · |gold|)`, else 0.
 ///
 /// The number is the only one in the last `<answer>`, else the only one in the last `\boxed{}`,
-/// else the last one of the response. Thousands commas, a currency sign and a percent sign (a
-/// hundredth) are read. The default is ChartQA's relaxed accuracy.
+/// else the last one of the response. Thousands separators, fractions, powers of ten, words such as
+/// "million", a currency sign and a percent sign are read; where only one side has a percent sign,
+/// it may be a hundredth or a unit. A number that words deny or bound ("not 7") is none. The default is ChartQA's relaxed accuracy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Numeric {
@@ -58,20 +60,59 @@ impl Options for Numeric {
     }
 }
 
+/// A number as it is stated.
+#[derive(Debug, Clone, Copy)]
+struct Stated {
+    value: f64,
+    /// Whether a percent sign stands behind it; the value is then a hundredth of the digits.
+    percent: bool,
+}
+
 impl Numeric {
-    fn found(&self, response: &str) -> Option<f64> {
+    fn found(&self, response: &str) -> Option<Stated> {
         let stated = last_answer_tag(response).or_else(|| last_box(response).map(|(_, text)| text));
         match stated {
             Some(text) => only(text),
-            None if self.anywhere => numbers(response).last(),
+            None if self.anywhere => math::number(response).map(Stated::from).or_else(|| {
+                let value = numbers(response).last()?;
+                Some(Stated {
+                    value,
+                    percent: false,
+                })
+            }),
             None => None,
         }
     }
+
+    /// Whether a number is near enough. Where only one side has a percent sign, it may be a unit.
+    fn accepts(&self, gold: Stated, found: Stated) -> bool {
+        let near = |gold: f64, found: f64| {
+            (found - gold).abs() <= self.abs_tol.max(self.rel_tol * gold.abs())
+        };
+        let digits = |stated: Stated| match stated.percent {
+            true => stated.value * 100.0,
+            false => stated.value,
+        };
+        near(gold.value, found.value)
+            || gold.percent != found.percent && near(digits(gold), digits(found))
+    }
 }
 
-fn only(text: &str) -> Option<f64> {
+impl From<(f64, bool)> for Stated {
+    fn from((value, percent): (f64, bool)) -> Self {
+        Self { value, percent }
+    }
+}
+
+/// The one number that a text is or holds; none where words deny or bound it.
+fn only(text: &str) -> Option<Stated> {
+    if let Some(number) = math::number(text) {
+        return Some(number.into());
+    }
     let mut all = numbers(text);
-    all.next().filter(|_| all.next().is_none())
+    let value = all.next().filter(|_| all.next().is_none())?;
+    let percent = text.contains('%');
+    (!math::denies(text) && !math::changes_value(text)).then_some(Stated { value, percent })
 }
 
 /// The numbers of a text: a sign, digits with thousands commas, a fraction, an exponent and a
@@ -144,10 +185,8 @@ impl RewardFn for Numeric {
         let gold = only(crate::extract::stated(input.answer)).ok_or_else(|| {
             RewardError::gold(Self::NAME, input.answer, "expected exactly one number")
         })?;
-        let allowed = self.abs_tol.max(self.rel_tol * gold.abs());
-        let correct = self
-            .found(input.response)
-            .is_some_and(|number| (number - gold).abs() <= allowed);
+        let found = self.found(input.response);
+        let correct = found.is_some_and(|found| self.accepts(gold, found));
         Ok(Reward::verdict(Self::PART, correct))
     }
 
@@ -192,6 +231,35 @@ mod tests {
         );
         assert_eq!(value("<answer>none</answer> 100", "100"), 0.0);
         assert_eq!(value("<answer>0.001</answer>", "0"), 0.0);
+        for (text, gold) in [
+            ("- 8", "-8"),
+            ("7 000", "7000"),
+            ("7{,}000", "7000"),
+            ("7/2", "3.5"),
+            ("70", "70%"),
+            ("7 million", "7000000"),
+        ] {
+            assert_eq!(
+                value(&format!("<answer>{text}</answer>"), gold),
+                1.0,
+                "{text}"
+            );
+        }
+        for text in [
+            "not 7",
+            "7 million",
+            "at least 7",
+            "7 or 8",
+            "- 7",
+            "7/2",
+            "0.07",
+        ] {
+            assert_eq!(
+                value(&format!("<answer>{text}</answer>"), "7"),
+                0.0,
+                "{text}"
+            );
+        }
         let input = RewardInput::new("1", "one");
         assert!(Numeric::default().score(&input).is_err());
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// it is right.
 ///
 /// `preprocess_box_response_for_qwen_prompt` of hkust-nlp/simpleRL-reason v0. A box is a whole
-/// `\boxed{…}`; with `compat` it is the word `boxed`, wherever it stands.
+/// `\boxed{…}` or `\fbox{…}`; with `compat` it is the word `boxed`, wherever it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimpleRlBox {
@@ -61,7 +61,11 @@ struct SimpleRl {
 pub(super) fn is_boxed(response: &str, compat: bool) -> bool {
     match compat {
         true => response.contains("boxed"),
-        false => last_box(response).is_some_and(|(_, content)| !content.trim().is_empty()),
+        false => {
+            // A frame is a box.
+            let response = response.replace("\\fbox{", "\\boxed{");
+            last_box(&response).is_some_and(|(_, content)| !content.trim().is_empty())
+        }
     }
 }
 

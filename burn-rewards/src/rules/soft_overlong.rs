@@ -64,7 +64,7 @@ impl Options for SoftOverlong {
 impl RewardFn for SoftOverlong {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
         let length = LengthUnit::Tokens.of(Self::NAME, input)?;
-        let free = (self.max_tokens - self.buffer_tokens) as f64;
+        let free = self.max_tokens.saturating_sub(self.buffer_tokens) as f64;
         let share = ((length - free) / self.buffer_tokens as f64).clamp(0.0, 1.0);
         // Not `-0.0` where there is nothing to punish.
         let value = 0.0 - share * self.penalty;

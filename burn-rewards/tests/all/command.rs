@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
 #![cfg(unix)]
 
-use burn_rewards::{RewardError, RewardFn, RewardInput, rules};
+use burn_rewards::{BoxCoordinates, ImageSize, RewardError, RewardFn, RewardInput, rules};
 use serde_json::{Value, json};
 use std::{
     process::{Command, Stdio},
@@ -149,6 +149,37 @@ fn a_gold_answer_may_be_refused() {
         .score(&RewardInput::new("r", "a"))
         .unwrap_err();
     assert!(matches!(error, RewardError::Gold { .. }), "{error:?}");
+}
+
+#[test]
+fn a_program_is_told_all_that_is_known_and_may_leave_a_row_out() {
+    // It leaves out every row but those that have all of the keys.
+    let body = r#"
+while read -r line; do
+    i=$(id "$line")
+    case $line in
+        '{"version":2,'*'"set":"geo","step":7,"fields":{"level":[1]},"prompt_end":"<think>\n","images":[{"original":[4,3],"resized":[2,1]}],"coordinates":"thousandths"'*) ok "$i" 1;;
+        *) printf '{"id":%s,"applies":false}\n' "$i";;
+    esac
+done"#;
+    let reward = program(body, json!({}));
+    let fields = json!({"level": [1]});
+    let images = [ImageSize {
+        original: [4, 3],
+        resized: [2, 1],
+    }];
+    let input = RewardInput::new("r", "a");
+    let known = input
+        .with_set("geo")
+        .with_step(7)
+        .with_fields(fields.as_object().unwrap())
+        .with_prompt_end("<think>\n")
+        .with_images(&images)
+        .with_coordinates(BoxCoordinates::Thousandths);
+    let scored = reward.score_batch(&[known, input]);
+    assert_eq!(scored[0].as_ref().unwrap().value, 1.0);
+    let left_out = matches!(scored[1], Err(RewardError::NotApplicable { .. }));
+    assert!(left_out, "{:?}", scored[1]);
 }
 
 #[test]

@@ -25,10 +25,8 @@ fn values_are_those_of_the_originals() {
     let built: Vec<Box<dyn RewardFn>> = golden.rules.iter().map(build).collect();
     let mut wrong = vec![];
     for (rule, response, gold, tokens, expected) in &golden.cases {
-        let input = RewardInput {
-            response_tokens: *tokens,
-            ..RewardInput::new(response, gold)
-        };
+        let mut input = RewardInput::new(response, gold);
+        input.response_tokens = *tokens;
         let value = built[*rule].score(&input).unwrap().value;
         if (value - expected).abs() > 1e-12 {
             let rule = &golden.rules[*rule].rule;

@@ -12,7 +12,7 @@ fn rules() -> Vec<(String, Box<dyn RewardFn>)> {
     let mut all = vec![];
     for rule in RULES
         .iter()
-        .filter(|r| !["command", "http"].contains(&r.name))
+        .filter(|r| !["command", "http", "chat_judge"].contains(&r.name))
     {
         all.push((rule.name.to_owned(), rule.reward(&Map::new()).unwrap()));
         if rule.options.iter().any(|(name, _)| *name == "compat") {
@@ -33,11 +33,9 @@ fn rules() -> Vec<(String, Box<dyn RewardFn>)> {
 }
 
 fn score(rule: &dyn RewardFn, response: &str, gold: &str, prompt: &str) -> Option<f64> {
-    let input = RewardInput {
-        prompt,
-        response_tokens: Some(response.len()),
-        ..RewardInput::new(response, gold)
-    };
+    let input = RewardInput::new(response, gold)
+        .with_prompt(prompt)
+        .with_response_tokens(response.len());
     rule.score(&input).ok().map(|scored| scored.value)
 }
 

@@ -2,78 +2,10 @@
 #![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
 #![cfg(feature = "http")]
 
+use crate::server::serve;
 use burn_rewards::{RewardError, RewardFn, RewardInput, rules};
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
-    thread,
-};
-
-/// Status and body for the n-th request.
-type Answer = dyn Fn(usize, &Value) -> (u16, String) + Send + Sync;
-
-struct Server {
-    url: String,
-    /// The bodies that were posted, with the authorization header.
-    seen: Arc<Mutex<Vec<(Value, String)>>>,
-}
-
-/// A server on a port of its own, until the test ends.
-fn serve(answer: Box<Answer>) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/reward", listener.local_addr().unwrap());
-    let seen = Arc::new(Mutex::new(vec![]));
-    let (answer, log) = (Arc::new(answer), seen.clone());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (answer, log) = (answer.clone(), log.clone());
-            thread::spawn(move || converse(stream.unwrap(), &log, &**answer));
-        }
-    });
-    Server { url, seen }
-}
-
-fn converse(mut stream: TcpStream, log: &Mutex<Vec<(Value, String)>>, answer: &Answer) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let (mut length, mut token) = (0, String::new());
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let line = line.trim();
-            if line.is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(':').unwrap_or((line, ""));
-            match name.to_lowercase().as_str() {
-                "content-length" => length = value.trim().parse().unwrap(),
-                "authorization" => token = value.trim().into(),
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        let n = {
-            let mut log = log.lock().unwrap();
-            log.push((body.clone(), token));
-            log.len()
-        };
-        let (status, text) = answer(n, &body);
-        if status == 0 {
-            return;
-        }
-        let head = format!(
-            "HTTP/1.1 {status} S\r\nContent-Length: {}\r\n\r\n",
-            text.len()
-        );
-        let _ = stream.write_all(format!("{head}{text}").as_bytes());
-    }
-}
+use std::{net::TcpListener, sync::Mutex};
 
 fn reward(url: &str, options: Value) -> Box<dyn RewardFn> {
     let mut all = json!({"url": url, "pause_s": 0.0});
@@ -137,15 +69,19 @@ fn the_request_is_that_of_remote_reward_models() {
     }));
     let options = json!({"query": "<u>{prompt}<a>{response}{x}", "token_env": "PATH"});
     let reward = reward(&server.url, options);
-    let input = RewardInput {
-        prompt: "2 {response}",
-        ..RewardInput::new("3", "4")
-    };
+    let fields = json!({"level": 3});
+    let input = RewardInput::new("3", "4")
+        .with_prompt("2 {response}")
+        .with_set("geo")
+        .with_step(7)
+        .with_fields(fields.as_object().unwrap());
     let scored = reward.score(&input).unwrap();
     assert_eq!(scored.parts, [("http".into(), 1.0), ("extra".into(), 0.5)]);
     let (body, token) = &server.seen.lock().unwrap()[0];
     let expected = json!({"query": ["<u>2 {response}<a>3{x}"], "prompts": ["2 {response}"],
-        "labels": ["4"], "responses": ["3"]});
+        "labels": ["4"], "responses": ["3"], "version": 2, "inputs": [{
+            "response_tokens": null, "truncated": false, "set": "geo", "step": 7,
+            "fields": {"level": 3}, "prompt_end": "", "images": [], "coordinates": null}]});
     assert_eq!(*body, expected);
     assert_eq!(*token, format!("Bearer {}", std::env::var("PATH").unwrap()));
 }

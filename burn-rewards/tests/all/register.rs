@@ -1,8 +1,8 @@
 //! A rule from outside is known like any other.
 
 use burn_rewards::{
-    PartConfig, RULES, Reward, RewardConfig, RewardError, RewardFn, RewardInput,
-    rules::{self, Options},
+    PartConfig, RULES, Registry, Reward, RewardConfig, RewardError, RewardFn, RewardInput,
+    rules::Options,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -57,19 +57,19 @@ fn with(options: serde_json::Value) -> RewardConfig {
 
 #[test]
 fn registered_and_configured() {
-    let refused = |config: RewardConfig| config.build().err().unwrap().to_string();
-    let unknown = refused(with(json!({})));
-    assert!(unknown.contains("`brief_from_outside`"), "not known yet");
+    let unknown = with(json!({})).build().err().unwrap().to_string();
+    assert!(unknown.contains("`brief_from_outside`"), "not known to all");
 
-    rules::register::<Brief>().unwrap();
-    let reward = with(json!({"words": 2})).build().unwrap();
+    let registry = Registry::builtin().with::<Brief>().unwrap();
+    let refused = |config: RewardConfig| config.build_with(&registry).err().unwrap().to_string();
+    let reward = with(json!({"words": 2})).build_with(&registry).unwrap();
     let value = |response: &str| {
         let scored = reward.score(&RewardInput::new(response, "red")).unwrap();
         (scored.value, scored.part("brief"))
     };
     assert_eq!(value("<answer>red</answer>"), (1.5, Some(1.0)));
     assert_eq!(value("Well, it is <answer>red</answer>"), (1.0, Some(0.0)));
-    let resolved = with(json!({})).resolved().unwrap();
+    let resolved = with(json!({})).resolved(&registry).unwrap();
     assert_eq!(resolved.parts[1].options["words"], 3);
 
     let message = refused(with(json!({"word": 2})));
@@ -90,8 +90,14 @@ fn registered_and_configured() {
         "{message}"
     );
 
-    assert_eq!(rules::all().len(), RULES.len() + 1);
-    let again = rules::register::<Brief>().unwrap_err().to_string();
+    assert_eq!(registry.rules().len(), RULES.len() + 1);
+    let cosine = json!({"accuracy": "brief_from_outside"});
+    let built = registry.reward("cosine_length", cosine.as_object().unwrap());
+    assert!(
+        built.is_ok(),
+        "a rule inside another is looked up there too"
+    );
+    let again = registry.with::<Brief>().err().unwrap().to_string();
     assert!(again.contains("another rule has that name"), "{again}");
 }
 
@@ -123,16 +129,16 @@ unfit!(Invented, "invented", &[("limit", ""), ("bound", "")]);
 
 #[test]
 fn what_cannot_be_listed_is_not_registered() {
-    let message = |result: Result<(), RewardError>| result.unwrap_err().to_string();
-    let taken = message(rules::register::<Taken>());
+    let message = |result: Result<Registry, RewardError>| result.err().unwrap().to_string();
+    let taken = message(Registry::builtin().with::<Taken>());
     assert!(
         taken.contains("`math`") && taken.contains("that name"),
         "{taken}"
     );
-    let undescribed = message(rules::register::<Undescribed>());
+    let undescribed = message(Registry::builtin().with::<Undescribed>());
     assert!(undescribed.contains("field `limit`"), "{undescribed}");
-    let invented = message(rules::register::<Invented>());
+    let invented = message(Registry::builtin().with::<Invented>());
     assert!(invented.contains("option `bound`"), "{invented}");
-    let math = rules::find("math").unwrap().reward(&Map::new()).unwrap();
+    let math = Registry::builtin().reward("math", &Map::new()).unwrap();
     assert_eq!(math.part_names(), ["accuracy"]);
 }

@@ -1,7 +1,7 @@
 //! The table of rules: what is listed is what there is.
 #![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
 
-use burn_rewards::{RULES, RewardError, RewardInput, Rule};
+use burn_rewards::{PartConfig, RULES, RewardError, RewardInput, Rule};
 use serde_json::{Map, Value, json};
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -41,6 +41,10 @@ fn tables() -> String {
             cell(rule.source)
         )
         .unwrap();
+    }
+    text += "\n| key of `[[reward.parts]]` | meaning |\n|---|---|\n";
+    for (key, meaning) in PartConfig::KEYS {
+        writeln!(text, "| `{key}` | {} |", cell(meaning)).unwrap();
     }
     text += "\n| rule | option | default | meaning |\n|---|---|---|---|\n";
     for rule in RULES {
@@ -102,11 +106,28 @@ fn names_are_unique_and_options_are_described() {
     }
 }
 
+#[test]
+fn the_keys_of_a_part_are_those_that_are_described() {
+    let all = json!({"rule": "numeric", "name": "n", "weight": 2, "gate": "g", "clip": [0, 1],
+        "when": {"set": "s"}, "from_step": 1, "until_step": 2, "options": {"abs_tol": 1}});
+    let part: PartConfig = serde_json::from_value(all).unwrap();
+    let written = serde_json::to_value(part).unwrap();
+    let keys: Vec<&str> = written
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let described: Vec<&str> = PartConfig::KEYS.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, described);
+}
+
 /// Options without which a rule cannot be built.
 fn needed(rule: &Rule) -> Map<String, Value> {
     let options = match rule.name {
         "command" => json!({"command": ["true"]}),
         "http" => json!({"url": "http://127.0.0.1:9/"}),
+        "chat_judge" => json!({"url": "http://127.0.0.1:9/", "model": "m"}),
         _ => json!({}),
     };
     options.as_object().unwrap().clone()
@@ -133,7 +154,7 @@ fn options_refuse_what_they_do_not_know() {
         for (name, _) in rule.options {
             let mut options = needed(rule);
             options.insert((*name).to_owned(), json!({"no": ["such", "type"]}));
-            if *name == "accuracy_options" {
+            if ["accuracy_options", "body"].contains(name) {
                 continue;
             }
             let message = rule.reward(&options).err().unwrap().to_string();
@@ -154,15 +175,12 @@ fn values_stay_in_their_range_and_blank_gold_answers_are_refused_early() {
     ];
     let local = RULES
         .iter()
-        .filter(|rule| !["command", "http"].contains(&rule.name));
+        .filter(|rule| !["command", "http", "chat_judge"].contains(&rule.name));
     for rule in local {
         let built = rule.reward(&Map::new()).unwrap();
         for gold in ["2", "B", "[0,0,1,1]", "", " "] {
             for text in texts {
-                let input = RewardInput {
-                    response_tokens: Some(text.len()),
-                    ..RewardInput::new(text, gold)
-                };
+                let input = RewardInput::new(text, gold).with_response_tokens(text.len());
                 match built.score(&input) {
                     Ok(scored) => {
                         let range = rule.range.0..=rule.range.1;
@@ -175,7 +193,7 @@ fn values_stay_in_their_range_and_blank_gold_answers_are_refused_early() {
                     }
                     Err(RewardError::Gold { .. }) => {
                         assert!(
-                            built.check_gold("", gold).is_err(),
+                            built.check_gold(&RewardInput::new("", gold)).is_err(),
                             "{}: `{gold}`",
                             rule.name
                         );

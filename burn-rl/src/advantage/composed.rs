@@ -2,8 +2,9 @@
 
 use super::{AdvantageEstimator, Baseline, Score, Whiten, gae, to_go, whiten};
 use crate::{
-    shape::Rewards,
-    types::{Advantages, Needs, ScoredBatch},
+    error::RlError,
+    range::between,
+    types::{Advantages, Needs, Rewards, ScoredBatch},
 };
 
 /// The score of a response arrives at its last token; rewards of single tokens are added where they
@@ -29,8 +30,16 @@ impl AdvantageEstimator for Composed {
         }
     }
 
-    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Advantages {
-        let scores = self.score.of(batch, &rewards.outcomes);
+    fn check(&self) -> Result<(), RlError> {
+        self.score.check()?;
+        between("gamma", self.gamma, 0.0, 1.0)?;
+        between("lambda", self.lambda, 0.0, 1.0)?;
+        between("whiten_ddof", f64::from(self.whiten_ddof), 0.0, 1.0)?;
+        Ok(())
+    }
+
+    fn estimate(&self, batch: &ScoredBatch, rewards: &Rewards) -> Result<Advantages, RlError> {
+        let scores = self.score.of(batch, &rewards.outcomes)?;
         let mut advantages = Vec::with_capacity(scores.len());
         let mut returns = vec![];
         for ((sample, score), tokens) in batch.samples.iter().zip(scores).zip(&rewards.tokens) {
@@ -39,17 +48,20 @@ impl AdvantageEstimator for Composed {
                 rewards[last] += score;
             }
             if self.score.baseline == Baseline::Critic {
+                if sample.values.len() < sample.len() {
+                    return Err(RlError::NotProvided("values"));
+                }
                 let (found, targets) = gae(
                     &rewards,
                     &sample.values,
                     &sample.mask,
                     self.gamma,
                     self.lambda,
-                );
+                )?;
                 advantages.push(found);
                 returns.push(targets.into_iter().map(|x| x as f32).collect());
             } else {
-                let mut found = to_go(&rewards, &sample.mask, self.gamma);
+                let mut found = to_go(&rewards, &sample.mask, self.gamma)?;
                 if sample.last_active().is_none() {
                     // Masked out whole: the score is still what the response is worth.
                     found.fill(score);
@@ -59,10 +71,10 @@ impl AdvantageEstimator for Composed {
         }
         whiten(batch, &mut advantages, self.whiten, self.whiten_ddof);
         let narrow = |row: Vec<f64>| row.into_iter().map(|a| a as f32).collect();
-        Advantages {
+        Ok(Advantages {
             per_token: advantages.into_iter().map(narrow).collect(),
             returns,
             reward_average: self.score.average(batch, &rewards.outcomes),
-        }
+        })
     }
 }

@@ -2,8 +2,8 @@
 
 use super::AdvantageEstimator;
 use crate::{
-    shape::Rewards,
-    types::{Advantages, Needs, ScoredBatch},
+    error::RlError,
+    types::{Advantages, Rewards, ScoredBatch},
 };
 
 /// `A = value`
@@ -11,11 +11,8 @@ use crate::{
 pub struct Constant(pub f64);
 
 impl AdvantageEstimator for Constant {
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
-    fn estimate(&self, batch: &ScoredBatch, _: &Rewards) -> Advantages {
-        Advantages::per_sample(batch, std::iter::repeat(self.0))
+    fn estimate(&self, batch: &ScoredBatch, _: &Rewards) -> Result<Advantages, RlError> {
+        let values = std::iter::repeat(self.0);
+        Ok(Advantages::per_sample(batch, values))
     }
 }

@@ -1,7 +1,11 @@
 //! The reward of a response relative to others: baseline, scale, weight of its group.
 
 use super::GroupWeight;
-use crate::types::{Needs, ScoredBatch};
+use crate::{
+    error::RlError,
+    range::{between, non_negative},
+    types::{Needs, ScoredBatch},
+};
 use serde::{Deserialize, Serialize};
 
 /// What is subtracted from the reward of a response.
@@ -78,8 +82,30 @@ impl Score {
         }
     }
 
+    /// Refuses options that make no sense.
+    ///
+    /// # Errors
+    /// The option, what was found and what was expected.
+    pub fn check(&self) -> Result<(), RlError> {
+        between("baseline_decay", self.baseline_decay, 0.0, 1.0)?;
+        between("std_ddof", f64::from(self.ddof), 0.0, 1.0)?;
+        non_negative("std_epsilon", self.epsilon)?;
+        non_negative("score_clip", self.clip.unwrap_or(0.0))?;
+        self.weights.iter().try_for_each(|weight| weight.check())
+    }
+
     /// The score of every response, from its shaped reward.
-    pub fn of(&self, batch: &ScoredBatch, outcomes: &[f64]) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// [`RlError::NotProvided`] where a sample lacks the greedy reward that the baseline is; lists
+    /// that do not fit together.
+    pub fn of(&self, batch: &ScoredBatch, outcomes: &[f64]) -> Result<Vec<f64>, RlError> {
+        batch.check()?;
+        if outcomes.len() != batch.samples.len() {
+            let (found, expected) = (outcomes.len(), batch.samples.len());
+            let message = format!("{found} rewards for {expected} samples, expected one each");
+            return Err(RlError::Config(message));
+        }
         let mut scores = vec![0.0; outcomes.len()];
         let batch_std = deviation(outcomes, self.ddof);
         for group in &batch.groups {
@@ -92,7 +118,7 @@ impl Score {
                 Scale::None => 1.0,
             };
             for i in group.clone() {
-                let difference = outcomes[i] - self.baseline_of(batch, outcomes, group, i);
+                let difference = outcomes[i] - self.baseline_of(batch, outcomes, group, i)?;
                 // Equal rewards are worth nothing, and 0/0 is no number.
                 let nothing = difference == 0.0 || divisor == 0.0;
                 scores[i] = if nothing { 0.0 } else { difference / divisor };
@@ -105,9 +131,11 @@ impl Score {
             }
         }
         if let Some(limit) = self.clip {
-            scores.iter_mut().for_each(|s| *s = s.clamp(-limit, limit));
+            for score in scores.iter_mut().filter(|s| s.abs() > limit) {
+                *score = limit.copysign(*score);
+            }
         }
-        scores
+        Ok(scores)
     }
 
     /// The moving average after a batch, where the baseline is one.
@@ -124,9 +152,9 @@ impl Score {
         outcomes: &[f64],
         group: &std::ops::Range<usize>,
         i: usize,
-    ) -> f64 {
+    ) -> Result<f64, RlError> {
         let rewards = &outcomes[group.clone()];
-        match self.baseline {
+        Ok(match self.baseline {
             Baseline::None | Baseline::Critic => 0.0,
             Baseline::GroupMean => mean(rewards),
             Baseline::LeaveOneOut if rewards.len() < 2 => outcomes[i],
@@ -147,12 +175,12 @@ impl Score {
             }
             Baseline::Greedy => batch.samples[i]
                 .greedy_reward
-                .expect("the recipe's needs include the greedy reward"),
+                .ok_or(RlError::NotProvided("greedy_reward"))?,
             Baseline::MovingAverage => batch
                 .carried
                 .reward_average
                 .unwrap_or_else(|| mean(outcomes)),
-        }
+        })
     }
 }
 
@@ -204,7 +232,7 @@ mod tests {
             weights: vec![],
             clip: None,
         };
-        score.of(&batch, &outcomes)
+        score.of(&batch, &outcomes).unwrap()
     }
 
     #[test]

@@ -1,9 +1,21 @@
 //! Weights of whole groups: decorators of any score.
 
-use crate::types::ScoredBatch;
+use crate::{
+    error::RlError,
+    range::{finite, non_negative},
+    types::ScoredBatch,
+};
 
 /// How much a group counts.
 pub trait GroupWeight: Send + Sync {
+    /// Refuses options that make no sense.
+    ///
+    /// # Errors
+    /// The option, what was found and what was expected.
+    fn check(&self) -> Result<(), RlError> {
+        Ok(())
+    }
+
     /// One weight a group, from the shaped rewards of the batch.
     fn weights(&self, batch: &ScoredBatch, outcomes: &[f64]) -> Vec<f64>;
 }
@@ -15,7 +27,7 @@ pub trait GroupWeight: Send + Sync {
 /// The authors' two programs differ in groups without a right or without a short wrong answer; both
 /// cases are fields here.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Adora {
+pub struct AdoraWeight {
     /// Weight of the other groups, λ.
     pub lambda: f64,
     /// A response is right if its reward is above this.
@@ -28,7 +40,14 @@ pub struct Adora {
     pub without_failure: bool,
 }
 
-impl GroupWeight for Adora {
+impl GroupWeight for AdoraWeight {
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("adora_lambda", self.lambda)?;
+        non_negative("adora_max_tokens", self.max_tokens)?;
+        finite("adora_success_above", self.success_above)?;
+        Ok(())
+    }
+
     fn weights(&self, batch: &ScoredBatch, outcomes: &[f64]) -> Vec<f64> {
         let length = |i: &usize| batch.samples[*i].active() as f64;
         let full = |fully: bool| if fully { 1.0 } else { self.lambda };
@@ -66,6 +85,11 @@ pub struct ClipFilter {
 }
 
 impl GroupWeight for ClipFilter {
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("clip_filter_cap", self.cap)?;
+        Ok(())
+    }
+
     fn weights(&self, batch: &ScoredBatch, outcomes: &[f64]) -> Vec<f64> {
         let teaches = |group: &std::ops::Range<usize>| {
             outcomes[group.clone()]
@@ -111,7 +135,7 @@ mod tests {
             &[(1.0, 4), (0.0, 10)],
         ];
         let (batch, outcomes) = batch(groups);
-        let adora = Adora {
+        let adora = AdoraWeight {
             lambda: 0.1,
             success_above: 0.5,
             max_tokens: 10.0,

@@ -12,28 +12,22 @@
 //! one λ; that for texts has it the other way round: `adora_without_success` and `adora_without_failure`.
 //! The weight is a decorator: every algorithm has it as `adora_lambda`.
 
-use super::{Algorithm, Composition, check::non_negative, composition::positive};
-use crate::{error::RlError, loss::PpoClip, recipe::Recipe};
+use super::{Algorithm, Clip, Settings};
+use crate::{error::RlError, recipe::RecipeBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Options of ADORA.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Adora {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-    /// Where the advantage is negative, the loss ends at this times the advantage; 0 for no end.
-    pub dual_clip: f64,
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Default for Adora {
     fn default() -> Self {
         Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-            dual_clip: 0.0,
+            clip: Clip::symmetric(0.2).with_dual(),
         }
     }
 }
@@ -45,19 +39,11 @@ impl Algorithm for Adora {
         "A = w·(r − mean)/std, w = 1 if max|right| > mean|wrong| else λ; L as GRPO without KL";
     const PAPER: &'static str = "github.com/ShadeCloak/ADORA";
 
-    fn composition() -> Composition {
-        Composition {
-            adora_lambda: 0.1,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.adora_lambda = 0.1;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            dual: positive(non_negative("dual_clip", self.dual_clip)?),
-            ratio_cap: None,
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

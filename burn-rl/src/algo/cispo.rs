@@ -8,25 +8,22 @@
 //! lower bound and without a KL. The paper does not give ε_high; a weight of at most 5
 //! is ScaleRL's choice ([arXiv:2510.13786](https://arxiv.org/abs/2510.13786)).
 
-use super::{Algorithm, Composition, check::non_negative};
-use crate::{error::RlError, loss, recipe::Recipe, reduce::LossReduction};
+use super::{Algorithm, Clip, Settings};
+use crate::{error::RlError, loss::CispoLoss, recipe::RecipeBuilder, reduce::LossReduction};
 use serde::{Deserialize, Serialize};
 
 /// Options of CISPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Cispo {
-    /// How far the weight may fall below 1; 1 for no lower bound.
-    pub clip_low: f64,
-    /// How far the weight may rise above 1.
-    pub clip_high: f64,
+    /// How far the weight may move; a lower bound of 1 is none.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Default for Cispo {
     fn default() -> Self {
         Self {
-            clip_low: 1.0,
-            clip_high: 4.0,
+            clip: Clip::new(1.0, 4.0),
         }
     }
 }
@@ -37,17 +34,14 @@ impl Algorithm for Cispo {
     const EQUATION: &'static str = "A = (r − mean)/std; L = −sg(clip(ρ))·A·log π, mean over tokens";
     const PAPER: &'static str = "arXiv:2506.13585";
 
-    fn composition() -> Composition {
-        Composition {
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(loss::CispoLoss {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(CispoLoss {
+            low: self.clip.low,
+            high: self.clip.high,
         })
     }
 }

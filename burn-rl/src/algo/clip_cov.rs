@@ -11,27 +11,19 @@
 //! (<https://github.com/PRIME-RL/Entropy-Mechanism-of-RL>). Which tokens are drawn is a function of
 //! their log-probabilities.
 
-use super::{
-    Algorithm, Composition,
-    check::{above_zero, between, non_negative},
-};
+use super::{Algorithm, Clip, Settings};
 use crate::{
-    error::RlError,
-    loss::{self, PpoClip},
-    recipe::Recipe,
-    reduce::LossReduction,
+    error::RlError, loss::ClipCovLoss, recipe::RecipeBuilder, reduce::LossReduction,
     select::Covariance,
 };
 use serde::{Deserialize, Serialize};
 
 /// Options of Clip-Cov.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct ClipCov {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
     /// Share of all tokens that is drawn, at least one.
     pub cov_share: f64,
     /// Lower bound of the covariance of drawn tokens.
@@ -43,8 +35,7 @@ pub struct ClipCov {
 impl Default for ClipCov {
     fn default() -> Self {
         Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
+            clip: Clip::symmetric(0.2),
             cov_share: 2e-4,
             cov_low: 1.0,
             cov_high: 5.0,
@@ -58,31 +49,18 @@ impl Algorithm for ClipCov {
     const EQUATION: &'static str = "A = (r − mean)/std; L = −min(ρA, clip(ρ)A), 0 at tokens drawn by covariance; mean over tokens";
     const PAPER: &'static str = "arXiv:2505.22617";
 
-    fn composition() -> Composition {
-        Composition {
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        let (clip_low, clip_high) = (
-            non_negative("clip_low", self.clip_low)?,
-            non_negative("clip_high", self.clip_high)?,
-        );
-        let mut recipe = axes.recipe(loss::ClipCovLoss(PpoClip {
-            low: clip_low,
-            high: clip_high,
-            ..PpoClip::default()
-        }))?;
-        above_zero("cov_share", self.cov_share)?;
-        recipe.special_tokens = Some(Box::new(Covariance::Band {
-            share: between("cov_share", self.cov_share, 0.0, 1.0)?,
-            low: between("cov_low", self.cov_low, f64::MIN, self.cov_high)?,
-            high: between("cov_high", self.cov_high, self.cov_low, f64::MAX)?,
-            clip_low,
-            clip_high,
-        }));
-        Ok(recipe)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        let recipe = settings.recipe(ClipCovLoss(self.clip.ppo()))?;
+        Ok(recipe.special_tokens(Covariance::Band {
+            share: self.cov_share,
+            low: self.cov_low,
+            high: self.cov_high,
+            clip_low: self.clip.low,
+            clip_high: self.clip.high,
+        }))
     }
 }

@@ -11,33 +11,16 @@
 //! code takes a token mean over each micro-batch instead. Their other ω: `scale = "none"` for 1, with
 //! `clip_filter_cap = 3` for the clip-filter-like weight.
 
-use super::{
-    Algorithm, Composition,
-    check::{between, non_negative},
-};
-use crate::{error::RlError, loss::Cpg, recipe::Recipe, reduce::LossReduction};
+use super::{Algorithm, Clip, Settings};
+use crate::{error::RlError, loss::Cpg, recipe::RecipeBuilder, reduce::LossReduction};
 use serde::{Deserialize, Serialize};
 
-/// A lower bound of 1 or more would be the log of nothing.
-const BELOW_ONE: f64 = 0.999;
-
 /// Options of CPGD.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cpgd {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-}
-
-impl Default for Cpgd {
-    fn default() -> Self {
-        Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-        }
-    }
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Algorithm for Cpgd {
@@ -47,20 +30,17 @@ impl Algorithm for Cpgd {
     const EQUATION: &'static str = "A = (r − mean)/std; L = −A·clip(log π) + α·min(sg(ρ) − 1, c)·log π, mean over groups of token means";
     const PAPER: &'static str = "arXiv:2505.12504";
 
-    fn composition() -> Composition {
-        Composition {
-            std_epsilon: 1e-9,
-            drift: 0.01,
-            drift_cap: 2.0,
-            reduction: LossReduction::GroupMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.std_epsilon = 1e-9;
+        settings.kl.drift = 0.01;
+        settings.kl.drift_cap = 2.0;
+        settings.loss.reduction = LossReduction::GroupMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Cpg {
-            low: between("clip_low", self.clip_low, 0.0, BELOW_ONE)?,
-            high: non_negative("clip_high", self.clip_high)?,
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Cpg {
+            low: self.clip.low,
+            high: self.clip.high,
         })
     }
 }

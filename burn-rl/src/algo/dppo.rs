@@ -10,28 +10,24 @@
 //! authors' scripts (<https://github.com/sail-sg/Stable-RL>), which also cut the ratio at 20 (section
 //! 5.4). `ratio_anchor = "sampler"` takes p_old from the sampler, as the paper recommends.
 
-use super::{
-    Algorithm, Composition,
-    check::{above_zero, non_negative},
-};
+use super::{Algorithm, Clip, Settings};
 use crate::{
     error::RlError,
-    loss::{self, Divergence},
-    recipe::Recipe,
+    loss::{Divergence, DppoLoss},
+    recipe::RecipeBuilder,
     reduce::LossReduction,
 };
 use serde::{Deserialize, Serialize};
 
 /// Options of DPPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Dppo {
     /// How far two policies are apart.
     pub divergence: Divergence,
-    /// Largest divergence where the probability falls and the advantage is not positive.
-    pub clip_low: f64,
-    /// Largest divergence where the probability rises and the advantage is positive.
-    pub clip_high: f64,
+    /// Largest divergence where the probability falls and the advantage is not positive, and where it
+    /// rises and the advantage is positive.
+    #[serde(flatten)]
+    pub clip: Clip,
     /// Largest ratio.
     pub ratio_cap: f64,
 }
@@ -40,8 +36,7 @@ impl Default for Dppo {
     fn default() -> Self {
         Self {
             divergence: Divergence::BinaryTv,
-            clip_low: 0.15,
-            clip_high: 0.15,
+            clip: Clip::symmetric(0.15),
             ratio_cap: 20.0,
         }
     }
@@ -54,19 +49,16 @@ impl Algorithm for Dppo {
     const EQUATION: &'static str = "A = (r − mean)/std; L = −M·ρ·A, M = 0 where D(p_old, p) > δ in the direction of A; mean over tokens";
     const PAPER: &'static str = "arXiv:2602.04879";
 
-    fn composition() -> Composition {
-        Composition {
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(loss::DppoLoss {
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(DppoLoss {
             divergence: self.divergence,
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            ratio_cap: above_zero("ratio_cap", self.ratio_cap)?,
+            low: self.clip.low,
+            high: self.clip.high,
+            ratio_cap: self.ratio_cap,
         })
     }
 }

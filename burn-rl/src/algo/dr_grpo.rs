@@ -9,30 +9,22 @@
 //! The equation has H = 1; the authors' listing 1 divides by a constant, the longest response, which
 //! is `horizon`.
 
-use super::{Algorithm, Composition, check::non_negative, composition::positive};
-use crate::{
-    advantage::Scale, error::RlError, loss::PpoClip, recipe::Recipe, reduce::LossReduction,
-};
+use super::{Algorithm, Clip, Settings};
+use crate::{advantage::Scale, error::RlError, recipe::RecipeBuilder, reduce::LossReduction};
 use serde::{Deserialize, Serialize};
 
 /// Options of Dr. GRPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct DrGrpo {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-    /// Where the advantage is negative, the loss ends at this times the advantage; 0 for no end.
-    pub dual_clip: f64,
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Default for DrGrpo {
     fn default() -> Self {
         Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-            dual_clip: 0.0,
+            clip: Clip::symmetric(0.2).with_dual(),
         }
     }
 }
@@ -45,20 +37,12 @@ impl Algorithm for DrGrpo {
         "A = r − mean; L = −min(ρA, clip(ρ)A), sum over tokens / H, mean over sequences";
     const PAPER: &'static str = "arXiv:2503.20783";
 
-    fn composition() -> Composition {
-        Composition {
-            scale: Scale::None,
-            reduction: LossReduction::SequenceSum,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.scale = Scale::None;
+        settings.loss.reduction = LossReduction::SequenceSum;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            dual: positive(non_negative("dual_clip", self.dual_clip)?),
-            ratio_cap: None,
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

@@ -8,29 +8,22 @@
 //! [arXiv:2507.20673](https://arxiv.org/abs/2507.20673), with its range (e^−0.4, e^0.4) and the log-ratios
 //! of the authors' code (<https://github.com/callsys/GMPO>). It differs from GSPO in that tokens are clipped before the mean.
 
-use super::{Algorithm, Composition, check::non_negative};
-use crate::{
-    error::RlError,
-    loss::{PpoClip, RatioLevel},
-    recipe::Recipe,
-};
+use super::{Algorithm, Clip, Settings};
+use crate::{error::RlError, loss::RatioLevel, recipe::RecipeBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Options of GMPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Gmpo {
-    /// How far the log-ratio of a token may fall below 0.
-    pub clip_low: f64,
-    /// How far the log-ratio of a token may rise above 0.
-    pub clip_high: f64,
+    /// How far the log-ratio of a token may move from 0.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Default for Gmpo {
     fn default() -> Self {
         Self {
-            clip_low: 0.4,
-            clip_high: 0.4,
+            clip: Clip::symmetric(0.4),
         }
     }
 }
@@ -43,18 +36,11 @@ impl Algorithm for Gmpo {
         "A = (r − mean)/std; L = −exp(mean clip(log ρ))·A, mean over sequences";
     const PAPER: &'static str = "arXiv:2507.20673";
 
-    fn composition() -> Composition {
-        Composition {
-            ratio_level: RatioLevel::Geometric,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.ratio.ratio_level = RatioLevel::Geometric;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            ..PpoClip::default()
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

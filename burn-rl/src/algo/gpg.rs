@@ -9,13 +9,14 @@
 //! on where α would exceed 2 (`min_inverse_alpha` of <https://github.com/AMAP-ML/GPG>); here
 //! `clip_filter_cap` bounds it, by default far beyond any batch.
 
-use super::{Algorithm, Composition};
-use crate::{advantage::Scale, error::RlError, loss::Nll, recipe::Recipe, reduce::LossReduction};
+use super::{Algorithm, Settings};
+use crate::{
+    advantage::Scale, error::RlError, loss::Nll, recipe::RecipeBuilder, reduce::LossReduction,
+};
 use serde::{Deserialize, Serialize};
 
 /// GPG has no options of its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Gpg {}
 
 impl Algorithm for Gpg {
@@ -24,16 +25,13 @@ impl Algorithm for Gpg {
     const EQUATION: &'static str = "A = B/(B − M)·(r − mean); L = −A·log π, mean over tokens";
     const PAPER: &'static str = "arXiv:2504.02546";
 
-    fn composition() -> Composition {
-        Composition {
-            scale: Scale::None,
-            clip_filter_cap: 1e9,
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.scale = Scale::None;
+        settings.advantage.clip_filter_cap = 1e9;
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Nll)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Nll)
     }
 }

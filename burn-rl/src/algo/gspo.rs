@@ -9,29 +9,22 @@
 //! GSPO-token (equations 13 and 14), which is the same for one advantage a response; ε 3e-4 and 4e-4
 //! from section 5.1. The paper has no KL.
 
-use super::{Algorithm, Composition, check::non_negative};
-use crate::{
-    error::RlError,
-    loss::{PpoClip, RatioLevel},
-    recipe::Recipe,
-};
+use super::{Algorithm, Clip, Settings};
+use crate::{error::RlError, loss::RatioLevel, recipe::RecipeBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Options of GSPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Gspo {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Default for Gspo {
     fn default() -> Self {
         Self {
-            clip_low: 3e-4,
-            clip_high: 4e-4,
+            clip: Clip::new(3e-4, 4e-4),
         }
     }
 }
@@ -43,18 +36,11 @@ impl Algorithm for Gspo {
         "A = (r − mean)/std; s = exp(mean log ρ); L = −min(sA, clip(s)A), mean over sequences";
     const PAPER: &'static str = "arXiv:2507.18071";
 
-    fn composition() -> Composition {
-        Composition {
-            ratio_level: RatioLevel::Sequence,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.ratio.ratio_level = RatioLevel::Sequence;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            ..PpoClip::default()
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

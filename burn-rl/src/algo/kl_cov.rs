@@ -10,16 +10,15 @@
 //! of the authors' code (<https://github.com/PRIME-RL/Entropy-Mechanism-of-RL>); share 2e-4 and
 //! β = 1 are its defaults. There is no clip.
 
-use super::{
-    Algorithm, Composition,
-    check::{above_zero, between, non_negative},
+use super::{Algorithm, Settings};
+use crate::{
+    error::RlError, loss::KlCovLoss, recipe::RecipeBuilder, reduce::LossReduction,
+    select::Covariance,
 };
-use crate::{error::RlError, loss, recipe::Recipe, reduce::LossReduction, select::Covariance};
 use serde::{Deserialize, Serialize};
 
 /// Options of KL-Cov.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct KlCov {
     /// Share of all tokens that is penalised, at least one.
     pub cov_share: f64,
@@ -42,21 +41,16 @@ impl Algorithm for KlCov {
     const EQUATION: &'static str = "A = (r − mean)/std; L = −ρA + β|log ρ| at the tokens of greatest covariance; mean over tokens";
     const PAPER: &'static str = "arXiv:2505.22617";
 
-    fn composition() -> Composition {
-        Composition {
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        let mut recipe = axes.recipe(loss::KlCovLoss {
-            coef: non_negative("cov_coef", self.cov_coef)?,
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        let recipe = settings.recipe(KlCovLoss {
+            coef: self.cov_coef,
         })?;
-        above_zero("cov_share", self.cov_share)?;
-        recipe.special_tokens = Some(Box::new(Covariance::Top {
-            share: between("cov_share", self.cov_share, 0.0, 1.0)?,
-        }));
-        Ok(recipe)
+        Ok(recipe.special_tokens(Covariance::Top {
+            share: self.cov_share,
+        }))
     }
 }

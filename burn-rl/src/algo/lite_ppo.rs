@@ -8,30 +8,22 @@
 //! [arXiv:2508.08221](https://arxiv.org/abs/2508.08221); the deviation is that of all rewards
 //! of the batch. ε is PPO's.
 
-use super::{Algorithm, Composition, check::non_negative, composition::positive};
-use crate::{
-    advantage::Scale, error::RlError, loss::PpoClip, recipe::Recipe, reduce::LossReduction,
-};
+use super::{Algorithm, Clip, Settings};
+use crate::{advantage::Scale, error::RlError, recipe::RecipeBuilder, reduce::LossReduction};
 use serde::{Deserialize, Serialize};
 
 /// Options of Lite PPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct LitePpo {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-    /// Where the advantage is negative, the loss ends at this times the advantage; 0 for no end.
-    pub dual_clip: f64,
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Default for LitePpo {
     fn default() -> Self {
         Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-            dual_clip: 0.0,
+            clip: Clip::symmetric(0.2).with_dual(),
         }
     }
 }
@@ -43,20 +35,12 @@ impl Algorithm for LitePpo {
         "A = (r − mean(group))/std(batch); L = −min(ρA, clip(ρ)A), mean over tokens";
     const PAPER: &'static str = "arXiv:2508.08221";
 
-    fn composition() -> Composition {
-        Composition {
-            scale: Scale::BatchStd,
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.scale = Scale::BatchStd;
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            dual: positive(non_negative("dual_clip", self.dual_clip)?),
-            ratio_cap: None,
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

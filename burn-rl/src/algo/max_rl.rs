@@ -8,13 +8,14 @@
 //! [arXiv:2602.02710](https://arxiv.org/abs/2602.02710), algorithm 1: hard prompts weigh the inverse of
 //! their pass rate.
 
-use super::{Algorithm, Composition};
-use crate::{advantage::Scale, error::RlError, loss::Nll, recipe::Recipe, reduce::LossReduction};
+use super::{Algorithm, Settings};
+use crate::{
+    advantage::Scale, error::RlError, loss::Nll, recipe::RecipeBuilder, reduce::LossReduction,
+};
 use serde::{Deserialize, Serialize};
 
 /// MaxRL has no options of its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct MaxRl {}
 
 impl Algorithm for MaxRl {
@@ -24,16 +25,13 @@ impl Algorithm for MaxRl {
         "A = (r − mean)/mean; L = −A·log π, sum over tokens, mean over sequences";
     const PAPER: &'static str = "arXiv:2602.02710";
 
-    fn composition() -> Composition {
-        Composition {
-            scale: Scale::GroupMean,
-            std_epsilon: 0.0,
-            reduction: LossReduction::SequenceSum,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.scale = Scale::GroupMean;
+        settings.advantage.std_epsilon = 0.0;
+        settings.loss.reduction = LossReduction::SequenceSum;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Nll)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Nll)
     }
 }

@@ -10,18 +10,16 @@
 //! ε = 0.2, accuracy of a kept group from 0.1 to 0.9, sampling on until the update is full, the surplus
 //! thrown away. The cap takes the gradient too, for both signs of the advantage, unlike a dual clip.
 
-use super::{Algorithm, Composition, check::non_negative, composition::positive};
-use crate::{error::RlError, loss::PpoClip, recipe::Recipe};
+use super::{Algorithm, Clip, Settings};
+use crate::{error::RlError, loss::PpoClip, recipe::RecipeBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Options of MM-Eureka.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct MmEureka {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
     /// Largest ratio, before anything else; 0 for no limit.
     pub ratio_cap: f64,
 }
@@ -29,8 +27,7 @@ pub struct MmEureka {
 impl Default for MmEureka {
     fn default() -> Self {
         Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
+            clip: Clip::symmetric(0.2),
             ratio_cap: 3.0,
         }
     }
@@ -43,23 +40,18 @@ impl Algorithm for MmEureka {
     const EQUATION: &'static str = "A = clamp((r − mean)/std, ±10); ρ′ = min(ρ, 3); L = −min(ρ′A, clip(ρ′)A), mean over sequences of token means";
     const PAPER: &'static str = "arXiv:2503.07365";
 
-    fn composition() -> Composition {
-        Composition {
-            std_epsilon: 1e-9,
-            score_clip: 10.0,
-            accuracy_low: 0.1,
-            accuracy_high: 0.9,
-            refill_rounds: 10,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.std_epsilon = 1e-9;
+        settings.advantage.score_clip = 10.0;
+        settings.filter.accuracy_low = 0.1;
+        settings.filter.accuracy_high = 0.9;
+        settings.filter.refill_rounds = 10;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            dual: None,
-            ratio_cap: positive(non_negative("ratio_cap", self.ratio_cap)?),
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(PpoClip {
+            ratio_cap: Some(self.ratio_cap).filter(|cap| *cap != 0.0),
+            ..self.clip.ppo()
         })
     }
 }

@@ -10,32 +10,20 @@
 //! <https://github.com/ModalMinds/MM-EUREKA>, branch `internvl`, `experience_maker.py` and
 //! `replay_buffer.py`. It differs from RLOO in the clip, the whitening and the mean over tokens.
 
-use super::{Algorithm, Composition, check::non_negative};
+use super::{Algorithm, Clip, Settings};
 use crate::{
     advantage::{Baseline, Scale, Whiten},
     error::RlError,
-    loss::PpoClip,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
 };
 use serde::{Deserialize, Serialize};
 
 /// Options of MM-Eureka with leave-one-out scores.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MmEurekaRloo {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-}
-
-impl Default for MmEurekaRloo {
-    fn default() -> Self {
-        Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-        }
-    }
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Algorithm for MmEurekaRloo {
@@ -45,21 +33,14 @@ impl Algorithm for MmEurekaRloo {
     const EQUATION: &'static str = "s = clamp(r − mean of the others, ±10); A = whiten(s); L = −min(ρA, clip(ρ)A), mean over sequences of token means";
     const PAPER: &'static str = "arXiv:2503.07365";
 
-    fn composition() -> Composition {
-        Composition {
-            baseline: Baseline::LeaveOneOut,
-            scale: Scale::None,
-            score_clip: 10.0,
-            whiten: Whiten::Full,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.baseline = Baseline::LeaveOneOut;
+        settings.advantage.scale = Scale::None;
+        settings.advantage.score_clip = 10.0;
+        settings.advantage.whiten = Whiten::Full;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            ..PpoClip::default()
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

@@ -1,75 +1,29 @@
 //! One algorithm a file: its equation, its source, a config whose defaults are the paper's, and the
 //! recipe of parts.
 //!
-//! An algorithm has options of its own and a setting of the axes that all share, a
-//! [`Composition`]; in a configuration both stand side by side under `[algo]`. One from outside
-//! implements [`Algorithm`] and is made known by [`register`].
+//! An algorithm has options of its own and [`Settings`] that all algorithms share; in a configuration
+//! both stand side by side under `[algo]`. One from outside implements [`Algorithm`] and is made known
+//! by a [`Registry`].
 
-mod adora;
-mod check;
-mod cispo;
-mod clip_cov;
-mod composition;
-mod cpgd;
-mod dapo;
-mod dppo;
-mod dr_grpo;
-mod entry;
-mod gmpo;
-mod gpg;
-mod grpo;
-mod gspo;
-mod kl_cov;
-mod lite_ppo;
-mod luspo;
-mod max_rl;
-mod mm_eureka;
-mod mm_eureka_rloo;
-mod on_policy_distillation;
-mod opo;
-mod ppo;
-mod reinforce;
-mod reinforce_pp;
-mod reinforce_pp_baseline;
-mod remax;
-mod rloo;
-mod sapo;
-mod sft;
+mod clip;
+mod compose;
+mod registry;
+mod settings;
 
-pub use adora::Adora;
-pub use cispo::Cispo;
-pub use clip_cov::ClipCov;
-pub use composition::{Composition, Correction, KlPlacement};
-pub use cpgd::Cpgd;
-pub use dapo::Dapo;
-pub use dppo::Dppo;
-pub use dr_grpo::DrGrpo;
-pub use entry::{Entry, all, entry, find, register};
-pub use gmpo::Gmpo;
-pub use gpg::Gpg;
-pub use grpo::Grpo;
-pub use gspo::Gspo;
-pub use kl_cov::KlCov;
-pub use lite_ppo::LitePpo;
-pub use luspo::Luspo;
-pub use max_rl::MaxRl;
-pub use mm_eureka::MmEureka;
-pub use mm_eureka_rloo::MmEurekaRloo;
-pub use on_policy_distillation::OnPolicyDistillation;
-pub use opo::Opo;
-pub use ppo::Ppo;
-pub use reinforce::Reinforce;
-pub use reinforce_pp::ReinforcePp;
-pub use reinforce_pp_baseline::ReinforcePpBaseline;
-pub use remax::ReMax;
-pub use rloo::Rloo;
-pub use sapo::Sapo;
-pub use sft::Sft;
+pub use clip::Clip;
+pub use registry::{Entry, Registry, entry, find};
+pub use settings::{
+    AdvantageSettings, FilterSettings, KlPlacement, KlSettings, LossSettings, RatioSettings,
+    RewardSettings, Settings, SettingsGroup,
+};
 
-use crate::{error::RlError, recipe::Recipe};
+use crate::{error::RlError, recipe::RecipeBuilder};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A named algorithm: the options of its own, and what it makes of the axes that all share.
+/// A named algorithm: the options of its own, and what it makes of the settings that all share.
+///
+/// The type is a struct of options whose `Default` is the paper's choice; names of fields are those of
+/// the configuration. An option that is a number and may be off has 0 for that.
 pub trait Algorithm: Serialize + DeserializeOwned + Default {
     /// Name in the configuration.
     const NAME: &'static str;
@@ -81,48 +35,57 @@ pub trait Algorithm: Serialize + DeserializeOwned + Default {
     const EQUATION: &'static str = "";
     /// Where it is from.
     const PAPER: &'static str = "";
-    /// Axes that do nothing in this algorithm and are therefore refused.
-    const WITHOUT: &'static [&'static str] = &[];
+    /// Groups of settings that the algorithm reads; a setting of another group is refused.
+    const USES: &'static [SettingsGroup] = SettingsGroup::ALL;
 
-    /// The paper's setting of the axes.
-    fn composition() -> Composition {
-        Composition::default()
-    }
+    /// Changes the settings that the paper has otherwise than the defaults.
+    fn settings(_settings: &mut Settings) {}
 
-    /// Its parts, on a setting of the axes that a configuration may have changed.
+    /// Its parts, with settings that a configuration may have changed.
     ///
     /// # Errors
     /// A value that makes no sense, by name.
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError>;
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError>;
 }
 
-/// Every algorithm there is. A new one is one file and one line here.
-pub const ALGORITHMS: &[Entry] = &[
-    entry::<Grpo>(),
-    entry::<DrGrpo>(),
-    entry::<Dapo>(),
-    entry::<Gspo>(),
-    entry::<Gmpo>(),
-    entry::<Luspo>(),
-    entry::<Cispo>(),
-    entry::<Sapo>(),
-    entry::<Dppo>(),
-    entry::<ClipCov>(),
-    entry::<KlCov>(),
-    entry::<LitePpo>(),
-    entry::<MaxRl>(),
-    entry::<Gpg>(),
-    entry::<Opo>(),
-    entry::<Cpgd>(),
-    entry::<Adora>(),
-    entry::<MmEureka>(),
-    entry::<MmEurekaRloo>(),
-    entry::<Ppo>(),
-    entry::<Reinforce>(),
-    entry::<ReinforcePp>(),
-    entry::<ReinforcePpBaseline>(),
-    entry::<Rloo>(),
-    entry::<ReMax>(),
-    entry::<OnPolicyDistillation>(),
-    entry::<Sft>(),
-];
+/// Declares the files of algorithms and lists them. Files that only a macro names are not seen by
+/// `cargo fmt`: `.ci/run` has rustfmt look at this folder.
+macro_rules! algorithms {
+    ($($file:ident :: $name:ident,)*) => {
+        $(mod $file; pub use $file::$name;)*
+
+        /// Every algorithm of this crate.
+        pub const ALGORITHMS: &[Entry] = &[$(entry::<$name>(),)*];
+    };
+}
+
+// A new one is one file and one line here.
+algorithms! {
+    grpo::Grpo,
+    dr_grpo::DrGrpo,
+    dapo::Dapo,
+    gspo::Gspo,
+    gmpo::Gmpo,
+    luspo::Luspo,
+    cispo::Cispo,
+    sapo::Sapo,
+    dppo::Dppo,
+    clip_cov::ClipCov,
+    kl_cov::KlCov,
+    lite_ppo::LitePpo,
+    max_rl::MaxRl,
+    gpg::Gpg,
+    opo::Opo,
+    cpgd::Cpgd,
+    adora::Adora,
+    mm_eureka::MmEureka,
+    mm_eureka_rloo::MmEurekaRloo,
+    ppo::Ppo,
+    reinforce::Reinforce,
+    reinforce_pp::ReinforcePp,
+    reinforce_pp_baseline::ReinforcePpBaseline,
+    rloo::Rloo,
+    remax::ReMax,
+    on_policy_distillation::OnPolicyDistillation,
+    sft::Sft,
+}

@@ -9,12 +9,12 @@
 //! <https://thinkingmachines.ai/blog/on-policy-distillation>: no discount reaches later tokens (γ = 0),
 //! and the task's own reward counts for nothing (`outcome_weight`). The teacher is the reference model.
 
-use super::{Algorithm, Composition, KlPlacement};
+use super::{Algorithm, KlPlacement, Settings};
 use crate::{
     advantage::{Baseline, Scale},
     error::RlError,
     loss::Importance,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
     regularize::KlEstimator,
 };
@@ -22,7 +22,6 @@ use serde::{Deserialize, Serialize};
 
 /// On-policy distillation has no options of its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct OnPolicyDistillation {}
 
 impl Algorithm for OnPolicyDistillation {
@@ -32,21 +31,18 @@ impl Algorithm for OnPolicyDistillation {
     const EQUATION: &'static str = "A = −β·(log π_old − log π_teacher); L = −ρA, mean over tokens";
     const PAPER: &'static str = "arXiv:2306.13649";
 
-    fn composition() -> Composition {
-        Composition {
-            outcome_weight: 0.0,
-            baseline: Baseline::None,
-            scale: Scale::None,
-            gamma: 0.0,
-            beta: 1.0,
-            kl: KlEstimator::K1,
-            kl_in: KlPlacement::Reward,
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.reward.outcome_weight = 0.0;
+        settings.advantage.baseline = Baseline::None;
+        settings.advantage.scale = Scale::None;
+        settings.advantage.gamma = 0.0;
+        settings.kl.beta = 1.0;
+        settings.kl.kl = KlEstimator::K1;
+        settings.reward.kl_in = KlPlacement::Reward;
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Importance)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Importance)
     }
 }

@@ -9,19 +9,18 @@
 //! [arXiv:2505.23585](https://arxiv.org/abs/2505.23585); neither KL nor entropy
 //! bonus. Run it with one update a rollout.
 
-use super::{Algorithm, Composition};
+use super::{Algorithm, Settings};
 use crate::{
     advantage::{Baseline, Scale},
     error::RlError,
     loss::Nll,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
 };
 use serde::{Deserialize, Serialize};
 
 /// OPO has no options of its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Opo {}
 
 impl Algorithm for Opo {
@@ -31,16 +30,13 @@ impl Algorithm for Opo {
         "A = r − Σ|o|r/Σ|o|; L = −A·log π, sum over tokens, mean over sequences";
     const PAPER: &'static str = "arXiv:2505.23585";
 
-    fn composition() -> Composition {
-        Composition {
-            baseline: Baseline::LengthWeighted,
-            scale: Scale::None,
-            reduction: LossReduction::SequenceSum,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.baseline = Baseline::LengthWeighted;
+        settings.advantage.scale = Scale::None;
+        settings.loss.reduction = LossReduction::SequenceSum;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Nll)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Nll)
     }
 }

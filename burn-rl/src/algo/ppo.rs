@@ -12,12 +12,11 @@
 //! ([arXiv:2203.02155](https://arxiv.org/abs/2203.02155), appendix C.4), which also has the KL in the
 //! reward of each token: `beta`, here off.
 
-use super::{Algorithm, Composition, KlPlacement, check::non_negative, composition::positive};
+use super::{Algorithm, Clip, KlPlacement, Settings};
 use crate::{
     advantage::{Baseline, Scale, Whiten},
     error::RlError,
-    loss::PpoClip,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
     regularize::KlEstimator,
 };
@@ -25,22 +24,16 @@ use serde::{Deserialize, Serialize};
 
 /// Options of PPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Ppo {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-    /// Where the advantage is negative, the loss ends at this times the advantage; 0 for no end.
-    pub dual_clip: f64,
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Default for Ppo {
     fn default() -> Self {
         Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-            dual_clip: 0.0,
+            clip: Clip::symmetric(0.2).with_dual(),
         }
     }
 }
@@ -51,25 +44,17 @@ impl Algorithm for Ppo {
     const EQUATION: &'static str = "A = whiten(GAE(γ, λ)); L = −min(ρA, clip(ρ)A), mean over tokens; L_V = ½max((V − R)², (clip(V) − R)²)";
     const PAPER: &'static str = "arXiv:1707.06347";
 
-    fn composition() -> Composition {
-        Composition {
-            baseline: Baseline::Critic,
-            scale: Scale::None,
-            whiten: Whiten::Full,
-            critic: true,
-            kl: KlEstimator::K1,
-            kl_in: KlPlacement::Reward,
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.baseline = Baseline::Critic;
+        settings.advantage.scale = Scale::None;
+        settings.advantage.whiten = Whiten::Full;
+        settings.advantage.critic = true;
+        settings.kl.kl = KlEstimator::K1;
+        settings.reward.kl_in = KlPlacement::Reward;
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            dual: positive(non_negative("dual_clip", self.dual_clip)?),
-            ratio_cap: None,
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

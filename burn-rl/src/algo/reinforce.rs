@@ -7,19 +7,18 @@
 //! Williams, 1992, [doi:10.1007/BF00992696](https://doi.org/10.1007/BF00992696), with no baseline;
 //! `baseline = "moving_average"` is the classical reinforcement comparison.
 
-use super::{Algorithm, Composition};
+use super::{Algorithm, Settings};
 use crate::{
     advantage::{Baseline, Scale},
     error::RlError,
     loss::Nll,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
 };
 use serde::{Deserialize, Serialize};
 
 /// REINFORCE has no options of its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Reinforce {}
 
 impl Algorithm for Reinforce {
@@ -29,16 +28,13 @@ impl Algorithm for Reinforce {
     const EQUATION: &'static str = "A = r − b; L = −A·log π, sum over tokens, mean over sequences";
     const PAPER: &'static str = "doi:10.1007/BF00992696";
 
-    fn composition() -> Composition {
-        Composition {
-            baseline: Baseline::None,
-            scale: Scale::None,
-            reduction: LossReduction::SequenceSum,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.baseline = Baseline::None;
+        settings.advantage.scale = Scale::None;
+        settings.loss.reduction = LossReduction::SequenceSum;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Nll)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Nll)
     }
 }

@@ -10,34 +10,22 @@
 //! [arXiv:2501.03262](https://arxiv.org/abs/2501.03262); β = 0.01 and ε = 0.2 from the authors'
 //! code (<https://github.com/OpenRLHF/OpenRLHF>). One completion a prompt is enough.
 
-use super::{Algorithm, Composition, KlPlacement, check::non_negative};
+use super::{Algorithm, Clip, KlPlacement, Settings};
 use crate::{
     advantage::{Baseline, Scale, Whiten},
     error::RlError,
-    loss::PpoClip,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
     regularize::KlEstimator,
 };
 use serde::{Deserialize, Serialize};
 
 /// Options of REINFORCE++.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReinforcePp {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-}
-
-impl Default for ReinforcePp {
-    fn default() -> Self {
-        Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-        }
-    }
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Algorithm for ReinforcePp {
@@ -48,24 +36,17 @@ impl Algorithm for ReinforcePp {
         "A = whiten(r − β·Σ KL to come); L = −min(ρA, clip(ρ)A), mean over tokens";
     const PAPER: &'static str = "arXiv:2501.03262";
 
-    fn composition() -> Composition {
-        Composition {
-            baseline: Baseline::None,
-            scale: Scale::None,
-            whiten: Whiten::Full,
-            beta: 0.01,
-            kl: KlEstimator::K1,
-            kl_in: KlPlacement::Reward,
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.baseline = Baseline::None;
+        settings.advantage.scale = Scale::None;
+        settings.advantage.whiten = Whiten::Full;
+        settings.kl.beta = 0.01;
+        settings.kl.kl = KlEstimator::K1;
+        settings.reward.kl_in = KlPlacement::Reward;
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            ..PpoClip::default()
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

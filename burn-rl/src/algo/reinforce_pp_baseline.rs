@@ -9,34 +9,22 @@
 //! [arXiv:2501.03262](https://arxiv.org/abs/2501.03262); k2 because its gradient is that of the
 //! KL. β = 0.001 and ε = 0.2 from the authors' scripts (<https://github.com/OpenRLHF/OpenRLHF>).
 
-use super::{Algorithm, Composition, check::non_negative};
+use super::{Algorithm, Clip, Settings};
 use crate::{
     advantage::{Scale, Whiten},
     error::RlError,
-    loss::PpoClip,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
     regularize::KlEstimator,
 };
 use serde::{Deserialize, Serialize};
 
 /// Options of REINFORCE++ with baseline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReinforcePpBaseline {
-    /// How far the ratio may fall below 1.
-    pub clip_low: f64,
-    /// How far the ratio may rise above 1.
-    pub clip_high: f64,
-}
-
-impl Default for ReinforcePpBaseline {
-    fn default() -> Self {
-        Self {
-            clip_low: 0.2,
-            clip_high: 0.2,
-        }
-    }
+    /// How far the ratio may move.
+    #[serde(flatten)]
+    pub clip: Clip,
 }
 
 impl Algorithm for ReinforcePpBaseline {
@@ -47,22 +35,15 @@ impl Algorithm for ReinforcePpBaseline {
         "A = whiten(r − mean(group)); L = −min(ρA, clip(ρ)A) + β·k2, mean over tokens";
     const PAPER: &'static str = "arXiv:2501.03262";
 
-    fn composition() -> Composition {
-        Composition {
-            scale: Scale::None,
-            whiten: Whiten::Full,
-            beta: 0.001,
-            kl: KlEstimator::K2,
-            reduction: LossReduction::TokenMean,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.scale = Scale::None;
+        settings.advantage.whiten = Whiten::Full;
+        settings.kl.beta = 0.001;
+        settings.kl.kl = KlEstimator::K2;
+        settings.loss.reduction = LossReduction::TokenMean;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(PpoClip {
-            low: non_negative("clip_low", self.clip_low)?,
-            high: non_negative("clip_high", self.clip_high)?,
-            ..PpoClip::default()
-        })
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(self.clip.ppo())
     }
 }

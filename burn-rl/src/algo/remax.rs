@@ -8,19 +8,18 @@
 //! [arXiv:2310.10505](https://arxiv.org/abs/2310.10505), algorithm 1. It costs one greedy completion a
 //! prompt, and one sampled completion is enough.
 
-use super::{Algorithm, Composition};
+use super::{Algorithm, Settings};
 use crate::{
     advantage::{Baseline, Scale},
     error::RlError,
     loss::Nll,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
 };
 use serde::{Deserialize, Serialize};
 
 /// ReMax has no options of its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct ReMax {}
 
 impl Algorithm for ReMax {
@@ -30,16 +29,13 @@ impl Algorithm for ReMax {
         "A = r − r(greedy); L = −A·log π, sum over tokens, mean over sequences";
     const PAPER: &'static str = "arXiv:2310.10505";
 
-    fn composition() -> Composition {
-        Composition {
-            baseline: Baseline::Greedy,
-            scale: Scale::None,
-            reduction: LossReduction::SequenceSum,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.baseline = Baseline::Greedy;
+        settings.advantage.scale = Scale::None;
+        settings.loss.reduction = LossReduction::SequenceSum;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Nll)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Nll)
     }
 }

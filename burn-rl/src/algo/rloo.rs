@@ -10,12 +10,12 @@
 //! (appendix C, as TRL's list of papers quotes it). The whole response is one action, so there is
 //! neither a token's reward nor a mean over tokens.
 
-use super::{Algorithm, Composition, KlPlacement};
+use super::{Algorithm, KlPlacement, Settings};
 use crate::{
     advantage::{Baseline, Scale},
     error::RlError,
     loss::Nll,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
     regularize::KlEstimator,
 };
@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 
 /// RLOO has no options of its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Rloo {}
 
 impl Algorithm for Rloo {
@@ -32,19 +31,16 @@ impl Algorithm for Rloo {
     const EQUATION: &'static str = "A = R − mean of the others, R = r − β·KL; L = −A·log π, sum over tokens, mean over sequences";
     const PAPER: &'static str = "arXiv:2402.14740";
 
-    fn composition() -> Composition {
-        Composition {
-            baseline: Baseline::LeaveOneOut,
-            scale: Scale::None,
-            beta: 0.03,
-            kl: KlEstimator::K1,
-            kl_in: KlPlacement::Outcome,
-            reduction: LossReduction::SequenceSum,
-            ..Composition::default()
-        }
+    fn settings(settings: &mut Settings) {
+        settings.advantage.baseline = Baseline::LeaveOneOut;
+        settings.advantage.scale = Scale::None;
+        settings.kl.beta = 0.03;
+        settings.kl.kl = KlEstimator::K1;
+        settings.reward.kl_in = KlPlacement::Outcome;
+        settings.loss.reduction = LossReduction::SequenceSum;
     }
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Nll)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Nll)
     }
 }

@@ -8,13 +8,12 @@
 //! [arXiv:2511.20347](https://arxiv.org/abs/2511.20347); τ 1.0 and 1.05 are the
 //! paper's. The factor 4/τ makes the gradient at ρ = 1 that of the plain ratio.
 
-use super::{Algorithm, Composition, check::above_zero};
-use crate::{error::RlError, loss, recipe::Recipe};
+use super::{Algorithm, Settings};
+use crate::{error::RlError, loss::SapoLoss, recipe::RecipeBuilder};
 use serde::{Deserialize, Serialize};
 
 /// Options of SAPO.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Sapo {
     /// Steepness of the gate where the advantage is positive.
     pub tau_positive: f64,
@@ -38,10 +37,10 @@ impl Algorithm for Sapo {
         "A = (r − mean)/std; L = −4/τ·σ(τ(ρ − 1))·A, mean over sequences of token means";
     const PAPER: &'static str = "arXiv:2511.20347";
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(loss::SapoLoss {
-            positive: above_zero("tau_positive", self.tau_positive)?,
-            negative: above_zero("tau_negative", self.tau_negative)?,
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(SapoLoss {
+            positive: self.tau_positive,
+            negative: self.tau_negative,
         })
     }
 }

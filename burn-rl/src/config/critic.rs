@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A second model that says what a state is worth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CriticConfig {
     /// A Hugging Face model directory, with a value head or without; empty for the policy's own.

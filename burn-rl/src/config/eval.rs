@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Measuring on held-out data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
     /// A JSONL file; empty for no evaluation.
@@ -32,6 +33,7 @@ pub struct EvalConfig {
 
 /// Which weights are measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EvalWeights {
     /// The policy's.

@@ -13,6 +13,7 @@ const MAX_ROUNDS: usize = 10;
 /// What becomes of a batch in which groups are missing. Which groups these are is the algorithm's
 /// business: its filters are among the options of `[algo]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FilterConfig {
     /// What becomes of the batch.
@@ -27,6 +28,7 @@ pub struct FilterConfig {
 
 /// A [`ShortBatch`], or the algorithm's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShortBatchChoice {
     /// What the algorithm says: refilling where it samples dynamically, else a smaller batch.
@@ -46,7 +48,7 @@ impl FilterConfig {
     /// What becomes of a short batch of `recipe`.
     pub fn short_batch(&self, recipe: &Recipe) -> ShortBatch {
         match self.short_batch {
-            ShortBatchChoice::Algorithm => match recipe.refill.map(|r| r.leftovers) {
+            ShortBatchChoice::Algorithm => match recipe.refill().map(|r| r.leftovers) {
                 None => ShortBatch::Smaller,
                 Some(Leftovers::Carry) => ShortBatch::RefillCarry,
                 Some(Leftovers::Discard) => ShortBatch::RefillDiscard,
@@ -61,7 +63,7 @@ impl FilterConfig {
     /// Most rollouts of `recipe` in a row without an update.
     pub fn max_rounds(&self, recipe: &Recipe) -> usize {
         match self.max_rounds {
-            0 => recipe.refill.map_or(MAX_ROUNDS, |r| r.max_rounds),
+            0 => recipe.refill().map_or(MAX_ROUNDS, |r| r.max_rounds),
             given => given,
         }
     }

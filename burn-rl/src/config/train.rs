@@ -1,12 +1,13 @@
 //! How long is trained, in which batches, and what is kept beside the policy.
 
-use super::in_range;
+use super::{LogprobTemperature, in_range};
 use crate::{error::RlError, recipe::Recipe};
 use burn_vlm::tape::ActivationRecompute;
 use serde::{Deserialize, Serialize};
 
 /// How long, and in which batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Steps: one batch of rollouts and its updates each.
@@ -20,6 +21,10 @@ pub struct TrainConfig {
     /// Most tokens that are differentiated together, padding included; a longer sequence goes
     /// alone. 0 for no limit; the result does not depend on it.
     pub micro_batch_tokens: usize,
+    /// Temperature at which log-probabilities and entropies are taken, those of the reference
+    /// included: `sampling`, that at which completions are drawn (1 for demonstrations), or a
+    /// number.
+    pub logprob_temperature: LogprobTemperature,
     /// What is kept for the backward pass.
     pub activation_recompute: ActivationRecompute,
     /// Steps at the start in which only the critic learns.
@@ -48,6 +53,7 @@ pub struct TrainConfig {
 
 /// A term of likelihood of demonstrated responses in every update.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DemonstrationConfig {
     /// A JSONL file whose rows end with an assistant turn; empty for no such term.
@@ -66,6 +72,7 @@ impl Default for TrainConfig {
             mini_batches: 1,
             micro_batch: 16,
             micro_batch_tokens: 0,
+            logprob_temperature: LogprobTemperature::default(),
             activation_recompute: ActivationRecompute::Block,
             freezing_actor_steps: 0,
             target_kl: 0.0,
@@ -104,6 +111,7 @@ impl TrainConfig {
             0.0,
             f64::MAX,
         )?;
+        self.logprob_temperature.check()?;
         let refuse = |message: &str| Err(RlError::Config(message.into()));
         if self.max_skipped_updates == 0 {
             return refuse("train.max_skipped_updates is 0, expected at least 1");
@@ -111,7 +119,7 @@ impl TrainConfig {
         if self.demonstrations.rows == 0 {
             return refuse("train.demonstrations.rows is 0, expected at least 1");
         }
-        if self.freezing_actor_steps > 0 && recipe.critic.is_none() {
+        if self.freezing_actor_steps > 0 && recipe.critic().is_none() {
             return refuse(
                 "train.freezing_actor_steps freezes the policy while the critic learns, but this \
                  algorithm has no critic: expected 0",
@@ -130,7 +138,7 @@ impl TrainConfig {
                  expected no such key, or a KL to the reference",
             );
         }
-        if recipe.needs_teacher && self.reference.is_empty() {
+        if recipe.needs_teacher() && self.reference.is_empty() {
             return refuse(
                 "train.reference is empty, but this algorithm rewards nothing but nearness to the \
                  reference model, which would be the policy itself: expected a teacher's directory",

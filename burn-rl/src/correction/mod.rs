@@ -1,15 +1,17 @@
 //! Correcting for a sampler whose log-probabilities are not the trainer's.
 
-use crate::loss::LossInput;
+use crate::{error::RlError, loss::LossInput, range::non_negative};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// What is done with `w = π_old / π_sampler`.
+/// What is done with `w = π_old / π_behaviour`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CorrectionMode {
-    /// The weight is cut to its bounds.
+pub enum Correction {
+    /// Nothing: the loss is not corrected.
     #[default]
+    None,
+    /// The weight is cut to its bounds.
     Truncate,
     /// Outside its bounds the weight is 0.
     Mask,
@@ -28,27 +30,58 @@ pub enum CorrectionLevel {
     Geometric,
 }
 
-/// Importance weights of the policy before the update over the policy that sampled, without
-/// gradient; the policy loss is multiplied by them, regularisers are not.
+/// Importance weights of the policy before the update over the behaviour policy, without gradient;
+/// the policy loss is multiplied by them, regularisers are not.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RolloutCorrection {
-    /// What is done with the weight.
-    pub mode: CorrectionMode,
-    /// Over what it is taken.
+    /// Whether importance weights of the old policy over the sampler multiply the loss.
+    #[serde(rename = "correction")]
+    pub mode: Correction,
+    /// Over what these weights are taken.
+    #[serde(rename = "correction_level")]
     pub level: CorrectionLevel,
-    /// Its lower bound.
+    /// Their lower bound.
+    #[serde(rename = "correction_low")]
     pub low: f64,
-    /// Its upper bound.
+    /// Their upper bound.
+    #[serde(rename = "correction_high")]
     pub high: f64,
 }
 
+impl Default for RolloutCorrection {
+    fn default() -> Self {
+        Self {
+            mode: Correction::None,
+            level: CorrectionLevel::Token,
+            low: 0.0,
+            high: 2.0,
+        }
+    }
+}
+
 impl RolloutCorrection {
-    /// The weight of every token, `[B, R]`; 1 where the sampler's log-probabilities are unknown.
-    pub fn weights(&self, x: &LossInput) -> Tensor<2> {
-        let Some(sampler) = x.sample_logp.clone() else {
-            return x.old_logp.ones_like();
-        };
-        let log_weight = x.old_logp.clone() - sampler;
+    /// Refuses bounds that make no sense.
+    ///
+    /// # Errors
+    /// The option, what was found and what was expected.
+    pub fn check(&self) -> Result<(), RlError> {
+        non_negative("correction_low", self.low)?;
+        non_negative("correction_high", self.high)?;
+        match self.low > self.high {
+            true => Err(RlError::Config(format!(
+                "algo.correction_low is {}, expected at most algo.correction_high, which is {}",
+                self.low, self.high
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// The weight of every token, `[B, R]`.
+    ///
+    /// # Errors
+    /// [`RlError::NotProvided`].
+    pub fn weights(&self, x: &LossInput) -> Result<Tensor<2>, RlError> {
+        let log_weight = x.old_logp()? - x.behaviour_logp()?;
         let shape = log_weight.dims();
         let log_weight = match self.level {
             CorrectionLevel::Token => log_weight,
@@ -56,13 +89,14 @@ impl RolloutCorrection {
             CorrectionLevel::Geometric => x.row_mean(log_weight).expand(shape),
         };
         let weight = log_weight.exp();
-        match self.mode {
-            CorrectionMode::Truncate => weight.clamp(self.low, self.high),
-            CorrectionMode::Mask => {
+        Ok(match self.mode {
+            Correction::None => weight.ones_like(),
+            Correction::Truncate => weight.clamp(self.low, self.high),
+            Correction::Mask => {
                 let below = weight.clone().lower_elem(self.low);
                 let outside = below.bool_or(weight.clone().greater_elem(self.high));
                 weight.mask_fill(outside, 0.0)
             }
-        }
+        })
     }
 }

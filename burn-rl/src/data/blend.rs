@@ -48,7 +48,7 @@ impl Blend {
 
     fn draw(&self, position: u64) -> usize {
         let u = uniform(mix(mix(0xb1e4d, self.seed), position));
-        let last = self.bounds.len() - 1;
+        let last = self.bounds.len().saturating_sub(1);
         self.bounds[..last]
             .iter()
             .position(|b| u < *b)

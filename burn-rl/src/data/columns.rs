@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 ///
 /// A dot reaches inside an object: `reward_model.ground_truth`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
     /// A conversation (a list of turns, or that as a JSON string), or a question as plain text.

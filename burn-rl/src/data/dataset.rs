@@ -4,13 +4,26 @@ use super::{
     parquet,
     row::{DataRow, Record, RowFormat, RowKind},
 };
-use crate::{config::OnError, error::RlError};
+use crate::error::RlError;
 use burn::data::dataset::Dataset;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// What becomes of a row that cannot be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// It ends the run with file and line.
+    #[default]
+    Error,
+    /// It is left out and counted; all rows are read through before the first step.
+    Skip,
+}
 
 /// Rows of JSONL, of a JSON list, or of parquet; pictures stay where they are until a row is used.
 pub struct RowDataset {
@@ -51,6 +64,15 @@ impl RowDataset {
         }
         set.check_not_empty()?;
         Ok(set)
+    }
+
+    /// Rows that were made in code.
+    pub fn of_rows(rows: Vec<DataRow>) -> Self {
+        Self {
+            path: PathBuf::from(DataRow::IN_CODE),
+            rows,
+            skipped: vec![],
+        }
     }
 
     /// Refuses a set of which nothing is left.

@@ -1,11 +1,10 @@
 //! Rows made ready for the model.
 
-use super::{Blend, Curriculum, DataRow, Order, RowDataset, RowKind, picture_bytes};
-use crate::{
-    config::{DataConfig, OnError, SetConfig},
-    error::RlError,
-    types::Prompt,
+use super::{
+    Blend, Curriculum, DataRow, OnError, Order, PromptSource, RowDataset, RowFormat, RowKind,
+    context::context, picture_bytes,
 };
+use crate::{error::RlError, types::Prompt};
 use burn::data::dataset::Dataset;
 use burn_rewards::{OnUnparsableGold, RewardFn};
 use burn_vlm::{
@@ -15,7 +14,7 @@ use burn_vlm::{
     text::Message,
 };
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 /// Turns rows into prompts.
 #[derive(Clone)]
@@ -37,7 +36,8 @@ impl Encoder {
     /// A picture that cannot be read, or a prompt longer than the limit.
     pub fn encode(&self, row: &DataRow) -> Result<Prompt, RlError> {
         let mut messages = row.messages.clone();
-        if !self.system.is_empty() && messages[0].role != "system" {
+        let has_system = messages.first().is_some_and(|m| m.role == "system");
+        if !self.system.is_empty() && !has_system {
             messages.insert(0, Message::text("system", &self.system));
         }
         let images = row
@@ -61,6 +61,7 @@ impl Encoder {
             tokens.push(self.stop);
             Ok::<_, RlError>(tokens)
         });
+        let context = context(row, &self.processor, &images, &encoded)?;
         Ok(Prompt {
             id: row.id.clone(),
             key: hash_text(&row.id),
@@ -68,9 +69,34 @@ impl Encoder {
             images: row.images.clone(),
             answer: row.answer.clone().unwrap_or_default(),
             target: target.transpose()?,
+            context,
             encoded: Arc::new(encoded),
         })
     }
+}
+
+/// A file of rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RowSource {
+    /// JSONL, a JSON list, parquet, or a directory of parquet files.
+    pub path: PathBuf,
+    /// How often a prompt is from it, relative to the others.
+    pub weight: f64,
+    /// Which field of a row means what.
+    pub format: RowFormat,
+}
+
+/// In which order rows come, and what becomes of those that cannot be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// What a row that cannot be used does.
+    pub on_error: OnError,
+    /// Whether each epoch is in an order of its own; else rows come as they stand in the file.
+    pub shuffle: bool,
+    /// Whether an epoch goes by how hard its rows are.
+    pub curriculum: Curriculum,
+    /// What the order of epochs and of sets depends on.
+    pub seed: u64,
 }
 
 /// One data set, or several blended, as prompts.
@@ -95,18 +121,39 @@ impl PromptSet {
     /// As [`RowDataset::open`]; a row without difficulty where the order is by difficulty; a gold
     /// answer that does not pass `golds`.
     pub fn open(
-        sets: &[SetConfig],
+        sets: &[RowSource],
         kind: RowKind,
         encoder: Encoder,
-        config: &DataConfig,
-        seed: u64,
+        walk: Walk,
         golds: Option<&GoldCheck<'_>>,
     ) -> Result<Self, RlError> {
+        let open = |set: &RowSource| {
+            let rows = RowDataset::open(&set.path, &set.format, walk.on_error, kind)?;
+            Ok((rows, set.weight))
+        };
+        let sets: Vec<_> = sets.iter().map(open).collect::<Result<_, RlError>>()?;
+        Self::new(sets, encoder, walk, golds)
+    }
+
+    /// The same of rows that are read already, each set with its weight.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); no set, or a set without rows.
+    pub fn new(
+        sets: Vec<(RowDataset, f64)>,
+        encoder: Encoder,
+        walk: Walk,
+        golds: Option<&GoldCheck<'_>>,
+    ) -> Result<Self, RlError> {
+        if sets.is_empty() {
+            let message = "no data set, expected at least one";
+            return Err(RlError::Config(message.into()));
+        }
         let (mut parts, mut skipped) = (vec![], vec![]);
-        for (i, set) in sets.iter().enumerate() {
-            let (path, format) = (set.path.as_ref(), set.format());
-            let mut dataset = RowDataset::open(path, &format, config.on_error, kind)?;
-            if config.on_error == OnError::Skip {
+        let weights: Vec<f64> = sets.iter().map(|(_, weight)| *weight).collect();
+        for (i, (mut dataset, _)) in sets.into_iter().enumerate() {
+            dataset.check_not_empty()?;
+            if walk.on_error == OnError::Skip {
                 skip_unusable(&mut dataset, &encoder)?;
             } else {
                 check_headers(dataset.rows())?;
@@ -115,33 +162,22 @@ impl PromptSet {
                 golds.check(&mut dataset)?;
             }
             skipped.append(&mut dataset.skipped);
-            let seed = if i == 0 { seed } else { mix(seed, i as u64) };
-            let mut order = Order::new(dataset.len(), config.shuffle, seed);
-            if config.curriculum != Curriculum::None {
-                order = order.ranked(ranks(dataset.rows(), config.curriculum)?);
+            let seed = match i {
+                0 => walk.seed,
+                _ => mix(walk.seed, i as u64),
+            };
+            let mut order = Order::new(dataset.len(), walk.shuffle, seed);
+            if walk.curriculum != Curriculum::None {
+                order = order.ranked(ranks(dataset.rows(), walk.curriculum)?);
             }
             parts.push(Part { dataset, order });
         }
-        let weights: Vec<f64> = sets.iter().map(|set| set.weight).collect();
         Ok(Self {
             parts,
-            blend: Blend::new(&weights, seed),
+            blend: Blend::new(&weights, walk.seed),
             encoder,
             skipped,
         })
-    }
-
-    /// The prompts at positions `first..first + n` of the walk over the sets, encoded in parallel.
-    ///
-    /// # Errors
-    /// A row that cannot be used, with its line.
-    pub fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        let mut rows = Vec::with_capacity(n);
-        for position in first..first + n as u64 {
-            let (part, index) = self.blend.at(position);
-            rows.push((part, self.parts[part].order.row(index)));
-        }
-        self.encode(&rows)
     }
 
     /// The first `n` rows as they stand, set after set; all for 0.
@@ -181,6 +217,13 @@ impl PromptSet {
         })
     }
 
+    /// Names of the fields that some row has.
+    pub fn field_names(&self) -> BTreeSet<&str> {
+        let rows = self.parts.iter().flat_map(|part| part.dataset.rows());
+        rows.flat_map(|row| row.fields.keys().map(String::as_str))
+            .collect()
+    }
+
     /// Number of usable rows.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.dataset.len()).sum()
@@ -194,6 +237,18 @@ impl PromptSet {
     /// Rows left out, each with its reason.
     pub fn skipped(&self) -> &[RlError] {
         &self.skipped
+    }
+}
+
+impl PromptSource for PromptSet {
+    /// The rows are encoded in parallel.
+    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
+        let mut rows = Vec::with_capacity(n);
+        for position in first..first + n as u64 {
+            let (part, index) = self.blend.at(position);
+            rows.push((part, self.parts[part].order.row(index)));
+        }
+        self.encode(&rows)
     }
 }
 
@@ -212,8 +267,8 @@ impl GoldCheck<'_> {
     /// That row, with its line; a set of which no row is left.
     pub fn check(&self, dataset: &mut RowDataset) -> Result<(), RlError> {
         let refusal = |row: &DataRow| {
-            let answer = row.answer.as_deref().unwrap_or_default();
-            let refused = self.reward.check_gold(&row.question(), answer);
+            let question = row.question();
+            let refused = self.reward.check_gold(&row.reward_input(&question));
             Some(row.error(refused.err()?))
         };
         let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();

@@ -2,17 +2,24 @@
 
 mod blend;
 mod columns;
+mod context;
 mod dataset;
 mod encode;
 mod order;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
 mod parquet;
 mod picture;
 mod row;
+mod source;
 
 pub use blend::Blend;
 pub use columns::Columns;
-pub use dataset::{RowDataset, read_records};
-pub use encode::{Encoder, GoldCheck, PromptSet};
+pub use dataset::{OnError, RowDataset, read_records};
+pub use encode::{Encoder, GoldCheck, PromptSet, RowSource, Walk};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
 pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};
+pub use source::{PromptList, PromptSource};

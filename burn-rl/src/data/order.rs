@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whether rows come by how hard they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Curriculum {
     /// They do not.
@@ -48,11 +49,9 @@ impl Order {
     }
 
     /// The row at a position of the walk.
-    ///
-    /// # Panics
-    /// If there are no rows.
+    /// Of a set without rows there is none; then it is 0.
     pub fn row(&mut self, position: u64) -> usize {
-        let rows = self.rows as u64;
+        let rows = self.rows.max(1) as u64;
         let (epoch, index) = (position / rows, (position % rows) as usize);
         if !self.shuffle && self.rank.is_none() {
             return index;

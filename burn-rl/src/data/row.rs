@@ -2,6 +2,7 @@
 
 use super::columns::Columns;
 use crate::error::RlError;
+use burn_rewards::RewardInput;
 use burn_vlm::text::{Content, IMAGE_MARK, Message, place_images};
 use serde_json::{Map, Value};
 use std::{
@@ -30,6 +31,10 @@ pub struct DataRow {
     pub difficulty: Option<f64>,
     /// The fields that [`RowFormat::keep`] names and the row has.
     pub kept: Map<String, Value>,
+    /// Name of the data set.
+    pub set: Arc<str>,
+    /// All fields but the prompt and the pictures, for rewards.
+    pub fields: Arc<Map<String, Value>>,
     /// The file the row is from.
     pub file: Arc<Path>,
     /// Line of the file, or row where the file has no lines; from 1.
@@ -57,6 +62,8 @@ pub struct RowFormat {
     pub template: String,
     /// Fields that are kept beside what the row means, as those that a benchmark groups by.
     pub keep: Vec<String>,
+    /// Name of the data set.
+    pub set: Arc<str>,
 }
 
 /// A row as it stands in its file.
@@ -99,6 +106,46 @@ impl RowFormat {
 }
 
 impl DataRow {
+    /// The path that stands for rows that are in no file.
+    pub(super) const IN_CODE: &str = "rows made in code";
+
+    /// A question and its gold answer, with pictures at the `<image>` marks of the question, or
+    /// before it where it has none. `index` names the row: each row of a set needs its own.
+    ///
+    /// ```
+    /// use burn_rl::data::DataRow;
+    ///
+    /// let row = DataRow::new(0, "<image>What colour?", "red", vec!["red.png".into()])?;
+    /// assert_eq!(row.question(), "What colour?");
+    /// # Ok::<(), burn_rl::RlError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another number of marks than pictures.
+    pub fn new(
+        index: usize,
+        question: &str,
+        answer: &str,
+        images: Vec<PathBuf>,
+    ) -> Result<Self, RlError> {
+        let mut row = Self {
+            id: format!("line-{}", index + 1),
+            messages: vec![Message::with_image_marks("user", question)],
+            target: None,
+            answer: Some(answer.into()),
+            images,
+            difficulty: None,
+            kept: Map::new(),
+            set: "".into(),
+            fields: Arc::default(),
+            file: Path::new(Self::IN_CODE).into(),
+            line: index + 1,
+        };
+        let placed = place_images(&mut row.messages, row.images.len());
+        placed.map_err(|e| row.error(e))?;
+        Ok(row)
+    }
+
     /// Parses line `line` of the file `path`; its pictures must exist.
     ///
     /// # Errors
@@ -112,6 +159,14 @@ impl DataRow {
     pub fn question(&self) -> String {
         let last = self.messages.iter().rev().find(|m| m.role == "user");
         last.map(Message::plain_text).unwrap_or_default()
+    }
+
+    /// What a reward may know of it before there is a response.
+    pub fn reward_input<'a>(&'a self, question: &'a str) -> RewardInput<'a> {
+        RewardInput::new("", self.answer.as_deref().unwrap_or_default())
+            .with_prompt(question)
+            .with_set(&self.set)
+            .with_fields(&self.fields)
     }
 
     /// An error about this row.
@@ -186,6 +241,9 @@ fn read(
     if kind == RowKind::Demonstration && target.is_none() {
         return Err("the row ends without an assistant turn to learn from".into());
     }
+    let shown = |key: &String| key != name && !format.columns.image_names().contains(&key.as_str());
+    let others = fields.iter().filter(|(key, _)| shown(key));
+    let others: Map<String, Value> = others.map(|(k, v)| (k.clone(), v.clone())).collect();
     let id = fields.get("id").filter(|v| !v.is_null());
     let id = id.map_or_else(|| Ok(format!("line-{line}")), |v| text("id", v))?;
     Ok(DataRow {
@@ -200,6 +258,8 @@ fn read(
             .iter()
             .filter_map(|name| Some((name.clone(), fields.get(name)?.clone())))
             .collect(),
+        set: format.set.clone(),
+        fields: Arc::new(others),
         file: file.clone(),
         line,
     })

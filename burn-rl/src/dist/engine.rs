@@ -3,10 +3,11 @@
 use super::Workers;
 use crate::{
     error::RlError,
-    rollout::{GenerationRequest, RolloutEngine},
+    learner::Policy,
+    rollout::{GenerationParams, GenerationRequest, RolloutEngine, Sampler},
     types::{Group, Rollout},
 };
-use burn_vlm::{Transfer, Vlm, generate::Sampling};
+use burn_vlm::Transfer;
 use std::{
     sync::{Arc, mpsc},
     thread,
@@ -19,18 +20,19 @@ pub struct ParallelEngine<E> {
     workers: Arc<Workers>,
 }
 
-impl<E: RolloutEngine + Sync> ParallelEngine<E> {
+impl<E: Sampler + Sync> ParallelEngine<E> {
     /// The engine that `build` makes of each of `replicas`, the policy by rank.
     ///
     /// # Errors
     /// What fails on a device.
-    pub fn new(
+    pub fn new<P: Policy>(
         workers: Arc<Workers>,
-        replicas: &[&Vlm],
-        build: impl Fn(&Vlm) -> E + Sync,
+        replicas: &[&P],
+        build: impl Fn(&P) -> E + Sync,
     ) -> Result<Self, RlError> {
+        some(replicas)?;
         let jobs = own_copies(&workers, replicas);
-        let build = |_, job: Copy<'_>| Ok(build(&job.get()));
+        let build = |_, job: Copy<'_, P>| Ok(build(&job.get()));
         Ok(Self {
             engines: workers.run(jobs, build, || {})?,
             workers,
@@ -38,12 +40,11 @@ impl<E: RolloutEngine + Sync> ParallelEngine<E> {
     }
 }
 
-impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
+impl<E: Sampler + Sync> Sampler for ParallelEngine<E> {
     fn generate(
         &self,
         requests: &[GenerationRequest],
-        sampling: Sampling,
-        step: u64,
+        params: &GenerationParams,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
         let count = self.engines.len();
@@ -56,7 +57,7 @@ impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
                 let work = |rank: usize, requests: Vec<GenerationRequest>| {
                     // Nobody listens any more: then nobody needs to know.
                     let tell = &mut |done| _ = sender.send((rank, done));
-                    self.engines[rank].generate(&requests, sampling, step, tell)
+                    self.engines[rank].generate(&requests, params, tell)
                 };
                 self.workers.run(jobs, work, || {})
             });
@@ -70,28 +71,56 @@ impl<E: RolloutEngine + Sync> RolloutEngine for ParallelEngine<E> {
         let found = found.map_err(|_| RlError::Training("sampling panicked".into()))??;
         Ok(join(requests, found.into_iter().flatten()))
     }
+}
 
-    fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {
+impl<P: Policy, E: RolloutEngine<P> + Sync> RolloutEngine<P> for ParallelEngine<E> {
+    fn sync(&mut self, replicas: &[&P]) -> Result<(), RlError> {
+        some(replicas)?;
         let copies = own_copies(&self.workers, replicas);
         let jobs = self.engines.iter_mut().zip(copies).collect();
-        let take = |_, (engine, job): (&mut E, Copy<'_>)| engine.sync(&[&job.get()]);
+        let take = |_, (engine, job): (&mut E, Copy<'_, P>)| engine.sync(&[&job.get()]);
         self.workers.run(jobs, take, || {})?;
         Ok(())
     }
 
     fn release(&mut self) {
-        self.engines.iter_mut().for_each(RolloutEngine::release);
+        self.engines
+            .iter_mut()
+            .for_each(RolloutEngine::<P>::release);
     }
 }
 
+/// An engine on all devices, or the one that `build` makes of the first of `replicas` where there
+/// are no workers.
+///
+/// # Errors
+/// A device that fails.
+pub fn engine_on<P: Policy, E: RolloutEngine<P> + Sync + 'static>(
+    workers: Option<&Arc<Workers>>,
+    replicas: &[&P],
+    build: impl Fn(&P) -> E + Sync,
+) -> Result<Box<dyn RolloutEngine<P>>, RlError> {
+    let first = some(replicas)?;
+    Ok(match workers {
+        None => Box::new(build(first)),
+        Some(workers) => Box::new(ParallelEngine::new(workers.clone(), replicas, build)?),
+    })
+}
+
+/// The first replica.
+fn some<'a, P>(replicas: &[&'a P]) -> Result<&'a P, RlError> {
+    let first = replicas.first().copied();
+    first.ok_or_else(|| RlError::Config("an engine was given no policy to sample from".into()))
+}
+
 /// A model that a replica has, or is to copy.
-struct Copy<'a> {
-    model: &'a Vlm,
+struct Copy<'a, P> {
+    model: &'a P,
     device: &'a burn::tensor::Device,
 }
 
-impl Copy<'_> {
-    fn get(&self) -> Vlm {
+impl<P: Policy> Copy<'_, P> {
+    fn get(&self) -> P {
         match self.model.device() == *self.device {
             true => self.model.clone(),
             false => Transfer::to(self.device).copy(self.model),
@@ -100,7 +129,7 @@ impl Copy<'_> {
 }
 
 /// The model of each rank: its own, or the first where there is none for each.
-fn own_copies<'a>(workers: &'a Workers, replicas: &[&'a Vlm]) -> Vec<Copy<'a>> {
+fn own_copies<'a, P>(workers: &'a Workers, replicas: &[&'a P]) -> Vec<Copy<'a, P>> {
     let own = |rank: usize| match replicas.len() == workers.devices().len() {
         true => replicas[rank],
         false => replicas[0],
@@ -160,7 +189,7 @@ mod tests {
     use burn_rewards::Reward;
     use burn_vlm::{
         EncodedPrompt,
-        generate::{FinishReason, Purpose},
+        generate::{FinishReason, Purpose, Sampling},
     };
     use std::ops::Range;
 
@@ -177,6 +206,7 @@ mod tests {
                 images: vec![],
                 answer: String::new(),
                 target: None,
+                context: Default::default(),
                 encoded: Arc::new(encoded),
             }),
             draws,
@@ -187,18 +217,18 @@ mod tests {
     /// Says of each completion which prompt and draw it is of; cannot take prompt 9.
     struct Echo;
 
-    impl RolloutEngine for Echo {
+    impl Sampler for Echo {
         fn generate(
             &self,
             requests: &[GenerationRequest],
-            _: Sampling,
-            step: u64,
+            params: &GenerationParams,
             finished: &mut dyn FnMut(usize),
         ) -> Result<Vec<Group>, RlError> {
             let mut done = 0;
             let rollout = |tokens| Rollout {
                 tokens,
-                sample_logprobs: vec![],
+                logprobs: vec![],
+                behaviour_logprobs: vec![],
                 finish: FinishReason::Stop,
                 text: String::new(),
                 reward: Reward::default(),
@@ -210,7 +240,8 @@ mod tests {
                 }
                 done += request.len();
                 finished(done);
-                let tokens = |draw| vec![step as u32, request.prompt.key as u32, draw as u32];
+                let tokens =
+                    |draw| vec![params.step as u32, request.prompt.key as u32, draw as u32];
                 groups.push(Group {
                     prompt: request.prompt.clone(),
                     first_draw: request.draws.start,
@@ -219,12 +250,6 @@ mod tests {
             }
             Ok(groups)
         }
-
-        fn sync(&mut self, _: &[&Vlm]) -> Result<(), RlError> {
-            Ok(())
-        }
-
-        fn release(&mut self) {}
     }
 
     fn engine(n: usize) -> ParallelEngine<Echo> {
@@ -252,11 +277,11 @@ mod tests {
             request(1, 3..4),
             request(3, 0..0),
         ];
-        let sampling = Sampling::default();
-        let alone = Echo.generate(&requests, sampling, 7, &mut |_| {}).unwrap();
+        let params = GenerationParams::new(Sampling::default(), 7);
+        let alone = Echo.generate(&requests, &params, &mut |_| {}).unwrap();
         for n in 1..=9 {
             let mut told = vec![];
-            let found = engine(n).generate(&requests, sampling, 7, &mut |done| told.push(done));
+            let found = engine(n).generate(&requests, &params, &mut |done| told.push(done));
             let found = found.unwrap();
             assert_eq!(tokens(&found), tokens(&alone));
             let draws = |groups: &[Group]| groups.iter().map(|g| g.first_draw).collect::<Vec<_>>();
@@ -278,7 +303,8 @@ mod tests {
     #[test]
     fn one_that_cannot_sample_ends_all_with_its_message() {
         let requests = [request(1, 0..2), request(9, 0..2)];
-        let error = engine(2).generate(&requests, Sampling::default(), 1, &mut |_| {});
+        let params = GenerationParams::new(Sampling::default(), 1);
+        let error = engine(2).generate(&requests, &params, &mut |_| {});
         let error = error.unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,40 +1,18 @@
 //! A learner on several devices.
 
-use super::{
-    Replica, Workers,
-    checksum::{Checksum, difference},
-    replica::Group,
-};
+use super::{Workers, replica::ReplicaGroup};
 use crate::{
     error::RlError,
-    learner::{Learner, TrainBatch},
+    learner::{Learner, Replicate, TrainBatch, difference},
     metrics::Metrics,
 };
-use burn::tensor::Device;
-use burn_vlm::Vlm;
 use std::{path::Path, sync::Arc};
-
-/// A learner that may be one of several that are kept equal.
-///
-/// Each is given the whole batch. It runs the model on its [`share`](Replica::share) of the
-/// samples alone, [`gather`](Replica::gather)s what is found of single samples,
-/// [`sum`](Replica::sum)s gradients, and decides nothing by what only it knows.
-pub trait Replicate: Learner + Sync + Sized {
-    /// The same on another device, to the bit.
-    fn on(&self, device: &Device) -> Self;
-
-    /// Becomes one of several.
-    fn join(&mut self, replica: Replica);
-
-    /// What must be the same on every replica.
-    fn checksums(&self) -> Vec<Checksum>;
-}
 
 /// A learner on each of several devices, as one learner: replica 0 is the one that is saved.
 pub struct DataParallel<L> {
     replicas: Vec<L>,
     workers: Arc<Workers>,
-    group: Arc<Group>,
+    group: Arc<ReplicaGroup>,
     check_steps: u64,
 }
 
@@ -45,7 +23,7 @@ impl<L: Replicate> DataParallel<L> {
     /// # Errors
     /// What fails on a device.
     pub fn new(first: L, workers: Arc<Workers>, check_steps: u64) -> Result<Self, RlError> {
-        let group = Group::new(workers.devices());
+        let group = ReplicaGroup::new(workers.devices());
         let mut learner = Self {
             replicas: vec![first],
             workers,
@@ -64,7 +42,7 @@ impl<L: Replicate> DataParallel<L> {
         let others = self.all(vec![(); devices.len()], copy)?;
         self.replicas.extend(others.into_iter().flatten());
         for (rank, replica) in self.replicas.iter_mut().enumerate() {
-            replica.join(Replica::new(rank, &self.group));
+            replica.join(self.group.replica(rank));
         }
         self.check("a copy to every device")
     }
@@ -99,7 +77,7 @@ impl<L: Replicate> DataParallel<L> {
 
 fn run<J: Send, T: Send>(
     workers: &Workers,
-    group: &Group,
+    group: &ReplicaGroup,
     jobs: Vec<J>,
     work: impl Fn(usize, J) -> Result<T, RlError> + Sync,
 ) -> Result<Vec<T>, RlError> {
@@ -110,6 +88,8 @@ fn run<J: Send, T: Send>(
 }
 
 impl<L: Replicate> Learner for DataParallel<L> {
+    type Policy = L::Policy;
+
     fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let whole = &*batch;
         let score = |_, replica: &L| {
@@ -150,15 +130,15 @@ impl<L: Replicate> Learner for DataParallel<L> {
         Ok(metrics.into_iter().next().unwrap_or_default())
     }
 
-    fn model(&self) -> &Vlm {
+    fn model(&self) -> &L::Policy {
         self.replicas[0].model()
     }
 
-    fn replicas(&self) -> Vec<&Vlm> {
+    fn replicas(&self) -> Vec<&L::Policy> {
         self.replicas.iter().map(Learner::model).collect()
     }
 
-    fn average(&self) -> Option<&Vlm> {
+    fn average(&self) -> Option<&L::Policy> {
         self.replicas[0].average()
     }
 
@@ -167,7 +147,7 @@ impl<L: Replicate> Learner for DataParallel<L> {
         self.replicas[0].save(dir)
     }
 
-    fn restore(&mut self, model: Vlm, dir: &Path) -> Result<(), RlError> {
+    fn restore(&mut self, model: L::Policy, dir: &Path) -> Result<(), RlError> {
         self.replicas[0].restore(model, dir)?;
         self.spread()
     }
@@ -176,7 +156,12 @@ impl<L: Replicate> Learner for DataParallel<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dist::{DeviceKind, DeviceSpec};
+    use crate::{
+        dist::{DeviceKind, DeviceSpec},
+        learner::{Checksum, Replica},
+    };
+    use burn::tensor::Device;
+    use burn_vlm::Vlm;
 
     /// What becomes of a replica at its second rendezvous of an update.
     #[derive(Clone, Copy, PartialEq)]
@@ -197,6 +182,8 @@ mod tests {
     }
 
     impl Learner for Fake {
+        type Policy = Vlm;
+
         fn score(&self, _: &mut TrainBatch) -> Result<(), RlError> {
             Ok(())
         }

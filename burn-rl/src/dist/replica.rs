@@ -1,28 +1,23 @@
-//! One of several learners that are kept equal.
+//! The learners on the devices of one machine.
 
 use super::{gradients, rendezvous::Rendezvous, workers::DeviceSpec};
-use crate::{dist::DeviceKind, error::RlError};
-use burn_vlm::{Vlm, tape::Grads};
+use crate::{
+    dist::DeviceKind,
+    error::RlError,
+    learner::{Collective, FlatGrads, Replica, Shared},
+};
+use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 
-/// A learner among its replicas: which samples are its own, and what the others found.
-///
-/// Alone, everything is its own and there is nobody to ask.
-#[derive(Clone, Default)]
-pub struct Replica {
-    rank: usize,
-    group: Option<Arc<Group>>,
-}
-
-/// All replicas.
-pub(super) struct Group {
-    pub devices: Vec<DeviceSpec>,
+/// All replicas of a learner, one a device.
+pub(super) struct ReplicaGroup {
+    devices: Vec<Device>,
     pub rendezvous: Rendezvous,
     /// Whether sums go through NCCL, from device to device.
-    pub nccl: bool,
+    nccl: bool,
 }
 
-impl Group {
+impl ReplicaGroup {
     pub fn new(devices: &[DeviceSpec]) -> Arc<Self> {
         let distinct = |i: usize| devices[..i].iter().all(|p| p.device != devices[i].device);
         let cuda = |i: usize| devices[i].kind == DeviceKind::Cuda;
@@ -30,75 +25,41 @@ impl Group {
             rendezvous: Rendezvous::new(devices.len()),
             // NCCL has no two ranks on one GPU.
             nccl: (0..devices.len()).all(|i| cuda(i) && distinct(i)),
-            devices: devices.to_vec(),
+            devices: devices.iter().map(|spec| spec.device.clone()).collect(),
         })
+    }
+
+    /// The replica of number `rank`.
+    pub fn replica(self: &Arc<Self>, rank: usize) -> Replica {
+        let group = self.clone();
+        Replica::of(Arc::new(Member { rank, group }))
     }
 }
 
-impl Replica {
-    /// A learner that has no others.
-    pub fn alone() -> Self {
-        Self::default()
-    }
+/// One replica of a group.
+struct Member {
+    rank: usize,
+    group: Arc<ReplicaGroup>,
+}
 
-    pub(super) fn new(rank: usize, group: &Arc<Group>) -> Self {
-        Self {
-            rank,
-            group: Some(group.clone()),
-        }
-    }
-
-    /// Its number, from 0.
-    pub fn rank(&self) -> usize {
+impl Collective for Member {
+    fn rank(&self) -> usize {
         self.rank
     }
 
-    /// How many replicas there are.
-    pub fn count(&self) -> usize {
-        self.group.as_ref().map_or(1, |group| group.devices.len())
+    fn count(&self) -> usize {
+        self.group.devices.len()
     }
 
-    /// Those of `samples` that are its own, in their order: a run of neighbours, which share their
-    /// prompt, with about as many tokens as that of each other replica. Together the replicas have
-    /// every sample once. `tokens` is the length of a sample.
-    pub fn share(&self, samples: &[usize], tokens: impl Fn(usize) -> usize) -> Vec<usize> {
-        let (count, total) = (self.count(), samples.iter().map(|i| tokens(*i)).sum());
-        let total = usize::max(total, 1);
-        let mut before = 0;
-        let own = samples.iter().copied().filter(|i| {
-            let len = tokens(*i);
-            // Where its middle lies, in halves of tokens.
-            let middle = 2 * before + len;
-            before += len;
-            (middle * count / (2 * total)).min(count - 1) == self.rank
-        });
-        own.collect()
+    fn gather(&self, what: &'static str, own: Shared) -> Result<Vec<Shared>, RlError> {
+        self.group.rendezvous.gather(self.rank, what, own)
     }
 
-    /// What every replica found, by rank; all of them have to ask. `what` says what it is.
-    ///
-    /// # Errors
-    /// [`RlError::Training`] where another replica has failed or asks for something else.
-    pub fn gather<T: Clone + Send + 'static>(
-        &self,
-        what: &'static str,
-        own: T,
-    ) -> Result<Vec<T>, RlError> {
-        match &self.group {
-            Some(group) if group.devices.len() > 1 => group.rendezvous.gather(self.rank, what, own),
-            _ => Ok(vec![own]),
-        }
-    }
-
-    /// The sum of every replica's gradients of its `model`, the same to the bit on each; all of
-    /// them have to ask. A parameter has a gradient if it has one on any.
-    ///
-    /// # Errors
-    /// As [`gather`](Self::gather).
-    pub fn sum(&self, own: Grads, model: &Vlm) -> Result<Grads, RlError> {
-        match &self.group {
-            Some(group) if group.devices.len() > 1 => gradients::sum(self, group, own, model),
-            _ => Ok(own),
+    fn sum(&self, own: FlatGrads) -> Result<Vec<Option<Tensor<1>>>, RlError> {
+        let devices = &self.group.devices;
+        match self.group.nccl {
+            true => gradients::by_nccl(self, own, devices),
+            false => gradients::in_turn(self, own, &devices[self.rank]),
         }
     }
 }
@@ -114,8 +75,8 @@ mod tests {
             device: Device::flex(),
             kind: DeviceKind::Cpu,
         };
-        let group = Group::new(&(0..n).map(device).collect::<Vec<_>>());
-        (0..n).map(|rank| Replica::new(rank, &group)).collect()
+        let group = ReplicaGroup::new(&(0..n).map(device).collect::<Vec<_>>());
+        (0..n).map(|rank| group.replica(rank)).collect()
     }
 
     #[test]
@@ -147,10 +108,10 @@ mod tests {
             device: Device::flex(),
             kind,
         };
-        assert!(!Group::new(&[device(DeviceKind::Cpu), device(DeviceKind::Cpu)]).nccl);
+        assert!(!ReplicaGroup::new(&[device(DeviceKind::Cpu), device(DeviceKind::Cpu)]).nccl);
         // Two replicas on one device.
-        assert!(!Group::new(&[device(DeviceKind::Cuda), device(DeviceKind::Cuda)]).nccl);
-        assert!(!Group::new(&[device(DeviceKind::Cuda), device(DeviceKind::Cpu)]).nccl);
-        assert!(Group::new(&[device(DeviceKind::Cuda)]).nccl);
+        assert!(!ReplicaGroup::new(&[device(DeviceKind::Cuda), device(DeviceKind::Cuda)]).nccl);
+        assert!(!ReplicaGroup::new(&[device(DeviceKind::Cuda), device(DeviceKind::Cpu)]).nccl);
+        assert!(ReplicaGroup::new(&[device(DeviceKind::Cuda)]).nccl);
     }
 }

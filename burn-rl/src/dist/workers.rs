@@ -6,7 +6,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -63,6 +63,18 @@ impl Workers {
             devices,
             pools: pools.map_err(|e| RlError::Training(format!("starting threads: {e}")))?,
         })
+    }
+
+    /// The same, shared; none where the only device is the CPU, whose work needs no thread of its
+    /// own.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn where_needed(devices: &[DeviceSpec]) -> Result<Option<Arc<Self>>, RlError> {
+        match devices {
+            [one] if one.kind == DeviceKind::Cpu => Ok(None),
+            _ => Ok(Some(Arc::new(Self::new(devices.to_vec())?))),
+        }
     }
 
     /// Where they work.

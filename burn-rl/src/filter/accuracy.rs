@@ -1,9 +1,14 @@
 //! Groups that are too hard or too easy.
 
 use super::{Filter, Verdict};
-use crate::{error::RlError, recipe::RunFacts, types::Sample};
+use crate::{
+    error::RlError,
+    range::between,
+    types::{RunFacts, Sample},
+};
 
-/// Keeps groups whose mean of a named reward part lies in a band, its bounds included
+/// Keeps groups whose mean of a named reward part lies in a band, its bounds included, and groups
+/// whose row is not judged by that part
 /// (<https://github.com/ModalMinds/MM-EUREKA>, `experience_maker.py`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccuracyBand {
@@ -16,7 +21,19 @@ pub struct AccuracyBand {
 }
 
 impl Filter for AccuracyBand {
-    fn check(&self, run: &RunFacts) -> Result<(), RlError> {
+    fn check(&self) -> Result<(), RlError> {
+        between("accuracy_low", self.low, 0.0, 1.0)?;
+        between("accuracy_high", self.high, 0.0, 1.0)?;
+        match self.low > self.high {
+            true => Err(RlError::Config(format!(
+                "algo.accuracy_low is {}, expected at most algo.accuracy_high, which is {}",
+                self.low, self.high
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    fn check_run(&self, run: &RunFacts) -> Result<(), RlError> {
         if run.reward_parts.contains(&self.part) {
             return Ok(());
         }
@@ -28,7 +45,10 @@ impl Filter for AccuracyBand {
     }
 
     fn verdict(&self, group: &[Sample]) -> Verdict {
-        // A response without the part, as one that could not be judged, counts as 0.
+        if !group.iter().any(|s| s.parts.contains_key(&self.part)) {
+            return Verdict::Keep;
+        }
+        // A response without a part that others of the group have counts as 0.
         let sum: f64 = group.iter().filter_map(|s| s.parts.get(&self.part)).sum();
         let mean = sum / group.len().max(1) as f64;
         if mean < self.low {

@@ -10,7 +10,10 @@ pub use batch::{FilledBatch, GroupBuffer, RefillCount, ShortBatch};
 pub use truncated::Truncated;
 pub use zero_variance::{ZeroVariance, is_zero_variance};
 
-use crate::{error::RlError, recipe::RunFacts, types::Sample};
+use crate::{
+    error::RlError,
+    types::{RunFacts, Sample},
+};
 
 /// What becomes of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +36,19 @@ impl Verdict {
 
 /// Judges groups of rewarded completions.
 pub trait Filter: Send + Sync {
-    /// Refuses a run in which the filter makes no sense.
+    /// Refuses options that make no sense.
     ///
     /// # Errors
     /// The option, what was found and what was expected.
-    fn check(&self, _run: &RunFacts) -> Result<(), RlError> {
+    fn check(&self) -> Result<(), RlError> {
+        Ok(())
+    }
+
+    /// Refuses a run in which the filter makes no sense.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    fn check_run(&self, _run: &RunFacts) -> Result<(), RlError> {
         Ok(())
     }
 

@@ -1,11 +1,10 @@
 //! Weights between two models of one shape.
 
 use burn::{
-    module::{Param, ParamId},
+    module::{Module, Param, ParamId},
     tensor::Tensor,
 };
 use burn_vlm::{
-    Vlm,
     freeze::is_trained,
     weights::{TensorMapper, TensorVisitor, for_each_tensor, map_tensors},
 };
@@ -13,7 +12,7 @@ use std::collections::HashMap;
 
 /// `keep · model + (1 − keep) · toward`, for every parameter that is trained: one step of an exponential moving
 /// average with decay `keep`, or of a reference that follows the policy.
-pub fn blend(model: Vlm, toward: &Vlm, keep: f64) -> Vlm {
+pub fn blend<M: Module>(model: M, toward: &M, keep: f64) -> M {
     if keep == 0.0 {
         // The very weights, not what is left of them after a multiplication.
         return toward.clone();

@@ -6,7 +6,7 @@ use crate::{
     types::{Advantages, ScoredBatch},
 };
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use burn_vlm::{EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput, tape::Targets};
+use burn_vlm::{EncodedPrompt, ImageFeatures};
 use std::sync::Arc;
 
 /// A prompt and one response to it.
@@ -19,7 +19,7 @@ pub struct TrainRow {
 }
 
 /// Everything one step learns from. Row `i` is sample `i`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TrainBatch {
     /// Tokens.
     pub rows: Vec<TrainRow>,
@@ -32,11 +32,27 @@ pub struct TrainBatch {
     /// What the policy's vision tower makes of the pictures, while it is frozen: on each device
     /// that has a replica.
     pub features: Vec<Arc<ImageFeatures>>,
+    /// Temperature at which log-probabilities and entropies are taken: it divides the logits.
+    pub temperature: f64,
+}
+
+impl Default for TrainBatch {
+    fn default() -> Self {
+        Self {
+            rows: vec![],
+            scored: ScoredBatch::default(),
+            advantages: Advantages::default(),
+            mini_batch: None,
+            features: vec![],
+            temperature: 1.0,
+        }
+    }
 }
 
 impl TrainBatch {
-    /// The rows and scores of groups; nothing is worth anything yet.
-    pub fn new(groups: &[TrainGroup]) -> Self {
+    /// The rows and scores of groups, whose log-probabilities are taken at a temperature; nothing is
+    /// worth anything yet.
+    pub fn new(groups: &[TrainGroup], temperature: f64) -> Self {
         let row = |group: &TrainGroup, response: &Vec<u32>| TrainRow {
             prompt: group.prompt.clone(),
             response: response.clone(),
@@ -48,22 +64,46 @@ impl TrainBatch {
         Self {
             rows,
             scored: ScoredBatch::from_groups(groups.iter().map(|l| l.samples.clone())),
+            temperature,
             ..Self::default()
         }
     }
 
-    /// Encodes every picture once, if the vision tower of `model` is frozen.
-    pub(super) fn encode_pictures(&mut self, model: &Vlm) {
-        let images = self.rows.iter().flat_map(|row| &row.prompt.images);
-        self.features = ImageFeatures::of_frozen(model, images)
-            .map(Arc::new)
-            .into_iter()
-            .collect();
+    /// Refuses a temperature that logits cannot be divided by.
+    pub(super) fn check_temperature(&self) -> Result<(), RlError> {
+        let temperature = self.temperature;
+        match temperature > 0.0 && temperature.is_finite() {
+            true => Ok(()),
+            false => Err(RlError::Config(format!(
+                "log-probabilities are to be taken at temperature {temperature}, expected above 0"
+            ))),
+        }
+    }
+
+    /// Some of its rows, to be run together.
+    pub(super) fn micro_batch<'a>(&'a self, samples: &'a [usize]) -> MicroBatch<'a> {
+        MicroBatch {
+            rows: samples.iter().map(|i| &self.rows[*i]).collect(),
+            samples,
+            features: &self.features,
+        }
     }
 
     /// Tokens of all rows, prompts included.
     pub fn tokens(&self) -> usize {
         (0..self.rows.len()).map(|i| self.row_len(i)).sum()
+    }
+
+    /// The mean advantage of the tokens of sample `i` that take part in the loss; none where no
+    /// token does, or nothing is known of it yet.
+    pub fn mean_advantage(&self, i: usize) -> Option<f64> {
+        let advantages = self.advantages.per_token.get(i)?.iter();
+        let active = advantages.zip(&self.scored.samples.get(i)?.mask);
+        let active = active.filter(|(_, takes_part)| **takes_part);
+        let (sum, count) = active.fold((0.0, 0), |(sum, count), (advantage, _)| {
+            (sum + f64::from(*advantage), count + 1)
+        });
+        (count > 0).then(|| sum / f64::from(count))
     }
 
     pub(super) fn row_len(&self, i: usize) -> usize {
@@ -72,14 +112,15 @@ impl TrainBatch {
 
     /// Splits samples into micro-batches, alike in length so that little is padded: at most
     /// `rows` rows and, where `tokens` is not 0, at most so many tokens with their padding. A row
-    /// that is longer goes alone.
+    /// that is longer goes alone. An empty response has nothing to score or to learn: it is in none.
     pub(super) fn micro_batches(
         &self,
         samples: &[usize],
         rows: usize,
         tokens: usize,
     ) -> Vec<Vec<usize>> {
-        let mut sorted = samples.to_vec();
+        let has_tokens = |i: &&usize| !self.rows[**i].response.is_empty();
+        let mut sorted: Vec<usize> = samples.iter().filter(has_tokens).copied().collect();
         sorted.sort_by_key(|i| (self.row_len(*i), *i));
         let mut parts: Vec<Vec<usize>> = vec![];
         for i in sorted {
@@ -97,46 +138,23 @@ impl TrainBatch {
     }
 }
 
-/// A padded micro-batch, ready to be recorded.
-pub(super) struct MicroBatch {
-    pub input: VlmInput,
-    pub targets: Targets,
+/// Some rows of a batch that are run together. They are not padded yet: rows of one group share
+/// their prompt ([`Arc::ptr_eq`]), and a policy may run it once for all of them.
+#[derive(Debug, Clone)]
+pub struct MicroBatch<'a> {
+    /// The rows.
+    pub rows: Vec<&'a TrainRow>,
+    /// The index of each row in its batch.
+    pub samples: &'a [usize],
+    /// Pictures that are encoded already, as [`TrainBatch::features`].
+    pub features: &'a [Arc<ImageFeatures>],
 }
 
-impl MicroBatch {
-    pub fn new(
-        batch: &TrainBatch,
-        samples: &[usize],
-        model: &Vlm,
-        device: &Device,
-    ) -> Result<Self, RlError> {
-        let rows = || samples.iter().map(|i| &batch.rows[*i]);
-        let tokens: Vec<Vec<u32>> = rows()
-            .map(|row| {
-                row.prompt
-                    .tokens
-                    .iter()
-                    .chain(&row.response)
-                    .copied()
-                    .collect()
-            })
-            .collect();
-        let inputs: Vec<Row<'_>> = tokens
-            .iter()
-            .zip(rows())
-            .map(|(tokens, row)| Row {
-                tokens,
-                images: &row.prompt.images,
-            })
-            .collect();
-        let mut input = VlmInput::new(&inputs, model.config(), device)?;
-        for features in &batch.features {
-            features.give(model, &mut input);
-        }
-        let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
-        let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, device)?;
-        Ok(Self { input, targets })
+impl MicroBatch<'_> {
+    /// B, the number of rows, and R, the number of tokens of the longest response.
+    pub fn shape(&self) -> [usize; 2] {
+        let longest = self.rows.iter().map(|row| row.response.len()).max();
+        [self.rows.len(), longest.unwrap_or(0)]
     }
 }
 
@@ -171,6 +189,7 @@ pub(super) fn padded_mask<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Sample;
 
     /// A batch of rows of these lengths, of which the prompt is one token.
     fn batch(lengths: &[usize]) -> TrainBatch {
@@ -186,6 +205,21 @@ mod tests {
             rows: lengths.iter().map(row).collect(),
             ..TrainBatch::default()
         }
+    }
+
+    #[test]
+    fn the_mean_advantage_is_that_of_tokens_in_the_loss() {
+        let mut batch = batch(&[4, 3]);
+        let sample = |mask: &[bool]| Sample {
+            mask: mask.to_vec(),
+            ..Sample::default()
+        };
+        let samples = vec![sample(&[true, false, true]), sample(&[false, false])];
+        batch.scored = ScoredBatch::from_groups([samples]);
+        assert_eq!(batch.mean_advantage(0), None, "nothing is known yet");
+        batch.advantages.per_token = vec![vec![0.5, 9.0, 2.0], vec![1.0, 1.0]];
+        assert_eq!(batch.mean_advantage(0), Some(1.25));
+        assert_eq!(batch.mean_advantage(1), None, "no token takes part");
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! The critic: a second model with a value head and an optimiser of its own.
 
 use super::{
-    AdamW, TrainBatch,
-    batch::{MicroBatch, padded, padded_mask},
+    AdamW, PassOptions, Replica, TrainBatch,
+    batch::{padded, padded_mask},
     concurrency::{each_part, sum_gradients},
-    micro::{TEMPERATURE, lists, scalar},
+    micro::{lists, scalar},
     optimizer::agreed_norm,
     schedule::learning_rate,
     tape::{ValueInput, differentiate_values},
+    vlm::PaddedBatch,
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
-    dist::Replica,
     error::RlError,
     metrics::Metrics,
     recipe::CriticSpec,
@@ -109,7 +109,7 @@ impl Critic {
     ) -> Result<Vec<Vec<f32>>, RlError> {
         let device = self.model.device();
         let values = |samples: &Vec<usize>| {
-            let micro = MicroBatch::new(batch, samples, &self.model, &device)?;
+            let micro = PaddedBatch::new(&batch.micro_batch(samples), &self.model)?;
             let recompute = ActivationRecompute::Block;
             let tape = self.record(&micro, recompute);
             let values = values_of(&tape, micro.targets.shape(), &device);
@@ -132,14 +132,13 @@ impl Critic {
         Ok(all.iter().map(of).collect())
     }
 
-    fn record<'a>(&'a self, micro: &'a MicroBatch, recompute: ActivationRecompute) -> Tape<'a> {
-        Tape::record(
-            &self.model,
-            &micro.input,
-            &micro.targets,
-            TEMPERATURE,
+    fn record<'a>(&'a self, micro: &'a PaddedBatch, recompute: ActivationRecompute) -> Tape<'a> {
+        let options = PassOptions {
+            temperature: 1.0,
             recompute,
-        )
+            dropout_key: None,
+        };
+        micro.record(&self.model, &options)
     }
 
     /// One optimiser step on some samples; false where it was left out because of gradients that are
@@ -183,7 +182,7 @@ impl Critic {
         grads: &mut Grads,
     ) -> Result<f64, RlError> {
         let device = self.model.device();
-        let micro = MicroBatch::new(batch, samples, &self.model, &device)?;
+        let micro = PaddedBatch::new(&batch.micro_batch(samples), &self.model)?;
         let tape = self.record(&micro, recompute);
         let shape = micro.targets.shape();
         let sample = |i: &usize| &batch.scored.samples[*i];

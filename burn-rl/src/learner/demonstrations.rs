@@ -3,7 +3,7 @@
 use super::TrainBatch;
 use crate::{
     advantage::Constant,
-    data::PromptSet,
+    data::{PromptSet, PromptSource},
     error::RlError,
     loss::Nll,
     recipe::Recipe,
@@ -19,6 +19,7 @@ pub struct Demonstrations {
     set: PromptSet,
     rows: usize,
     coefficient: f64,
+    temperature: f64,
     recipe: Arc<Recipe>,
     /// The rows that were drawn last, and after how many: several replicas ask for them.
     last: Option<(u64, TrainBatch)>,
@@ -31,14 +32,22 @@ impl Demonstrations {
     /// A row that demonstrates nothing, with its line.
     pub fn new(set: PromptSet, rows: usize, coefficient: f64) -> Result<Self, RlError> {
         set.check_demonstrations()?;
-        let recipe = Recipe::new(Constant(1.0), Nll, LossReduction::TokenMean).demonstrated();
+        let recipe = Recipe::builder(Constant(1.0), Nll, LossReduction::TokenMean);
+        let recipe = recipe.demonstrated().build()?;
         Ok(Self {
             set,
             rows,
             coefficient,
+            temperature: 1.0,
             recipe: Arc::new(recipe),
             last: None,
         })
+    }
+
+    /// The same with the likelihood at another temperature than 1.
+    pub fn at_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = temperature;
+        self
     }
 
     /// The rows after the first `drawn`, and how many they are.
@@ -55,8 +64,8 @@ impl Demonstrations {
             samples: group.samples(),
         };
         let groups = demonstrations(&prompts)?.into_iter().map(group);
-        let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>());
-        batch.advantages = self.recipe.advantages(&batch.scored);
+        let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>(), self.temperature);
+        batch.advantages = self.recipe.advantages(&batch.scored)?;
         self.last = Some((drawn, batch.clone()));
         Ok((batch, rows))
     }

@@ -1,28 +1,41 @@
 //! From a scored batch to new weights.
 
+mod apply;
 mod average;
 mod batch;
+mod collective;
 mod concurrency;
 mod critic;
 mod demonstrations;
 mod micro;
 mod optimizer;
+mod policy;
 mod policy_gradient;
+mod replicate;
 mod schedule;
 mod state;
 mod stats;
+mod step_plan;
 pub mod tape;
+mod vlm;
+mod weights;
 
+pub use apply::{Applied, StepNumbers};
 pub use average::blend;
-pub use batch::{TrainBatch, TrainRow};
+pub use batch::{MicroBatch, TrainBatch, TrainRow};
+pub(crate) use collective::gather;
+pub use collective::{Collective, FlatGrads, Replica, Shared};
+pub use concurrency::each_part;
 pub use critic::Critic;
 pub use demonstrations::Demonstrations;
 pub use optimizer::{AdamW, global_norm};
+pub use policy::{PassOptions, Policy};
 pub use policy_gradient::PolicyGradient;
+pub(crate) use replicate::difference;
+pub use replicate::{Checksum, Replicate, checksums};
 pub use schedule::learning_rate;
 
 use crate::{error::RlError, metrics::Metrics};
-use burn_vlm::Vlm;
 use std::path::Path;
 
 /// The moving average of the weights, in a checkpoint: a model directory of its own.
@@ -30,6 +43,9 @@ pub const AVERAGE_DIR: &str = "average";
 
 /// Turns a scored batch into an update.
 pub trait Learner: Send {
+    /// What it trains.
+    type Policy: Policy;
+
     /// Fills in what the algorithm needs to know before anything is updated: log-probabilities,
     /// values, and what earlier steps left behind. Log-probabilities that are there already stay.
     ///
@@ -51,15 +67,15 @@ pub trait Learner: Send {
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError>;
 
     /// The policy as it is now.
-    fn model(&self) -> &Vlm;
+    fn model(&self) -> &Self::Policy;
 
     /// The same on every device that it is trained on, [`model`](Self::model) first.
-    fn replicas(&self) -> Vec<&Vlm> {
+    fn replicas(&self) -> Vec<&Self::Policy> {
         vec![self.model()]
     }
 
     /// The moving average of its weights, if there is one.
-    fn average(&self) -> Option<&Vlm>;
+    fn average(&self) -> Option<&Self::Policy>;
 
     /// Writes everything but the weights that the next update depends on. The moving average goes
     /// into [`AVERAGE_DIR`].
@@ -72,5 +88,5 @@ pub trait Learner: Send {
     ///
     /// # Errors
     /// A checkpoint that is not whole or belongs to another model.
-    fn restore(&mut self, model: Vlm, dir: &Path) -> Result<(), RlError>;
+    fn restore(&mut self, model: Self::Policy, dir: &Path) -> Result<(), RlError>;
 }

@@ -4,14 +4,14 @@
 //! survive a restart and Burn's parameter ids do not; and the gradient is clipped here by its
 //! global norm, because Burn clips each tensor by its own.
 
-use crate::{config::OptimConfig, dist::Replica, error::RlError};
+use super::Replica;
+use crate::{config::OptimConfig, error::RlError};
 use burn::{
-    module::{Param, ParamId},
+    module::{Module, Param, ParamId},
     optim::{AdamW as BurnAdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer},
     tensor::{DType, Device, Tensor, TensorData},
 };
 use burn_vlm::{
-    Vlm,
     tape::Grads,
     weights::{
         F32View, NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes,
@@ -59,7 +59,7 @@ impl AdamW {
 
     /// Clips the gradients and moves the model. `norm` is the [`global_norm`] of the gradients; one
     /// that is not finite leaves everything as it was.
-    pub fn step(&mut self, model: Vlm, grads: Grads, lr: f64, norm: f64) -> Vlm {
+    pub fn step<M: Module>(&mut self, model: M, grads: Grads, lr: f64, norm: f64) -> M {
         if !norm.is_finite() {
             return model;
         }
@@ -115,7 +115,12 @@ impl AdamW {
     ///
     /// # Errors
     /// A file that is not whole or has other parameters than `model`.
-    pub fn load(&mut self, dir: &Path, model: &Vlm, device: &Device) -> Result<(), RlError> {
+    pub fn load<M: Module>(
+        &mut self,
+        dir: &Path,
+        model: &M,
+        device: &Device,
+    ) -> Result<(), RlError> {
         let path = dir.join(FILE);
         let broken = |message: String| RlError::Checkpoint {
             path: path.clone(),
@@ -161,7 +166,7 @@ impl AdamW {
 }
 
 /// √Σ g² over all parameters, in f64 over f32 sums of each tensor.
-pub fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
+pub fn global_norm<M: Module>(model: &M, grads: &Grads) -> f64 {
     struct Squares<'a> {
         grads: &'a Grads,
         sum: f64,
@@ -179,9 +184,13 @@ pub fn global_norm(model: &Vlm, grads: &Grads) -> f64 {
     squares.sum.sqrt()
 }
 
-/// The same for all replicas, whose gradients are equal: that of the first. So they agree on what
-/// is clipped and what is skipped, whatever their devices make of a sum.
-pub(super) fn agreed_norm(replica: &Replica, model: &Vlm, grads: &Grads) -> Result<f64, RlError> {
+/// The [`global_norm`] of replica 0. All replicas use it, because the last bits of a sum may differ
+/// between devices and the replicas must clip and skip alike.
+pub(super) fn agreed_norm<M: Module>(
+    replica: &Replica,
+    model: &M,
+    grads: &Grads,
+) -> Result<f64, RlError> {
     let norms = replica.gather("norms of gradients", global_norm(model, grads))?;
     Ok(norms[0])
 }

@@ -1,23 +1,25 @@
 //! The learner of every policy-gradient algorithm, and of demonstrations.
 
 use super::{
-    AVERAGE_DIR, AdamW, Critic, Demonstrations, Learner, TrainBatch, blend,
+    AVERAGE_DIR, AdamW, Checksum, Critic, Demonstrations, Learner, Policy, Replica, Replicate,
+    TrainBatch, blend, checksums,
     critic::{CriticStats, Share},
-    micro::{Pass, Plan, has_old, weights},
+    micro::Pass,
     optimizer::agreed_norm,
     schedule::learning_rate,
     state::LearnerState,
     stats::Stats,
+    step_plan::{StepPlan, has_old, weights},
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
-    dist::{Checksum, Replica, Replicate, checksums},
     error::RlError,
     metrics::Metrics,
     recipe::{CompletionSource, Recipe},
+    types::Sample,
 };
 use burn::tensor::Device;
-use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads, weights::ExportDtype};
+use burn_vlm::{Transfer, Vlm, rng::mix, tape::Grads};
 use std::{
     fs,
     ops::Range,
@@ -28,11 +30,11 @@ use std::{
 /// Where a renewed reference is in a checkpoint.
 const REFERENCE_DIR: &str = "reference";
 
-/// Updates a model by a [`Recipe`].
-pub struct PolicyGradient {
-    model: Vlm,
-    reference: Option<Vlm>,
-    average: Option<Vlm>,
+/// Updates a policy by a [`Recipe`].
+pub struct PolicyGradient<P = Vlm> {
+    model: P,
+    reference: Option<P>,
+    average: Option<P>,
     critic: Option<Critic>,
     /// All replicas draw the same rows.
     demonstrations: Option<Arc<Mutex<Demonstrations>>>,
@@ -54,21 +56,17 @@ enum Moved {
     TooFar,
 }
 
-impl PolicyGradient {
-    /// A learner that starts from `model`, which is also the reference if the recipe needs one: of a
-    /// model with adapters, what they are beside.
+impl<P: Policy> PolicyGradient<P> {
+    /// A learner that starts from `model`, which is also the reference if the recipe needs one; for a
+    /// LoRA model the reference is the base model without its adapters.
     pub fn new(
-        model: Vlm,
+        model: P,
         recipe: Arc<Recipe>,
         train: TrainConfig,
         optim: OptimConfig,
         seed: u64,
     ) -> Self {
-        let reference = || match train.reference_refresh_steps {
-            0 => model.without_lora().for_inference(),
-            // It is going to be mixed with the policy.
-            _ => model.without_lora(),
-        };
+        let reference = || model.reference(train.reference_refresh_steps > 0);
         Self {
             reference: recipe.needs().ref_logp.then(reference),
             average: (train.average_decay > 0.0).then(|| model.clone()),
@@ -87,7 +85,7 @@ impl PolicyGradient {
     }
 
     /// The same with another model as the reference.
-    pub fn with_reference(mut self, reference: Vlm) -> Self {
+    pub fn with_reference(mut self, reference: P) -> Self {
         self.reference = Some(reference);
         self
     }
@@ -109,9 +107,9 @@ impl PolicyGradient {
         self.critic.as_ref()
     }
 
-    fn pass<'a>(&'a self, model: &'a Vlm) -> Pass<'a> {
+    fn pass<'a>(&'a self, policy: &'a P) -> Pass<'a, P> {
         Pass {
-            model,
+            policy,
             recipe: &self.recipe,
             train: &self.train,
             device: &self.device,
@@ -159,7 +157,7 @@ impl PolicyGradient {
     ) -> Result<Moved, RlError> {
         let samples: Vec<usize> = groups.iter().cloned().flatten().collect();
         let pass = self.pass(&self.model);
-        let plan = Plan {
+        let plan = StepPlan {
             is_first: total.updates == 0.0,
             dropout_key: mix(key, total.updates as u64),
             ..pass.plan(batch, groups)?
@@ -229,8 +227,8 @@ impl PolicyGradient {
             return;
         };
         metrics.set("policy/kl_ref", kl);
-        if let Some((start, control)) = &self.recipe.kl_control {
-            let beta = self.state.carried.kl_coef.unwrap_or(*start);
+        if let Some((start, control)) = self.recipe.kl_control() {
+            let beta = self.state.carried.kl_coef.unwrap_or(start);
             metrics.set("policy/kl_coef", beta);
             self.state.carried.kl_coef = Some(control.next(beta, kl, batch.rows.len()));
         }
@@ -247,10 +245,15 @@ impl PolicyGradient {
     }
 }
 
-impl Learner for PolicyGradient {
+impl<P: Policy> Learner for PolicyGradient<P> {
+    type Policy = P;
+
     fn score(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
+        batch.check_temperature()?;
         let needs = self.recipe.needs();
-        batch.encode_pictures(&self.model);
+        let mut prompts = batch.rows.iter().map(|row| row.prompt.as_ref());
+        let features = self.model.encode_pictures(&mut prompts);
+        batch.features = features.map(Arc::new).into_iter().collect();
         batch.scored.carried = self.state.carried;
         // With one update and none before it, the old policy is the one that is scored anyway.
         let moves = self.several_updates(batch) || batch.scored.samples.iter().any(has_old);
@@ -275,20 +278,27 @@ impl Learner for PolicyGradient {
     }
 
     fn fill_old_logprobs(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
+        batch.check_temperature()?;
         self.fill_old(batch)
     }
 
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
+        batch.check_temperature()?;
         let lr = learning_rate(&self.optim, step, self.train.steps);
         let (mut stats, mut critic_stats) = (Stats::default(), CriticStats::default());
         for sample in &batch.scored.samples {
-            stats.compare(&sample.sample_logp, &sample.old_logp);
+            stats.compare(&sample.sampler_logp, &sample.old_logp);
         }
         let (several, parts) = (self.several_updates(batch), self.mini_batches(batch));
+        let lacks_old = |sample: &Sample| !sample.is_empty() && !has_old(sample);
+        if several && self.recipe.needs().old_logp && batch.scored.samples.iter().any(lacks_old) {
+            // After the first update the current policy is no longer the one before it.
+            return Err(RlError::NotProvided("old_logp"));
+        }
         let mut stopped = false;
         'passes: for epoch in 0..self.train.epochs {
             let mut groups = batch.scored.groups.clone();
-            if self.recipe.source == CompletionSource::Policy && several {
+            if self.recipe.source() == CompletionSource::Policy && several {
                 let key = mix(mix(self.seed, step), epoch as u64);
                 groups.sort_by_key(|group| mix(key, group.start as u64));
             }
@@ -298,7 +308,7 @@ impl Learner for PolicyGradient {
                     let samples = Share {
                         batch,
                         samples: &samples,
-                        weights: &weights(&self.recipe, batch, part),
+                        weights: &weights(&self.recipe, &batch.scored, part),
                         replica: &self.replica,
                     };
                     let moved = critic.update(&samples, step, &self.train, &mut critic_stats)?;
@@ -331,11 +341,11 @@ impl Learner for PolicyGradient {
         Ok(metrics)
     }
 
-    fn model(&self) -> &Vlm {
+    fn model(&self) -> &P {
         &self.model
     }
 
-    fn average(&self) -> Option<&Vlm> {
+    fn average(&self) -> Option<&P> {
         self.average.as_ref()
     }
 
@@ -356,7 +366,7 @@ impl Learner for PolicyGradient {
         }
     }
 
-    fn restore(&mut self, model: Vlm, dir: &Path) -> Result<(), RlError> {
+    fn restore(&mut self, model: P, dir: &Path) -> Result<(), RlError> {
         self.optimizer.load(dir, &model, &self.device)?;
         self.state = LearnerState::load(dir)?;
         self.model = model;
@@ -373,7 +383,7 @@ impl Learner for PolicyGradient {
     }
 }
 
-impl Replicate for PolicyGradient {
+impl<P: Policy> Replicate for PolicyGradient<P> {
     fn on(&self, device: &Device) -> Self {
         let mut transfer = Transfer::to(device);
         Self {
@@ -434,7 +444,7 @@ fn sampled_kl(batch: &TrainBatch) -> Option<f64> {
     (n > 0.0).then(|| sum / n)
 }
 
-fn save_model(model: &Vlm, dir: &Path) -> Result<(), RlError> {
+fn save_model<P: Policy>(model: &P, dir: &Path) -> Result<(), RlError> {
     fs::create_dir_all(dir).map_err(|e| RlError::io(dir, e))?;
-    Ok(model.save(dir, ExportDtype::F32)?)
+    model.save(dir)
 }

@@ -2,13 +2,16 @@
 
 use crate::config::{LrSchedule, OptimConfig};
 
-/// The rate of `step`, counted from 1, in a run of `steps`.
+/// The rate of `step`, counted from 1, in a run of `steps`; a step 0 has that of the first.
 ///
 /// It rises in equal parts over the warm-up and reaches its peak at the first step after it. What
 /// falls from there would reach its floor at the step after the last one, as transformers' and
 /// OpenRLHF's schedules do: so a fall to 0 has no step that learns nothing, at either end.
 pub fn learning_rate(config: &OptimConfig, step: u64, steps: u64) -> f64 {
-    let (done, warmup) = ((step - 1) as f64, warmup_steps(config, steps) as f64);
+    let (done, warmup) = (
+        step.saturating_sub(1) as f64,
+        warmup_steps(config, steps) as f64,
+    );
     if done < warmup {
         return config.lr * (done + 1.0) / (warmup + 1.0);
     }

@@ -1,11 +1,12 @@
 //! Sums over tokens and updates that become the means of a step.
 
 use crate::metrics::Metrics;
+use std::borrow::Cow;
 
 /// Collects what the updates of one step report.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stats {
-    sums: Vec<(&'static str, f64)>,
+    sums: Vec<(Cow<'static, str>, f64)>,
     tokens: f64,
     pub loss: f64,
     pub grad_norm: f64,
@@ -19,7 +20,8 @@ pub(super) struct Stats {
 
 impl Stats {
     /// Adds the sum over some tokens of a number.
-    pub fn add(&mut self, name: &'static str, sum: f64) {
+    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, sum: f64) {
+        let name = name.into();
         match self.sums.iter_mut().find(|(n, _)| *n == name) {
             Some((_, total)) => *total += sum,
             None => self.sums.push((name, sum)),

@@ -1,10 +1,12 @@
 //! The loss tape: everything an algorithm differentiates, on `[B, R]` leaves.
 
 use crate::{
-    loss::{LossInput, TokenLoss, value_loss},
-    recipe::{CriticSpec, RatioReference, Recipe},
+    error::RlError,
+    loss::{LossInput, LossTensors, value_loss},
+    recipe::{CriticSpec, Recipe},
 };
 use burn::tensor::{Bool, Tensor};
+use std::borrow::Cow;
 
 /// Plain inputs of the loss, `[B, R]` each.
 #[derive(Debug, Clone)]
@@ -13,10 +15,11 @@ pub struct TapeInput {
     pub logp: Tensor<2>,
     /// Entropy at each token, in nats.
     pub entropy: Tensor<2>,
-    /// Log-probability before the update; none means it is the current one.
+    /// Log-probability before the update. None says that there was no update since: then it is the
+    /// current one, without gradient.
     pub old_logp: Option<Tensor<2>>,
-    /// Log-probability under the policy that sampled.
-    pub sample_logp: Option<Tensor<2>>,
+    /// Log-probability under the behaviour policy.
+    pub behaviour_logp: Option<Tensor<2>>,
     /// Log-probability under the reference model.
     pub ref_logp: Option<Tensor<2>>,
     /// Advantages.
@@ -41,7 +44,7 @@ impl TapeInput {
             entropy: logp.zeros_like(),
             mask: logp.ones_like().bool(),
             old_logp: None,
-            sample_logp: None,
+            behaviour_logp: None,
             ref_logp: None,
             special_tokens: None,
             trained_tokens: None,
@@ -49,6 +52,29 @@ impl TapeInput {
             logp,
             advantages,
             weights,
+        }
+    }
+
+    fn check(&self) -> Result<(), RlError> {
+        let expected = self.logp.dims();
+        let shape = |x: &Option<Tensor<2>>| x.as_ref().map_or(expected, Tensor::dims);
+        let flags = |x: &Option<Tensor<2, Bool>>| x.as_ref().map_or(expected, Tensor::dims);
+        let shapes = [
+            ("entropy", self.entropy.dims()),
+            ("old_logp", shape(&self.old_logp)),
+            ("behaviour_logp", shape(&self.behaviour_logp)),
+            ("ref_logp", shape(&self.ref_logp)),
+            ("advantages", self.advantages.dims()),
+            ("mask", self.mask.dims()),
+            ("weights", self.weights.dims()),
+            ("special_tokens", flags(&self.special_tokens)),
+            ("trained_tokens", flags(&self.trained_tokens)),
+        ];
+        match shapes.into_iter().find(|(_, found)| *found != expected) {
+            Some((name, found)) => Err(RlError::Config(format!(
+                "{name} has shape {found:?}, expected {expected:?} as logp has"
+            ))),
+            None => Ok(()),
         }
     }
 }
@@ -65,11 +91,30 @@ pub struct TapeOutput {
     /// `[B, R]`, unless no part uses the entropy.
     pub d_entropy: Option<Tensor<2>>,
     /// Masked numbers a token, by metric name: `[B, R]`.
-    pub stats: Vec<(&'static str, Tensor<2>)>,
+    pub stats: Vec<(Cow<'static, str>, Tensor<2>)>,
 }
 
 /// Runs the loss of a recipe forward and backward.
-pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_rl::{RlError, advantage::Constant, loss::LossInput, recipe::Recipe};
+/// use burn_rl::{learner::tape::{TapeInput, differentiate}, reduce::LossReduction};
+///
+/// let loss = |x: &LossInput| -(x.logp() * x.advantages());
+/// let recipe = Recipe::builder(Constant(1.0), loss, LossReduction::TokenMean).build()?;
+/// let row = |numbers: [f32; 2]| Tensor::<2>::from_floats([numbers], &Device::flex());
+/// let input = TapeInput::new(row([-1.0, -2.0]), row([4.0, 1.0]), row([0.5, 0.5]));
+/// let found = differentiate(&recipe, input)?;
+/// assert_eq!(found.loss.into_scalar::<f32>(), 3.0);
+/// assert_eq!(found.d_logp.into_data().iter::<f32>().collect::<Vec<_>>(), [-2.0, -0.5]);
+/// # Ok::<(), RlError>(())
+/// ```
+///
+/// # Errors
+/// [`RlError::NotProvided`] for what a part reads and is not there, or shapes that differ.
+pub fn differentiate(recipe: &Recipe, x: TapeInput) -> Result<TapeOutput, RlError> {
+    x.check()?;
     let masked_out = x.mask.clone().bool_not();
     // What masked tokens hold may not even be finite: it is replaced before anything is computed,
     // and nothing of it can reach another token of its row.
@@ -77,43 +122,27 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
     let constant = |x: Tensor<2>| clean(x).autodiff();
     let logp = constant(x.logp.clone()).require_grad();
     let entropy = constant(x.entropy).require_grad();
-    let ratio_reference = match recipe.ratio_reference {
-        RatioReference::Old => x.old_logp,
-        RatioReference::Sampler => x.sample_logp.clone(),
-    };
-    let input = LossInput {
+    // Only where the learner knew that the loss reads it, so that it did fill it in if it had to.
+    let current = recipe.needs().old_logp.then_some(x.logp);
+    let input = LossInput::new(LossTensors {
         logp: logp.clone(),
         entropy: entropy.clone(),
-        old_logp: constant(ratio_reference.unwrap_or(x.logp)),
-        sample_logp: x.sample_logp.map(constant),
-        ref_logp: x.ref_logp.map(constant),
         advantages: constant(x.advantages),
         mask: x.mask.autodiff(),
+        old_logp: x.old_logp.or(current).map(constant),
+        behaviour_logp: x.behaviour_logp.map(constant),
+        ref_logp: x.ref_logp.map(constant),
         special_tokens: x.special_tokens.map(Tensor::autodiff),
-        ratio: recipe.ratio,
+        ratio_level: recipe.ratio_level(),
+        ratio_reference: recipe.ratio_reference(),
         kl_coef: x.kl_coef,
-    };
-    let mut total = recipe.loss.token_loss(&input);
-    if let Some(correction) = &recipe.correction {
-        let weights = correction.weights(&input);
-        total.loss = total.loss * weights.clone();
-        total.stats.push(("policy/correction", weights.inner()));
-    }
-    if let Some(trained_tokens) = x.trained_tokens {
-        total.loss = total
-            .loss
-            .mask_fill(trained_tokens.bool_not().autodiff(), 0.0);
-    }
-    for regularizer in &recipe.regularizers {
-        let TokenLoss { loss, stats } = regularizer.token_loss(&input);
-        total.loss = total.loss + loss;
-        total.stats.extend(stats);
-    }
+    });
+    let total = recipe.token_loss(&input, x.trained_tokens.map(Tensor::autodiff))?;
     let token_loss = total.loss.mask_fill(masked_out.clone().autodiff(), 0.0);
     let loss = (token_loss.clone() * constant(x.weights)).sum();
     let mut grads = loss.backward();
     let d_logp = logp.grad_remove(&mut grads);
-    TapeOutput {
+    Ok(TapeOutput {
         d_logp: clean(
             d_logp.unwrap_or_else(|| Tensor::zeros(token_loss.dims(), &masked_out.device())),
         ),
@@ -125,7 +154,7 @@ pub fn differentiate(recipe: &Recipe, x: TapeInput) -> TapeOutput {
             .collect(),
         loss: loss.inner(),
         token_loss: token_loss.inner(),
-    }
+    })
 }
 
 /// Plain inputs of the critic's loss, `[B, R]` each.

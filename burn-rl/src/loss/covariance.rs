@@ -2,7 +2,7 @@
 //! choice of [`Covariance`](crate::select::Covariance).
 
 use super::{Importance, LossInput, PolicyLoss, PpoClip, TokenLoss};
-use crate::types::Needs;
+use crate::{error::RlError, range::non_negative};
 
 /// PPO's clipped surrogate without the chosen tokens
 /// ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
@@ -10,8 +10,8 @@ use crate::types::Needs;
 pub struct ClipCovLoss(pub PpoClip);
 
 impl PolicyLoss for ClipCovLoss {
-    fn needs(&self) -> Needs {
-        self.0.needs()
+    fn check(&self) -> Result<(), RlError> {
+        self.0.check()
     }
 
     fn bounds(&self) -> Option<(f64, f64)> {
@@ -22,14 +22,11 @@ impl PolicyLoss for ClipCovLoss {
         self.0.clips_before_mean()
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let mut out = self.0.token_loss(x);
-        if let Some(special_tokens) = x.special_tokens.clone() {
-            out.stats
-                .push(("policy/cov_clipped", special_tokens.clone().float().inner()));
-            out.loss = out.loss.mask_fill(special_tokens, 0.0);
-        }
-        out
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let mut out = self.0.token_loss(x)?;
+        let special_tokens = x.special_tokens()?;
+        out.loss = out.loss.mask_fill(special_tokens.clone(), 0.0);
+        Ok(out.stat("policy/cov_clipped", special_tokens.float()))
     }
 }
 
@@ -42,20 +39,16 @@ pub struct KlCovLoss {
 }
 
 impl PolicyLoss for KlCovLoss {
-    fn needs(&self) -> Needs {
-        Importance.needs()
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("cov_coef", self.coef)?;
+        Ok(())
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let mut out = Importance.token_loss(x);
-        if let Some(special_tokens) = x.special_tokens.clone() {
-            out.stats.push((
-                "policy/cov_penalised",
-                special_tokens.clone().float().inner(),
-            ));
-            let penalty = x.token_log_ratio().abs().mul_scalar(self.coef);
-            out.loss = out.loss + penalty.mask_fill(special_tokens.bool_not(), 0.0);
-        }
-        out
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let mut out = Importance.token_loss(x)?;
+        let special_tokens = x.special_tokens()?;
+        let penalty = x.token_log_ratio()?.abs().mul_scalar(self.coef);
+        out.loss = out.loss + penalty.mask_fill(special_tokens.clone().bool_not(), 0.0);
+        Ok(out.stat("policy/cov_penalised", special_tokens.float()))
     }
 }

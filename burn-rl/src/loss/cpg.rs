@@ -1,7 +1,10 @@
 //! The policy gradient with clipped log-probabilities.
 
 use super::{LossInput, PolicyLoss, TokenLoss};
-use crate::types::Needs;
+use crate::{
+    error::RlError,
+    range::{between, non_negative},
+};
 
 /// `−A · log p`, where `log p` is held at `log p_old + ln(1 + high)` from above if the advantage is
 /// positive, and at `log p_old + ln(1 − low)` from below if it is negative: no ratio multiplies the
@@ -15,22 +18,24 @@ pub struct Cpg {
     pub high: f64,
 }
 
+/// A lower bound of 1 or more would be the log of nothing.
+const BELOW_ONE: f64 = 0.999;
+
 impl PolicyLoss for Cpg {
-    fn needs(&self) -> Needs {
-        Needs {
-            old_logp: true,
-            ..Needs::default()
-        }
+    fn check(&self) -> Result<(), RlError> {
+        between("clip_low", self.low, 0.0, BELOW_ONE)?;
+        non_negative("clip_high", self.high)?;
+        Ok(())
     }
 
     fn bounds(&self) -> Option<(f64, f64)> {
         Some((self.low, self.high))
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
         let (ceiling, floor) = (self.high.ln_1p(), (-self.low).ln_1p());
-        let log_ratio = x.log_ratio();
-        let advantages = x.advantages.clone();
+        let log_ratio = x.log_ratio()?;
+        let advantages = x.advantages();
         let above = log_ratio.clone().greater_elem(ceiling);
         let below = log_ratio.clone().lower_elem(floor);
         let high = above.bool_and(advantages.clone().greater_elem(0.0));
@@ -39,13 +44,9 @@ impl PolicyLoss for Cpg {
             .clone()
             .mask_fill(high.clone(), ceiling)
             .mask_fill(low.clone(), floor);
-        TokenLoss {
-            loss: ((x.old_logp.clone() + held) * advantages).neg(),
-            stats: vec![
-                ("policy/ratio_mean", log_ratio.exp().inner()),
-                ("policy/clip_high", high.float().inner()),
-                ("policy/clip_low", low.float().inner()),
-            ],
-        }
+        Ok(TokenLoss::new(((x.old_logp()? + held) * advantages).neg())
+            .stat("policy/ratio_mean", log_ratio.exp())
+            .stat("policy/clip_high", high.float())
+            .stat("policy/clip_low", low.float()))
     }
 }

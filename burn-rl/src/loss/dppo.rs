@@ -1,7 +1,10 @@
 //! A trust region of probabilities instead of ratios.
 
 use super::{LossInput, PolicyLoss, TokenLoss};
-use crate::types::Needs;
+use crate::{
+    error::RlError,
+    range::{above_zero, non_negative},
+};
 use serde::{Deserialize, Serialize};
 
 /// Keeps the logarithm of what is left of a probability of 1 finite, as in the authors' code
@@ -38,16 +41,16 @@ pub struct DppoLoss {
 }
 
 impl PolicyLoss for DppoLoss {
-    fn needs(&self) -> Needs {
-        Needs {
-            old_logp: true,
-            ..Needs::default()
-        }
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("clip_low", self.low)?;
+        non_negative("clip_high", self.high)?;
+        above_zero("ratio_cap", self.ratio_cap)?;
+        Ok(())
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let ratio = x.ratio().detach();
-        let (logp, old_logp) = (x.logp.clone().detach(), x.old_logp.clone());
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let ratio = x.ratio()?.detach();
+        let (logp, old_logp) = (x.logp().detach(), x.old_logp()?);
         let (p, old) = (logp.clone().exp(), old_logp.clone().exp());
         let rise = p.clone() - old.clone();
         let far = match self.divergence {
@@ -58,7 +61,7 @@ impl PolicyLoss for DppoLoss {
                 old.clone() * (old_logp - logp) + (old.neg() + 1.0) * others
             }
         };
-        let pushed_up = x.advantages.clone().greater_elem(0.0);
+        let pushed_up = x.advantages().greater_elem(0.0);
         let high = far
             .clone()
             .greater_elem(self.high)
@@ -68,16 +71,12 @@ impl PolicyLoss for DppoLoss {
         let low = low.bool_and(pushed_up.bool_not());
         let outside = high.clone().bool_or(low.clone());
         // Value 1, gradient of log p.
-        let one = (x.logp.clone() - x.logp.clone().detach()).exp();
+        let one = (x.logp() - x.logp().detach()).exp();
         let weight = ratio.clone().clamp_max(self.ratio_cap);
-        let loss = (weight * one * x.advantages.clone()).neg();
-        TokenLoss {
-            loss: loss.mask_fill(outside, 0.0),
-            stats: vec![
-                ("policy/ratio_mean", ratio.inner()),
-                ("policy/clip_high", high.float().inner()),
-                ("policy/clip_low", low.float().inner()),
-            ],
-        }
+        let loss = (weight * one * x.advantages()).neg();
+        Ok(TokenLoss::new(loss.mask_fill(outside, 0.0))
+            .stat("policy/ratio_mean", ratio)
+            .stat("policy/clip_high", high.float())
+            .stat("policy/clip_low", low.float()))
     }
 }

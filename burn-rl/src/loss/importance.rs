@@ -1,25 +1,15 @@
 //! The ratio without any clip.
 
 use super::{LossInput, PolicyLoss, TokenLoss};
-use crate::types::Needs;
+use crate::error::RlError;
 
 /// `−ρA`
 #[derive(Debug, Clone, Copy)]
 pub struct Importance;
 
 impl PolicyLoss for Importance {
-    fn needs(&self) -> Needs {
-        Needs {
-            old_logp: true,
-            ..Needs::default()
-        }
-    }
-
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let ratio = x.ratio();
-        TokenLoss {
-            loss: (ratio.clone() * x.advantages.clone()).neg(),
-            stats: vec![("policy/ratio_mean", ratio.inner())],
-        }
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let ratio = x.ratio()?;
+        Ok(TokenLoss::new((ratio.clone() * x.advantages()).neg()).stat("policy/ratio_mean", ratio))
     }
 }

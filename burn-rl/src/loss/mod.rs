@@ -5,6 +5,7 @@ mod covariance;
 mod cpg;
 mod dppo;
 mod importance;
+mod input;
 mod nll;
 mod ppo_clip;
 mod ratio;
@@ -16,61 +17,37 @@ pub use covariance::{ClipCovLoss, KlCovLoss};
 pub use cpg::Cpg;
 pub use dppo::{Divergence, DppoLoss};
 pub use importance::Importance;
+pub use input::LossInput;
+pub(crate) use input::{LOG_RATIO_LIMIT, LossTensors};
 pub use nll::Nll;
 pub use ppo_clip::PpoClip;
-pub(crate) use ratio::LOG_RATIO_LIMIT;
-pub use ratio::RatioLevel;
+pub use ratio::{RatioLevel, RatioReference};
 pub use sapo::SapoLoss;
 pub use value::value_loss;
 
-use crate::types::Needs;
-use burn::tensor::{Bool, Tensor};
-
-/// What a loss may read. Tensors are `[B, R]`; only `logp` and `entropy` have gradients.
-#[derive(Debug, Clone)]
-pub struct LossInput {
-    /// Log-probability of each token under the current policy.
-    pub logp: Tensor<2>,
-    /// Entropy of the distribution each token was drawn from, in nats.
-    pub entropy: Tensor<2>,
-    /// Log-probability under the policy before the update.
-    pub old_logp: Tensor<2>,
-    /// Log-probability under the policy that sampled, if some part needs it.
-    pub sample_logp: Option<Tensor<2>>,
-    /// Log-probability under the reference model, if some part needs it.
-    pub ref_logp: Option<Tensor<2>>,
-    /// Advantages.
-    pub advantages: Tensor<2>,
-    /// True where a token takes part.
-    pub mask: Tensor<2, Bool>,
-    /// True where the recipe's selector has chosen a token, if it has one.
-    pub special_tokens: Option<Tensor<2, Bool>>,
-    /// Over what ratios are taken.
-    pub ratio: RatioLevel,
-    /// The weight of the KL where a controller has moved it.
-    pub kl_coef: Option<f64>,
-}
-
-impl LossInput {
-    /// Sum over the tokens of a response that take part: `[B, R]` to `[B, 1]`.
-    pub fn row_sum(&self, x: Tensor<2>) -> Tensor<2> {
-        x.mask_fill(self.mask.clone().bool_not(), 0.0).sum_dim(1)
-    }
-
-    /// Mean over the tokens of a response that take part, 0 where none does: `[B, R]` to `[B, 1]`.
-    pub fn row_mean(&self, x: Tensor<2>) -> Tensor<2> {
-        let count = self.mask.clone().float().sum_dim(1).clamp_min(1.0);
-        self.row_sum(x) / count
-    }
-}
+use crate::{error::RlError, types::Needs};
+use burn::tensor::Tensor;
+use std::borrow::Cow;
 
 /// A loss for every token, neither masked nor reduced, and what to log beside it.
+///
+/// ```
+/// use burn_rl::{RlError, advantage::Constant, loss::{LossInput, TokenLoss}, recipe::Recipe, reduce::LossReduction};
+///
+/// // The plain policy gradient, with the mean of `A²` in the metrics of every step.
+/// let loss = |x: &LossInput| {
+///     let advantages = x.advantages();
+///     TokenLoss::new(-(advantages.clone() * x.logp())).stat("mine/square", advantages.square())
+/// };
+/// Recipe::builder(Constant(1.0), loss, LossReduction::TokenMean).build()?;
+/// # Ok::<(), RlError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct TokenLoss {
     /// `[B, R]`
     pub loss: Tensor<2>,
     /// Numbers a token whose masked mean is logged, by metric name: `[B, R]` without gradient.
-    pub stats: Vec<(&'static str, Tensor<2>)>,
+    pub stats: Vec<(Cow<'static, str>, Tensor<2>)>,
 }
 
 impl TokenLoss {
@@ -81,12 +58,60 @@ impl TokenLoss {
             stats: vec![],
         }
     }
+
+    /// The same with the mean of `x` (`[B, R]`) over the tokens that take part logged as `name`.
+    pub fn stat(mut self, name: impl Into<Cow<'static, str>>, x: Tensor<2>) -> Self {
+        let x = match x.device().is_autodiff() {
+            true => x.inner(),
+            false => x,
+        };
+        self.stats.push((name.into(), x));
+        self
+    }
 }
 
 /// What is minimised.
+///
+/// A closure from [`LossInput`] to a `Tensor<2>`, a [`TokenLoss`] or a `Result` of either is a loss.
+/// A struct implements the trait to have options, a check of their values and, where the recipe's
+/// checks should know them, the bounds of its clip:
+///
+/// ```
+/// use burn_rl::{RlError, advantage::Constant, loss::*, recipe::Recipe, reduce::LossReduction};
+///
+/// struct Bounded { limit: f64 }
+///
+/// impl PolicyLoss for Bounded {
+///     fn check(&self) -> Result<(), RlError> {
+///         match self.limit > 0.0 {
+///             true => Ok(()),
+///             false => Err(RlError::Config(format!("algo.limit is {}", self.limit))),
+///         }
+///     }
+///     fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+///         let weight = x.advantages().clamp(-self.limit, self.limit);
+///         Ok(TokenLoss::new(-(weight * x.logp())))
+///     }
+/// }
+///
+/// let recipe = |limit| Recipe::builder(Constant(1.0), Bounded { limit }, LossReduction::TokenMean);
+/// assert!(recipe(1.5).build().is_ok() && recipe(0.0).build().is_err());
+/// # Ok::<(), RlError>(())
+/// ```
 pub trait PolicyLoss: Send + Sync {
-    /// What the loss reads beside log-probabilities and advantages.
-    fn needs(&self) -> Needs;
+    /// What the loss reads beside what it asks for when a recipe is built, on numbers made up for that:
+    /// only a loss that reads something else for other numbers has to say so.
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// Refuses options that make no sense.
+    ///
+    /// # Errors
+    /// The option, what was found and what was expected.
+    fn check(&self) -> Result<(), RlError> {
+        Ok(())
+    }
 
     /// How far the ratio may move below and above 1, where the loss clips one.
     fn bounds(&self) -> Option<(f64, f64)> {
@@ -99,16 +124,45 @@ pub trait PolicyLoss: Send + Sync {
     }
 
     /// The loss of every token.
-    fn token_loss(&self, x: &LossInput) -> TokenLoss;
+    ///
+    /// # Errors
+    /// [`RlError::NotProvided`] for what the loss reads and is not there.
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError>;
 }
 
-/// A loss of log-probabilities, entropies and advantages alone may be a closure.
-impl<F: Fn(&LossInput) -> Tensor<2> + Send + Sync> PolicyLoss for F {
-    fn needs(&self) -> Needs {
-        Needs::default()
+impl<F, T> PolicyLoss for F
+where
+    F: Fn(&LossInput) -> T + Send + Sync,
+    T: IntoTokenLoss,
+{
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        self(x).into_token_loss()
     }
+}
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        TokenLoss::new(self(x))
+/// What a closure that is a loss may return.
+pub trait IntoTokenLoss {
+    /// As [`PolicyLoss::token_loss`] returns it.
+    ///
+    /// # Errors
+    /// The closure's own.
+    fn into_token_loss(self) -> Result<TokenLoss, RlError>;
+}
+
+impl IntoTokenLoss for TokenLoss {
+    fn into_token_loss(self) -> Result<TokenLoss, RlError> {
+        Ok(self)
+    }
+}
+
+impl IntoTokenLoss for Tensor<2> {
+    fn into_token_loss(self) -> Result<TokenLoss, RlError> {
+        Ok(TokenLoss::new(self))
+    }
+}
+
+impl<T: IntoTokenLoss> IntoTokenLoss for Result<T, RlError> {
+    fn into_token_loss(self) -> Result<TokenLoss, RlError> {
+        self?.into_token_loss()
     }
 }

@@ -1,7 +1,10 @@
 //! The clipped surrogate of PPO.
 
 use super::{LossInput, PolicyLoss, RatioLevel, TokenLoss};
-use crate::types::Needs;
+use crate::{
+    error::RlError,
+    range::{above_zero, non_negative},
+};
 use burn::tensor::Tensor;
 
 /// `−min(ρA, clip(ρ, 1 − low, 1 + high)·A)` with `ρ = exp(log p − log p_old)`
@@ -26,11 +29,16 @@ pub struct PpoClip {
 }
 
 impl PolicyLoss for PpoClip {
-    fn needs(&self) -> Needs {
-        Needs {
-            old_logp: true,
-            ..Needs::default()
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("clip_low", self.low)?;
+        non_negative("clip_high", self.high)?;
+        if let Some(dual) = self.dual {
+            above_zero("dual_clip", dual)?;
         }
+        if let Some(cap) = self.ratio_cap {
+            above_zero("ratio_cap", cap)?;
+        }
+        Ok(())
     }
 
     fn bounds(&self) -> Option<(f64, f64)> {
@@ -41,16 +49,16 @@ impl PolicyLoss for PpoClip {
         true
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        if x.ratio == RatioLevel::Geometric {
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        if x.ratio_level() == RatioLevel::Geometric {
             return self.geometric(x);
         }
-        let ratio = x.ratio();
+        let ratio = x.ratio()?;
         let capped = match self.ratio_cap {
             Some(cap) => ratio.clone().clamp_max(cap),
             None => ratio.clone(),
         };
-        let advantages = x.advantages.clone();
+        let advantages = x.advantages();
         let negative = advantages.clone().lower_elem(0.0);
         // The minimum is the clipped, constant branch exactly where the ratio has left its bound
         // in the direction the advantage pushes it.
@@ -65,21 +73,17 @@ impl PolicyLoss for PpoClip {
         if let Some(c) = self.dual {
             bounded = bounded.mask_fill(capped.greater_elem(c).bool_and(negative), c);
         }
-        TokenLoss {
-            loss: (bounded * advantages).neg(),
-            stats: vec![
-                ("policy/ratio_mean", ratio.inner()),
-                ("policy/clip_high", high.float().inner()),
-                ("policy/clip_low", low.float().inner()),
-            ],
-        }
+        Ok(TokenLoss::new((bounded * advantages).neg())
+            .stat("policy/ratio_mean", ratio)
+            .stat("policy/clip_high", high.float())
+            .stat("policy/clip_low", low.float()))
     }
 }
 
 impl PpoClip {
-    fn geometric(&self, x: &LossInput) -> TokenLoss {
-        let log_ratio = x.token_log_ratio();
-        let advantages = x.advantages.clone();
+    fn geometric(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let log_ratio = x.token_log_ratio()?;
+        let advantages = x.advantages();
         let above = log_ratio.clone().greater_elem(self.high);
         let below = log_ratio.clone().lower_elem(-self.low);
         let high = above.bool_and(advantages.clone().greater_elem(0.0));
@@ -90,13 +94,9 @@ impl PpoClip {
             .mask_fill(low.clone(), -self.low);
         let shape = bounded.dims();
         let mean: Tensor<2> = x.row_mean(bounded).exp().expand(shape);
-        TokenLoss {
-            loss: (mean.clone() * advantages).neg(),
-            stats: vec![
-                ("policy/ratio_mean", mean.inner()),
-                ("policy/clip_high", high.float().inner()),
-                ("policy/clip_low", low.float().inner()),
-            ],
-        }
+        Ok(TokenLoss::new((mean.clone() * advantages).neg())
+            .stat("policy/ratio_mean", mean)
+            .stat("policy/clip_high", high.float())
+            .stat("policy/clip_low", low.float()))
     }
 }

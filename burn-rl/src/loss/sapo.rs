@@ -1,7 +1,7 @@
 //! A soft gate instead of a clip.
 
 use super::{LossInput, PolicyLoss, TokenLoss};
-use crate::types::Needs;
+use crate::{error::RlError, range::above_zero};
 use burn::tensor::activation::sigmoid;
 
 /// `−4/τ · σ(τ(ρ − 1)) · A`, with a τ of its own where the advantage is positive
@@ -15,22 +15,18 @@ pub struct SapoLoss {
 }
 
 impl PolicyLoss for SapoLoss {
-    fn needs(&self) -> Needs {
-        Needs {
-            old_logp: true,
-            ..Needs::default()
-        }
+    fn check(&self) -> Result<(), RlError> {
+        above_zero("tau_positive", self.positive)?;
+        above_zero("tau_negative", self.negative)?;
+        Ok(())
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let ratio = x.ratio();
-        let positive = x.advantages.clone().greater_elem(0.0);
-        let tau = x.advantages.full_like(self.negative);
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let ratio = x.ratio()?;
+        let positive = x.advantages().greater_elem(0.0);
+        let tau = x.advantages().full_like(self.negative);
         let tau = tau.mask_fill(positive, self.positive);
         let gate = sigmoid((ratio.clone() - 1.0) * tau.clone()) * tau.recip().mul_scalar(4.0);
-        TokenLoss {
-            loss: (gate * x.advantages.clone()).neg(),
-            stats: vec![("policy/ratio_mean", ratio.inner())],
-        }
+        Ok(TokenLoss::new((gate * x.advantages()).neg()).stat("policy/ratio_mean", ratio))
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Regularizer;
 use crate::{
+    error::RlError,
     loss::{LossInput, TokenLoss},
-    types::Needs,
+    range::non_negative,
 };
 
 /// `α · min(sg(ρ) − 1, c) · log π` with the ratio of each token: its gradient is that of the forward
@@ -18,19 +19,18 @@ pub struct PolicyDrift {
 }
 
 impl Regularizer for PolicyDrift {
-    fn needs(&self) -> Needs {
-        Needs {
-            old_logp: true,
-            ..Needs::default()
-        }
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("drift", self.coef)?;
+        non_negative("drift_cap", self.cap)?;
+        Ok(())
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let excess = x.token_log_ratio().detach().exp().sub_scalar(1.0);
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let excess = x.token_log_ratio()?.detach().exp().sub_scalar(1.0);
         let excess = excess.clamp_max(self.cap);
-        TokenLoss {
-            loss: (excess.clone() * x.logp.clone()).mul_scalar(self.coef),
-            stats: vec![("policy/drift", excess.inner())],
-        }
+        Ok(
+            TokenLoss::new((excess.clone() * x.logp()).mul_scalar(self.coef))
+                .stat("policy/drift", excess),
+        )
     }
 }

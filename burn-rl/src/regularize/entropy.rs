@@ -2,8 +2,9 @@
 
 use super::Regularizer;
 use crate::{
+    error::RlError,
     loss::{LossInput, TokenLoss},
-    types::Needs,
+    range::finite,
 };
 
 /// `−c · H(π)` in the loss.
@@ -11,14 +12,12 @@ use crate::{
 pub struct EntropyBonus(pub f64);
 
 impl Regularizer for EntropyBonus {
-    fn needs(&self) -> Needs {
-        Needs::default()
+    fn check(&self) -> Result<(), RlError> {
+        finite("entropy_bonus", self.0)?;
+        Ok(())
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        TokenLoss {
-            loss: x.entropy.clone().mul_scalar(-self.0),
-            stats: vec![],
-        }
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        Ok(TokenLoss::new(x.entropy().mul_scalar(-self.0)))
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Regularizer;
 use crate::{
+    error::RlError,
     loss::{LOG_RATIO_LIMIT, LossInput, TokenLoss},
-    types::Needs,
+    range::{above_zero, non_negative},
 };
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -63,11 +64,21 @@ const LEAST_FACTOR: f64 = 0.1;
 pub struct KlControl {
     /// The KL a token that is aimed at, in nats.
     pub target: f64,
-    /// Over how many completions β may change by a fifth.
+    /// Horizon in completions (TRL's `horizon`): over so many of them β changes by at most 20 %.
     pub horizon: f64,
 }
 
 impl KlControl {
+    /// Refuses numbers that make no sense.
+    ///
+    /// # Errors
+    /// The option, what was found and what was expected.
+    pub fn check(&self) -> Result<(), RlError> {
+        above_zero("kl_target", self.target)?;
+        above_zero("kl_horizon", self.horizon)?;
+        Ok(())
+    }
+
     /// β after `completions` with a mean KL of `kl` a token. A KL that is not finite says nothing;
     /// β stays positive however many completions there are.
     pub fn next(&self, beta: f64, kl: f64, completions: usize) -> f64 {
@@ -90,23 +101,15 @@ pub struct Kl {
 }
 
 impl Regularizer for Kl {
-    fn needs(&self) -> Needs {
-        Needs {
-            ref_logp: true,
-            ..Needs::default()
-        }
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("beta", self.beta)?;
+        Ok(())
     }
 
-    fn token_loss(&self, x: &LossInput) -> TokenLoss {
-        let reference = x
-            .ref_logp
-            .clone()
-            .expect("the recipe's needs include the reference");
-        let kl = self.estimator.token_kl(x.logp.clone(), reference);
-        TokenLoss {
-            loss: kl.clone().mul_scalar(x.kl_coef.unwrap_or(self.beta)),
-            stats: vec![("policy/kl_ref", kl.inner())],
-        }
+    fn token_loss(&self, x: &LossInput) -> Result<TokenLoss, RlError> {
+        let kl = self.estimator.token_kl(x.logp(), x.ref_logp()?);
+        let loss = kl.clone().mul_scalar(x.kl_coef().unwrap_or(self.beta));
+        Ok(TokenLoss::new(loss).stat("policy/kl_ref", kl))
     }
 }
 

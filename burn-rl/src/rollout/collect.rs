@@ -1,11 +1,13 @@
 //! From prompts to a batch that an update can learn from: sampling, rewarding and filtering, again
 //! and again where the batch is to be refilled.
 
-use super::{GenerationRequest, RolloutEngine, SamplingState, TrainGroup, demonstrations, reward};
+use super::{
+    GenerationParams, GenerationRequest, Sampler, SamplingState, TrainGroup, demonstrations, reward,
+};
 use crate::{
     clock::Clock,
-    config::RunConfig,
-    data::PromptSet,
+    config::{FilterConfig, RolloutConfig},
+    data::PromptSource,
     error::RlError,
     filter::{GroupBuffer, ShortBatch, Verdict},
     observer::{Event, Observer, Phase},
@@ -26,22 +28,27 @@ use std::{
 /// What sampling works with.
 pub struct CollectInputs<'a> {
     /// Rows.
-    pub train: &'a mut PromptSet,
+    pub train: &'a mut dyn PromptSource,
     /// Samples completions.
-    pub engine: &'a dyn RolloutEngine,
+    pub engine: &'a dyn Sampler,
     /// Scores them.
     pub reward: &'a dyn RewardFn,
     /// Filters them.
     pub recipe: &'a Recipe,
-    /// The configuration.
-    pub config: &'a RunConfig,
+    /// How many completions, and how they are sampled.
+    pub rollout: &'a RolloutConfig,
+    /// Temperature at which the learner takes log-probabilities.
+    pub logprob_temperature: f64,
+    /// What becomes of a batch in which filters leave gaps.
+    pub filter: &'a FilterConfig,
     /// Asks to stop.
     pub stop: &'a AtomicBool,
 }
 
 /// Where sampling stands: how far the walk over the data has come, and which groups wait.
 ///
-/// A clone is taken back by dropping it: what a step that was stopped has drawn is drawn again.
+/// Clone it before a step and drop the clone to roll back: an interrupted step then samples the
+/// same prompts again.
 #[derive(Debug, Clone)]
 pub struct Collector {
     drawn: u64,
@@ -87,23 +94,28 @@ impl Collected {
     /// Tokens that were sampled; none where the data demonstrate.
     pub fn sampled_tokens(&self) -> usize {
         let rollouts = self.sampled.iter().flat_map(|s| &s.group.rollouts);
-        let sampled = rollouts.filter(|r| !r.sample_logprobs.is_empty());
+        let sampled = rollouts.filter(|r| !r.logprobs.is_empty());
         sampled.map(|r| r.tokens.len()).sum()
     }
 }
 
 impl Collector {
     /// Sampling from the start of the walk.
-    pub fn new(config: &RunConfig, recipe: &Recipe) -> Self {
-        let short_batch = config.filter.short_batch(recipe);
-        let size = config.rollout.prompts_per_step;
-        let mini_batch = size / config.train.mini_batches;
+    pub fn new(
+        rollout: &RolloutConfig,
+        filter: &FilterConfig,
+        mini_batches: usize,
+        recipe: &Recipe,
+    ) -> Self {
+        let short_batch = filter.short_batch(recipe);
+        let size = rollout.prompts_per_step;
+        let mini_batch = size / mini_batches.max(1);
         Self {
             drawn: 0,
             batch: GroupBuffer::new(short_batch, size, mini_batch),
             short_batch,
             mini_batch,
-            max_rounds: config.filter.max_rounds(recipe),
+            max_rounds: filter.max_rounds(recipe),
         }
     }
 
@@ -119,7 +131,7 @@ impl Collector {
     pub fn restore(
         &mut self,
         state: SamplingState,
-        train: &mut PromptSet,
+        train: &mut dyn PromptSource,
         path: &Path,
     ) -> Result<(), RlError> {
         self.drawn = state.restore(&mut self.batch, train, path)?;
@@ -162,7 +174,7 @@ impl Collector {
         step: u64,
         watch: &mut dyn Observer,
     ) -> Result<Option<Collected>, RlError> {
-        let size = from.config.rollout.prompts_per_step;
+        let size = from.rollout.prompts_per_step;
         let mut found = Collected::default();
         let mut draws = DrawCounter::default();
         loop {
@@ -171,14 +183,14 @@ impl Collector {
             }
             let mut clock = Clock::start();
             let prompts = from.train.draw(self.drawn, size)?;
-            let mut groups = match from.recipe.source {
+            let mut groups = match from.recipe.source() {
                 CompletionSource::Data => demonstrations(&prompts)?,
                 CompletionSource::Policy => from.rollouts(&prompts, &mut draws, step, watch)?,
             };
             let greedy = from.greedy_rewards(&prompts, step)?;
             found.rollout_s += clock.lap();
-            if from.recipe.source == CompletionSource::Policy {
-                reward(&mut groups, from.reward)?;
+            if from.recipe.source() == CompletionSource::Policy {
+                reward(&mut groups, from.reward, Some(step))?;
             }
             found.reward_s += clock.lap();
             if from.stop.load(Ordering::Relaxed) {
@@ -189,7 +201,7 @@ impl Collector {
             for (index, group) in groups.into_iter().enumerate() {
                 let position = self.drawn + index as u64;
                 let mut samples = group.samples();
-                let verdict = match step <= from.recipe.filter_after {
+                let verdict = match step <= from.recipe.filter_after() {
                     true => Verdict::Keep,
                     false => from.recipe.verdict(&samples),
                 };
@@ -225,7 +237,7 @@ impl Collector {
                 let message = refills.message(self.batch.waiting().len(), size);
                 return Err(RlError::Training(message));
             }
-            let limit = from.config.filter.rounds_per_step;
+            let limit = from.filter.rounds_per_step;
             if !self.short_batch.refills() || limit > 0 && found.rounds >= limit {
                 break;
             }
@@ -263,6 +275,13 @@ impl DrawCounter {
 }
 
 impl CollectInputs<'_> {
+    fn params(&self, sampling: Sampling, step: u64) -> GenerationParams {
+        GenerationParams {
+            logprob_temperature: self.logprob_temperature,
+            ..GenerationParams::new(sampling, step)
+        }
+    }
+
     fn rollouts(
         &self,
         prompts: &[Arc<Prompt>],
@@ -270,16 +289,19 @@ impl CollectInputs<'_> {
         step: u64,
         watch: &mut dyn Observer,
     ) -> Result<Vec<Group>, RlError> {
-        let rollout = &self.config.rollout;
+        let rollout = self.rollout;
         let n = rollout.samples_per_prompt;
         let requests: Vec<GenerationRequest> =
             prompts.iter().map(|p| draws.request(p, n)).collect();
         let total = prompts.len() * n;
         watch.event(Event::Progress(Phase::Rollout, 0, total));
-        self.engine
-            .generate(&requests, rollout.sampling, step, &mut |done| {
+        self.engine.complete(
+            &requests,
+            &self.params(rollout.sampling, step),
+            &mut |done| {
                 watch.event(Event::Progress(Phase::Rollout, done, total));
-            })
+            },
+        )
     }
 
     /// The reward of a greedy completion of every prompt, if some part reads it.
@@ -293,13 +315,13 @@ impl CollectInputs<'_> {
         }
         let sampling = Sampling {
             temperature: 0.0,
-            ..self.config.rollout.sampling
+            ..self.rollout.sampling
         };
         let requests = GenerationRequest::first(prompts, 1, Purpose::Train);
-        let mut groups = self
-            .engine
-            .generate(&requests, sampling, step, &mut |_| {})?;
-        reward(&mut groups, self.reward)?;
+        let mut groups =
+            self.engine
+                .complete(&requests, &self.params(sampling, step), &mut |_| {})?;
+        reward(&mut groups, self.reward, Some(step))?;
         let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);
         Ok(Some(rewards.collect()))
     }
@@ -320,6 +342,7 @@ mod tests {
                 images: vec![],
                 answer: String::new(),
                 target: None,
+                context: Default::default(),
                 encoded: Arc::new(EncodedPrompt {
                     tokens: vec![1],
                     images: vec![],

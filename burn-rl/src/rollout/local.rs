@@ -1,6 +1,6 @@
 //! Sampling in this process, from the very weights that are trained.
 
-use super::{GenerationRequest, RolloutEngine};
+use super::{GenerationParams, GenerationRequest, RolloutEngine, Sampler};
 use crate::{
     error::RlError,
     types::{Group, Rollout},
@@ -8,7 +8,7 @@ use crate::{
 use burn_rewards::Reward;
 use burn_vlm::{
     Processor, Vlm,
-    generate::{Completion, Generator, Request, SampleKey, Sampling},
+    generate::{Completion, Generator, Request, SampleKey},
 };
 use std::sync::Arc;
 
@@ -44,19 +44,19 @@ impl LocalEngine {
         Ok(Rollout {
             text: self.processor.decode(&completion.tokens, true)?,
             tokens: completion.tokens,
-            sample_logprobs: completion.logprobs,
+            logprobs: completion.logprobs,
+            behaviour_logprobs: completion.behaviour_logprobs,
             finish: completion.finish,
             reward: Reward::default(),
         })
     }
 }
 
-impl RolloutEngine for LocalEngine {
+impl Sampler for LocalEngine {
     fn generate(
         &self,
         requests: &[GenerationRequest],
-        sampling: Sampling,
-        step: u64,
+        params: &GenerationParams,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError> {
         let of_draw = |request: &GenerationRequest, draw| Request {
@@ -64,7 +64,7 @@ impl RolloutEngine for LocalEngine {
             key: SampleKey {
                 purpose: request.purpose,
                 seed: self.seed,
-                step,
+                step: params.step,
                 prompt: request.prompt.key,
                 draw,
             },
@@ -80,10 +80,10 @@ impl RolloutEngine for LocalEngine {
         })?;
         let generator = Generator {
             model,
-            sampling,
+            sampling: params.sampling,
             stop: &self.stop,
             max_batch: self.max_batch,
-            logprob_temperature: 1.0,
+            logprob_temperature: params.logprob_temperature,
         };
         let mut done = generator.generate(&draws, finished)?.into_iter();
         let group = |request: &GenerationRequest| {
@@ -96,7 +96,9 @@ impl RolloutEngine for LocalEngine {
         };
         requests.iter().map(group).collect()
     }
+}
 
+impl RolloutEngine for LocalEngine {
     fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError> {
         self.model = replicas.first().map(|model| model.for_sampling());
         Ok(())

@@ -2,10 +2,12 @@
 
 mod collect;
 mod local;
+mod record;
 mod train_group;
 
 pub use collect::{CollectInputs, Collected, Collector, Sampled};
 pub use local::LocalEngine;
+pub use record::{make_portable, records};
 pub use train_group::{SamplingState, TrainGroup};
 
 use crate::{
@@ -47,11 +49,34 @@ impl GenerationRequest {
     }
 }
 
-/// Samples completions from the policy it was last given.
-pub trait RolloutEngine: Send {
+/// How the completions of one call are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GenerationParams {
+    /// Temperature, truncation and length.
+    pub sampling: Sampling,
+    /// Temperature at which [`Rollout::logprobs`] are reported: that at which the learner takes
+    /// log-probabilities. It does not change what is drawn.
+    pub logprob_temperature: f64,
+    /// The step, which random draws depend on.
+    pub step: u64,
+}
+
+impl GenerationParams {
+    /// Completions of `step`, with log-probabilities at temperature 1.
+    pub fn new(sampling: Sampling, step: u64) -> Self {
+        Self {
+            sampling,
+            logprob_temperature: 1.0,
+            step,
+        }
+    }
+}
+
+/// Samples completions.
+pub trait Sampler: Send {
     /// Draws the completions that are asked for, one group a request; their rewards are still empty.
     ///
-    /// A completion depends on the policy, the seed, `step`, the prompt, the draw and its purpose
+    /// A completion depends on the policy, the seed, the step, the prompt, the draw and its purpose
     /// alone.
     /// `finished` is called with the number of completions done so far.
     ///
@@ -60,19 +85,69 @@ pub trait RolloutEngine: Send {
     fn generate(
         &self,
         requests: &[GenerationRequest],
-        sampling: Sampling,
-        step: u64,
+        params: &GenerationParams,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError>;
+}
 
+impl dyn Sampler + '_ {
+    /// [`generate`](Sampler::generate), with an answer that is what was asked for.
+    ///
+    /// # Errors
+    /// As there; [`RlError::Training`] for other groups, another number of completions, or
+    /// log-probabilities that are not one a token.
+    pub fn complete(
+        &self,
+        requests: &[GenerationRequest],
+        params: &GenerationParams,
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Group>, RlError> {
+        let groups = self.generate(requests, params, finished)?;
+        let wrong = |what: &str, found: usize, expected: usize| {
+            Err(RlError::Training(format!(
+                "the engine gave {found} {what}, expected {expected}"
+            )))
+        };
+        if groups.len() != requests.len() {
+            return wrong("groups", groups.len(), requests.len());
+        }
+        for (group, request) in groups.iter().zip(requests) {
+            if group.rollouts.len() != request.len() {
+                let what = format!("completions of `{}`", request.prompt.id);
+                return wrong(&what, group.rollouts.len(), request.len());
+            }
+            for rollout in &group.rollouts {
+                let expected = rollout.tokens.len();
+                for (name, found) in [
+                    ("logprobs", rollout.logprobs.len()),
+                    ("behaviour_logprobs", rollout.behaviour_logprobs.len()),
+                ] {
+                    if found != expected {
+                        let what = format!("{name} for a completion of `{}`", request.prompt.id);
+                        return wrong(&what, found, expected);
+                    }
+                }
+            }
+        }
+        Ok(groups)
+    }
+}
+
+/// A sampler that follows the policy `P` as it is trained.
+///
+/// One in this process shares the weights it is given. One in another process or on another machine
+/// serves any policy: it writes them where its server finds them
+/// ([`Policy::save`](crate::learner::Policy::save)) and waits until they are loaded.
+pub trait RolloutEngine<P = Vlm>: Sampler {
     /// Takes new weights: the policy on every device that has it, or the one copy there is.
     ///
     /// # Errors
-    /// A device that fails.
-    fn sync(&mut self, replicas: &[&Vlm]) -> Result<(), RlError>;
+    /// A device or a server that fails.
+    fn sync(&mut self, replicas: &[&P]) -> Result<(), RlError>;
 
-    /// Lets go of the weights until the next [`sync`](Self::sync), so that an update has their room.
-    fn release(&mut self);
+    /// Lets go of the weights until the next [`sync`](Self::sync), so that an update has their
+    /// memory. An engine that has no memory of this process has nothing to do.
+    fn release(&mut self) {}
 }
 
 /// The responses that the data demonstrate, one a prompt.
@@ -89,7 +164,8 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
         })?;
         let rollout = Rollout {
             tokens,
-            sample_logprobs: vec![],
+            logprobs: vec![],
+            behaviour_logprobs: vec![],
             finish: FinishReason::Stop,
             text: String::new(),
             reward: Reward::default(),
@@ -103,11 +179,12 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
     prompts.iter().map(group).collect()
 }
 
-/// Scores every completion, all of them as one batch.
+/// Scores every completion, all of them as one batch; at training step `step`, or outside of
+/// training.
 ///
 /// # Errors
 /// A reward that cannot judge; where the data are at fault, with the id of the row.
-pub fn reward(groups: &mut [Group], rule: &dyn RewardFn) -> Result<(), RlError> {
+pub fn reward(groups: &mut [Group], rule: &dyn RewardFn, step: Option<u64>) -> Result<(), RlError> {
     let rows = groups.iter().flat_map(|group| {
         group
             .rollouts
@@ -115,12 +192,10 @@ pub fn reward(groups: &mut [Group], rule: &dyn RewardFn) -> Result<(), RlError> 
             .map(|rollout| (&*group.prompt, rollout))
     });
     let inputs: Vec<RewardInput<'_>> = rows
-        .map(|(prompt, rollout)| RewardInput {
-            prompt: &prompt.text,
-            response: &rollout.text,
-            answer: &prompt.answer,
-            response_tokens: Some(rollout.tokens.len()),
-            truncated: rollout.finish == FinishReason::Length,
+        .map(|(prompt, rollout)| {
+            let mut input = prompt.reward_input(rollout);
+            input.step = step;
+            input
         })
         .collect();
     let mut scored = rule.score_batch(&inputs).into_iter();

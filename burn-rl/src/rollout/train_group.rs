@@ -1,7 +1,7 @@
 //! Groups that passed the filters, on their way to an update; some wait from step to step.
 
 use crate::{
-    data::PromptSet,
+    data::PromptSource,
     error::RlError,
     filter::{GroupBuffer, RefillCount},
     types::Sample,
@@ -54,7 +54,7 @@ impl SamplingState {
     pub fn restore(
         self,
         batch: &mut GroupBuffer<TrainGroup>,
-        train: &mut PromptSet,
+        train: &mut dyn PromptSource,
         path: &Path,
     ) -> Result<u64, RlError> {
         let groups = self.waiting.into_iter();
@@ -84,7 +84,11 @@ struct SavedSample {
     greedy_reward: Option<u64>,
     truncated: bool,
     mask: Vec<bool>,
-    sample_logp: Vec<u32>,
+    /// Not in states that were written before the two differed.
+    #[serde(default)]
+    sampler_logp: Vec<u32>,
+    #[serde(rename = "sample_logp")]
+    behaviour_logp: Vec<u32>,
     old_logp: Vec<u32>,
 }
 
@@ -98,7 +102,7 @@ impl SavedGroup {
         }
     }
 
-    fn group(self, train: &mut PromptSet, path: &Path) -> Result<TrainGroup, RlError> {
+    fn group(self, train: &mut dyn PromptSource, path: &Path) -> Result<TrainGroup, RlError> {
         let prompt = train.draw(self.position, 1)?.remove(0);
         let (found, expected) = (prompt.encoded.tokens.len(), self.prompt_tokens);
         if found != expected {
@@ -134,7 +138,8 @@ impl SavedSample {
             greedy_reward: sample.greedy_reward.map(f64::to_bits),
             truncated: sample.truncated,
             mask: sample.mask.clone(),
-            sample_logp: bits(&sample.sample_logp),
+            sampler_logp: bits(&sample.sampler_logp),
+            behaviour_logp: bits(&sample.behaviour_logp),
             old_logp: bits(&sample.old_logp),
         }
     }
@@ -152,7 +157,8 @@ impl SavedSample {
             greedy_reward: self.greedy_reward.map(f64::from_bits),
             truncated: self.truncated,
             mask: self.mask,
-            sample_logp: floats(self.sample_logp),
+            sampler_logp: floats(self.sampler_logp),
+            behaviour_logp: floats(self.behaviour_logp),
             old_logp: floats(self.old_logp),
             ..Sample::default()
         }
@@ -172,7 +178,8 @@ mod tests {
             greedy_reward: Some(f64::INFINITY),
             truncated: true,
             mask: vec![true, false],
-            sample_logp: vec![-0.1, f32::NEG_INFINITY],
+            sampler_logp: vec![-0.2, 0.0],
+            behaviour_logp: vec![-0.1, f32::NEG_INFINITY],
             old_logp: vec![1e-45],
             ..Sample::default()
         };
@@ -184,6 +191,6 @@ mod tests {
             format!("{:?}", SavedSample::new(&back)),
             format!("{saved:?}")
         );
-        assert!(back.reward.is_nan() && back.sample_logp[1] == f32::NEG_INFINITY);
+        assert!(back.reward.is_nan() && back.behaviour_logp[1] == f32::NEG_INFINITY);
     }
 }

@@ -2,7 +2,11 @@
 //! fall ([arXiv:2505.22617](https://arxiv.org/abs/2505.22617), section 4).
 
 use super::{StepScores, TokenSelector};
-use crate::types::{Advantages, Needs, ScoredBatch};
+use crate::{
+    error::RlError,
+    range::{above_zero, between, non_negative},
+    types::{Advantages, Needs, ScoredBatch},
+};
 use burn_vlm::rng::mix;
 
 /// Which tokens of high covariance are chosen.
@@ -48,12 +52,32 @@ impl TokenSelector for Covariance {
         }
     }
 
+    fn check(&self) -> Result<(), RlError> {
+        let (Self::Band { share, .. } | Self::Top { share }) = *self;
+        above_zero("cov_share", share)?;
+        between("cov_share", share, 0.0, 1.0)?;
+        if let Self::Band {
+            low,
+            high,
+            clip_low,
+            clip_high,
+            ..
+        } = *self
+        {
+            between("cov_low", low, f64::MIN, high)?;
+            between("cov_high", high, low, f64::MAX)?;
+            non_negative("clip_low", clip_low)?;
+            non_negative("clip_high", clip_high)?;
+        }
+        Ok(())
+    }
+
     fn select(
         &self,
         batch: &ScoredBatch,
         advantages: &Advantages,
         scores: &StepScores,
-    ) -> Vec<Vec<bool>> {
+    ) -> Result<Vec<Vec<bool>>, RlError> {
         let mut chosen: Vec<Vec<bool>> = scores.logp.iter().map(|l| vec![false; l.len()]).collect();
         let mut tokens = vec![];
         for (row, i) in scores.samples.iter().enumerate() {
@@ -93,9 +117,15 @@ impl TokenSelector for Covariance {
                 clip_low,
                 clip_high,
             } => {
+                if tokens
+                    .iter()
+                    .any(|(_, i, t)| batch.samples[*i].old_logp.len() <= *t)
+                {
+                    return Err(RlError::NotProvided("old_logp"));
+                }
                 let inside = |(row, i, t): &(usize, usize, usize)| {
-                    let old = batch.samples[*i].old_logp.get(*t);
-                    let log_ratio = old.map_or(0.0, |old| logp(*row, *t) - f64::from(*old));
+                    let old = f64::from(batch.samples[*i].old_logp[*t]);
+                    let log_ratio = logp(*row, *t) - old;
                     let (ratio, a) = (log_ratio.exp(), advantage(*i, *t));
                     !(a > 0.0 && ratio > 1.0 + clip_high || a < 0.0 && ratio < 1.0 - clip_low)
                 };
@@ -111,6 +141,6 @@ impl TokenSelector for Covariance {
         for c in candidates {
             chosen[c.row][c.t] = true;
         }
-        chosen
+        Ok(chosen)
     }
 }

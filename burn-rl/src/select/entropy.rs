@@ -1,7 +1,11 @@
 //! The tokens at which the policy hesitates most.
 
 use super::{StepScores, TokenSelector};
-use crate::types::{Advantages, ScoredBatch};
+use crate::{
+    error::RlError,
+    range::{above_zero, between},
+    types::{Advantages, Needs, ScoredBatch},
+};
 
 /// The `share` of all tokens of the step with the greatest entropy, at least one: the forking tokens
 /// of [arXiv:2506.01939](https://arxiv.org/abs/2506.01939). All tokens as uncertain as
@@ -13,7 +17,25 @@ pub struct TopEntropy {
 }
 
 impl TokenSelector for TopEntropy {
-    fn select(&self, batch: &ScoredBatch, _: &Advantages, scores: &StepScores) -> Vec<Vec<bool>> {
+    fn needs(&self) -> Needs {
+        Needs {
+            entropy: true,
+            ..Needs::default()
+        }
+    }
+
+    fn check(&self) -> Result<(), RlError> {
+        above_zero("entropy_top_share", self.share)?;
+        between("entropy_top_share", self.share, 0.0, 1.0)?;
+        Ok(())
+    }
+
+    fn select(
+        &self,
+        batch: &ScoredBatch,
+        _: &Advantages,
+        scores: &StepScores,
+    ) -> Result<Vec<Vec<bool>>, RlError> {
         let rows = || scores.samples.iter().zip(&scores.entropy);
         let active = |(i, list): (&usize, &Vec<f32>)| {
             let mask = batch.samples[*i].mask.iter();
@@ -31,7 +53,7 @@ impl TokenSelector for TopEntropy {
                 .map(|(h, m)| *m && *h >= threshold)
                 .collect()
         };
-        rows().map(flags).collect()
+        Ok(rows().map(flags).collect())
     }
 }
 
@@ -53,7 +75,12 @@ mod tests {
             logp: vec![],
             entropy: vec![vec![0.1, 2.0, 9.0], vec![1.0, 0.5]],
         };
-        let select = |share| TopEntropy { share }.select(&batch, &Advantages::default(), &scores);
+        let select = |share| {
+            let selector = TopEntropy { share };
+            selector
+                .select(&batch, &Advantages::default(), &scores)
+                .unwrap()
+        };
         assert_eq!(select(0.5), [vec![false, true, false], vec![true, false]]);
         assert_eq!(select(0.0), [vec![false, true, false], vec![false, false]]);
         assert_eq!(select(1.0), [vec![true, true, false], vec![true, true]]);

@@ -1,9 +1,11 @@
 //! The KL to a reference model as a negative reward.
 
-use super::{RewardShaper, Rewards};
+use super::RewardShaper;
 use crate::{
+    error::RlError,
+    range::non_negative,
     regularize::KlEstimator,
-    types::{Needs, Sample, ScoredBatch},
+    types::{Needs, Rewards, ScoredBatch},
 };
 
 /// `−β · KL(π_old‖π_ref)` at every token that takes part, or its sum in the outcome.
@@ -27,21 +29,37 @@ impl RewardShaper for KlReward {
         }
     }
 
-    fn shape(&self, batch: &ScoredBatch, rewards: &mut Rewards) {
+    fn check(&self) -> Result<(), RlError> {
+        non_negative("beta", self.beta)?;
+        Ok(())
+    }
+
+    fn shape(&self, batch: &ScoredBatch, rewards: &mut Rewards) -> Result<(), RlError> {
         let beta = batch.carried.kl_coef.unwrap_or(self.beta);
-        let kl = |sample: &Sample, t: usize| {
-            let d = f64::from(sample.old_logp[t]) - f64::from(sample.ref_logp[t]);
-            self.estimator.of(d)
-        };
-        for (i, sample) in batch.samples.iter().enumerate() {
-            for t in (0..sample.len()).filter(|t| sample.mask[*t]) {
-                let penalty = beta * kl(sample, t);
-                if self.in_outcome {
-                    rewards.outcomes[i] -= penalty;
-                } else {
-                    rewards.tokens[i][t] -= penalty;
+        let rewards = rewards.outcomes.iter_mut().zip(&mut rewards.tokens);
+        for (sample, (outcome, tokens)) in batch.samples.iter().zip(rewards) {
+            for (name, list) in [
+                ("old_logp", &sample.old_logp),
+                ("ref_logp", &sample.ref_logp),
+            ] {
+                if list.len() < sample.len() {
+                    return Err(RlError::NotProvided(name));
+                }
+            }
+            let logps = sample.old_logp.iter().zip(&sample.ref_logp);
+            let active = logps
+                .zip(tokens)
+                .zip(&sample.mask)
+                .filter(|(_, mask)| **mask);
+            for (((old, reference), token), _) in active {
+                let d = f64::from(*old) - f64::from(*reference);
+                let penalty = beta * self.estimator.of(d);
+                match self.in_outcome {
+                    true => *outcome -= penalty,
+                    false => *token -= penalty,
                 }
             }
         }
+        Ok(())
     }
 }

@@ -10,49 +10,51 @@ pub use overlong::Overlong;
 
 use crate::{
     error::RlError,
-    recipe::RunFacts,
-    types::{Needs, Sample, ScoredBatch},
+    types::{Needs, Rewards, RunFacts, ScoredBatch},
 };
 
-/// Rewards while they are shaped, on the host.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rewards {
-    /// The reward of each response: what baselines and scales work on.
-    pub outcomes: Vec<f64>,
-    /// Rewards of single tokens: what is added along the way to the outcome.
-    pub tokens: Vec<Vec<f64>>,
-}
-
-impl Rewards {
-    /// The rewards of a batch as they came.
-    pub fn new(batch: &ScoredBatch) -> Self {
-        let tokens = |sample: &Sample| {
-            let mut rewards = sample.token_rewards.clone();
-            rewards.resize(sample.len(), 0.0);
-            rewards
-        };
-        Self {
-            outcomes: batch.samples.iter().map(|s| s.reward).collect(),
-            tokens: batch.samples.iter().map(tokens).collect(),
-        }
-    }
-}
-
 /// Changes rewards before advantages are computed from them.
+///
+/// ```
+/// use burn_rl::{RlError, shape::RewardShaper};
+/// use burn_rl::types::{Rewards, ScoredBatch};
+///
+/// /// A price on every token.
+/// struct Price(f64);
+/// impl RewardShaper for Price {
+///     fn shape(&self, batch: &ScoredBatch, rewards: &mut Rewards) -> Result<(), RlError> {
+///         for (sample, outcome) in batch.samples.iter().zip(&mut rewards.outcomes) {
+///             *outcome -= self.0 * sample.len() as f64;
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait RewardShaper: Send + Sync {
     /// What the shaper reads beside rewards, lengths and masks.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
-    /// Refuses a run in which the shaper makes no sense.
+    /// Refuses options that make no sense.
     ///
     /// # Errors
     /// The option, what was found and what was expected.
-    fn check(&self, _run: &RunFacts) -> Result<(), RlError> {
+    fn check(&self) -> Result<(), RlError> {
+        Ok(())
+    }
+
+    /// Refuses a run in which the shaper makes no sense.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    fn check_run(&self, _run: &RunFacts) -> Result<(), RlError> {
         Ok(())
     }
 
     /// Changes the rewards of a batch.
-    fn shape(&self, batch: &ScoredBatch, rewards: &mut Rewards);
+    ///
+    /// # Errors
+    /// [`RlError::NotProvided`] for what the shaper reads and is not there.
+    fn shape(&self, batch: &ScoredBatch, rewards: &mut Rewards) -> Result<(), RlError>;
 }

@@ -1,11 +1,11 @@
 //! An algorithm from outside is known like any other.
 
 use burn_rl::{
-    algo::{Algorithm, Composition, all, register},
+    algo::{Algorithm, Registry, Settings},
     config::AlgoConfig,
     error::RlError,
     loss::Nll,
-    recipe::Recipe,
+    recipe::RecipeBuilder,
     reduce::LossReduction,
 };
 use serde::{Deserialize, Serialize};
@@ -19,9 +19,9 @@ struct Mine {
 impl Algorithm for Mine {
     const NAME: &'static str = "mine_from_outside";
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
         match self.own >= 0.0 {
-            true => axes.recipe(Nll),
+            true => settings.recipe(Nll),
             false => Err(RlError::Config(format!("algo.own is {}", self.own))),
         }
     }
@@ -33,8 +33,8 @@ struct Taken {}
 impl Algorithm for Taken {
     const NAME: &'static str = "Dr-GRPO";
 
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(Nll)
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(Nll)
     }
 }
 
@@ -43,25 +43,32 @@ fn registered_and_configured() {
     let config = |options: &str| -> AlgoConfig {
         toml::from_str(&format!("name = \"mine-from-outside\"\n{options}")).unwrap()
     };
-    assert!(config("").recipe().is_err(), "not known yet");
-    register::<Mine>().unwrap();
+    let builtin = Registry::builtin();
+    assert!(config("").recipe(&builtin).is_err(), "not known there");
+    let registry = builtin.clone().with::<Mine>().unwrap();
     let recipe = config("own = 2.0\nreduction = \"token_mean\"")
-        .recipe()
+        .recipe(&registry)
         .unwrap();
-    assert_eq!(recipe.reduction, LossReduction::TokenMean);
-    assert_eq!(config("").resolved().unwrap().name, "mine_from_outside");
+    assert_eq!(recipe.reduction(), LossReduction::TokenMean);
+    assert_eq!(
+        config("").resolved(&registry).unwrap().name,
+        "mine_from_outside"
+    );
     let refused = |options: &str| {
         config(options)
-            .recipe()
+            .recipe(&registry)
             .map(|_| ())
             .unwrap_err()
             .to_string()
     };
     assert!(refused("own = -1.0").contains("algo.own is -1"));
     assert!(refused("owm = 1.0").contains("`own`"));
-    assert!(all().iter().any(|e| e.name == "mine_from_outside"));
-    assert!(register::<Mine>().is_err(), "a name is taken once");
-    let taken = register::<Taken>().unwrap_err().to_string();
+    assert!(registry.iter().any(|e| e.name == "mine_from_outside"));
+    // A registry is a value: another one does not know of it.
+    assert!(builtin.find("mine_from_outside").is_err());
+    let twice = registry.clone().with::<Mine>();
+    assert!(twice.is_err(), "a name is taken once");
+    let taken = registry.with::<Taken>().unwrap_err().to_string();
     assert!(taken.contains("dr_grpo"), "{taken}");
 }
 

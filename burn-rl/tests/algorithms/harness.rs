@@ -47,19 +47,19 @@ pub struct Out {
     pub value_loss: f64,
     pub d_values: Vec<Vec<f32>>,
     /// Sums over tokens.
-    pub stats: Vec<(&'static str, f64)>,
+    pub stats: Vec<(String, f64)>,
 }
 
 pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
     let batch = &x.batch;
     let all: Vec<usize> = (0..batch.samples.len()).collect();
-    let advantages = recipe.advantages(batch);
+    let advantages = recipe.advantages(batch).unwrap();
     let scores = StepScores {
         samples: all.clone(),
         logp: x.logp.clone(),
         entropy: x.entropy.clone(),
     };
-    let selected = recipe.select(batch, &advantages, &scores);
+    let selected = recipe.select(batch, &advantages, &scores).unwrap();
     let mut weights = vec![0.0; all.len()];
     for (i, weight) in recipe.weights(batch, &batch.groups) {
         weights[i] = weight as f32;
@@ -89,7 +89,7 @@ pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
                 logp: rows.floats(|i| x.logp[i].as_slice()),
                 entropy: rows.floats(|i| x.entropy[i].as_slice()),
                 old_logp: needs.old_logp.then(|| own(|s| &s.old_logp)),
-                sample_logp: needs.sample_logp.then(|| own(|s| &s.sample_logp)),
+                behaviour_logp: needs.behaviour_logp.then(|| own(|s| &s.behaviour_logp)),
                 ref_logp: needs.ref_logp.then(|| own(|s| &s.ref_logp)),
                 advantages: rows.floats(|i| advantages.per_token[i].as_slice()),
                 mask: mask.clone(),
@@ -98,7 +98,8 @@ pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
                 trained_tokens: selected.trained_tokens.as_ref().map(flags),
                 kl_coef: None,
             },
-        );
+        )
+        .unwrap();
         out.loss += scalar(found.loss);
         rows.scatter(found.d_logp, &mut out.d_logp);
         if let Some(d_entropy) = found.d_entropy {
@@ -108,12 +109,12 @@ pub fn run(recipe: &Recipe, x: &Numbers, layout: Layout) -> Out {
             let sum = scalar(stat.sum());
             match out.stats.iter_mut().find(|(n, _)| *n == name) {
                 Some((_, total)) => *total += sum,
-                None => out.stats.push((name, sum)),
+                None => out.stats.push((name.into_owned(), sum)),
             }
         }
-        if let Some(critic) = &recipe.critic {
+        if let Some(critic) = recipe.critic() {
             let (loss, d_values) = differentiate_values(
-                critic,
+                &critic,
                 ValueInput {
                     values: rows.floats(|i| x.values[i].as_slice()),
                     old_values: own(|s| &s.values),

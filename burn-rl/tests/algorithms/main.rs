@@ -9,4 +9,5 @@ mod harness;
 mod invariants;
 mod model;
 mod oracle;
+mod own_loss;
 mod refusals;

@@ -1,5 +1,5 @@
 //! Every algorithm through the whole of a tiny model: loss and norm of the gradient as torch has
-//! them.
+//! them, at temperature 1 and at another.
 
 use burn::tensor::Device;
 use burn_rl::{
@@ -17,8 +17,15 @@ const TOLERANCE: f64 = 2e-5;
 
 #[derive(Deserialize)]
 struct Golden {
+    /// What the logits are divided by.
+    #[serde(default = "one")]
+    temperature: f64,
     groups: Vec<GoldenGroup>,
     algorithms: BTreeMap<String, Expected>,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 #[derive(Deserialize)]
@@ -60,7 +67,7 @@ fn batch(golden: &Golden) -> TrainBatch {
         greedy_reward: Some(greedy),
         mask: r.mask.clone(),
         old_logp: r.old_logp.clone(),
-        sample_logp: r.sample_logp.clone(),
+        behaviour_logp: r.sample_logp.clone(),
         ref_logp: r.ref_logp.clone(),
         values: r.old_values.clone(),
         ..Sample::default()
@@ -74,21 +81,31 @@ fn batch(golden: &Golden) -> TrainBatch {
     TrainBatch {
         rows: rollouts().map(row).collect(),
         scored,
+        temperature: golden.temperature,
         ..TrainBatch::default()
     }
 }
 
 #[test]
 fn every_algorithm_through_the_model() {
+    through_the_model("algos/model.json");
+}
+
+#[test]
+fn every_algorithm_through_the_model_at_another_temperature() {
+    assert_eq!(through_the_model("algos/temperature.json"), 0.7);
+}
+
+/// Holds every algorithm to the numbers of a file, and gives their temperature.
+fn through_the_model(file: &str) -> f64 {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
-    let golden: Golden =
-        serde_json::from_slice(&fs::read(root.join("algos/model.json")).unwrap()).unwrap();
+    let golden: Golden = serde_json::from_slice(&fs::read(root.join(file)).unwrap()).unwrap();
     let model = Vlm::from_dir(&root.join("qwen2_5_vl"), &Device::flex()).unwrap();
     for entry in ALGORITHMS {
         let expected = &golden.algorithms[entry.name];
         let recipe = (find(entry.name).unwrap().build)(&expected.set).unwrap();
         let mut batch = batch(&golden);
-        batch.advantages = recipe.advantages(&batch.scored);
+        batch.advantages = recipe.advantages(&batch.scored).unwrap();
         // Nothing moves at a rate of 0, so both epochs are the same step; two of them make the
         // given log-probabilities those of an old policy.
         let train = TrainConfig {
@@ -115,4 +132,5 @@ fn every_algorithm_through_the_model() {
             );
         }
     }
+    golden.temperature
 }

@@ -3,7 +3,8 @@
 use burn_rl::{
     algo::{ALGORITHMS, find},
     error::RlError,
-    recipe::{Recipe, RunFacts},
+    recipe::Recipe,
+    types::RunFacts,
 };
 
 fn build(name: &str, options: &str) -> Result<Recipe, RlError> {
@@ -32,10 +33,10 @@ fn facts() -> RunFacts {
 fn refused_in_run(name: &str, options: &str, run: &RunFacts, words: &[&str]) {
     let recipe = build(name, options).unwrap();
     assert!(
-        recipe.check(&facts()).is_ok(),
+        recipe.check_run(&facts()).is_ok(),
         "{name} fits an ordinary run"
     );
-    let message = recipe.check(run).unwrap_err().to_string();
+    let message = recipe.check_run(run).unwrap_err().to_string();
     for word in words {
         assert!(message.contains(word), "{name}: {message}");
     }
@@ -52,11 +53,11 @@ fn group_estimators_of_one_completion() {
         let recipe = build(entry.name, "").unwrap();
         match recipe.needs().groups {
             true => {
-                let message = recipe.check(&alone).unwrap_err().to_string();
+                let message = recipe.check_run(&alone).unwrap_err().to_string();
                 assert!(message.contains("samples_per_prompt is 1"), "{message}");
                 compared += 1;
             }
-            false => recipe.check(&alone).unwrap(),
+            false => recipe.check_run(&alone).unwrap(),
         }
     }
     assert!(compared >= 18, "{compared}");

@@ -10,6 +10,7 @@ const SORTED_AT_FIRST: usize = 256;
 /// How tokens are drawn: temperature, then the `top_k` largest, then the smallest set that holds
 /// `top_p` of the mass.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {
     /// Divides the logits; 0 is greedy.

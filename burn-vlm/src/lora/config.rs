@@ -9,6 +9,7 @@ pub const ALL_LINEAR: &str = "all-linear";
 /// Low-rank adaptation ([arXiv:2106.09685](https://arxiv.org/abs/2106.09685)): a frozen layer
 /// `W x` becomes `W x + s · B A dropout(x)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {
     /// r, rows of A; 0 for no adapter.
@@ -23,6 +24,7 @@ pub struct LoraConfig {
     /// takes a copy of those weights, rather than beside them. None, in files `auto`, adds it where
     /// the sampled weights are f32: rounding the sum to bf16 loses most of a young adapter.
     #[serde(with = "auto")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "auto::schema"))]
     pub merge_rollouts: Option<bool>,
     /// Which layers: `all-linear`, or the last components of their names, as `q_proj`.
     pub target_modules: Vec<String>,
@@ -106,6 +108,11 @@ mod auto {
     use std::fmt;
 
     const AUTO: &str = "auto";
+
+    #[cfg(feature = "schema")]
+    pub fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "enum": [true, false, AUTO] })
+    }
 
     pub fn serialize<S: Serializer>(value: &Option<bool>, to: S) -> Result<S::Ok, S::Error> {
         match value {

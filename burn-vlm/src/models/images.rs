@@ -29,6 +29,13 @@ pub trait ImageProcessor: Debug + Send + Sync {
     /// The picture cannot be used.
     fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError>;
 
+    /// Width and height, in pixels, of the picture that a model sees of one of `size`: what
+    /// coordinates in resized pictures are counted in.
+    fn resized(&self, _size: [usize; 2], patches: &ImagePatches) -> [usize; 2] {
+        let [_, rows, columns] = patches.grid;
+        [columns, rows].map(|n| n * self.layout().patch_size)
+    }
+
     /// A rendered conversation, each placeholder in it repeated as often as its picture has
     /// features, with what the family writes around and between them.
     fn expand(&self, tokens: &[u32], pictures: &[Shown<'_>]) -> Vec<u32> {

@@ -12,8 +12,10 @@ use burn::{
     tensor::{Bool, Device, Int, Tensor},
 };
 
-/// Sizes of a [`TextDecoder`].
+/// Sizes of a [`TextDecoder`], as [`TextSection::read`](crate::models::TextSection::read) reads
+/// them; a family changes what is its own.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct DecoderConfig {
     /// V, rows of the embedding table.
     pub vocab_size: usize,

@@ -42,7 +42,7 @@ impl Grads {
     }
 
     /// Moves the gradients of `module` out of a finished backward pass.
-    pub(super) fn collect<M: Module>(&mut self, found: &mut Gradients, module: &M) {
+    pub fn collect<M: Module>(&mut self, found: &mut Gradients, module: &M) {
         let mut part = GradientsParams::from_module(found, module);
         self.drain(&mut part, module);
     }

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is kept between the forward and the backward pass of the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ActivationRecompute {
     /// Each block's input; a block is run again when its turn comes.

@@ -97,10 +97,11 @@ pub fn logprobs(model: &Vlm, layouts: &[&Layout]) -> Vec<Vec<f32>> {
             images: &layout.images,
         })
         .collect();
-    let input = VlmInput::new(&rows, model.config(), &device).unwrap();
+    let input = VlmInput::new(&rows, model.config(), &device).expect("rows that fit the model");
     let tokens: Vec<&[u32]> = rows.iter().map(|row| row.tokens).collect();
     let counts: Vec<usize> = layouts.iter().map(|layout| layout.response).collect();
-    let targets = Targets::new(&tokens, &counts, input.width, &device).unwrap();
+    let targets =
+        Targets::new(&tokens, &counts, input.width, &device).expect("targets of these rows");
     let tape = Tape::record(model, &input, &targets, 1.0, ActivationRecompute::Block);
     let logp = tape.scores().logp;
     let width = logp.dims()[1];

@@ -377,7 +377,7 @@ def value_loss(batch, rets, o):
 
 # ---- the cases -----------------------------------------------------------------------------------------------------------
 
-AXES = dict(
+SETTINGS = dict(
     outcome_weight=1.0, length_reward=0.0, reward_clip=0.0, overlong_penalty=0.0, overlong_horizon=20480,
     overlong_buffer=4096, baseline="group_mean", scale="group_std", std_ddof=1, std_epsilon=1e-6, adora_lambda=1.0,
     adora_success_above=0.5, adora_max_tokens=4094, clip_filter_cap=0.0, score_clip=0.0, gamma=1.0,
@@ -385,7 +385,7 @@ AXES = dict(
     correction_level="token", correction_low=0.0, correction_high=2.0, entropy_bonus=0.0, entropy_top_share=1.0,
     beta=0.0, kl="k3", kl_in="loss", drift=0.0, drift_cap=2.0, reduction="sequence_mean", horizon=1.0,
     token_rewards=False, clip_low=0.2, clip_high=0.2)
-AXES["lambda"] = 0.95
+SETTINGS["lambda"] = 0.95
 PG = dict(loss="nll", scale="none", reduction="sequence_sum")
 
 PAPERS = {
@@ -469,7 +469,7 @@ MORE = {
 
 
 def run(name, changed, batches):
-    o = {**AXES, **PAPERS[name], **changed}
+    o = {**SETTINGS, **PAPERS[name], **changed}
     out = dict(loss=[], advantages=[], d_logp=[])
     critic = o["baseline"] == "critic"
     for batch in batches:

@@ -3,7 +3,7 @@
     pip install tensorboard==2.21.0 protobuf==7.36.2 numpy==2.4.6
     python make_golden.py
 
-The test `bytes_equal_tensorboards_own` in burn-rl/src/metrics/tensorboard/proto.rs writes the same
+The test `bytes_equal_tensorboards_own` in run-log/src/tensorboard/proto.rs writes the same
 events and compares bytes.
 """
 

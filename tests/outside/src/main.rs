@@ -1,14 +1,14 @@
 //! A trainer with an algorithm and a reward of its own, and everything that `trainer` has.
 use burn_rewards::{Reward, RewardError, RewardFn, RewardInput, rules};
-use burn_rl::algo::{Algorithm, Composition, register};
-use burn_rl::{RlError, loss::LossInput, recipe::Recipe};
+use burn_rl::algo::{Algorithm, Settings};
+use burn_rl::{RlError, loss::LossInput, recipe::RecipeBuilder};
 /// The policy gradient by the sign of the advantage, `−sign(A) · log p`.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct Sign {}
 impl Algorithm for Sign {
     const NAME: &'static str = "sign";
-    fn recipe(&self, axes: &Composition) -> Result<Recipe, RlError> {
-        axes.recipe(|x: &LossInput| -(x.advantages.clone().sign() * x.logp.clone()))
+    fn recipe(&self, settings: &Settings) -> Result<RecipeBuilder, RlError> {
+        settings.recipe(|x: &LossInput| -(x.advantages().sign() * x.logp()))
     }
 }
 
@@ -34,7 +34,7 @@ impl rules::Options for Brief {
     }
 }
 fn main() -> Result<std::process::ExitCode, Box<dyn std::error::Error>> {
-    register::<Sign>()?;
-    rules::register::<Brief>()?;
-    Ok(trainer::run())
+    let mut extensions = trainer::Extensions::default().with_algorithm::<Sign>()?;
+    extensions.rewards = extensions.rewards.with::<Brief>()?;
+    Ok(trainer::run_with(extensions))
 }

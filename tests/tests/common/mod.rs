@@ -9,7 +9,7 @@ use burn_rl::{
     error::RlError,
     observer::{Event, Observer},
     run_dir::RunDir,
-    trainer::Outcome,
+    trainer::RunEnd,
 };
 use serde_json::{Value, json};
 use std::{
@@ -17,10 +17,10 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 use trainer::{
-    config,
-    demo::Split,
+    Extensions, config,
+    demo::{Split, materialise},
     devices,
-    setup::{build, materialise},
+    setup::build,
 };
 
 /// What the demonstrations answer, evenly.
@@ -63,7 +63,7 @@ pub fn demonstrated(dir: &Path) -> PathBuf {
         data = data.display(),
     );
     let run = dir.join("demonstrated");
-    assert_eq!(train(&config, &run, &mut Silent), Outcome::Done);
+    assert_eq!(train(&config, &run, &mut Silent), RunEnd::Done);
     run.join("checkpoints/latest")
 }
 
@@ -75,12 +75,12 @@ impl Observer for Silent {
 }
 
 /// Runs a configuration in a new directory, to its end.
-pub fn train(text: &str, dir: &Path, watch: &mut dyn Observer) -> Outcome {
+pub fn train(text: &str, dir: &Path, watch: &mut dyn Observer) -> RunEnd {
     start(text, RunDir::create(dir).unwrap(), false, watch)
 }
 
 /// Runs a configuration in a run directory, from its start or its last checkpoint to the end.
-pub fn start(text: &str, run: RunDir, resumed: bool, watch: &mut dyn Observer) -> Outcome {
+pub fn start(text: &str, run: RunDir, resumed: bool, watch: &mut dyn Observer) -> RunEnd {
     try_start(text, run, resumed, watch).unwrap()
 }
 
@@ -90,7 +90,7 @@ pub fn try_start(
     run: RunDir,
     resumed: bool,
     watch: &mut dyn Observer,
-) -> Result<Outcome, RlError> {
+) -> Result<RunEnd, RlError> {
     try_start_on("flex", text, run, resumed, watch)
 }
 
@@ -101,11 +101,12 @@ pub fn try_start_on(
     run: RunDir,
     resumed: bool,
     watch: &mut dyn Observer,
-) -> Result<Outcome, RlError> {
-    let mut resolved = config::resolve(Some(text), &[], &[]).unwrap();
+) -> Result<RunEnd, RlError> {
+    let extensions = Extensions::default();
+    let mut resolved = config::resolve(Some(text), &[], &[], &extensions).unwrap();
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let devices = devices::parse(devices).unwrap();
-    let (mut trainer, done) = build(resolved.run, run, &devices, resumed, stop).unwrap();
-    trainer.run(done, watch)
+    let mut trainer = build(&resolved.run, run, &devices, resumed, stop, &extensions).unwrap();
+    Ok(trainer.run(watch)?.end)
 }

@@ -7,6 +7,7 @@ pub use apply::{Applied, apply};
 pub use batch::BatchFile;
 
 use crate::{
+    Extensions,
     config::{resolve, set_option},
     device,
     input_error::InputError,
@@ -14,7 +15,7 @@ use crate::{
     paths,
 };
 use anyhow::Result;
-use burn_rl::algo::{Entry, all};
+use burn_rl::algo::{Entry, Registry};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -46,10 +47,10 @@ pub struct Args {
 ///
 /// # Errors
 /// An unknown name or option, or a batch that cannot be used.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let mut out = Output::stdout();
     let Some(name) = &args.name else {
-        list(args.json, &mut out)?;
+        list(args.json, &extensions.algorithms, &mut out)?;
         return out.finish();
     };
     let mut sets = vec![format!("algo.name={name}")];
@@ -62,11 +63,11 @@ pub fn run(args: &Args) -> Result<()> {
         };
         sets.push(format!("{prefix}{set}"));
     }
-    let config = resolve(None, &[], &sets)?.run.algo;
+    let config = resolve(None, &[], &sets, extensions)?.run.algo;
     if let Some(path) = &args.apply {
         let batch = BatchFile::read(path)?;
-        let recipe = config.recipe()?;
-        if !recipe.filters.is_empty() && !args.filter {
+        let recipe = config.recipe(&extensions.algorithms)?;
+        if !recipe.filters().is_empty() && !args.filter {
             say!(
                 "note: the batch is taken as one optimiser step; --filter has filters judge it first"
             );
@@ -77,7 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
         out.json(&applied)?;
         return out.finish();
     }
-    let entry = burn_rl::algo::find(name)?;
+    let entry = extensions.algorithms.find(name)?;
     let options = &config.options;
     if args.json {
         out.json(&describe(entry, options))?;
@@ -88,11 +89,14 @@ pub fn run(args: &Args) -> Result<()> {
         entry.name, entry.about, entry.equation, entry.paper
     ))?;
     let own = (entry.own)();
-    let (own, axes): (toml::Table, toml::Table) = options
+    let (own, shared): (toml::Table, toml::Table) = options
         .clone()
         .into_iter()
         .partition(|(name, _)| own.contains_key(name));
-    for (title, table) in [("its own options", own), ("the axes that all share", axes)] {
+    for (title, table) in [
+        ("its own options", own),
+        ("settings that all algorithms share", shared),
+    ] {
         if !table.is_empty() {
             let text = toml::to_string(&table).unwrap_or_default();
             out.line(format_args!("# {title}\n{text}"))?;
@@ -101,21 +105,21 @@ pub fn run(args: &Args) -> Result<()> {
     out.finish()
 }
 
-fn list(json: bool, out: &mut Output) -> std::io::Result<()> {
+fn list(json: bool, algorithms: &Registry, out: &mut Output) -> std::io::Result<()> {
     if json {
-        let all: Vec<Value> = all()
-            .into_iter()
+        let all: Vec<Value> = algorithms
+            .iter()
             .map(|a| describe(a, &(a.defaults)()))
             .collect();
         return out.json(&all);
     }
     let width =
-        |column: fn(&Entry) -> &str| all().into_iter().map(|a| column(a).chars().count()).max();
+        |column: fn(&Entry) -> &str| algorithms.iter().map(|a| column(a).chars().count()).max();
     let (name, about) = (
         width(|a| a.name).unwrap_or(0),
         width(|a| a.about).unwrap_or(0),
     );
-    for a in all() {
+    for a in algorithms.iter() {
         out.line(format_args!(
             "{:<name$}  {:<about$}  {}",
             a.name, a.about, a.paper

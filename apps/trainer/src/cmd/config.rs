@@ -1,7 +1,6 @@
 //! `trainer config`
 
-use super::train::DEMO;
-use crate::{config, output::Output, paths};
+use crate::{Extensions, config, output::Output, paths};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -23,14 +22,14 @@ pub struct Args {
 ///
 /// # Errors
 /// A configuration that cannot be used.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let mut out = Output::stdout();
     if args.schema {
-        out.line(format_args!("{:#}", config::schema()))?;
+        out.line(format_args!("{:#}", config::schema(extensions)))?;
         return out.finish();
     }
-    let base = args.configs.is_empty().then_some(DEMO);
-    let resolved = config::resolve(base, &args.configs, &args.sets)?;
+    let base = args.configs.is_empty().then_some(config::DEMO);
+    let resolved = config::resolve(base, &args.configs, &args.sets, extensions)?;
     resolved.tell();
     out.line(config::to_toml(&resolved).trim_end())?;
     out.finish()

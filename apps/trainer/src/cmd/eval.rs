@@ -3,6 +3,7 @@
 mod summary;
 
 use crate::{
+    Extensions,
     benchmarks::{BENCHES, Bench},
     cmd::reward::Policy,
     device::DeviceArgs,
@@ -14,18 +15,19 @@ use crate::{
     processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
-use burn_rewards::{OnUnparsableGold, RewardConfig, RewardFn};
+use burn_rewards::{OnUnparsableGold, Registry, RewardConfig, RewardFn};
 use burn_rl::{
-    config::{EvalConfig, OnError},
-    data::{DataRow, Encoder, GoldCheck, RowDataset, RowFormat, RowKind},
+    config::EvalConfig,
+    data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
+    dist::{Workers, engine_on},
     eval::evaluate,
-    metrics::rollout_log::RolloutRecord,
     rollout::LocalEngine,
     types::Prompt,
 };
 use clap::{ArgGroup, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use run_log::RolloutRecord;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{fs, io::IsTerminal, path::PathBuf, sync::Arc};
@@ -122,9 +124,9 @@ struct Sample<'a> {
 /// # Errors
 /// An unknown benchmark or rule; a model, a row, a gold answer or a picture that cannot be used; an
 /// output directory that exists.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let bench = args.bench.as_deref().map(find).transpose()?;
-    let rule = rule(args, bench)?;
+    let rule = rule(args, bench, &extensions.rewards)?;
     let sampling = sampling(args, bench);
     sampling.sampling().check()?;
     if args.n > 1 && args.temperature == 0.0 {
@@ -158,7 +160,7 @@ fn measure(
     rule: &dyn RewardFn,
 ) -> Result<Summary> {
     let devices = devices::parse(&args.device.device)?;
-    let workers = devices::workers(&devices)?;
+    let workers = Workers::where_needed(&devices)?;
     let loaded = ModelDir::load(
         &args.model,
         args.processor.init,
@@ -173,7 +175,7 @@ fn measure(
         stop: loaded.stop[0],
     };
     let max_batch = args.max_batch as usize;
-    let engine = devices::engine(workers.as_ref(), &[&loaded.model], |model| {
+    let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         let (processor, stop) = (loaded.processor.clone(), loaded.stop.clone());
         LocalEngine::new(model.clone(), processor, stop, max_batch, args.seed)
     })?;
@@ -241,7 +243,7 @@ fn find(name: &str) -> Result<&'static Bench, InputError> {
         })
 }
 
-fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
+fn rule(args: &Args, bench: Option<&Bench>, rules: &Registry) -> Result<Box<dyn RewardFn>> {
     let (name, options) = match (&args.rule, bench) {
         (Some(name), _) => (name.as_str(), Map::new()),
         (None, Some(bench)) => (bench.rule, bench.options(args.direct)),
@@ -252,7 +254,7 @@ fn rule(args: &Args, bench: Option<&Bench>) -> Result<Box<dyn RewardFn>> {
         "parts": [{ "rule": name, "options": options }],
     }))?;
     let rule = config
-        .build()
+        .build_with(rules)
         .map_err(|e| InputError::new(format!("--rule: {e}")))?;
     Ok(Box::new(rule))
 }

@@ -4,14 +4,16 @@
 mod rates;
 
 use crate::{
-    config, device, devices, input_error::InputError, model_dir::ModelDir, output::Output, paths,
+    Extensions, config, device, devices, input_error::InputError, model_dir::ModelDir,
+    output::Output, paths,
 };
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
     data::{DataRow, Encoder, GoldCheck, Record, RowDataset, RowKind, picture_bytes, read_records},
-    rollout::{self, GenerationRequest, LocalEngine},
+    dist::{Workers, engine_on},
+    rollout::{self, GenerationParams, GenerationRequest, LocalEngine},
     types::Prompt,
 };
 use burn_vlm::generate::Purpose;
@@ -84,12 +86,12 @@ struct Report {
 ///
 /// # Errors
 /// A configuration, a model or a row that cannot be used; a file that is there already.
-pub fn run(args: &Args) -> Result<()> {
-    let resolved = config::resolve(None, &args.configs, &args.sets)?;
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    let resolved = config::resolve(None, &args.configs, &args.sets, extensions)?;
     resolved.tell();
     let config = resolved.run;
-    config.check()?;
-    let reward = config.reward.build()?;
+    config.check(&extensions.algorithms, &extensions.rewards)?;
+    let reward = config.reward.build_with(&extensions.rewards)?;
     check(args, &reward.part_names())?;
     let (rows, left_out) = read_rows(&config, &reward)?;
     let settings = Settings {
@@ -250,7 +252,7 @@ fn measure(
     rates: &mut Rates,
 ) -> Result<()> {
     let devices = devices::parse(&args.device)?;
-    let workers = devices::workers(&devices)?;
+    let workers = Workers::where_needed(&devices)?;
     let loaded = ModelDir::load(
         Path::new(&config.model.path),
         config.model.init,
@@ -264,7 +266,7 @@ fn measure(
         max_prompt_tokens: config.data.max_prompt_tokens,
         stop: loaded.stop[0],
     };
-    let engine = devices::engine(workers.as_ref(), &[&loaded.model], |model| {
+    let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         LocalEngine::new(
             model.clone(),
             loaded.processor.clone(),
@@ -281,9 +283,10 @@ fn measure(
             prompt.map(Arc::new).map_err(|e| row.error(e))
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
-        let asks = GenerationRequest::first(&prompts, n, Purpose::Filter);
-        let mut groups = engine.generate(&asks, config.rollout.sampling, 0, &mut |_| {})?;
-        rollout::reward(&mut groups, reward)?;
+        let requests = GenerationRequest::first(&prompts, n, Purpose::Filter);
+        let params = GenerationParams::new(config.rollout.sampling, 0);
+        let mut groups = engine.generate(&requests, &params, &mut |_| {})?;
+        rollout::reward(&mut groups, reward, None)?;
         for (row, group) in rows.iter().zip(&groups) {
             let found = group
                 .rollouts

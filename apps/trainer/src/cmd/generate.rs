@@ -2,12 +2,11 @@
 
 use crate::{
     device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output, paths,
-    processor_args::ProcessorArgs,
+    processor_args::ConversationArgs,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
-    config::OnError,
-    data::{DataRow, Encoder, RowDataset, RowFormat, RowKind},
+    data::{DataRow, Encoder, OnError, RowDataset, RowFormat, RowKind},
     error::RlError,
     types::Prompt,
 };
@@ -40,17 +39,9 @@ pub struct Args {
     /// Prompts as data rows; answers are not needed.
     #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub data: Option<PathBuf>,
-    /// A system message for conversations that have none.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub system: String,
-    /// How text and pictures are processed.
+    /// How a conversation becomes what the model reads.
     #[command(flatten)]
-    pub processor: ProcessorArgs,
+    pub conversation: ConversationArgs,
     /// Takes the most likely token every time.
     #[arg(long, conflicts_with = "temperature")]
     pub greedy: bool,
@@ -122,14 +113,14 @@ pub fn run(args: &Args) -> Result<()> {
     let (device, compute) = args.device.open()?;
     let loaded = ModelDir::load(
         &args.model,
-        args.processor.init,
-        &args.processor.options(),
+        args.conversation.processor.init,
+        &args.conversation.processor.options(),
         compute,
         &device,
     )?;
     let encoder = Encoder {
         processor: loaded.processor.clone(),
-        system: args.system.clone(),
+        system: args.conversation.system.clone(),
         max_prompt_tokens: usize::MAX,
         stop: loaded.stop[0],
     };
@@ -198,6 +189,8 @@ fn rows(args: &Args) -> Result<Vec<DataRow>> {
         images,
         difficulty: None,
         kept: Default::default(),
+        set: "".into(),
+        fields: Default::default(),
         file: Path::new("").into(),
         line: 0,
     }])

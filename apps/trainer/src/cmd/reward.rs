@@ -1,10 +1,13 @@
 //! `trainer reward`
 
+mod explain;
 mod grade;
+mod rescore;
 mod rows;
 mod summary;
 
 use crate::{
+    Extensions,
     config::set_option,
     output::{Output, check_apart},
     paths,
@@ -16,7 +19,10 @@ use clap::ValueEnum;
 use grade::{Graded, Grader};
 use rows::RowReader;
 use serde_json::{Map, Value};
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 use summary::Summary;
 
 /// Arguments of `trainer reward`.
@@ -25,20 +31,42 @@ pub struct Args {
     /// Rows {"id","gold","pred"}.
     ///
     /// For the rule `math` a row may name a grader as "config" and change its options as "opts".
-    /// Rules that look at more read "prompt", "response_tokens" and "truncated".
-    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
-    pub data: PathBuf,
+    /// Rules that look at more read "prompt", "response_tokens", "truncated", "set", "step",
+    /// "fields", "prompt_end", "image_sizes" and "coordinates".
+    #[arg(
+        long,
+        value_name = "FILE.jsonl",
+        required_unless_present = "rollouts",
+        conflicts_with = "rollouts", value_parser = paths::path())]
+    pub data: Option<PathBuf>,
+    /// A finished run whose completions are rewarded again, by its configuration with --config and
+    /// --set on top; rewards, filters and advantages are compared step by step.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["rule", "on_unparsable_gold", "explain"], value_parser = paths::path())]
+    pub rollouts: Option<PathBuf>,
+    /// With --rollouts: files that change the run's configuration, as one with another [reward];
+    /// may be repeated.
+    #[arg(long = "config", value_name = "NEW.toml", requires = "rollouts", value_parser = paths::path())]
+    pub configs: Vec<PathBuf>,
+    /// Tells of each row what was found where, how both sides were read, why they are equal or not
+    /// and what other graders say.
+    #[arg(long)]
+    pub explain: bool,
+    /// With --explain or --rollouts: prints JSON.
+    #[arg(long)]
+    pub json: bool,
     /// The rule that judges, as `trainer rewards` lists them.
     #[arg(long, value_name = "NAME", default_value = "math")]
     pub rule: String,
-    /// Changes an option of the rule, as `profile=trl`; may be repeated.
+    /// Changes an option of the rule, as `profile=trl`, or with --rollouts a key of the
+    /// configuration; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// What a gold answer that the rule cannot use does: `error` ends with file and line, `skip`
     /// leaves the row out, `zero` counts the response as wrong. Each is counted in the summary.
     #[arg(long, value_name = "POLICY", default_value = "zero")]
     pub on_unparsable_gold: Policy,
-    /// Where the results go [default: standard output].
+    /// Where the results go [default: standard output]; with --rollouts, a line for each completion
+    /// [default: none].
     #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub out: Option<PathBuf>,
 }
@@ -69,27 +97,36 @@ impl From<Policy> for OnUnparsableGold {
 /// # Errors
 /// A rule, an option or a row that cannot be used, a reward service that fails, or results that
 /// would replace the rows.
-pub fn run(args: &Args) -> Result<()> {
-    check_apart(args.out.as_deref(), &args.data)?;
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    if let Some(run) = &args.rollouts {
+        return rescore::run(args, run, extensions);
+    }
+    let data = args.data.as_deref().unwrap_or(Path::new(""));
+    check_apart(args.out.as_deref(), data)?;
     let grader = Grader::new(
         &args.rule,
         &options(&args.sets)?,
         args.on_unparsable_gold.into(),
+        args.explain,
+        &extensions.rewards,
     )?;
-    let mut reader = RowReader::open(&args.data)?;
+    let mut reader = RowReader::open(data, !grader.reads_config())?;
     let mut out = Output::create(args.out.as_deref())?;
     let mut summary = Summary::default();
     while let Some(rows) = reader.next_chunk()? {
         summary.look(&grader, &rows);
         let start = Instant::now();
-        let graded = grader.grade(&args.data, &rows);
+        let graded = grader.grade(data, &rows);
         summary.grading += start.elapsed();
         // A row that cannot be used is told before any other of its chunk is printed.
         for row in graded.into_iter().collect::<Result<Vec<_>, _>>()? {
             match row {
                 Graded::Record(record) => {
                     summary.add(&record);
-                    out.json(&record)?;
+                    match args.explain && !args.json {
+                        true => explain::print(&mut out, &record)?,
+                        false => out.json(&record)?,
+                    }
                 }
                 Graded::Skipped(error) => summary.skip(error),
             }
@@ -97,7 +134,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if reader.rows() == 0 {
         return Err(RlError::Data {
-            path: args.data.clone(),
+            path: data.into(),
             line: 1,
             message: "no row in this file".into(),
         }

@@ -1,8 +1,8 @@
 //! `trainer rewards`
 
-use crate::output::Output;
+use crate::{Extensions, output::Output};
 use anyhow::Result;
-use burn_rewards::{Rule, rules};
+use burn_rewards::Rule;
 use serde_json::{Value, json};
 
 /// Arguments of `trainer rewards`.
@@ -19,10 +19,10 @@ pub struct Args {
 ///
 /// # Errors
 /// An unknown name.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let chosen: Vec<&Rule> = match &args.name {
-        Some(name) => vec![rules::find(name)?],
-        None => rules::all(),
+        Some(name) => vec![extensions.rewards.find(name)?],
+        None => extensions.rewards.rules().iter().collect(),
     };
     let mut out = Output::stdout();
     match (args.json, &args.name) {

@@ -9,11 +9,11 @@ use crate::{
     model_dir::{ModelDir, described_in, families, has_tokenizer},
     output::{Output, check_apart},
     paths,
-    processor_args::ProcessorArgs,
+    processor_args::ConversationArgs,
 };
 use anyhow::{Result, bail};
 use burn::tensor::Device;
-use burn_rl::{config::ModelInit, data::Encoder};
+use burn_rl::{RlError, config::ModelInit, data::Encoder, learner::each_part};
 use burn_vlm::{
     Compute, EncodedPrompt, LoadOptions, Row, Vlm, VlmError, VlmInput,
     processor::{Pictures, ProcessorOptions},
@@ -25,8 +25,8 @@ use rows::{Reading, ScoreRow, read_rows};
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
 
-/// Micro-batches whose pictures and tokens are held at a time.
-const BATCHES_AT_ONCE: usize = 8;
+/// Micro-batches whose pictures and tokens are held on the host at a time.
+const BATCHES_HELD: usize = 8;
 
 /// Arguments of `trainer score`.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,17 +45,9 @@ pub struct Args {
     /// Where the results go [default: standard output].
     #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub out: Option<PathBuf>,
-    /// A system message for conversations that have none.
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub system: String,
-    /// How text and pictures are processed.
+    /// How a conversation becomes what the model reads.
     #[command(flatten)]
-    pub processor: ProcessorArgs,
+    pub conversation: ConversationArgs,
     /// Sequences that are scored together; the numbers do not depend on it.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
     pub micro_batch: u32,
@@ -101,7 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (model, reading) = load(args, &rows, compute, &device)?;
     let mut out = Output::create(args.out.as_deref())?;
     let micro_batch = args.micro_batch as usize;
-    for rows in rows.chunks(micro_batch * BATCHES_AT_ONCE) {
+    for rows in rows.chunks(micro_batch * BATCHES_HELD) {
         let encode = |row: &ScoreRow| row.encode(&args.data, &reading, model.config());
         let scorables: Vec<Scorable> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let found = logprobs(&model, &scorables, micro_batch, &device)?;
@@ -132,14 +124,20 @@ fn load(
     compute: Compute,
     device: &Device,
 ) -> Result<(Vlm, Reading)> {
-    let options = args.processor.options();
-    let drawn = args.processor.init == ModelInit::Random;
+    let options = args.conversation.processor.options();
+    let drawn = args.conversation.processor.init == ModelInit::Random;
     let plain = !drawn && options == ProcessorOptions::default();
     if !plain || rows.iter().any(ScoreRow::is_text) || has_tokenizer(&args.model)? {
-        let loaded = ModelDir::load(&args.model, args.processor.init, &options, compute, device)?;
+        let loaded = ModelDir::load(
+            &args.model,
+            args.conversation.processor.init,
+            &options,
+            compute,
+            device,
+        )?;
         let encoder = Encoder {
             processor: loaded.processor,
-            system: args.system.clone(),
+            system: args.conversation.system.clone(),
             max_prompt_tokens: usize::MAX,
             stop: loaded.stop[0],
         };
@@ -159,13 +157,14 @@ fn load(
     Ok((model, Reading::Tokens(pictures)))
 }
 
-/// Log-probabilities of every response token, by row. Rows alike in length go together.
+/// Log-probabilities of every response token, by row. Rows alike in length go together, and as many
+/// micro-batches are at work as a learner would have.
 fn logprobs(
     model: &Vlm,
     rows: &[Scorable],
     size: usize,
     device: &Device,
-) -> Result<Vec<Vec<f32>>, VlmError> {
+) -> Result<Vec<Vec<f32>>, RlError> {
     let mut order: Vec<usize> = (0..rows.len())
         .filter(|i| !rows[*i].response.is_empty())
         .collect();
@@ -175,14 +174,14 @@ fn logprobs(
         let scored = batch_logprobs(model, &batch, device)?;
         Ok(indices.iter().copied().zip(scored).collect())
     };
-    let batches: Vec<Vec<(usize, Vec<f32>)>> = order
-        .par_chunks(size)
-        .map(batch)
-        .collect::<Result<_, VlmError>>()?;
     let mut found = vec![vec![]; rows.len()];
-    for (i, logprobs) in batches.into_iter().flatten() {
-        found[i] = logprobs;
-    }
+    let parts: Vec<&[usize]> = order.chunks(size).collect();
+    let keep = |part: Vec<(usize, Vec<f32>)>| {
+        for (i, logprobs) in part {
+            found[i] = logprobs;
+        }
+    };
+    each_part(device, &parts, |part| batch(part), keep)?;
     Ok(found)
 }
 

@@ -1,55 +1,47 @@
-//! Messages of serde in the words of someone who writes a configuration.
+//! What is wrong with a value, in the words of someone who writes a configuration.
 
-use super::DemoConfig;
-use burn_rl::{algo, config::RunConfig};
+use super::{DemoConfig, refusal::Refusal};
+use burn_rl::{algo::ALGORITHMS, config::RunConfig};
 use serde_json::Value;
 
 /// Names are suggested down to this similarity (Jaro and Winkler's, from 0 to 1).
 const ALIKE: f64 = 0.7;
 
-/// Turns serde's message about the value at `path` into key, what was found, what was expected.
-pub fn explain(path: &str, message: &str) -> String {
-    let message = message.trim();
-    if let Some(rest) = message.strip_prefix("unknown field ") {
-        let (parent, leaf) = path.rsplit_once('.').unwrap_or(("", path));
-        let mut names = names_in(rest.split_once("expected").map_or("", |(_, names)| names));
-        if parent.is_empty() {
-            names.push("demo".into());
-        }
-        let dotted = |name: &String| match parent {
-            "" => name.clone(),
-            _ => format!("{parent}.{name}"),
-        };
-        let siblings: Vec<String> = names.iter().map(dotted).collect();
-        let elsewhere = known_keys()
-            .into_iter()
-            .filter(|k| k.rsplit('.').next() == Some(leaf))
-            .min_by_key(|k| k.matches('.').count());
-        return match elsewhere.filter(|_| !alike(leaf, &names)) {
-            Some(key) => format!("unknown key `{path}`, did you mean `{key}`?"),
-            None => format!("unknown key `{path}`{}", nearest(path, siblings.iter())),
-        };
-    }
-    if let Some((found, expected)) = message
-        .strip_prefix("unknown variant ")
-        .and_then(comma_expected)
-    {
-        let names = names_in(expected);
-        return format!(
-            "`{path}` is {found}, which is unknown{}",
+/// Says of the value at `path` what was found and what was expected.
+pub fn explain(path: &str, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::UnknownKey(names) => unknown_key(path, names),
+        Refusal::UnknownName(found, names) => format!(
+            "`{path}` is `{found}`, which is unknown{}",
             nearest(found, names.iter())
-        );
+        ),
+        Refusal::Wrong(found, expected) => {
+            format!("`{path}` is {found}, expected {}", in_words(expected))
+        }
+        Refusal::Other(message) if message.starts_with(&format!("{path} ")) => message.clone(),
+        Refusal::Other(message) => format!("`{path}`: {message}"),
     }
-    let wrong = message
-        .strip_prefix("invalid type: ")
-        .or(message.strip_prefix("invalid value: "));
-    if let Some((found, expected)) = wrong.and_then(comma_expected) {
-        return format!("`{path}` is {found}, expected {}", in_words(expected));
+}
+
+/// A key that is not among those of its table: the nearest of them, or one of another table.
+pub fn unknown_key(path: &str, siblings: &[&str]) -> String {
+    let (parent, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut names: Vec<String> = siblings.iter().map(|name| (*name).to_owned()).collect();
+    if parent.is_empty() {
+        names.push("demo".into());
     }
-    if message.starts_with(&format!("{path} ")) {
-        message.into()
-    } else {
-        format!("`{path}`: {message}")
+    let dotted = |name: &String| match parent {
+        "" => name.clone(),
+        _ => format!("{parent}.{name}"),
+    };
+    let siblings: Vec<String> = names.iter().map(dotted).collect();
+    let elsewhere = known_keys()
+        .into_iter()
+        .filter(|k| k.rsplit('.').next() == Some(leaf))
+        .min_by_key(|k| k.matches('.').count());
+    match elsewhere.filter(|_| !alike(leaf, &names)) {
+        Some(key) => format!("unknown key `{path}`, did you mean `{key}`?"),
+        None => format!("unknown key `{path}`{}", nearest(path, siblings.iter())),
     }
 }
 
@@ -72,27 +64,7 @@ fn alike(name: &str, names: &[String]) -> bool {
         .any(|other| strsim::jaro_winkler(name, other) >= 0.9)
 }
 
-/// What follows `algo (…): `, if the message starts so.
-pub fn without_prefix(message: &str) -> &str {
-    let rest = message
-        .strip_prefix("algo (")
-        .and_then(|m| m.split_once("): "));
-    rest.map_or(message, |(_, rest)| rest)
-}
-
-/// The names between backticks: serde lists fields and variants so.
-pub fn names_in(list: &str) -> Vec<String> {
-    list.split('`')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
-}
-
-fn comma_expected(text: &str) -> Option<(&str, &str)> {
-    text.split_once(", expected ")
-}
-
+/// What a type is called here that serde names as Rust does.
 fn in_words(expected: &str) -> &str {
     match expected {
         "f32" | "f64" => "a number",
@@ -114,7 +86,7 @@ pub fn default_tree() -> Value {
     tree
 }
 
-/// Every key, dotted.
+/// Every key, dotted; options of algorithms are those of the built-in ones.
 fn known_keys() -> Vec<String> {
     fn walk(prefix: &str, value: &Value, keys: &mut Vec<String>) {
         for (name, value) in value.as_object().into_iter().flatten() {
@@ -125,8 +97,8 @@ fn known_keys() -> Vec<String> {
     }
     let mut keys = vec![];
     walk("", &default_tree(), &mut keys);
-    let options = algo::all()
-        .into_iter()
+    let options = ALGORITHMS
+        .iter()
         .flat_map(|a| (a.defaults)().into_iter().map(|(name, _)| name));
     keys.extend(options.map(|name| format!("algo.{name}")));
     keys

@@ -1,140 +1,117 @@
-//! A JSON schema of the configuration, from the defaults and from what reading refuses.
+//! The JSON schema of a configuration file: derived from the types of its sections, and from the
+//! lists of algorithms and of reward rules, whose names decide which options there are.
 
-use super::explain::{default_tree, names_in};
-use burn_rewards::{Rule, rules};
-use burn_rl::{algo::all, config::RunConfig};
+use super::{DemoConfig, explain::default_tree};
+use crate::Extensions;
+use burn_rewards::Rule;
+use burn_rl::{
+    algo::{Entry, Registry},
+    config::RunConfig,
+};
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// The schema of a configuration file (JSON Schema, draft 2020-12).
-pub fn schema() -> Value {
-    let mut schema = of(&default_tree(), &mut vec![]);
-    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+pub fn schema(extensions: &Extensions) -> Value {
+    let mut schema = of::<RunConfig>();
     schema["title"] = json!("Configuration of trainer");
     let properties = &mut schema["properties"];
     properties["extends"] = json!({
-        "description": "files that this one goes on top of, relative to it",
+        "description": "Files that this one goes on top of, relative to it.",
         "anyOf": [
             { "type": "string" },
             { "type": "array", "items": { "type": "string" } },
         ],
     });
-    properties["algo"] = algo();
-    let data = &properties["data"]["properties"];
-    let (columns, template) = (data["columns"].clone(), data["template"].clone());
-    properties["data"]["properties"]["blend"]["items"] = object(
-        json!({
-            "path": { "type": "string" },
-            "weight": { "type": "number", "exclusiveMinimum": 0, "default": 1.0 },
-            "columns": columns,
-            "template": template,
-        }),
-        &["path"],
-    );
-    let reward = &mut properties["reward"]["properties"];
-    reward["clip"] = bounds();
-    reward["parts"]["items"] =
-        json!({ "oneOf": rules::all().into_iter().map(part).collect::<Vec<_>>() });
-    properties["model"]["properties"]["allow_tensors"]["items"] = json!({ "type": "string" });
-    properties["demo"]["properties"]["sft"]["items"] = object(
-        json!({
-            "rows": { "type": "integer", "minimum": 0 },
-            "looking_share": { "type": "number", "minimum": 0, "maximum": 1 },
-            "repeat": { "type": "integer", "minimum": 0, "default": 1 },
-        }),
-        &["rows", "looking_share"],
-    );
+    properties["demo"] = of::<DemoConfig>();
+    let parts = &mut properties["reward"]["properties"]["parts"];
+    let one = parts["items"].take();
+    let rules = extensions.rewards.rules().iter();
+    let each = rules.map(|rule| part(&one, rule));
+    parts["items"] = json!({ "oneOf": each.collect::<Vec<_>>() });
+    properties["algo"] = algorithms(&extensions.algorithms);
+    set_defaults(&mut schema, &default_tree());
     schema
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
-    json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": required,
-        "properties": properties,
-    })
-}
-
-fn bounds() -> Value {
-    let number = json!({ "type": "number" });
-    json!({ "type": "array", "items": number, "minItems": 2, "maxItems": 2 })
-}
-
-/// A part of the reward with that rule.
-fn part(rule: &Rule) -> Value {
-    let mut options = Map::new();
-    for (name, default) in (rule.defaults)() {
-        let mut option = leaf(&default);
-        let bogus = Map::from_iter([(name.clone(), json!("?"))]);
-        if let (true, Err(error)) = (default.is_string(), rule.reward(&bogus)) {
-            add_variants(&mut option, &error.to_string());
-        }
-        options.insert(name, option);
-    }
-    let mut schema = object(
-        json!({
-            "rule": { "const": rule.name },
-            "name": { "type": "string", "default": rule.part },
-            "weight": { "type": "number", "default": 1.0 },
-            "gate": { "type": "string", "default": "" },
-            "clip": bounds(),
-            "options": object(Value::Object(options), &[]),
-        }),
-        &["rule"],
-    );
-    schema["title"] = json!(rule.about);
+/// The schema of a type, without references.
+fn of<T: JsonSchema>() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
+    tidy(&mut schema);
     schema
 }
 
-/// The name decides which options there are.
-fn algo() -> Value {
-    let names: Vec<&str> = all().into_iter().map(|a| a.name).collect();
-    let one = |entry: &burn_rl::algo::Entry| {
-        let mut properties = Map::new();
-        properties.insert("name".into(), json!({ "const": entry.name }));
-        for (name, default) in (entry.defaults)() {
-            let default = serde_json::to_value(default).unwrap_or_default();
-            let mut option = leaf(&default);
-            let bogus = toml::Table::from_iter([(name.clone(), toml::Value::String("?".into()))]);
-            if let (true, Err(error)) = (default.is_string(), (entry.build)(&bogus)) {
-                add_variants(&mut option, &error.to_string());
+/// Brings a schema into the form in which people and editors read it best.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(object) => {
+            object.values_mut().for_each(tidy);
+            // Names of Rust's types, which no validator knows.
+            if object.get("format").is_some_and(Value::is_string) {
+                object.remove("format");
             }
-            properties.insert(name, option);
+            // TOML has no null: an option is left out.
+            let is_null = |kind: &Value| kind == "null";
+            if let Some(Value::Array(kinds)) = object.get_mut("type") {
+                kinds.retain(|kind| !is_null(kind));
+                if let [kind] = kinds.as_slice() {
+                    let kind = kind.clone();
+                    object.insert("type".into(), kind);
+                }
+            }
+            list_names(object);
         }
-        let mut schema = object(Value::Object(properties), &["name"]);
-        schema["title"] = json!(entry.about);
-        schema
-    };
-    let default = RunConfig::default().algo.name;
-    let entries: Vec<Value> = all().into_iter().map(one).collect();
-    // A section without a name has the default one: that branch does not require it.
-    let relaxed = entries.into_iter().map(|mut entry| {
-        if entry["properties"]["name"]["const"] == json!(default) {
-            entry["required"] = json!([]);
-        }
-        entry
-    });
-    json!({
-        "type": "object",
-        "properties": { "name": { "enum": names, "default": default } },
-        "oneOf": relaxed.collect::<Vec<_>>(),
-    })
-}
-
-fn of(value: &Value, path: &mut Vec<String>) -> Value {
-    let Some(fields) = value.as_object() else {
-        return probed(value, path);
-    };
-    let mut properties = Map::new();
-    for (name, value) in fields {
-        path.push(name.clone());
-        properties.insert(name.clone(), of(value, path));
-        path.pop();
+        _ => {}
     }
-    object(Value::Object(properties), &[])
 }
 
-fn leaf(default: &Value) -> Value {
+/// Variants that are names alone become one list of names, described together.
+fn list_names(object: &mut Map<String, Value>) {
+    let Some(variants) = object.get("oneOf").and_then(Value::as_array) else {
+        return;
+    };
+    let names: Option<Vec<Value>> = variants.iter().map(|v| v.get("const").cloned()).collect();
+    let Some(names) = names else {
+        return;
+    };
+    let about = |variant: &Value| {
+        let name = variant["const"].as_str()?;
+        Some(format!("`{name}`: {}", variant["description"].as_str()?))
+    };
+    let own = object.get("description").and_then(Value::as_str);
+    let lines = own.map(str::to_owned).into_iter();
+    let lines: Vec<String> = lines.chain(variants.iter().filter_map(about)).collect();
+    object.remove("oneOf");
+    object.insert("type".into(), json!("string"));
+    object.insert("enum".into(), Value::Array(names));
+    object.insert("description".into(), json!(lines.join("\n")));
+}
+
+/// Writes the defaults of a section's keys beside them.
+fn set_defaults(schema: &mut Value, defaults: &Value) {
+    for (name, default) in defaults.as_object().into_iter().flatten() {
+        let Some(property) = schema["properties"].get_mut(name) else {
+            continue;
+        };
+        if property.get("properties").is_some() {
+            if let Some(section) = property.as_object_mut() {
+                section.remove("default");
+            }
+            set_defaults(property, default);
+        } else {
+            property["default"] = default.clone();
+        }
+    }
+}
+
+/// An option that is known by its default and, if it is a name, by those it may be.
+fn option(default: &Value, choices: &[&str], about: &str) -> Value {
     let kind = match default {
         Value::Bool(_) => "boolean",
         Value::Number(n) if n.is_f64() => "number",
@@ -143,31 +120,72 @@ fn leaf(default: &Value) -> Value {
         Value::Array(_) => "array",
         _ => "object",
     };
-    json!({ "type": kind, "default": default })
-}
-
-/// A leaf, narrowed by what the reader says to values that may be wrong.
-fn probed(default: &Value, path: &[String]) -> Value {
-    let mut schema = leaf(default);
-    let refusal = |probe: Value| {
-        let wrap =
-            |inner: Value, key: &String| Value::Object(Map::from_iter([(key.clone(), inner)]));
-        let document = path.iter().rev().fold(probe, wrap);
-        serde_json::from_value::<RunConfig>(document)
-            .err()
-            .map(|e| e.to_string())
-    };
-    if default.is_string() {
-        add_variants(&mut schema, &refusal(json!("?")).unwrap_or_default());
+    let mut schema = json!({ "type": kind, "default": default });
+    if !choices.is_empty() {
+        schema["enum"] = json!(choices);
     }
-    if default.is_u64() && refusal(json!(-1)).is_some() {
-        schema["minimum"] = json!(0);
+    if !about.is_empty() {
+        schema["description"] = json!(about);
     }
     schema
 }
 
-fn add_variants(schema: &mut Value, refusal: &str) {
-    if let Some((_, variants)) = refusal.split_once("unknown variant `?`, expected ") {
-        schema["enum"] = json!(names_in(variants));
-    }
+fn object(properties: Map<String, Value>, required: &[&str]) -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": required,
+        "properties": properties,
+    })
+}
+
+/// A part of the reward with that rule, of the schema of any part.
+fn part(any: &Value, rule: &Rule) -> Value {
+    let about = |name: &str| {
+        let found = rule.options.iter().find(|(known, _)| *known == name);
+        found.map_or("", |(_, about)| *about)
+    };
+    let options = (rule.defaults)()
+        .into_iter()
+        .map(|(name, default)| {
+            let schema = option(&default, &(rule.choices)(&name), about(&name));
+            (name, schema)
+        })
+        .collect();
+    let mut schema = any.clone();
+    let properties = &mut schema["properties"];
+    properties["rule"] = json!({ "const": rule.name });
+    properties["name"]["default"] = json!(rule.part);
+    properties["options"] = object(options, &[]);
+    schema["title"] = json!(rule.about);
+    schema
+}
+
+/// The name decides which options there are.
+fn algorithms(algorithms: &Registry) -> Value {
+    let names: Vec<&str> = algorithms.iter().map(|a| a.name).collect();
+    let default = RunConfig::default().algo.name;
+    let one = |entry: &Entry| {
+        let mut properties = Map::new();
+        properties.insert("name".into(), json!({ "const": entry.name }));
+        for (name, default) in (entry.defaults)() {
+            let default = serde_json::to_value(default).unwrap_or_default();
+            let schema = option(&default, &(entry.choices)(&name), "");
+            properties.insert(name, schema);
+        }
+        // A section without a name has the default one: that branch does not require it.
+        let required: &[&str] = match entry.name == default {
+            true => &[],
+            false => &["name"],
+        };
+        let mut schema = object(properties, required);
+        schema["title"] = json!(entry.about);
+        schema
+    };
+    let branches: Vec<Value> = algorithms.iter().map(one).collect();
+    json!({
+        "type": "object",
+        "properties": { "name": { "enum": names, "default": default } },
+        "oneOf": branches,
+    })
 }

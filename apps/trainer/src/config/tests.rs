@@ -8,16 +8,21 @@ fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 fn set(argument: &str) -> Result<Resolved, String> {
-    resolve(None, &[], &[argument.into()]).map_err(|e| e.to_string())
+    resolve(None, &[], &[argument.into()], &Extensions::default()).map_err(|e| e.to_string())
 }
 
 #[track_caller]
 fn refused(text: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), "run.toml", text);
-    let message = resolve(None, std::slice::from_ref(&path), &[])
-        .unwrap_err()
-        .to_string();
+    let message = resolve(
+        None,
+        std::slice::from_ref(&path),
+        &[],
+        &Extensions::default(),
+    )
+    .unwrap_err()
+    .to_string();
     message
         .strip_prefix(&path.display().to_string())
         .expect("the file comes first")
@@ -43,7 +48,13 @@ fn layers_merge_from_left_to_right() {
         "name=other",
         "model.system=\"a.b=c\"",
     ];
-    let got = resolve(Some(base), &files, &sets.map(String::from)).unwrap();
+    let got = resolve(
+        Some(base),
+        &files,
+        &sets.map(String::from),
+        &Extensions::default(),
+    )
+    .unwrap();
     let RunConfig {
         train,
         eval,
@@ -189,7 +200,13 @@ fn another_algorithm_starts_its_section_anew() {
     let top = file(dir.path(), "top.toml", top);
     let resolved = |file: &PathBuf, sets: &[&str]| {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
-        resolve(None, std::slice::from_ref(file), &sets).unwrap()
+        resolve(
+            None,
+            std::slice::from_ref(file),
+            &sets,
+            &Extensions::default(),
+        )
+        .unwrap()
     };
     let got = resolved(&top, &[]);
     let option = |got: &Resolved, key: &str| got.run.algo.options[key].as_float().unwrap();
@@ -198,7 +215,7 @@ fn another_algorithm_starts_its_section_anew() {
     assert_eq!(
         option(&got, "score_clip"),
         0.0,
-        "an axis of both is not carried either"
+        "a shared setting is not carried either"
     );
     assert_eq!(
         got.notes,
@@ -230,7 +247,9 @@ fn another_algorithm_starts_its_section_anew() {
     assert_eq!((option(&got, "ratio_cap"), got.notes.len()), (5.0, 0));
     // An option of the earlier algorithm on top of the change is refused where it stands.
     let sets = ["algo.name=cpgd", "algo.ratio_cap=2.0"].map(String::from);
-    let error = resolve(None, &[base], &sets).unwrap_err().to_string();
+    let error = resolve(None, &[base], &sets, &Extensions::default())
+        .unwrap_err()
+        .to_string();
     assert!(
         error.starts_with("--set algo.ratio_cap=2.0: unknown key `algo.ratio_cap`"),
         "{error}"
@@ -251,7 +270,7 @@ fn other_refusals_name_the_place() {
         message.starts_with(":2: ") && message.contains("1.5, expected 0 to 1"),
         "{message}"
     );
-    let missing = resolve(None, &["no/such.toml".into()], &[])
+    let missing = resolve(None, &["no/such.toml".into()], &[], &Extensions::default())
         .unwrap_err()
         .to_string();
     assert!(missing.starts_with("no/such.toml: "), "{missing}");
@@ -273,10 +292,10 @@ fn the_resolved_configuration_resolves_to_itself() {
     let base = "name = \"x\"\n[algo]\nname = \"grpo\"\nbeta = 0\n[optim]\nbeta1 = 0.95\n\
                 [demo]\neval = 4\nsft = [{ rows = 8, looking_share = 0.3 }]\n\
                 [[reward.parts]]\nrule = \"answer_exact\"\n";
-    let first = resolve(Some(base), &[], &["seed=9".into()]).unwrap();
+    let first = resolve(Some(base), &[], &["seed=9".into()], &Extensions::default()).unwrap();
     let text = to_toml(&first);
     let path = file(dir.path(), "config.toml", &text);
-    let again = resolve(None, &[path], &[]).unwrap();
+    let again = resolve(None, &[path], &[], &Extensions::default()).unwrap();
     assert_eq!((&again.run, &again.demo), (&first.run, &first.demo));
     assert_eq!(to_toml(&again), text);
     for line in [
@@ -291,7 +310,7 @@ fn the_resolved_configuration_resolves_to_itself() {
 
 #[test]
 fn the_schema_knows_types_defaults_and_names() {
-    let schema = schema();
+    let schema = schema(&Extensions::default());
     let property = |path: &str| {
         let pointer: String = path
             .split('.')
@@ -302,10 +321,16 @@ fn the_schema_knows_types_defaults_and_names() {
             .unwrap_or_else(|| panic!("{path} is missing"))
             .clone()
     };
+    let beta1 = property("optim.beta1");
     assert_eq!(
-        property("optim.beta1"),
-        serde_json::json!({"type": "number", "default": 0.9})
+        (&beta1["type"], &beta1["default"]),
+        (&serde_json::json!("number"), &serde_json::json!(0.9))
     );
+    assert!(
+        beta1["description"].as_str().is_some_and(|d| d.len() > 10),
+        "the comment of the field: {beta1}"
+    );
+    assert_eq!(beta1.as_object().unwrap().len(), 3, "nothing else: {beta1}");
     assert_eq!(property("train.steps")["minimum"], 0);
     assert_eq!(
         property("train.activation_recompute")["enum"],
@@ -339,14 +364,21 @@ fn a_file_goes_on_top_of_those_it_extends() {
     file(dir.path(), "base/c.toml", "[train]\nmini_batches = 8");
     let top = "extends = [\"base/b.toml\", \"base/c.toml\"]\nname = \"top\"";
     let top = file(dir.path(), "top.toml", top);
-    let run = resolve(None, std::slice::from_ref(&top), &[]).unwrap().run;
+    let run = resolve(
+        None,
+        std::slice::from_ref(&top),
+        &[],
+        &Extensions::default(),
+    )
+    .unwrap()
+    .run;
     assert_eq!(
         (run.train.steps, run.train.epochs, run.train.mini_batches),
         (2, 2, 8)
     );
     assert_eq!(run.name, "top");
     let refused = |path: &Path| {
-        let error = resolve(None, &[path.to_owned()], &[]).unwrap_err();
+        let error = resolve(None, &[path.to_owned()], &[], &Extensions::default()).unwrap_err();
         error.to_string()
     };
     let broken = file(dir.path(), "d.toml", "extends = \"no.toml\"");
@@ -370,7 +402,7 @@ fn a_file_goes_on_top_of_those_it_extends() {
 
 #[test]
 fn advice_names_keys_that_there_are() {
-    let schema = schema();
+    let schema = schema(&Extensions::default());
     let knows = |key: &str| {
         let mut places = vec![&schema];
         for name in key.split('.') {
@@ -388,7 +420,7 @@ fn advice_names_keys_that_there_are() {
     };
     assert!(knows("optim.lr") && !knows("filter.mask_truncated"));
     let mut found = 0;
-    for pattern in burn_rl::metrics::diagnostics::PATTERNS {
+    for pattern in run_log::diagnostics::PATTERNS {
         let words = pattern.advice.split([' ', '(', ')', ',', ':', '`']);
         for word in words.filter(|word| word.contains('.')) {
             found += 1;

@@ -7,11 +7,14 @@
 //! Every sample is a pure function of (seed, split, index): see [`Draws`].
 
 pub mod dataset;
+mod materialise;
 pub mod model;
 pub mod picture;
 pub mod question;
 pub mod scene;
 pub mod tokenizer;
+
+pub use materialise::{BUILTIN_MODEL, materialise};
 
 /// Which part of the data a sample belongs to.
 ///

@@ -53,7 +53,7 @@ impl Memory {
             Compute::F32 => F32,
             Compute::Bf16 => BF16,
         };
-        let critic = recipe.critic.map_or(0, |_| counts.total - counts.head) as f64;
+        let critic = recipe.critic().map_or(0, |_| counts.total - counts.head) as f64;
         let reference = match (recipe.needs().ref_logp, config.train.reference.is_empty()) {
             (true, false) => plain * counts.total as f64,
             // Frozen parameters are shared, and an adapter is left out of its own reference.
@@ -182,6 +182,7 @@ fn micro_batch(config: &RunConfig, lengths: &Lengths) -> BatchSizes {
 mod tests {
     use super::*;
     use crate::plan::Plan;
+    use burn_rl::algo::Registry;
     use std::path::Path;
 
     #[test]
@@ -200,7 +201,7 @@ mod tests {
             config.lora.rank = 4;
             config.lora.merge_rollouts = choice;
             let target = Target::named(device).unwrap();
-            Plan::new(&config, &model, lengths, target).unwrap()
+            Plan::new(&config, &model, lengths, target, &Registry::builtin()).unwrap()
         };
         let beside = plan("flex", Some(false));
         let adapted = beside.counts.adapted as f64;

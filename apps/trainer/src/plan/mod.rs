@@ -3,10 +3,12 @@
 pub mod free_memory;
 mod lengths;
 mod memory;
+mod preview;
 mod target;
 
 pub use lengths::{LOOKED_AT, Lengths, held_out};
 pub use memory::Memory;
+pub use preview::{Preview, preview};
 pub use target::Target;
 
 use crate::{
@@ -15,6 +17,7 @@ use crate::{
 };
 use anyhow::Result;
 use burn_rl::{
+    algo::Registry,
     config::{ModelInit, RunConfig},
     error::RlError,
     trainable::{ParameterCounts, count_parameters},
@@ -49,6 +52,7 @@ impl Plan {
         model: &ModelConfig,
         lengths: Lengths,
         target: Target,
+        algorithms: &Registry,
     ) -> Result<Self, RlError> {
         let mut model = model.clone();
         model.compute = target.compute(config.model.dtype);
@@ -57,8 +61,8 @@ impl Plan {
         if lora::is_adapter(&dir) {
             skeleton = skeleton.with_adapter(&dir)?;
         }
-        let counts = count_parameters(skeleton, config)?;
-        let recipe = config.algo.recipe()?;
+        let counts = count_parameters(skeleton, &config.lora, &config.model.freeze, config.seed)?;
+        let recipe = config.algo.recipe(algorithms)?;
         let rollout = &config.rollout;
         Ok(Self {
             counts,
@@ -163,7 +167,7 @@ impl Plan {
 pub fn model_config(config: &RunConfig) -> Result<ModelConfig> {
     let name = &config.model.path;
     let path = Path::new(name).join("config.json");
-    if name == crate::setup::BUILTIN_MODEL {
+    if name == crate::demo::BUILTIN_MODEL {
         let asset = crate::demo::model::assets()
             .iter()
             .find(|(name, _)| *name == "config.json");

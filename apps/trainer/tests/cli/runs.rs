@@ -43,6 +43,16 @@ fn a_dry_run_prints_and_writes_nothing() {
     ] {
         assert!(plan.contains(part), "{plan}");
     }
+    // The plan alone is a result: it goes to standard output.
+    let alone = ["plan", TRAIN[1], "--set", "optim.lr=2e-4"];
+    let alone = world.run(&alone);
+    assert_eq!(alone.status.code(), Some(0), "{}", stderr(&alone));
+    let alone = String::from_utf8_lossy(&alone.stdout).into_owned();
+    assert!(plan.contains(alone.trim()), "{alone}");
+    assert!(alone.contains("predicted peak"), "{alone}");
+    let two = world.run(&["plan", TRAIN[1], "--device", "cuda:0,1"]);
+    let two = String::from_utf8_lossy(&two.stdout).into_owned();
+    assert!(two.contains("on each of 2 devices"), "{two}");
     let demo = world.run(&["train", "--dry-run"]);
     assert_eq!(demo.status.code(), Some(0), "{}", stderr(&demo));
     assert_eq!(world.files(), before);
@@ -159,6 +169,7 @@ fn a_checkpoint_is_a_model_to_ask_score_and_export() {
             "prompt_tokens",
             "tokens",
             "logprobs",
+            "behaviour_logprobs",
             "text",
             "finish_reason",
         ];

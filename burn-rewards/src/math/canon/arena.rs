@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::math::eval::rat::{MAX_BITS, Rat};
-use crate::math::eval::{Eval, Fail, Fuel};
+use crate::math::number::rat::{MAX_BITS, Rat};
+use crate::math::number::{Eval, Fail, Fuel};
 use crate::math::tree::{BigOp, Constant, Function};
 
 /// A node of an [`Arena`].

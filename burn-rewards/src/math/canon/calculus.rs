@@ -1,8 +1,8 @@
 //! Sums, products, derivatives and integrals in canonical form.
 
 use super::arena::{Arena, Id, NameId, Node};
-use crate::math::eval::Eval;
-use crate::math::eval::rat::Rat;
+use crate::math::number::Eval;
+use crate::math::number::rat::Rat;
 use crate::math::tree::{BigOp, Constant, Function};
 
 /// Sums and products of at most this many terms are written out.
@@ -10,6 +10,9 @@ const MAX_TERMS: i64 = 2_000;
 
 /// Polynomials up to this degree are summed in closed form.
 const MAX_DEGREE: u32 = 12;
+
+/// From so many terms on a sum is asked whether it is geometric.
+const LONG_SUM: i64 = 64;
 
 /// Terms looked at before a series is taken for a geometric one.
 const GEOMETRIC_TERMS: i64 = 6;
@@ -157,6 +160,12 @@ impl Arena {
             if to < from {
                 return self.int(i64::from(op == BigOp::Product)).map(Some);
             }
+            if op == BigOp::Sum
+                && to.saturating_sub(from) >= LONG_SUM
+                && let Some(sum) = self.geometric_to(var, from, to, body)?
+            {
+                return Ok(Some(sum));
+            }
             if to.saturating_sub(from) >= MAX_TERMS {
                 return Ok(None);
             }
@@ -226,8 +235,9 @@ impl Arena {
         self.add(&sum)
     }
 
-    /// The limit of a geometric series: consecutive ratios are one and the same rational or form.
-    fn geometric(&mut self, var: NameId, from: i64, body: Id) -> Eval<Option<Id>> {
+    /// The first term and the ratio of a geometric series: consecutive ratios are one and the same
+    /// rational or form.
+    fn ratio(&mut self, var: NameId, from: i64, body: Id) -> Eval<Option<(Id, Id)>> {
         let mut terms = Vec::new();
         for k in from..from + GEOMETRIC_TERMS {
             let k = self.int(k)?;
@@ -239,6 +249,29 @@ impl Arena {
                 return Ok(None);
             }
         }
+        Ok(Some((terms[0], ratio)))
+    }
+
+    /// The sum of a geometric series from `from` to `to`: `a (r^n - 1) / (r - 1)`.
+    fn geometric_to(&mut self, var: NameId, from: i64, to: i64, body: Id) -> Eval<Option<Id>> {
+        let Some((first, ratio)) = self.ratio(var, from, body)? else {
+            return Ok(None);
+        };
+        if self.as_int(ratio) == Some(1) {
+            return Ok(None);
+        }
+        let (one, count) = (self.int(1)?, self.int(to - from + 1)?);
+        let power = self.pow(ratio, count)?;
+        let (over, under) = (self.sub(power, one)?, self.sub(ratio, one)?);
+        let sum = self.div(over, under)?;
+        self.mul(&[first, sum]).map(Some)
+    }
+
+    /// The limit of a geometric series.
+    fn geometric(&mut self, var: NameId, from: i64, body: Id) -> Eval<Option<Id>> {
+        let Some((first, ratio)) = self.ratio(var, from, body)? else {
+            return Ok(None);
+        };
         if let Some(r) = self.as_rat(ratio)
             && r.abs() >= Rat::ONE
         {
@@ -246,7 +279,7 @@ impl Arena {
         }
         let one = self.int(1)?;
         let below = self.sub(one, ratio)?;
-        self.div(terms[0], below).map(Some)
+        self.div(first, below).map(Some)
     }
 
     /// Derivative, `None` for what has no rule here.

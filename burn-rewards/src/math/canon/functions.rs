@@ -3,12 +3,15 @@
 use dashu_int::IBig;
 
 use super::arena::{Arena, Id, Node};
-use crate::math::eval::Eval;
-use crate::math::eval::rat::{Rat, gcd_rat};
+use crate::math::number::Eval;
+use crate::math::number::rat::{Rat, gcd_rat};
 use crate::math::tree::{Constant, Function};
 
 /// Largest argument of a factorial that is multiplied out.
-const MAX_FACTORIAL: i64 = 1_000;
+const MAX_FACTORIAL: i64 = 2_500;
+
+/// Largest `n` and `k` of a binomial coefficient multiplied out.
+const MAX_BINOMIAL: (i64, i64) = (4_000, 1_000);
 
 impl Arena {
     /// `function(args)`.
@@ -211,14 +214,14 @@ impl Arena {
     }
 
     fn binomial(&mut self, n: i64, k: i64) -> Eval<Option<Rat>> {
-        if !(0..=4 * MAX_FACTORIAL).contains(&n) {
+        if !(0..=MAX_BINOMIAL.0).contains(&n) {
             return Ok(None);
         }
         if k < 0 || k > n {
             return Ok(Some(Rat::ZERO));
         }
         let k = k.min(n - k);
-        if k > MAX_FACTORIAL {
+        if k > MAX_BINOMIAL.1 {
             return Ok(None);
         }
         self.charge_product(3 * k)?;
@@ -229,7 +232,7 @@ impl Arena {
     /// Charges for a product of `count` small integers.
     fn charge_product(&mut self, count: i64) -> Eval<()> {
         let count = count.unsigned_abs();
-        self.fuel.spend(count + count * count / 100)
+        self.fuel.spend(count + count * count / 400)
     }
 }
 

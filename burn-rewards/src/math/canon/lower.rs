@@ -4,8 +4,8 @@ use dashu_int::ops::BitTest;
 use dashu_int::{IBig, UBig};
 
 use super::arena::{Arena, Condition, Id, Node};
-use crate::math::eval::rat::{MAX_BITS, Rat};
-use crate::math::eval::{Eval, Fail};
+use crate::math::number::rat::{MAX_BITS, Rat};
+use crate::math::number::{Eval, Fail};
 use crate::math::tree::{BigOp, Bound, Constant, Expr, Function, Number, RelOp};
 
 /// Largest power of ten a literal is multiplied out with; `1E99999` stays a power.

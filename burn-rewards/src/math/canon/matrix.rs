@@ -2,7 +2,7 @@
 
 use super::arena::{Arena, Id};
 use super::lower::Lowering;
-use crate::math::eval::{Eval, Fail};
+use crate::math::number::{Eval, Fail};
 use crate::math::tree::{Expr, Function};
 
 /// Largest side of a determinant or rank.
@@ -257,7 +257,7 @@ impl Matrix {
             a.push(values.ok_or(Fail::Unsupported)?);
         }
         let (n, m) = self.shape();
-        let mut det = crate::math::eval::rat::Rat::ONE;
+        let mut det = crate::math::number::rat::Rat::ONE;
         let mut rank = 0;
         for column in 0..m {
             let Some(pivot) = (rank..n).find(|i| !a[*i][column].is_zero()) else {
@@ -286,7 +286,7 @@ impl Matrix {
         let det = if rank == n {
             det
         } else {
-            crate::math::eval::rat::Rat::ZERO
+            crate::math::number::rat::Rat::ZERO
         };
         Ok((arena.rat(det)?, rank))
     }

@@ -1,8 +1,8 @@
 //! Powers in canonical form.
 
 use super::arena::{Arena, Id, Node};
-use crate::math::eval::rat::{MAX_BITS, Rat};
-use crate::math::eval::{Eval, Fail};
+use crate::math::number::rat::{MAX_BITS, Rat};
+use crate::math::number::{Eval, Fail};
 use crate::math::tree::{Constant, Function};
 
 /// Roots are looked for in radicands up to this bound; larger ones stay as written.

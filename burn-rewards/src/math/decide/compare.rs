@@ -1,11 +1,12 @@
 //! The questions in order.
 
+use super::echo::echoes;
 use super::names::word;
 use super::shape::{collapsed, is_assignment, is_equation, is_relation, is_set, last_side, normal};
 use super::zero::same_value;
 use super::{Context, Decision, Side, names};
 use crate::math::Reason;
-use crate::math::eval::Fail;
+use crate::math::number::Fail;
 use crate::math::tree::Expr;
 
 /// Nesting of answers inside answers.
@@ -39,6 +40,9 @@ impl Context<'_> {
         if let Some(decided) = self.with_conditions(gold, pred) {
             return decided;
         }
+        if self.describes_line(gold, pred) && self.line_sets(gold, pred).is_equal() {
+            return Decision::equal(Reason::Parts);
+        }
         let (gold, pred) = (normal(gold), normal(pred));
         if gold == pred {
             return Decision::equal(Reason::SameForm);
@@ -64,6 +68,9 @@ impl Context<'_> {
         };
         let relations = (is_relation(&gold), is_relation(&pred));
         match relations {
+            (true, true) if self.bare && echoes(&gold, &pred) => {
+                return Decision::different(Reason::Shape);
+            }
             (true, true) => return self.relations(&gold, &pred),
             // An interval answers an inequality; the reverse would let the question be echoed.
             (true, false) if is_set(&pred) => return self.line_sets(&gold, &pred),
@@ -77,6 +84,19 @@ impl Context<'_> {
             return self.sets(&gold, &pred);
         }
         self.values(&gold, &pred)
+    }
+
+    /// Whether "and" or "or" of inequalities is to be read as a set of numbers.
+    ///
+    /// As math-verify has it, such a description does not answer a gold set, so that a question
+    /// cannot be echoed, nor a chain between delimiters.
+    fn describes_line(&self, gold: &Expr, pred: &Expr) -> bool {
+        is_logic(gold)
+            || is_logic(pred)
+                && match is_relation(gold) {
+                    true => self.bare,
+                    false => self.options.allow_set_relation_comp,
+                }
     }
 
     /// Side conditions such as `k ∈ Z`: the parameter may have another name, and a condition that
@@ -265,10 +285,18 @@ fn parameters(conditions: &[Expr]) -> Vec<String> {
     out
 }
 
+/// "And" and "or" of relations, which describe a set.
+fn is_logic(expr: &Expr) -> bool {
+    matches!(expr, Expr::Or(_) | Expr::And(_))
+}
+
 /// Whether conditions only say which numbers the variables are.
 fn kinds_only(conditions: &[Expr]) -> bool {
     conditions.iter().all(|c| match c {
         Expr::Relation(_, rest) => rest.iter().all(|(_, e)| matches!(e, Expr::NumberSet(_))),
+        // `for all real x`.
+        Expr::Symbol(_) => true,
+        Expr::List(names) => names.iter().all(|e| matches!(e, Expr::Symbol(_))),
         _ => false,
     })
 }

@@ -5,6 +5,7 @@
 //! value. Where this differs from the Python library, `docs/math-verifier.md` says so.
 
 mod compare;
+mod echo;
 mod line;
 mod names;
 mod numbers;
@@ -14,7 +15,7 @@ mod shape;
 mod zero;
 
 use super::canon::{Arena, Id, Lowering};
-use super::eval::{Eval, Fuel};
+use super::number::{Eval, Fuel};
 use super::tree::Expr;
 use super::{Options, Parsed, Reason, Unparsed, Verdict};
 
@@ -100,17 +101,21 @@ struct Context<'a> {
     arena: Arena,
     options: &'a Options,
     fold_case: bool,
+    /// Whether the gold answer is a value of a data set without delimiters. Between delimiters
+    /// some conventions of math-verify are kept that nobody means in data.
+    bare: bool,
     /// Variables of the prediction that stand for variables of the gold answer.
     renamed: Vec<(String, String)>,
     depth: u32,
 }
 
 impl<'a> Context<'a> {
-    fn new(options: &'a Options, gold: &Expr, budget: &Budget) -> Self {
+    fn new(options: &'a Options, gold: &Expr, bare: bool, budget: &Budget) -> Self {
         Self {
             arena: Arena::new(budget.fuel.clone(), budget.deep.clone()),
             options,
             fold_case: !names::mixes_case(gold),
+            bare,
             renamed: Vec::new(),
             depth: 0,
         }
@@ -132,7 +137,10 @@ impl<'a> Context<'a> {
 }
 
 /// Decides between all readings of the gold answer and of the response.
-pub(super) fn answers(gold: &Parsed, pred: &Parsed, options: &Options) -> Decision {
+///
+/// A `bare` gold answer is a value of a data set without delimiters, so that its percent sign is a
+/// unit and its digits all count.
+pub(super) fn answers(gold: &Parsed, bare: bool, pred: &Parsed, options: &Options) -> Decision {
     let found = !pred.values.is_empty() || pred.literal.is_some();
     let mut best = Decision::different(match pred.reason {
         _ if found => Reason::Shape,
@@ -158,7 +166,7 @@ pub(super) fn answers(gold: &Parsed, pred: &Parsed, options: &Options) -> Decisi
     let mut first = true;
     for g in &gold.values {
         for p in &pred.values {
-            let decision = compare_values(g, p, options, &mut budget);
+            let decision = compare_values(g, p, bare, options, &mut budget);
             best = if first {
                 decision
             } else {
@@ -177,7 +185,7 @@ pub(super) fn answers(gold: &Parsed, pred: &Parsed, options: &Options) -> Decisi
 pub(super) fn number(answer: &Parsed) -> Option<f64> {
     let value = answer.value()?;
     let options = Options::default();
-    let mut context = Context::new(&options, value, &Budget::new());
+    let mut context = Context::new(&options, value, false, &Budget::new());
     let id = context.lower(Side::Pred, value).ok()?;
     zero::real(&mut context.arena, id).filter(|v| v.is_finite())
 }
@@ -205,10 +213,11 @@ impl Budget {
         &mut self,
         gold: &Expr,
         pred: &Expr,
+        bare: bool,
         options: &Options,
         renamed: Vec<(String, String)>,
     ) -> Decision {
-        let mut context = Context::new(options, gold, self);
+        let mut context = Context::new(options, gold, bare, self);
         context.renamed = renamed;
         let decision = context.compare(gold, pred);
         self.fuel = context.arena.fuel;
@@ -217,14 +226,27 @@ impl Budget {
     }
 }
 
-fn compare_values(gold: &Expr, pred: &Expr, options: &Options, budget: &mut Budget) -> Decision {
-    let strict = budget.compare(gold, pred, options, Vec::new());
+fn compare_values(
+    gold: &Expr,
+    pred: &Expr,
+    bare: bool,
+    options: &Options,
+    budget: &mut Budget,
+) -> Decision {
+    let renamed = names::with_bound_names_of(gold, pred);
+    let pred = renamed.as_ref().unwrap_or(pred);
+    let mut strict = budget.compare(gold, pred, bare, options, Vec::new());
+    let percent = |e: &Expr| names::any(e, &|e| matches!(e, Expr::Percent(_)));
+    if bare && !strict.is_equal() && percent(gold) != percent(pred) {
+        let (g, p) = (names::without_percents(gold), names::without_percents(pred));
+        strict = strict.or(|| budget.compare(&g, &p, bare, options, Vec::new()));
+    }
     if options.strict || strict.is_equal() {
         return strict;
     }
     names::renamings(gold, pred)
         .into_iter()
         .fold(strict, |best, renamed| {
-            best.or(|| budget.compare(gold, pred, options, renamed))
+            best.or(|| budget.compare(gold, pred, bare, options, renamed))
         })
 }

@@ -1,6 +1,6 @@
 //! Names of variables and words.
 
-use crate::math::tree::{Constant, Expr, Function};
+use crate::math::tree::{Bound, Constant, Expr, Function, Symbol};
 
 /// Calls `visit` on every direct part of `expr`.
 pub(super) fn parts<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
@@ -124,6 +124,88 @@ pub(super) fn replaced(expr: &Expr, by: &dyn Fn(&Expr) -> Option<Expr>) -> Expr 
         | Expr::EmptySet
         | Expr::NumberSet(_) => expr.clone(),
     }
+}
+
+/// `expr` without percent signs.
+pub(super) fn without_percents(expr: &Expr) -> Expr {
+    replaced(expr, &|e| match e {
+        Expr::Percent(x) => Some(without_percents(x)),
+        _ => None,
+    })
+}
+
+/// The variables that sums and their kin bind, and the arguments of functions that are defined:
+/// `f(x) = …`; in order of appearance.
+fn bound_variables(expr: &Expr) -> Vec<&Symbol> {
+    fn visit<'e>(expr: &'e Expr, out: &mut Vec<&'e Symbol>) {
+        match expr {
+            Expr::Bound(b) => out.push(&b.var),
+            Expr::Relation(lhs, _) => {
+                if let Expr::Apply(_, args) = &**lhs
+                    && let [Expr::Symbol(argument)] = &args[..]
+                    && !out.contains(&argument)
+                {
+                    out.push(argument);
+                }
+            }
+            _ => {}
+        }
+        parts(expr, &mut |p| visit(p, out));
+    }
+    let mut out = Vec::new();
+    visit(expr, &mut out);
+    out
+}
+
+/// `pred` with its bound variables named as in `gold`, also where they stand in subscripts:
+/// `\sum_j F_j` as `\sum_k F_k`. `None` where that changes nothing, or would bind a free variable.
+pub(super) fn with_bound_names_of(gold: &Expr, pred: &Expr) -> Option<Expr> {
+    if !any(pred, &|e| matches!(e, Expr::Bound(_) | Expr::Apply(..))) {
+        return None;
+    }
+    let (to, from) = (bound_variables(gold), bound_variables(pred));
+    let same = to.iter().zip(&from).all(|(a, b)| a == b);
+    let free = |name: &Symbol| variables(pred).contains(&&*name.0);
+    let collides = to.iter().any(|name| !from.contains(name) && free(name));
+    if same || to.len() != from.len() || collides {
+        return None;
+    }
+    let pairs: Vec<(&str, &str)> = from.iter().zip(&to).map(|(a, b)| (&*a.0, &*b.0)).collect();
+    Some(renamed(pred, &pairs))
+}
+
+fn renamed(expr: &Expr, pairs: &[(&str, &str)]) -> Expr {
+    replaced(expr, &|e| match e {
+        Expr::Symbol(s) => Some(Expr::Symbol(Symbol(in_name(&s.0, pairs).into()))),
+        Expr::Bound(b) => {
+            let again = |e: &Expr| renamed(e, pairs);
+            Some(Expr::Bound(Box::new(Bound {
+                op: b.op,
+                var: Symbol(in_name(&b.var.0, pairs).into()),
+                lo: b.lo.as_ref().map(again),
+                hi: b.hi.as_ref().map(again),
+                body: again(&b.body),
+            })))
+        }
+        _ => None,
+    })
+}
+
+/// A name with the names in its subscript, or itself, replaced.
+fn in_name(name: &str, pairs: &[(&str, &str)]) -> String {
+    if let Some((_, to)) = pairs.iter().find(|(from, _)| *from == name) {
+        return (*to).to_owned();
+    }
+    let Some((head, subscript)) = name.split_once("_{") else {
+        return name.to_owned();
+    };
+    let replace = |c: char| {
+        let one = c.to_string();
+        let found = pairs.iter().find(|(from, _)| *from == one);
+        found.map_or(one, |(_, to)| (*to).to_owned())
+    };
+    let subscript: String = subscript.chars().map(replace).collect();
+    format!("{head}_{{{subscript}")
 }
 
 /// Whether some part of `expr` satisfies `test`.

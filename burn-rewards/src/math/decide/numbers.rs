@@ -1,10 +1,10 @@
 //! Numbers as written: decimals, percents, bases.
 
-use super::zero::rounded;
+use super::zero::{real, rounded};
 use super::{Context, Decision, Side};
 use crate::math::Reason;
 use crate::math::canon::{Id, lower};
-use crate::math::eval::rat::Rat;
+use crate::math::number::rat::Rat;
 use crate::math::tree::{Expr, Number};
 
 /// A literal, perhaps negated, perhaps with a percent sign.
@@ -59,7 +59,8 @@ impl Context<'_> {
             return Some(decided);
         }
         let (g, p) = (literal(gold), literal(pred));
-        if let (Some(g), Some(p)) = (&g, &p)
+        if !self.bare
+            && let (Some(g), Some(p)) = (&g, &p)
             && (g.percent || p.percent)
             && let (Some(a), Some(b)) = (g.integer(), p.integer())
         {
@@ -84,11 +85,39 @@ impl Context<'_> {
         let digits = self.options.float_rounding.min(100);
         let x = rounded(&mut self.arena, a, digits)?;
         let y = rounded(&mut self.arena, b, digits)?;
-        Some(if x == y {
+        Some(if x == y && self.same_size(a, b, digits) {
             Decision::equal(Reason::Rounded)
         } else {
             Decision::different(Reason::Rounded)
         })
+    }
+}
+
+impl Context<'_> {
+    /// Whether what rounds to zero agrees in its leading digits too: a charge of 1.6e-19 is not 0.
+    ///
+    /// Asked of gold answers without delimiters, and of all that are a thousandth of the last
+    /// decimal; others are rounded as in Python.
+    fn same_size(&mut self, gold: Id, pred: Id, digits: u32) -> bool {
+        let Some(size) = real(&mut self.arena, gold).map(f64::abs) else {
+            return true;
+        };
+        let last = libm::pow(10.0, -f64::from(digits));
+        let limit = if self.bare {
+            last / 2.0
+        } else {
+            last / 1_000.0
+        };
+        let zero = self.arena.as_rat(gold).is_some_and(Rat::is_zero);
+        if zero || size >= limit {
+            return true;
+        }
+        let Ok(ratio) = self.arena.div(pred, gold) else {
+            return true;
+        };
+        let one = self.arena.int(1).ok();
+        let one = one.and_then(|one| rounded(&mut self.arena, one, digits));
+        rounded(&mut self.arena, ratio, digits) == one
     }
 }
 

@@ -6,7 +6,7 @@ use super::zero::{Contents, doubles, same_value, sample};
 use super::{Context, Decision, Side};
 use crate::math::Reason;
 use crate::math::canon::Id;
-use crate::math::eval::Eval;
+use crate::math::number::Eval;
 use crate::math::tree::{Expr, RelOp};
 
 fn flipped(op: RelOp) -> Option<RelOp> {

@@ -51,6 +51,13 @@ impl Context<'_> {
     pub(super) fn sets(&mut self, gold: &Expr, pred: &Expr) -> Decision {
         match (gold, pred) {
             (Expr::Interval(g), Expr::Interval(p)) => return self.intervals(g, p),
+            // A set has no first element.
+            (Expr::Interval(_) | Expr::Tuple(_), Expr::Set(p)) if self.bare && p.len() > 1 => {
+                return match self.line_sets(gold, pred) {
+                    d if d.is_equal() => d,
+                    _ => Decision::different(Reason::Shape),
+                };
+            }
             (Expr::Interval(g), _) if elements(pred).is_some() => {
                 return match (self.point(Side::Gold, g), elements(pred)) {
                     (Some(g), Some(p)) => self.finite(g, p),
@@ -120,6 +127,14 @@ impl Context<'_> {
         }
         if let Some(decided) = self.solution_points(&gold.items, &pred.items) {
             return decided;
+        }
+        if names_differ(&gold.items) && is_nameless(&pred.items) {
+            // Values without names stand in the order of the names.
+            if gold.items.len() != pred.items.len() {
+                return Decision::different(Reason::Shape);
+            }
+            let pairs: Vec<_> = gold.items.into_iter().zip(pred.items).collect();
+            return self.pairwise(&pairs);
         }
         // Elements may repeat, coordinates do not: (1, 1) is no {1}.
         if pred.ordered && pred.items.len() > gold.items.len() {
@@ -236,6 +251,23 @@ impl Context<'_> {
         }
         best
     }
+}
+
+/// Whether the items are values of different names: `a = 1, b = 2`.
+fn names_differ(items: &[&Expr]) -> bool {
+    let mut names: Vec<&Expr> = Vec::new();
+    items.len() > 1
+        && items.iter().all(|item| match item {
+            Expr::Relation(name, _) if is_assignment(item) && !names.contains(&&**name) => {
+                names.push(name);
+                true
+            }
+            _ => false,
+        })
+}
+
+fn is_nameless(items: &[&Expr]) -> bool {
+    !items.iter().any(|item| matches!(item, Expr::Relation(..)))
 }
 
 fn retain<T>(items: &mut Vec<T>, keep: &[bool]) {

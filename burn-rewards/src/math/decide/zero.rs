@@ -10,9 +10,9 @@ use crate::math::canon::{Arena, Id, NameId, Node};
 use crate::math::eval::big::{Big, Bigs};
 use crate::math::eval::c64::{C64, Doubles};
 use crate::math::eval::modp::{Fp, MERSENNE_61, ModP, SECOND_PRIME};
-use crate::math::eval::rat::Rat;
 use crate::math::eval::walk::Walk;
-use crate::math::eval::{Eval, Fail, Fuel, hash_name, mix};
+use crate::math::number::rat::Rat;
+use crate::math::number::{Eval, Fail, Fuel, hash_name, mix};
 use crate::math::tree::{Constant, Function};
 
 /// Points tried in doubles.

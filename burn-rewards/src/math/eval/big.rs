@@ -6,9 +6,9 @@ use dashu_float::round::mode::HalfEven;
 use dashu_float::{ConstCache, Context, FBig};
 use dashu_int::IBig;
 
-use super::rat::Rat;
 use super::walk::Domain;
-use super::{Eval, Fail, Fuel};
+use crate::math::number::rat::Rat;
+use crate::math::number::{Eval, Fail, Fuel};
 use crate::math::tree::{Constant, Function};
 
 /// Bits of the significand.

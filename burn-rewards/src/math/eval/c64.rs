@@ -4,9 +4,9 @@
 
 use std::cmp::Ordering;
 
-use super::rat::Rat;
 use super::walk::Domain;
-use super::{Eval, Fail, Fuel};
+use crate::math::number::rat::Rat;
+use crate::math::number::{Eval, Fail, Fuel};
 use crate::math::tree::{Constant, Function};
 
 /// Rounding unit of one operation, with room for functions that are off by an ulp.

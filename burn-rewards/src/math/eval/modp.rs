@@ -7,9 +7,9 @@
 
 use std::cmp::Ordering;
 
-use super::rat::Rat;
 use super::walk::Domain;
-use super::{Eval, Fail, hash_name, mix};
+use crate::math::number::rat::Rat;
+use crate::math::number::{Eval, Fail, hash_name, mix};
 use crate::math::tree::{Constant, Function};
 
 /// The Mersenne prime 2^61 - 1.

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::rat::Rat;
-use super::{Eval, Fail, Fuel, hash_name, mix};
 use crate::math::canon::{Arena, Id, NameId, Node};
+use crate::math::number::rat::Rat;
+use crate::math::number::{Eval, Fail, Fuel, hash_name, mix};
 use crate::math::tree::{BigOp, Constant, Function};
 
 /// A set of numbers with the operations of expressions.

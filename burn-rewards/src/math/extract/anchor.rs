@@ -37,7 +37,48 @@ pub(super) fn anchors(text: &str) -> Vec<Anchor> {
         });
     }
     found.reverse();
+    if !text.is_ascii() {
+        found.extend(chinese(text));
+        found.sort_by_key(|anchor| anchor.start);
+    }
     found
+}
+
+/// The last occurrences of 答案.
+fn chinese(text: &str) -> impl Iterator<Item = Anchor> {
+    let anchor = |(start, word): (usize, &str)| Anchor {
+        start,
+        end: start + word.len(),
+        is_final: false,
+    };
+    text.rmatch_indices("答案").take(MAX_ANCHORS).map(anchor)
+}
+
+/// Longest answer in words.
+const MAX_WORDS: usize = 200;
+
+/// What a text without any number or formula says: the words after "the answer is" up to the full
+/// stop, else all of it if it is short.
+pub(super) fn said(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let after = anchors(text).last().map(|anchor| &text[anchor.end..]);
+    let claimed = after.and_then(|after| {
+        let body = after.trim_start_matches([' ', '*', '_']);
+        let body = ["is:", "is", "：", ":", "为", "是"]
+            .iter()
+            .find_map(|verb| body.strip_prefix(verb))?;
+        let body = body.trim_start_matches([' ', ':', '\n']);
+        let end = body
+            .find(['\n', '。'])
+            .into_iter()
+            .chain(body.find(". "))
+            .min();
+        Some(body[..end.unwrap_or(body.len())].trim())
+    });
+    let whole = || (!text.contains('\n')).then_some(text);
+    claimed
+        .or_else(whole)
+        .filter(|words| !words.is_empty() && words.len() <= MAX_WORDS)
 }
 
 fn memrchr2(bytes: &[u8], end: usize) -> Option<usize> {
@@ -78,7 +119,9 @@ impl Anchor {
 
     /// The position after the colon, if one follows.
     pub(super) fn colon(self, text: &str) -> Option<usize> {
-        (text.as_bytes().get(self.end) == Some(&b':')).then_some(self.end + 1)
+        let after = text.get(self.end..)?;
+        let colon = [":", "："].iter().find(|c| after.starts_with(**c))?;
+        Some(self.end + colon.len())
     }
 }
 

@@ -20,6 +20,10 @@ pub(super) struct BoxMatch {
     /// Spans read, in order, each with the percent sign after it.
     parts: Vec<(usize, usize, bool)>,
     mode: BoxedMode,
+    /// Where the last box starts.
+    pub(super) last_start: usize,
+    /// One past the last box.
+    pub(super) last_end: usize,
 }
 
 impl BoxMatch {
@@ -46,14 +50,17 @@ impl BoxMatch {
 }
 
 /// The matches of boxes in `text`: the environment around the last box, and the bare box.
-pub(super) fn matches(text: &str, scanner: &mut Scanner<'_>) -> Vec<BoxMatch> {
+///
+/// With `prose` a frame is a box, white space may stand before the brace, and boxes are one answer
+/// only if nothing is said between them.
+pub(super) fn matches(text: &str, scanner: &mut Scanner<'_>, prose: bool) -> Vec<BoxMatch> {
     let mut found = Vec::new();
     // The pattern of a bare box goes on to the last brace of the text.
     let Some(last_brace) = text.rfind('}') else {
         return found;
     };
     let region = &text[..=last_brace];
-    let Some(first) = region.find("\\boxed{") else {
+    let Some(first) = first_box(region, prose) else {
         return found;
     };
     let Some(Ok(last)) = last_closed(region) else {
@@ -63,7 +70,7 @@ pub(super) fn matches(text: &str, scanner: &mut Scanner<'_>) -> Vec<BoxMatch> {
         found.push(env);
     }
     // Only the last box and those near it can count.
-    let near = text[..last.start].rfind("\\boxed{").map_or(first, |_| {
+    let near = text[..last.start].rfind("\\boxed").map_or(first, |_| {
         floor_boundary(text, last.start.saturating_sub(MAX_SPAN / 2)).max(first)
     });
     let (_, percent) = percent_after(text, last.end);
@@ -71,9 +78,29 @@ pub(super) fn matches(text: &str, scanner: &mut Scanner<'_>) -> Vec<BoxMatch> {
         start: first,
         end: last_brace + 1,
         parts: vec![(near, last.end, percent)],
-        mode: BoxedMode::Last,
+        mode: if prose {
+            BoxedMode::Joined
+        } else {
+            BoxedMode::Last
+        },
+        last_start: last.start,
+        last_end: last.end,
     });
     found
+}
+
+/// Where the first box begins.
+pub(super) fn first_box(text: &str, prose: bool) -> Option<usize> {
+    if !prose {
+        return text.find("\\boxed{");
+    }
+    let braced = |(at, name): (usize, &str)| {
+        let after = text[at + name.len()..].trim_start();
+        after.starts_with('{').then_some(at)
+    };
+    let boxed = text.match_indices("\\boxed").find_map(braced);
+    let framed = text.match_indices("\\fbox").find_map(braced);
+    boxed.into_iter().chain(framed).min()
 }
 
 fn floor_boundary(text: &str, at: usize) -> usize {
@@ -116,6 +143,8 @@ fn around(text: &str, last: &BoxSpan, scanner: &mut Scanner<'_>) -> Option<BoxMa
         end: env.end,
         parts,
         mode: BoxedMode::All,
+        last_start: last.start,
+        last_end: env.end,
     })
 }
 

@@ -1,13 +1,13 @@
 //! Values and literals in stretches of running text.
 
 use super::anchor::window;
-use super::number::{Plain, Runs, may_bound, number_at, value_at, value_start};
+use super::number::{Boundary, Plain, Runs, may_bound, number_at, value_at, value_start};
 use super::string::literal_at;
 use super::{Candidate, FIRST_WINDOW, Found};
 use crate::math::config::StringTarget;
 
 /// The value after the last equals sign within a hundred characters, with a space between.
-pub(super) fn after_equals(text: &str, from: usize, line: usize) -> Option<Plain> {
+pub(super) fn after_equals(text: &str, from: usize, line: usize, loose: Boundary) -> Option<Plain> {
     let near = window(text, from, 100);
     let bytes = text.as_bytes();
     (near.start..near.end.min(line))
@@ -23,18 +23,23 @@ pub(super) fn after_equals(text: &str, from: usize, line: usize) -> Option<Plain
             };
             let plain = text
                 .is_char_boundary(boundary)
-                .then(|| value_at(text, boundary, false))
+                .then(|| value_at(text, boundary, loose))
                 .flatten()?;
             (!equals_follows(text, &plain)).then_some(plain)
         })
 }
 
 /// The first value in `range`, which no equals sign follows.
-pub(super) fn first_value(text: &str, range: std::ops::Range<usize>) -> Option<Plain> {
+pub(super) fn first_value(
+    text: &str,
+    range: std::ops::Range<usize>,
+    loose: Boundary,
+) -> Option<Plain> {
     let bytes = text.as_bytes();
     range
-        .filter(|at| *at < bytes.len() && (may_bound(bytes[*at]) || *at == 0))
-        .filter_map(|at| value_at(text, at, true))
+        .filter(|at| *at < bytes.len() && (may_bound(bytes[*at], loose) || *at == 0))
+        .filter(|at| text.is_char_boundary(*at))
+        .filter_map(|at| value_at(text, at, loose))
         .find(|plain| !equals_follows(text, plain))
 }
 
@@ -62,7 +67,12 @@ pub(super) fn window_start(text: &str, at: usize) -> usize {
 }
 
 /// All numbers and expressions whose boundary lies in `range`.
-pub(super) fn collect_values(text: &str, range: std::ops::Range<usize>, found: &mut Vec<Found>) {
+pub(super) fn collect_values(
+    text: &str,
+    range: std::ops::Range<usize>,
+    loose: Boundary,
+    found: &mut Vec<Found>,
+) {
     let bytes = text.as_bytes();
     let mut at = range.start;
     // An expression and a number found inside it are two patterns of the Python library.
@@ -74,11 +84,11 @@ pub(super) fn collect_values(text: &str, range: std::ops::Range<usize>, found: &
             && bytes
                 .get(at + 1)
                 .is_none_or(|b| b.is_ascii_alphabetic() || b.is_ascii_whitespace() || *b == b'[');
-        if bare || (at > 0 && !may_bound(bytes[at])) || !text.is_char_boundary(at) {
+        if bare || (at > 0 && !may_bound(bytes[at], loose)) || !text.is_char_boundary(at) {
             at += 1;
             continue;
         }
-        if let Some(body) = value_start(text, at, false) {
+        if let Some(body) = value_start(text, at, loose) {
             if let Some(expression) = runs.expression(text, at, body) {
                 push_plain(found, expression);
             }
@@ -98,6 +108,7 @@ fn push_plain(found: &mut Vec<Found>, plain: Plain) {
         start: plain.start,
         end: plain.end,
         candidate: Candidate::Plain(plain),
+        announced: None,
     });
 }
 
@@ -116,6 +127,7 @@ pub(super) fn collect_literals(
                 start: literal.start,
                 end: literal.end,
                 candidate: Candidate::Literal(literal),
+                announced: None,
             });
         }
     }

@@ -17,11 +17,13 @@
 
 mod anchor;
 mod boxed;
+mod claim;
 mod collect;
 mod env;
 mod number;
 mod prose;
 mod read;
+mod run;
 mod string;
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,7 @@ mod tests;
 use anchor::{Anchor, anchors, hope_follows, window};
 use collect::{after_equals, collect_literals, collect_values, first_value, window_start};
 use env::{Joined, Scanner};
-use number::{Plain, plain_text, value_at};
+use number::{Boundary, Plain, plain_text, value_at};
 use read::{as_percent, read_envs};
 use string::{Literal, bare_at, literal_at};
 
@@ -39,6 +41,7 @@ use super::config::{
 use super::formula::{self, Reading};
 use super::limits::MAX_SPAN;
 use super::parsed::{Parsed, Unparsed};
+use super::{plain, scope, statement};
 
 /// Longest text searched, in bytes.
 pub(crate) const MAX_TEXT: usize = 1 << 20;
@@ -49,11 +52,40 @@ const MAX_ATTEMPTS: usize = 48;
 /// First window of plain numbers searched, from the end; it doubles until it reaches the start.
 const FIRST_WINDOW: usize = 2048;
 
+/// Whether the words right before and after `from..to` deny or bound what stands there.
+pub(crate) fn is_refused(text: &str, from: usize, to: usize) -> bool {
+    claim::refused_before(text, from, false) || claim::refused_after(text, to)
+}
+
 /// Finds and parses the answer of `text`.
 pub(crate) fn extract(text: &str, config: &ParseConfig) -> Parsed {
     if text.len() > MAX_TEXT {
         return Parsed::none(Unparsed::Limit);
     }
+    if !config.prose {
+        return search(text, config);
+    }
+    let text = plain::folded(text);
+    let text = scope::deciding(&text);
+    if let [Target::String(target)] = &config.targets[..] {
+        return string::option(text, target).unwrap_or_else(|| search(text, config));
+    }
+    let statements = config.reads_statements();
+    let statement = || statement::read(text, &Normalization::default());
+    if statements && let Some(reading) = statement() {
+        return Parsed::of(reading);
+    }
+    let parsed = search(text, config);
+    let nothing = statements && parsed.reason == Some(Unparsed::NoMatch);
+    match nothing.then(|| anchor::said(text)).flatten() {
+        Some(words) => statement::read(words, &Normalization::default())
+            .or_else(|| statement::read_words(words))
+            .map_or(parsed, Parsed::of),
+        None => parsed,
+    }
+}
+
+fn search(text: &str, config: &ParseConfig) -> Parsed {
     let mut search = Search::new(text, config);
     search.run();
     search.into_parsed()
@@ -71,6 +103,8 @@ struct Found {
     start: usize,
     end: usize,
     candidate: Candidate,
+    /// Where the words that announce it end.
+    announced: Option<usize>,
 }
 
 struct Search<'a> {
@@ -80,6 +114,8 @@ struct Search<'a> {
     expr: Option<&'a ExprTarget>,
     string: Option<&'a StringTarget>,
     scanner: Scanner<'a>,
+    /// Whether the text is read as people write.
+    prose: bool,
     /// Spans of formulas that did not parse: no number is taken from inside them.
     failed: Vec<(usize, usize)>,
     attempts: usize,
@@ -97,6 +133,7 @@ impl<'a> Search<'a> {
             expr: None,
             string: None,
             scanner: Scanner::new(text),
+            prose: config.prose,
             failed: Vec::new(),
             attempts: 0,
             parsed: Parsed::default(),
@@ -129,7 +166,7 @@ impl<'a> Search<'a> {
         let box_priority = self
             .latex
             .and_then(|latex| latex.boxed_match_priority)
-            .filter(|_| self.text.contains("\\boxed{"));
+            .filter(|_| boxed::first_box(self.text, self.prose).is_some());
         let mut boxed = box_priority;
         for priority in [0, 50, 100, 200] {
             // A box of a priority between two levels stands alone.
@@ -217,6 +254,7 @@ impl<'a> Search<'a> {
                     start,
                     end: joined.end(),
                     candidate: Candidate::Envs(joined),
+                    announced: Some(at),
                 });
             }
         }
@@ -224,7 +262,7 @@ impl<'a> Search<'a> {
             // The space before a value is its boundary.
             let from = if skipped > at { skipped - 1 } else { at };
             let plain = (from < text.len() && text.is_char_boundary(from))
-                .then(|| value_at(text, from, true))
+                .then(|| value_at(text, from, self.boundary()))
                 .flatten();
             if let Some(plain) = plain
                 && keep(plain.end)
@@ -233,6 +271,7 @@ impl<'a> Search<'a> {
                     start,
                     end: plain.end,
                     candidate: Candidate::Plain(plain),
+                    announced: Some(at),
                 });
             }
         }
@@ -244,6 +283,7 @@ impl<'a> Search<'a> {
                 start,
                 end: literal.end,
                 candidate: Candidate::Literal(literal),
+                announced: Some(at),
             });
         }
     }
@@ -264,19 +304,22 @@ impl<'a> Search<'a> {
                     start,
                     end: joined.end(),
                     candidate: Candidate::Envs(joined),
+                    announced: Some(from),
                 });
             }
         }
         // Without LaTeX in the pattern a line ends the search.
         let line = text[from..].find('\n').map_or(text.len(), |len| from + len);
         if self.expr.is_some() {
-            let plain = after_equals(text, from, line)
-                .or_else(|| first_value(text, near.start..near.end.min(line + 1)));
+            let loose = self.boundary();
+            let plain = after_equals(text, from, line, loose)
+                .or_else(|| first_value(text, near.start..near.end.min(line + 1), loose));
             if let Some(plain) = plain {
                 found.push(Found {
                     start,
                     end: plain.end,
                     candidate: Candidate::Plain(plain),
+                    announced: Some(from),
                 });
             }
         }
@@ -289,6 +332,7 @@ impl<'a> Search<'a> {
                     start,
                     end: literal.end,
                     candidate: Candidate::Literal(literal),
+                    announced: Some(from),
                 });
             }
         }
@@ -297,20 +341,29 @@ impl<'a> Search<'a> {
     /// Tries matches of one priority, the last first; with `with_box`, the box among them.
     fn attempt_all(&mut self, mut found: Vec<Found>, with_box: bool) {
         if with_box {
-            for matched in boxed::matches(self.text, &mut self.scanner) {
+            for matched in boxed::matches(self.text, &mut self.scanner, self.prose) {
                 found.push(Found {
                     start: matched.start,
                     end: matched.end,
                     candidate: Candidate::Box(matched),
+                    announced: None,
                 });
             }
         }
         found.sort_by(|a, b| b.end.cmp(&a.end).then(a.start.cmp(&b.start)));
         for each in found {
-            self.attempt(&each.candidate);
+            self.attempt(&each);
             if self.done {
                 return;
             }
+        }
+    }
+
+    /// Where a number may begin in running text.
+    fn boundary(&self) -> Boundary {
+        match self.prose {
+            true => Boundary::Any,
+            false => Boundary::Space,
         }
     }
 
@@ -322,7 +375,12 @@ impl<'a> Search<'a> {
         if target.try_extract_without_anchor
             && let Some(literal) = bare_at(self.text, 0, 0, target, true)
         {
-            self.attempt(&Candidate::Literal(literal));
+            self.attempt(&Found {
+                start: literal.start,
+                end: literal.end,
+                candidate: Candidate::Literal(literal),
+                announced: None,
+            });
         }
     }
 
@@ -361,19 +419,20 @@ impl<'a> Search<'a> {
                         start: joined.start,
                         end: joined.end(),
                         candidate: Candidate::Envs(joined),
+                        announced: None,
                     });
                 }
             }
             let range = window_start..window_end.min(text.len());
             if numbers {
-                collect_values(text, range.clone(), &mut found);
+                collect_values(text, range.clone(), self.boundary(), &mut found);
             }
             if let Some(target) = literals {
                 collect_literals(text, range, target, &mut found);
             }
             found.sort_by(|a, b| b.end.cmp(&a.end).then(a.start.cmp(&b.start)));
             for each in found {
-                self.attempt(&each.candidate);
+                self.attempt(&each);
                 if self.done {
                     return;
                 }
@@ -421,16 +480,19 @@ impl<'a> Search<'a> {
     }
 
     /// Parses one match; sets `done` when the search is over.
-    fn attempt(&mut self, candidate: &Candidate) {
+    fn attempt(&mut self, found: &Found) {
         self.attempts += 1;
         if self.attempts > MAX_ATTEMPTS {
             self.error = Unparsed::Limit;
             self.done = true;
             return;
         }
-        match candidate {
+        if self.prose && self.is_refused(found) {
+            return;
+        }
+        match &found.candidate {
             Candidate::Literal(literal) => self.attempt_literal(literal),
-            Candidate::Plain(plain) => self.attempt_plain(plain),
+            Candidate::Plain(plain) => self.attempt_plain(plain, found.announced),
             Candidate::Envs(joined) => {
                 let Some(latex) = self.latex else {
                     return;
@@ -466,12 +528,15 @@ impl<'a> Search<'a> {
         self.done = true;
     }
 
-    fn attempt_plain(&mut self, plain: &Plain) {
+    fn attempt_plain(&mut self, plain: &Plain, announced: Option<usize>) {
         let inside = |(from, to): &(usize, usize)| plain.from < *to && plain.to > *from;
         if !self.config.compat_last_number && self.failed.iter().any(inside) {
             return;
         }
         let normalization = Normalization::default();
+        if self.prose && self.attempt_run(plain, announced) {
+            return;
+        }
         let reading = match prose::equation(self.text, plain.from, plain.to) {
             Some(equation) if !plain.expression && !self.config.compat_last_number => {
                 formula::read(equation, &normalization)
@@ -490,6 +555,66 @@ impl<'a> Search<'a> {
             }
         };
         self.accept(reading, false, None);
+    }
+
+    /// Whether words beside a match take it back or bound it; then the search is over, unless it
+    /// is the second half of ", not 43".
+    fn is_refused(&mut self, found: &Found) -> bool {
+        let text = self.text;
+        let (from, to) = match &found.candidate {
+            Candidate::Plain(plain) => {
+                let run = self.run_around(plain, found.announced);
+                (run.from, run.to)
+            }
+            Candidate::Envs(joined) => (joined.start, joined.end()),
+            Candidate::Box(matched) => (matched.last_start, matched.last_end),
+            Candidate::Literal(literal) => (literal.start, literal.end),
+        };
+        let denied = found
+            .announced
+            .is_some_and(|at| claim::denied_between(text, at, from));
+        let is_box = matches!(found.candidate, Candidate::Box(_));
+        let refused =
+            denied || claim::refused_before(text, from, is_box) || claim::refused_after(text, to);
+        if refused && !claim::is_contrast(text, from) {
+            self.error = Unparsed::Syntax;
+            self.done = true;
+        }
+        refused
+    }
+
+    fn run_around(&self, plain: &Plain, announced: Option<usize>) -> run::Run {
+        let floor = announced.unwrap_or(0);
+        run::around(self.text, plain.from, plain.to, floor, announced.is_some())
+    }
+
+    /// Reads the formula around a number; `false` if the number is all there is.
+    fn attempt_run(&mut self, plain: &Plain, announced: Option<usize>) -> bool {
+        let run = self.run_around(plain, announced);
+        if run.from == plain.from && run.to == plain.to {
+            return false;
+        }
+        let decimal =
+            run.only_unit && !plain.expression && self.text[plain.from..plain.to].contains(',');
+        let number = decimal.then(|| plain_text(self.text, plain));
+        let number = number
+            .as_deref()
+            .unwrap_or(&self.text[plain.from..plain.to]);
+        let whole = [
+            &self.text[run.from..plain.from],
+            number,
+            &self.text[plain.to..run.to],
+        ]
+        .concat();
+        let reading = formula::read(&whole, &Normalization::default());
+        if reading.values.is_err() && run.stands_alone {
+            return false;
+        }
+        let unread = reading.values.is_err();
+        self.accept(reading, false, Some((run.from, run.to)));
+        // A number is not cut out of it.
+        self.done |= unread;
+        true
     }
 
     /// Keeps the values of a reading, or notes that it has none.

@@ -21,9 +21,17 @@ pub(super) struct Plain {
 
 const CURRENCY: &str = "$€£¥₹₽₪₩₫฿₡₢₣₤₥₦₧₨₭₮₯₰₱₲₳₴₵₶₷₸₺₻₼₾₿";
 
-/// The value after the boundary at `at`: a space, an equals sign, or the start of the text.
-/// `loose` also takes a quotation mark for a boundary.
-pub(super) fn value_at(text: &str, at: usize, loose: bool) -> Option<Plain> {
+/// After what a value may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boundary {
+    /// A space, an equals sign, or the start of the text, as the Python library has it.
+    Space,
+    /// Anything but letters, digits and points.
+    Any,
+}
+
+/// The value after the boundary at `at`.
+pub(super) fn value_at(text: &str, at: usize, loose: Boundary) -> Option<Plain> {
     let from = value_start(text, at, loose)?;
     Runs::default()
         .expression(text, at, from)
@@ -31,7 +39,7 @@ pub(super) fn value_at(text: &str, at: usize, loose: bool) -> Option<Plain> {
 }
 
 /// Where the value after the boundary at `at` starts, if what stands there can start one.
-pub(super) fn value_start(text: &str, at: usize, loose: bool) -> Option<usize> {
+pub(super) fn value_start(text: &str, at: usize, loose: Boundary) -> Option<usize> {
     let body = boundary(text, at, loose)?;
     let bytes = text.as_bytes();
     let from = if bytes.get(body..body + 2) == Some(b"**") {
@@ -45,24 +53,29 @@ pub(super) fn value_start(text: &str, at: usize, loose: bool) -> Option<usize> {
 }
 
 /// One past the boundary at `at`.
-fn boundary(text: &str, at: usize, loose: bool) -> Option<usize> {
+fn boundary(text: &str, at: usize, loose: Boundary) -> Option<usize> {
     let bytes = text.as_bytes();
     let first = *bytes.get(at)?;
-    if first.is_ascii_whitespace() || first == b'=' || (loose && first == b'"') {
+    if first.is_ascii_whitespace() || first == b'=' {
         return Some(at + 1);
     }
     if first == 0xc2 && bytes.get(at + 1) == Some(&0xa0) {
         return Some(at + 2);
     }
-    if first == b'>' && text[..at].ends_with("<answer") {
-        return Some(at + 1);
+    if loose == Boundary::Any && at > 0 {
+        let c = text[at..].chars().next()?;
+        let glued = c.is_ascii_alphanumeric() || c == '.';
+        return (!glued).then_some(at + c.len_utf8());
     }
     (at == 0).then_some(0)
 }
 
 /// Whether a value's boundary may stand at a byte.
-pub(super) fn may_bound(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || matches!(byte, b'=' | b'>' | b'"' | 0xc2)
+pub(super) fn may_bound(byte: u8, loose: Boundary) -> bool {
+    match loose {
+        Boundary::Any => !byte.is_ascii_alphanumeric() && byte != b'.',
+        _ => byte.is_ascii_whitespace() || matches!(byte, b'=' | 0xc2),
+    }
 }
 
 /// Longest arithmetic run.

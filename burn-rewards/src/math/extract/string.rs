@@ -1,6 +1,38 @@
 //! Literal strings such as choice letters.
 
+use crate::choice;
 use crate::math::config::StringTarget;
+use crate::math::parsed::Parsed;
+
+/// The option letter that a text is or names, in whatever dress, where the strings looked for are
+/// letters; `None` where the words around it are to be searched.
+pub(super) fn option(text: &str, target: &StringTarget) -> Option<Parsed> {
+    let letters: String = target.strings.concat();
+    if letters.chars().count() != target.strings.len() {
+        return None;
+    }
+    let bare = |(at, letter): (usize, char)| {
+        let before = text[..at].chars().next_back();
+        before
+            .is_none_or(|c| c.is_whitespace() || c == '*')
+            .then_some(letter)
+    };
+    let plain = choice::standing(text, &letters).any(|found| bare(found).is_some());
+    let named = || match plain {
+        true => None,
+        false => choice::last_standing(text, &letters),
+    };
+    let letter = choice::single(text, &letters).or_else(named)?;
+    let literal = match target.lowercase {
+        true => letter.to_lowercase().to_string(),
+        false => letter.to_string(),
+    };
+    Some(Parsed {
+        literal: Some(literal),
+        fallback: Some(letter.to_string()),
+        ..Parsed::default()
+    })
+}
 
 /// A literal in a text: where the match starts and ends, and which string it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

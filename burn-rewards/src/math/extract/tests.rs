@@ -2,17 +2,19 @@
 
 use super::read::as_percent;
 use crate::math::formula;
-use crate::math::{Normalization, Profile, parse};
+use crate::math::{Normalization, ParseConfig, Profile, parse};
 
-#[test]
-fn the_same_part_is_chosen() {
+/// Rows of the recorded choices whose text `agrees` judges wrong, read by each profile's
+/// configuration after `change`.
+fn disagreeing(change: fn(ParseConfig) -> ParseConfig) -> Vec<String> {
     let rows = include_str!("../../../../tests/golden/math_verify/extraction.jsonl");
     let mut wrong = Vec::new();
     for line in rows.lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         let config = row["config"].as_str().unwrap();
         let text = row["text"].as_str().unwrap();
-        let parsed = parse(text, &Profile::from_name(config).unwrap().pred_config());
+        let profile = Profile::from_name(config).unwrap();
+        let parsed = parse(text, &change(profile.pred_config()));
         let agrees = match row["found"].as_str() {
             None => parsed.values.is_empty() && parsed.literal.is_none(),
             Some(found) if config == "string" => parsed.literal == Some(found.to_lowercase()),
@@ -29,15 +31,47 @@ fn the_same_part_is_chosen() {
             }
         };
         if !agrees {
-            wrong.push(format!("{line}\n    {:?}", parsed.values));
+            wrong.push(text.to_owned());
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    wrong
+}
+
+#[test]
+fn the_same_part_is_chosen() {
+    let as_published = |config| ParseConfig {
+        prose: false,
+        ..config
+    };
+    assert_eq!(disagreeing(as_published), [""; 0]);
+}
+
+#[test]
+fn prose_is_read_otherwise_only_where_that_is_meant() {
+    assert_eq!(
+        disagreeing(|config| config),
+        [
+            // A sentence parts the boxes.
+            r"\boxed{3} This sentence stands between the two and says noth, or \boxed{5}",
+            // Names, sums and equations belong to the answer.
+            "The answer is x = 402",
+            "The answer: a = 1, b = 402",
+            "the answer is 3 + 4 and 9 is not",
+            "x=42",
+            "532 + 2 = 534",
+            // Words are an answer.
+            "no answer at all",
+            "AZYUK2A",
+            "room B12",
+            // A letter in brackets is an option.
+            "(B)",
+        ]
+    );
 }
 
 /// The first value found in `text` with the default configuration, as text.
 fn found(text: &str) -> String {
-    let parsed = parse(text, &crate::math::ParseConfig::default());
+    let parsed = parse(text, &ParseConfig::default());
     match (parsed.value(), parsed.reason) {
         (Some(value), None) => value.to_string(),
         (None, Some(reason)) => reason.to_string(),
@@ -124,7 +158,7 @@ fn any_text_is_legal() {
     ] {
         for wrapped in ["{}", "${}$", "\\boxed{{}}", "the answer is {}"] {
             let text = wrapped.replace("{}", &unit.repeat(3_000));
-            let parsed = parse(&text, &crate::math::ParseConfig::default());
+            let parsed = parse(&text, &ParseConfig::default());
             assert_eq!(
                 parsed.values.is_empty() && parsed.literal.is_none(),
                 parsed.reason.is_some(),
@@ -136,9 +170,6 @@ fn any_text_is_legal() {
 
 #[test]
 fn a_text_over_the_limit_is_refused() {
-    let parsed = parse(
-        &"1 ".repeat(super::MAX_TEXT),
-        &crate::math::ParseConfig::default(),
-    );
+    let parsed = parse(&"1 ".repeat(super::MAX_TEXT), &ParseConfig::default());
     assert_eq!(parsed.reason, Some(crate::math::Unparsed::Limit));
 }

@@ -77,6 +77,22 @@ pub(super) fn answer(text: &str, is_gold: bool) -> Option<String> {
     scan::last_answer_line(window).map(cleaned)
 }
 
+/// A cleaned answer without what the original stumbles over: markup, `\(…\)`, a full stop,
+/// `\dfrac`.
+pub(super) fn plainly(answer: &str) -> String {
+    let mut out = answer
+        .replace("\\dfrac", "\\frac")
+        .replace("\\tfrac", "\\frac");
+    for gone in [
+        "\\(", "\\)", "\\[", "\\]", "**", "`", "\\left", "\\right", "\\,", "\\!",
+    ] {
+        out = out.replace(gone, "");
+    }
+    let out = out.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_'));
+    let out = out.trim_end_matches(['.', '。', ',', ';']);
+    shorthand(out, "frac", 2)
+}
+
 fn cleaned(answer: &str) -> String {
     let mut out = answer.rsplit('=').next().unwrap_or(answer).to_owned();
     for (from, to) in SUBSTITUTIONS {

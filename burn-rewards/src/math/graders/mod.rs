@@ -11,7 +11,8 @@ mod qwen;
 mod scan;
 mod text;
 
-use super::{Outcome, Profile, Reason, Verdict};
+use super::{Outcome, Profile, Reason, Verdict, words};
+use crate::extract::stated;
 
 /// Bytes of a response that are looked at, from its end.
 const MAX_RESPONSE: usize = 1 << 20;
@@ -50,11 +51,22 @@ pub(crate) fn qwen_answer(response: &str) -> Option<String> {
 }
 
 /// Grades `response` against the gold answer.
-pub(super) fn grade(profile: Profile, gold: &str, response: &str) -> Outcome {
-    let Some(gold) = answer(profile, gold, true) else {
+///
+/// With `compat` the original's own faults are kept: a word of magnitude is a unit, and DAPO's
+/// grader reads no `\(13\)`, no `\dfrac` and no full stop.
+pub(super) fn grade(profile: Profile, gold: &str, response: &str, compat: bool) -> Outcome {
+    let scales = [gold, stated(response)].map(words::scale);
+    if !compat && scales[0] != scales[1] && cuts_words(profile) {
+        return Outcome::new(Verdict::Different, Reason::SameString);
+    }
+    let written = |text: String| match (profile, compat) {
+        (Profile::Dapo, false) => dapo::plainly(&text),
+        _ => text,
+    };
+    let Some(gold) = answer(profile, gold, true).map(written) else {
         return Outcome::new(Verdict::GoldUnparsed, Reason::GoldUnparsed);
     };
-    let Some(pred) = answer(profile, response, false) else {
+    let Some(pred) = answer(profile, response, false).map(written) else {
         return Outcome::new(Verdict::Different, Reason::NoAnswer);
     };
     let (equal, reason) = match profile {
@@ -70,6 +82,11 @@ pub(super) fn grade(profile: Profile, gold: &str, response: &str) -> Outcome {
         },
         reason,
     )
+}
+
+/// Whether the grader drops words behind a number, of whatever meaning.
+fn cuts_words(profile: Profile) -> bool {
+    matches!(profile, Profile::Hendrycks | Profile::QwenSimplerl)
 }
 
 /// What the grader compares, for people.

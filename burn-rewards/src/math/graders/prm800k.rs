@@ -7,10 +7,10 @@
 //! `pylatexenc` is rewritten here, with parentheses around compound numerators (there `\frac{x+1}{2}`
 //! becomes `x+1/2`).
 
-use super::text::{last_box, unwrapped};
+use super::text::{braced_fractions, last_box, unwrapped};
 use super::{hendrycks, scan};
 use crate::math::config::{LatexTarget, Target};
-use crate::math::{Options, ParseConfig, Reason, decide, parse};
+use crate::math::{Options, ParseConfig, Reason, decide, parse, words};
 
 /// Units that are dropped, with plural and power.
 const UNITS: [&str; 16] = [
@@ -39,7 +39,9 @@ pub(super) fn answer(text: &str, _is_gold: bool) -> Option<String> {
 }
 
 pub(super) fn equal(gold: &str, pred: &str) -> (bool, Reason) {
-    if hendrycks::cleaned(gold) == hendrycks::cleaned(pred) {
+    // Its cleaning takes a word of magnitude for a unit.
+    let same_scale = words::scale(gold) == words::scale(pred);
+    if same_scale && hendrycks::cleaned(gold) == hendrycks::cleaned(pred) {
         return (true, Reason::SameString);
     }
     let (gold, pred) = (normalised(gold), normalised(pred));
@@ -84,7 +86,7 @@ fn element_equal(gold: &str, pred: &str) -> bool {
         parse(&format!("${gold}$"), &config),
         parse(&format!("${pred}$"), &config),
     );
-    decide::answers(&g, &p, &Options::default()).is_equal()
+    decide::answers(&g, false, &p, &Options::default()).is_equal()
 }
 
 /// Whether the text is an integer, perhaps written `7.0` or `1,000`.
@@ -184,7 +186,7 @@ fn plain_latex(text: &str) -> String {
     let mut out = text
         .replace("\\tfrac", "\\frac")
         .replace("\\dfrac", "\\frac");
-    out = fractions(&out, 0);
+    out = fractions(&braced_fractions(&out), 0);
     for name in ["\\text", "\\mathrm", "\\textbf", "\\mathbf"] {
         out = unwrapped(&out, name);
     }
@@ -196,6 +198,7 @@ fn plain_latex(text: &str) -> String {
         ("\\cup", "U"),
         ("\\cdot", "*"),
         ("\\times", "*"),
+        ("\\div", "/"),
         ("\\sqrt", "sqrt"),
         ("\\,", ""),
         ("\\ ", " "),

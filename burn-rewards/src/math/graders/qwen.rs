@@ -258,7 +258,7 @@ fn symbolic(gold: &str, pred: &str) -> (bool, Reason) {
         parse(&format!("${gold}$"), &config),
         parse(&format!("${pred}$"), &config),
     );
-    let decision = decide::answers(&g, &p, &Options::default());
+    let decision = decide::answers(&g, false, &p, &Options::default());
     if decision.is_equal() {
         return (true, decision.reason);
     }

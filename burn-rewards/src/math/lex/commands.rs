@@ -117,7 +117,7 @@ pub(super) fn command(name: &str) -> Option<Command> {
     use Command as C;
     use Token as T;
     let token = match name {
-        "frac" | "dfrac" | "tfrac" | "cfrac" => T::Frac,
+        "frac" | "dfrac" | "tfrac" | "cfrac" | "nicefrac" | "sfrac" => T::Frac,
         "sqrt" => T::Sqrt,
         "cdot" | "times" | "bullet" => T::Times,
         "pi" => T::Constant(Constant::Pi),
@@ -168,7 +168,7 @@ pub(super) fn command(name: &str) -> Option<Command> {
         "pmod" => T::Pmod,
         "partial" => T::Partial,
         "circ" | "circle" => T::Circ,
-        "degree" | "deg" => T::Degree,
+        "degree" | "deg" | "textdegree" => T::Degree,
         "top" => T::Top,
         "prime" => T::Prime,
         "mid" => T::Mid,
@@ -276,6 +276,11 @@ pub(super) fn function(name: &str) -> Option<Function> {
     })
 }
 
+/// Whether `name` is a Greek letter in letters.
+pub(super) fn is_greek(name: &str) -> bool {
+    GREEK.contains(&name)
+}
+
 /// What a run of plain letters means as a whole, if it is not a product of symbols.
 pub(super) fn word(run: &str) -> Option<Token<'static>> {
     if run.len() < 2 {
@@ -283,9 +288,11 @@ pub(super) fn word(run: &str) -> Option<Token<'static>> {
     }
     Some(match run {
         "and" | "or" | "And" | "Or" => Token::Comma,
+        // A ratio in words: `3 to 4`.
+        "to" => Token::Colon,
         "percent" | "percentage" | "pct" | "Percent" | "Percentage" | "Pct" => Token::Percent,
         "sqrt" => Token::Sqrt,
-        "infinity" | "inf" | "infty" => Token::Constant(Constant::Infinity),
+        "infinity" | "Infinity" | "inf" | "infty" => Token::Constant(Constant::Infinity),
         "pi" => Token::Constant(Constant::Pi),
         "log" => Token::Log(LogKind::Log),
         "ln" => Token::Log(LogKind::Ln),

@@ -99,7 +99,7 @@ pub(super) fn fold(c: char) -> Option<Folded> {
         '⌉' => T::Close(Delim::Ceil),
         '⟨' | '〈' => T::Open(Delim::Angle),
         '⟩' | '〉' => T::Close(Delim::Angle),
-        '、' => T::Comma,
+        '、' | '或' | '和' | '与' | '及' | '且' => T::Comma,
         '。' => T::Period,
         '∂' => T::Partial,
         '½' => return Some(F::Fraction(1, 2)),

@@ -44,6 +44,33 @@ pub(crate) enum Commas {
     Elements,
 }
 
+/// Whether a character beyond ASCII means something in a formula.
+pub(crate) fn is_formula_character(c: char) -> bool {
+    fold::fold(c).is_some_and(|folded| !matches!(folded, fold::Folded::Ignore))
+}
+
+/// Whether the argument of the command `name` is words.
+pub(crate) fn is_wordy(name: &str) -> bool {
+    matches!(name, "begin" | "end" | "mathbb" | "ce")
+        || matches!(
+            commands::command(name),
+            Some(Command::Text | Command::Roman { .. } | Command::Blackboard)
+        )
+}
+
+/// Whether a run of letters means something in a formula, or begins with a function: `sinx`.
+pub(crate) fn is_formula_word(run: &str) -> bool {
+    commands::word(run).is_some()
+        || commands::is_greek(run)
+        || (run.len() > 3
+            && (run.len() - 2..run.len()).any(|len| {
+                matches!(
+                    commands::word(&run[..len]),
+                    Some(Token::Function(_) | Token::Log(_) | Token::Sqrt)
+                )
+            }))
+}
+
 /// Splits `text` into tokens.
 ///
 /// # Errors
@@ -172,6 +199,8 @@ impl<'a> Lexer<'a> {
             b')' => self.take(Token::Close(Delim::Paren), 1),
             b'[' => self.take(Token::Open(Delim::Bracket), 1),
             b']' => self.take(Token::Close(Delim::Bracket), 1),
+            b'{' if after == b'}' && next == b':' => self.take(Token::Colon, 3),
+            b'{' if after == b'}' && next == b'=' => self.take(Token::Rel(RelOp::Eq), 3),
             b'{' => self.take(Token::Open(Delim::Brace), 1),
             b'}' => self.take(Token::Close(Delim::Brace), 1),
             b'|' => {
@@ -227,6 +256,28 @@ impl<'a> Lexer<'a> {
             self.take(token, len);
             return;
         }
+        if len > 3 && commands::is_greek(run) {
+            self.take(Token::Name(Cow::Borrowed(run)), len);
+            return;
+        }
+        // `1orW(x)`: words that have lost their spaces.
+        let joint = ["or", "and"].into_iter().find(|w| {
+            let capital = run[..len]
+                .strip_prefix(w)
+                .is_some_and(|r| r.starts_with(|c: char| c.is_ascii_uppercase()));
+            capital
+                && matches!(
+                    self.out.last(),
+                    Some(Spanned {
+                        token: Token::Number(_),
+                        ..
+                    })
+                )
+        });
+        if let Some(joint) = joint {
+            self.take(Token::Comma, joint.len());
+            return;
+        }
         for at in 0..len.min(MAX_TOKENS) {
             let letter = &run[at..=at];
             let token = match letter {
@@ -249,6 +300,7 @@ impl<'a> Lexer<'a> {
                 self.at += 1;
             } else {
                 self.take(Token::RowEnd, 2);
+                self.row_spacing();
             }
             return Ok(());
         }
@@ -260,6 +312,8 @@ impl<'a> Lexer<'a> {
                 b'%' => self.take(Token::Percent, 2),
                 b'(' | b')' | b'[' | b']' | b'$' | b',' | b';' | b':' | b'!' | b' ' | b'\n'
                 | b'\t' | b'>' | b'/' | b'\r' | 0x0b | 0x0c => self.at += 2,
+                // A space whose blank was trimmed off.
+                0 => self.at += 1,
                 b'_' | b'&' | b'#' => self.take(Token::Unknown, 2),
                 _ => self.take(Token::Unknown, 1),
             }
@@ -334,6 +388,25 @@ impl<'a> Lexer<'a> {
             Some(Command::Dot) => self.push(Token::Decoration("dot"), start),
         }
         Ok(())
+    }
+
+    /// Moves past the spacing that a row end may have: `\\\\[4pt]`.
+    fn row_spacing(&mut self) {
+        let rest = &self.text[self.at..self.end];
+        let Some(inner) = rest.strip_prefix('[').filter(|_| self.in_rows()) else {
+            return;
+        };
+        let Some((length, _)) = inner.split_once(']') else {
+            return;
+        };
+        let number = length.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = matches!(
+            &length[number.len()..],
+            "pt" | "em" | "ex" | "mm" | "cm" | "in" | "mu"
+        );
+        if unit && number.trim().parse::<f64>().is_ok() {
+            self.at += length.len() + 2;
+        }
     }
 
     /// Whether the position is inside an environment with rows.

@@ -149,12 +149,10 @@ fn next_group(text: &str, at: usize, grouping: Grouping) -> Option<Group> {
             (rest.len() - after.len(), false)
         }
         b'\\' if grouping.space => {
-            let spacing = bytes.get(1)?;
-            if !matches!(spacing, b',' | b' ' | b';' | b':' | b'!') {
-                return None;
-            }
-            let after = rest[2..].trim_start_matches(' ');
-            (rest.len() - after.len(), false)
+            let after = ["\\thinspace", "\\,", "\\ ", "\\;", "\\:", "\\!"]
+                .iter()
+                .find_map(|spacing| rest.strip_prefix(spacing))?;
+            (rest.len() - after.trim_start_matches(' ').len(), false)
         }
         b' ' if grouping.space => {
             let after = rest.trim_start_matches(' ');

@@ -15,7 +15,9 @@ impl<'a> Lexer<'a> {
         let bare = trimmed.trim_matches([',', ';']).trim();
         let token = match bare {
             "" if trimmed.is_empty() => return Ok(()),
-            "" | "and" | "or" | "And" | "Or" | "AND" | "OR" | "and/or" => Token::Comma,
+            "" | "and" | "or" | "And" | "Or" | "AND" | "OR" | "and/or" | "或" | "或者" | "和"
+            | "与" | "及" | "以及" | "且" => Token::Comma,
+            "to" | "比" => Token::Colon,
             "percent" | "pct" | "percentage" => Token::Percent,
             _ => {
                 let inner = bare

@@ -71,7 +71,9 @@ impl Parser<'_, '_> {
         let digits = self.source(self.at - 1);
         self.at += 1;
         let subscript = self.subscript()?;
-        let base = match subscript.as_str() {
+        let written = subscript.trim_matches(['(', ')']);
+        let written = written.strip_prefix("textbase").unwrap_or(written);
+        let base = match written {
             "two" | "texttwo" => Some(2),
             "three" | "textthree" => Some(3),
             "four" | "textfour" => Some(4),

@@ -11,6 +11,7 @@ impl Parser<'_, '_> {
     pub(super) fn answer(&mut self) -> Parse<Expr> {
         self.skip_lead();
         let value = self.elements(|_| false)?;
+        self.skip_remark();
         while matches!(
             self.peek(),
             Some(Token::Period | Token::Dots | Token::RowEnd)
@@ -44,17 +45,36 @@ impl Parser<'_, '_> {
         }
     }
 
+    /// Whether `(= …)` or `(\\approx …)` stands here: the value again, in another form.
+    pub(super) fn starts_remark(&self) -> bool {
+        matches!(self.peek(), Some(Token::Open(Delim::Paren)))
+            && matches!(self.peek_at(1), Some(Token::Rel(RelOp::Eq | RelOp::Approx)))
+    }
+
+    /// Moves past a remark that ends the answer.
+    fn skip_remark(&mut self) {
+        let closes = matches!(
+            self.tokens.last().map(|t| &t.token),
+            Some(Token::Close(Delim::Paren))
+        );
+        if closes && self.starts_remark() {
+            self.at = self.tokens.len();
+        }
+    }
+
     /// Elements up to a token that `stop` accepts, or up to one that is not a separator.
     pub(super) fn elements(&mut self, stop: impl Fn(&Token<'_>) -> bool) -> Parse<Expr> {
         let mut elements = vec![self.element()?];
         let mut conditions = Vec::new();
+        let mut word = None;
         loop {
             if self.peek().is_none_or(&stop) {
                 break;
             }
             if self.condition_word() {
                 conditions.push(self.element()?);
-            } else if self.separator() {
+            } else if let Some(joined) = self.joining_word() {
+                word = joined.or(word);
                 if matches!(self.peek(), Some(Token::Text(_))) && self.condition_word() {
                     conditions.push(self.element()?);
                     continue;
@@ -69,7 +89,41 @@ impl Parser<'_, '_> {
                 break;
             }
         }
+        if conditions.is_empty() && elements.len() > 1 && elements.iter().all(is_inequality) {
+            // "And" and "or" between inequalities mean what they say.
+            return Ok(match word {
+                Some(Joint::Or) => Expr::Or(elements),
+                _ => Expr::And(elements),
+            });
+        }
         Ok(arrange(elements, conditions))
+    }
+
+    /// Moves past a separator, and tells which word it is or ends with, if it is one.
+    fn joining_word(&mut self) -> Option<Option<Joint>> {
+        let from = self.at;
+        if !self.separator() {
+            return None;
+        }
+        let said = |at: usize| {
+            let start = self.tokens.get(at)?.start as usize;
+            let words = self.text[start..].trim_start_matches("\\text");
+            let words = words.trim_start_matches(['{', ' ', ',', '~']);
+            if ["or", "Or", "OR", "或"]
+                .iter()
+                .any(|w| words.starts_with(w))
+            {
+                Some(Joint::Or)
+            } else if ["and", "And", "AND", "且", "和"]
+                .iter()
+                .any(|w| words.starts_with(w))
+            {
+                Some(Joint::And)
+            } else {
+                None
+            }
+        };
+        Some((from..self.at).rev().find_map(said))
     }
 
     /// Moves past commas, semicolons and the words between elements.
@@ -159,6 +213,19 @@ impl Parser<'_, '_> {
         }
         Ok((elements, semicolon))
     }
+}
+
+/// A word between elements.
+#[derive(Clone, Copy)]
+enum Joint {
+    And,
+    Or,
+}
+
+/// An order relation, or a chain of them.
+fn is_inequality(element: &Expr) -> bool {
+    let order = |op: &RelOp| matches!(op, RelOp::Lt | RelOp::Le | RelOp::Gt | RelOp::Ge);
+    matches!(element, Expr::Relation(_, rest) if rest.iter().all(|(op, _)| order(op)))
 }
 
 /// A list, one element, an assignment of several values, or a value with side conditions.

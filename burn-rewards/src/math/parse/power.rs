@@ -157,6 +157,23 @@ impl Parser<'_, '_> {
             }
             Token::Text(words) if matches!(*words, "th" | "st" | "nd" | "rd") => Exponent::Nothing,
             Token::Text(words) if matches!(*words, "o" | "c") => Exponent::Nothing,
+            // `60^o` is sixty degrees, `90^{th}` the ninetieth.
+            Token::Name(name) if name == "o" && matches!(base, Expr::Number(_)) => {
+                Exponent::Nothing
+            }
+            Token::Name(first_letter) if braced && matches!(base, Expr::Number(_)) => {
+                let Some(Token::Name(second)) = self.peek_at(first + 1) else {
+                    return None;
+                };
+                if !matches!(
+                    (&**first_letter, &**second),
+                    ("t", "h") | ("s", "t") | ("n", "d") | ("r", "d")
+                ) {
+                    return None;
+                }
+                len += 1;
+                Exponent::Nothing
+            }
             Token::Plus | Token::Times | Token::Minus => {
                 let ends = if braced {
                     self.peek_at(first + 1) == Some(&Token::Close(Delim::Brace))

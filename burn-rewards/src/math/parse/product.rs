@@ -148,8 +148,8 @@ impl Parser<'_, '_> {
             ) => true,
             Some(Token::Text(words)) => !is_condition_word(words),
             Some(Token::Open(Delim::Bracket)) if self.context.square => self.bracket_opens(),
-            // `(mod 5)` belongs to the relation.
-            Some(Token::Open(_)) => self.peek_at(1) != Some(&Token::Mod),
+            // `(mod 5)` belongs to the relation, `(= 0.75)` is a remark.
+            Some(Token::Open(_)) => self.peek_at(1) != Some(&Token::Mod) && !self.starts_remark(),
             Some(Token::Bar) => self.context.bars == 0 && !self.context.builder,
             _ => false,
         }
@@ -241,22 +241,42 @@ impl Parser<'_, '_> {
 
 pub(super) fn is_condition_word(words: &str) -> bool {
     let words = words.trim_matches([',', ' ', '.']).to_ascii_lowercase();
-    matches!(
-        words.as_str(),
-        "where"
-            | "for"
-            | "if"
-            | "when"
-            | "with"
-            | "such that"
-            | "for all"
-            | "given"
-            | "as"
-            | "for some"
-            | "for any"
-            | "provided"
-            | "provided that"
-    )
+    let mut words = words.split_whitespace();
+    let opens = matches!(
+        words.next(),
+        Some("where" | "for" | "if" | "when" | "with" | "such" | "given" | "as" | "provided")
+    );
+    opens && words.all(names_a_domain)
+}
+
+/// Words of a side condition that only say over what a variable runs: `for all positive integers`.
+fn names_a_domain(word: &str) -> bool {
+    const WORDS: [&str; 23] = [
+        "that",
+        "all",
+        "any",
+        "some",
+        "every",
+        "each",
+        "real",
+        "reals",
+        "integer",
+        "integers",
+        "positive",
+        "negative",
+        "non-negative",
+        "nonnegative",
+        "nonzero",
+        "natural",
+        "whole",
+        "rational",
+        "number",
+        "numbers",
+        "constant",
+        "constants",
+        "arbitrary",
+    ];
+    WORDS.contains(&word)
 }
 
 #[derive(Clone, Copy)]

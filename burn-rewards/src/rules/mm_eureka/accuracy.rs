@@ -2,7 +2,7 @@
 
 use crate::{
     RewardError, choice,
-    extract::{first_line_answer_tag, last_answer_tag, python_strip},
+    extract::{first_line_answer_tag, is_blank, last_answer_tag, python_strip},
     math::{ExprTarget, LatexTarget, Options, ParseConfig, StringTarget, Target, Verifier, parse},
 };
 
@@ -39,14 +39,6 @@ pub(super) fn with_choices() -> ParseConfig {
     }
 }
 
-/// Python's own last resort, which the originals have by default.
-pub(super) fn as_python(config: ParseConfig) -> ParseConfig {
-    ParseConfig {
-        compat_last_number: true,
-        ..config
-    }
-}
-
 /// Whether `response` answers `answer`.
 ///
 /// # Errors
@@ -61,12 +53,16 @@ pub(super) fn judge(
     let verifier = Verifier::custom(ParseConfig::default(), with_choices(), Options::default());
     let parsed = verifier.parse_gold(&gold.of(answer));
     let parsed = match (parsed, letter) {
-        _ if answer.trim().is_empty() => {
+        _ if is_blank(answer) => {
             let expected = "expected a text that is not empty";
             return Err(RewardError::gold(rule, answer, expected));
         }
         (Err(error), None) => {
             return Err(RewardError::gold(rule, answer, error.reason.to_string()));
+        }
+        (Ok(gold), None) if gold.is_words() => {
+            let expected = "expected mathematics or a choice letter";
+            return Err(RewardError::gold(rule, answer, expected));
         }
         (parsed, _) => parsed.ok(),
     };
@@ -109,13 +105,13 @@ pub(super) fn judge_compat(gold: GoldText, answer: &str, response: &str) -> bool
         Some(inner) => format!("<answer>{inner}</answer>"),
         None => after_last_open(response).to_owned(),
     };
-    let defaults = as_python(ParseConfig::default());
+    let defaults = ParseConfig::default().like_python();
     let parsed = parse(&gold.of(answer), &defaults);
     let nothing = parsed.values.is_empty() && parsed.literal.is_none() && parsed.fallback.is_none();
     if nothing {
         return true;
     }
-    let swapped = Verifier::custom(as_python(with_choices()), defaults, Options::default());
+    let swapped = Verifier::custom(with_choices().like_python(), defaults, Options::default());
     if swapped.verify(&content, &gold.of(answer)).is_equal() {
         return true;
     }

@@ -1,6 +1,85 @@
-//! What the three formats share.
+//! The format of MM-Eureka-8B (InternVL2.5-Instruct) and of MM-Eureka-Qwen-7B, and what it shares
+//! with that of the third.
 
-use crate::extract::is_python_space;
+use super::COMPAT;
+use crate::{
+    Reward, RewardError, RewardFn, RewardInput,
+    extract::is_python_space,
+    rules::{Options, Rule, entry::entry, thought},
+};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// `value` where `<think>…</think><answer>…</answer>` stands in the response, each tag exactly
+/// once and only white space between the two; else 0. Text before and after is allowed.
+///
+/// `format_reward_func` of `reward_func_internvl_instruct.py` and of `reward_func_qwen_instruct.py`.
+/// The thought must have a word in it and the answer must not be blank, and a `<think>` at the end
+/// of the prompt counts as the response's own; neither with `compat`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MmEurekaFormat {
+    /// What the format is worth.
+    pub value: f64,
+    /// Reproduces the original with its quirks.
+    pub compat: bool,
+}
+
+impl Default for MmEurekaFormat {
+    fn default() -> Self {
+        Self {
+            value: 0.5,
+            compat: false,
+        }
+    }
+}
+
+impl MmEurekaFormat {
+    /// The same under the name of the Qwen model.
+    pub(in crate::rules) const QWEN: Rule = entry::<Self>().named(
+        "mm_eureka_qwen_format",
+        "MM-Eureka-Qwen-7B, arXiv:2503.07365; reward_func_qwen_instruct.py, format",
+    );
+}
+
+impl Options for MmEurekaFormat {
+    const NAME: &'static str = "mm_eureka_instruct_format";
+    const PART: &'static str = "format";
+    const RANGE: (f64, f64) = (0.0, 0.5);
+    const ABOUT: &'static str =
+        "<think>…</think><answer>…</answer> stands in the response, each tag once";
+    const SOURCE: &'static str =
+        "MM-Eureka-8B, arXiv:2503.07365; reward_func_internvl_instruct.py, format";
+    const OPTIONS: &'static [(&'static str, &'static str)] =
+        &[("value", "what the format is worth"), COMPAT];
+
+    fn build(self) -> Result<Box<dyn RewardFn>, String> {
+        crate::rules::at_least("value", self.value, 0.0)?;
+        Ok(Box::new(self))
+    }
+}
+
+impl RewardFn for MmEurekaFormat {
+    fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
+        let value = match holds(&text(input, self.compat), self.compat) {
+            true => self.value,
+            false => 0.0,
+        };
+        Ok(Reward::single(Self::PART, value, None))
+    }
+
+    fn part_names(&self) -> Vec<String> {
+        vec![Self::PART.into()]
+    }
+}
+
+/// What is judged: the originals do not look at the prompt.
+pub(super) fn text<'a>(input: &RewardInput<'a>, compat: bool) -> Cow<'a, str> {
+    match compat {
+        true => input.response.into(),
+        false => thought::whole(input),
+    }
+}
 
 /// The pieces of a response in which each of the four tags stands exactly once and in order, with
 /// nothing but white space between thinking and answer.
@@ -29,17 +108,17 @@ pub(super) fn pieces(response: &str) -> Option<Pieces<'_>> {
     })
 }
 
-/// Whether there is something: for the original one character of white space is.
-pub(super) fn filled(text: &str, compat: bool) -> bool {
+/// Whether thought and answer say something: for the originals one character of white space does.
+pub(super) fn filled(pieces: &Pieces<'_>, compat: bool) -> bool {
     match compat {
-        true => !text.is_empty(),
-        false => !text.trim().is_empty(),
+        true => !pieces.thought.is_empty() && !pieces.answer.is_empty(),
+        false => thought::is_thought(pieces.thought) && !pieces.answer.trim().is_empty(),
     }
 }
 
 /// The format of the instruct and the Qwen models: text before and after is allowed.
-pub(super) fn holds(response: &str, compat: bool) -> bool {
-    pieces(response).is_some_and(|p| filled(p.thought, compat) && filled(p.answer, compat))
+fn holds(response: &str, compat: bool) -> bool {
+    pieces(response).is_some_and(|p| filled(&p, compat))
 }
 
 #[cfg(test)]
@@ -67,5 +146,7 @@ mod tests {
         }
         let blank = "<think> </think><answer> </answer>";
         assert!(holds(blank, true) && !holds(blank, false));
+        let dots = "<think>…</think><answer>a</answer>";
+        assert!(holds(dots, true) && !holds(dots, false));
     }
 }

@@ -4,16 +4,13 @@
 mod accuracy;
 mod format;
 mod instruct_accuracy;
-mod instruct_format;
 mod qwen_accuracy;
-mod qwen_format;
 mod zero_accuracy;
 mod zero_format;
 
+pub use format::MmEurekaFormat;
 pub use instruct_accuracy::MmEurekaInstructAccuracy;
-pub use instruct_format::MmEurekaInstructFormat;
 pub use qwen_accuracy::MmEurekaQwenAccuracy;
-pub use qwen_format::MmEurekaQwenFormat;
 pub use zero_accuracy::MmEurekaZeroAccuracy;
 pub use zero_format::MmEurekaZeroFormat;
 

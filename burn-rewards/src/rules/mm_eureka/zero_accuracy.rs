@@ -1,12 +1,9 @@
 //! The accuracy of MM-Eureka-Zero-38B (InternVL2.5-Pretrained).
 
-use super::{
-    COMPAT,
-    accuracy::{as_python, with_choices},
-};
+use super::{COMPAT, accuracy::with_choices};
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
-    extract::{last_box, python_strip},
+    extract::{is_blank, last_box, python_strip},
     math::{Options as Compare, Verifier},
     rules::Options,
 };
@@ -50,7 +47,7 @@ fn judge(answer: &str, response: &str) -> bool {
 
 fn judge_compat(answer: &str, response: &str) -> bool {
     let boxed = last_box(response).map_or("", |(boxed, _)| python_strip(boxed));
-    let python = as_python(with_choices());
+    let python = with_choices().like_python();
     let verifier = Verifier::custom(python.clone(), python, Compare::default());
     boxed == answer || verifier.verify(answer, boxed).is_equal()
 }
@@ -61,7 +58,7 @@ impl RewardFn for MmEurekaZeroAccuracy {
         if self.compat {
             return Ok(Reward::verdict(Self::PART, judge_compat(answer, response)));
         }
-        if answer.trim().is_empty() {
+        if is_blank(answer) {
             let expected = "expected a text that is not empty";
             return Err(RewardError::gold(Self::NAME, answer, expected));
         }

@@ -2,7 +2,7 @@
 
 use super::{
     COMPAT,
-    format::{filled, pieces},
+    format::{filled, pieces, text},
 };
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 /// exactly once, and the thought has at least `min_thought` characters; else 0.
 ///
 /// `format_reward_func` of `reward_func_internvl_pretrain.py`. White space around the response
-/// does not count. The answer must not be blank, unless `compat`.
+/// does not count. The thought must have a word in it and the answer must not be blank, and a
+/// `<think>` at the end of the prompt counts as the response's own; neither with `compat`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MmEurekaZeroFormat {
@@ -62,14 +63,14 @@ impl MmEurekaZeroFormat {
         pieces(python_strip(response)).is_some_and(|p| {
             let long = python_strip(p.thought).chars().count() >= self.min_thought;
             let alone = p.before.is_empty() && p.after.is_empty();
-            alone && long && filled(p.thought, self.compat) && filled(p.answer, self.compat)
+            alone && long && filled(&p, self.compat)
         })
     }
 }
 
 impl RewardFn for MmEurekaZeroFormat {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
-        let value = match self.holds(input.response) {
+        let value = match self.holds(&text(input, self.compat)) {
             true => self.value,
             false => 0.0,
         };

@@ -2,7 +2,7 @@
 
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
-    extract::{first_line_answer_tag, last_answer_tag, python_strip},
+    extract::{first_line_answer_tag, is_blank, last_answer_tag, python_strip},
     math::{Options as Compare, ParseConfig, Profile, Verifier},
     rules::Options,
 };
@@ -62,7 +62,7 @@ pub(in crate::rules) fn judge<'a>(
     require_tag: bool,
 ) -> Result<Option<Judged<'a>>, RewardError> {
     let gold = last_answer_tag(input.answer).unwrap_or(input.answer).trim();
-    if gold.is_empty() {
+    if is_blank(gold) {
         let expected = "expected a text that is not empty";
         return Err(RewardError::gold(rule, input.answer, expected));
     }
@@ -84,10 +84,7 @@ pub(in crate::rules) fn judge<'a>(
 pub(in crate::rules) fn judge_compat<'a>(input: &RewardInput<'a>) -> Judged<'a> {
     let part = |text: &'a str| python_strip(first_line_answer_tag(text).unwrap_or(text));
     let (gold, answer) = (part(input.answer), part(input.response));
-    let python = ParseConfig {
-        compat_last_number: true,
-        ..ParseConfig::default()
-    };
+    let python = ParseConfig::default().like_python();
     let swapped = Verifier::custom(python.clone(), python, Compare::default());
     let correct = swapped.verify(input.response, input.answer).is_equal() || answer == gold;
     Judged {
@@ -138,7 +135,11 @@ mod tests {
             ..rule
         };
         assert_eq!(value(&strict, "yes", "yes"), 0.0);
-        assert!(strict.check_gold("", "<answer> </answer>").is_err());
+        assert!(
+            strict
+                .check_gold(&RewardInput::new("", "<answer> </answer>"))
+                .is_err()
+        );
         let both = R1vAccuracy {
             compat: true,
             ..strict

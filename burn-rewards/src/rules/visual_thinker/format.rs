@@ -5,6 +5,7 @@ use crate::{
     rules::{
         Options,
         r1v::{holds, holds_compat},
+        thought::opened,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 /// 1 where prompt and response together have `<think>…</think><answer>…</answer>` and nothing
 /// else after the first tag, which the prompt for base models ends with; else 0.
 ///
-/// `format_reward`: [`crate::rules::R1vFormat`] for responses that begin inside the thought.
+/// `format_reward`: [`crate::rules::R1vFormat`] for responses that begin inside the thought. A
+/// prompt whose end is known to be `<think>` counts as such whatever the option says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VisualThinkerFormat {
@@ -51,8 +53,9 @@ impl Options for VisualThinkerFormat {
 
 impl RewardFn for VisualThinkerFormat {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
+        let in_prompt = self.think_in_prompt || input.thought_is_open();
         let well_formed = match (self.compat, self.think_in_prompt) {
-            (false, in_prompt) => holds(input.response, in_prompt),
+            (false, _) => holds(&opened(input.response, in_prompt)),
             (true, true) => holds_compat(&format!("<think>{}", input.response)),
             (true, false) => holds_compat(input.response),
         };
@@ -77,6 +80,7 @@ mod tests {
         let base = VisualThinkerFormat::default();
         assert_eq!(value(&base, "so</think><answer>a</answer>"), 1.0);
         assert_eq!(value(&base, "<think>so</think><answer>a</answer>"), 1.0);
+        assert_eq!(value(&base, "\n</think><answer>a</answer>"), 0.0);
         let chat = VisualThinkerFormat {
             think_in_prompt: false,
             compat: true,

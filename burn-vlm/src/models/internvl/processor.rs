@@ -281,6 +281,12 @@ impl ImageProcessor for Images {
         self.config.patches(image)
     }
 
+    /// That of the tiles side by side.
+    fn resized(&self, [width, height]: [usize; 2], _patches: &ImagePatches) -> [usize; 2] {
+        let (columns, rows) = self.config.tiling.grid(width, height);
+        [columns, rows].map(|n| n * self.config.tiling.tile_size)
+    }
+
     /// Pictures also stand in a frame, which transformers' template leaves to the processor.
     fn expand(&self, tokens: &[u32], pictures: &[Shown<'_>]) -> Vec<u32> {
         expand_each(tokens, self.token, pictures, |shown, before| {

@@ -1,14 +1,13 @@
-//! Advantages and loss of a recipe on plain numbers.
+//! Advantages and loss of a recipe on a batch from a file.
 
 use super::BatchFile;
 use crate::input_error::InputError;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::Device;
 use burn_rl::{
     filter::Verdict,
-    learner::tape::{TapeInput, ValueInput, differentiate, differentiate_values},
+    learner::StepNumbers,
     recipe::Recipe,
-    select::StepScores,
-    types::{Advantages, Sample, ScoredBatch},
+    types::{Sample, ScoredBatch},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,11 +37,11 @@ pub struct Applied {
     /// Derivative of the critic's loss by the value at each token; none without a critic.
     pub d_values: Option<Ragged>,
     /// Means over the tokens that take part.
-    pub stats: BTreeMap<&'static str, f64>,
+    pub stats: BTreeMap<String, f64>,
 }
 
 /// Runs advantages and loss of a recipe, forward and backward, on a batch that is one optimiser
-/// step. With `filter`, the recipe's filters judge its groups first.
+/// step. With `filter`, the recipe's filters judge its groups first: what they leave out has zeros.
 ///
 /// # Errors
 /// A list that the algorithm needs and the batch does not have.
@@ -53,198 +52,74 @@ pub fn apply(
     device: &Device,
 ) -> Result<Applied, InputError> {
     let needs = recipe.needs();
-    let mut scored = batch.scored(needs)?;
-    let everything = scored.clone();
-    if filter {
-        leave_out(recipe, &mut scored);
-    }
-    let kept: Vec<usize> = scored.groups.iter().cloned().flatten().collect();
-    let advantages = advantages(recipe, &scored);
-    let mut weights = vec![vec![]; scored.samples.len()];
-    for (i, weight) in recipe.weights(&scored, &scored.groups) {
-        weights[i] = vec![weight as f32; scored.samples[i].len()];
-    }
-    let padding = Padding {
-        rows: scored.samples.len(),
-        width: scored.samples.iter().map(Sample::len).max().unwrap_or(0),
-        device,
-    };
-    let samples = |list: fn(&Sample) -> &[f32]| padding.floats(scored.samples.iter().map(list));
-    let entropies: Vec<&[f32]> = batch
-        .rollouts()
-        .map(|(_, r)| r.entropy.as_deref().unwrap_or(&[]))
+    let whole = batch.scored(needs)?;
+    let groups = whole.groups.iter().enumerate();
+    let kept: Vec<(usize, Vec<Sample>)> = groups
+        .map(|(g, group)| (g, whole.samples[group.clone()].to_vec()))
+        .filter_map(|(g, group)| match filter {
+            true => judged(recipe, group).map(|group| (g, group)),
+            false => Some((g, group)),
+        })
         .collect();
-    let logp = || batch.rollouts().map(|(_, r)| r.logp.as_slice());
-    let without_entropy = batch.rollouts().find(|(_, r)| r.entropy.is_none());
-    let no_entropy = |place: &str| {
-        let message = format!("{place} has no `entropy`, which this algorithm needs");
-        InputError::new(message)
-    };
-    if let (Some(_), Some((place, _))) = (&recipe.trained_tokens, &without_entropy) {
-        return Err(no_entropy(place));
-    }
-    let scores = StepScores {
-        samples: kept.clone(),
-        logp: logp()
-            .enumerate()
-            .filter(|(i, _)| kept.contains(i))
-            .map(|(_, l)| l.to_vec())
-            .collect(),
-        entropy: kept.iter().map(|i| entropies[*i].to_vec()).collect(),
-    };
-    let selected = recipe.select(&scored, &advantages, &scores);
-    let flags = |lists: Vec<Vec<bool>>| {
-        let mut all = vec![vec![]; scored.samples.len()];
-        for (i, list) in kept.iter().zip(lists) {
-            all[*i] = list;
-        }
-        padding.flags(all.iter().map(Vec::as_slice))
-    };
-    let out = differentiate(
-        recipe,
-        TapeInput {
-            logp: padding.floats(logp()),
-            entropy: padding.floats(entropies.iter().copied()),
-            old_logp: needs.old_logp.then(|| samples(|s| &s.old_logp)),
-            sample_logp: needs.sample_logp.then(|| samples(|s| &s.sample_logp)),
-            ref_logp: needs.ref_logp.then(|| samples(|s| &s.ref_logp)),
-            advantages: padding.floats(advantages.per_token.iter().map(Vec::as_slice)),
-            mask: padding.flags(scored.samples.iter().map(|s| s.mask.as_slice())),
-            weights: padding.floats(weights.iter().map(Vec::as_slice)),
-            special_tokens: selected.special_tokens.map(flags),
-            trained_tokens: selected.trained_tokens.map(flags),
-            kl_coef: None,
+    let samples = |g: usize| &batch.groups[g].rollouts;
+    let rollouts = || kept.iter().flat_map(|(g, _)| samples(*g));
+    let entropy = rollouts().map(|r| r.entropy.clone().unwrap_or_default());
+    let mut numbers = StepNumbers {
+        logp: rollouts().map(|r| r.logp.clone()).collect(),
+        entropy: match needs.entropy {
+            true => entropy.collect(),
+            false => vec![],
         },
-    );
-    if let (Some(_), Some((place, _))) = (&out.d_entropy, without_entropy) {
-        return Err(no_entropy(&place));
-    }
-    let values = recipe.critic.map(|critic| {
-        let returns = padding.floats(advantages.returns.iter().map(Vec::as_slice));
-        differentiate_values(
-            &critic,
-            ValueInput {
-                values: samples(|s| &s.values),
-                old_values: samples(|s| &s.values),
-                returns,
-                mask: padding.flags(scored.samples.iter().map(|s| s.mask.as_slice())),
-                weights: padding.floats(weights.iter().map(Vec::as_slice)),
-            },
-        )
-    });
-    let tokens: usize = scored.samples.iter().map(Sample::active).sum();
-    let mean = |stat: Tensor<2>| f64::from(scalar(stat.sum())) / tokens.max(1) as f64;
-    let ragged = |lists: Vec<Vec<f32>>| {
-        let lists = lists.into_iter().zip(&scored.samples);
-        let mut lists = lists.map(|(mut list, sample)| {
-            list.resize(sample.len(), 0.0);
-            list
-        });
-        everything
-            .groups
-            .iter()
-            .map(|g| lists.by_ref().take(g.len()).collect())
-            .collect::<Ragged>()
+        batch: ScoredBatch::from_groups(kept.iter().map(|(_, group)| group.clone())),
     };
-    let rows = |x: Tensor<2>| {
-        let values: Vec<f32> = x.into_data().iter().collect();
-        ragged(values.chunks(padding.width).map(<[f32]>::to_vec).collect())
+    numbers.batch.carried = whole.carried;
+    let found = recipe
+        .apply(&numbers, device)
+        .map_err(|e| InputError::new(e.to_string()))?;
+    // By group of the file; groups that were dropped have zeros.
+    let ragged = |lists: Vec<Vec<f32>>| -> Ragged {
+        let zeros = |group: &std::ops::Range<usize>| {
+            let samples = &whole.samples[group.clone()];
+            samples.iter().map(|s| vec![0.0; s.len()]).collect()
+        };
+        let mut all: Ragged = whole.groups.iter().map(zeros).collect();
+        let mut lists = lists.into_iter();
+        for (g, group) in &kept {
+            all[*g] = lists.by_ref().take(group.len()).collect();
+        }
+        all
     };
-    let d_entropy = out.d_entropy.unwrap_or_else(|| out.d_logp.zeros_like());
-    let (value_loss, d_values) = values.unzip();
+    let (value_loss, d_values) = found.critic.unzip();
     Ok(Applied {
-        advantages: ragged(advantages.per_token.clone()),
-        returns: recipe.critic.map(|_| ragged(advantages.returns.clone())),
-        token_loss: rows(out.token_loss),
-        loss: scalar(out.loss),
-        value_loss: value_loss.map(scalar),
-        d_logp: rows(out.d_logp),
-        d_entropy: rows(d_entropy),
-        d_values: d_values.map(rows),
-        stats: out
-            .stats
-            .into_iter()
-            .map(|(name, stat)| (name, mean(stat)))
-            .collect(),
+        advantages: ragged(found.advantages.per_token),
+        returns: recipe.critic().map(|_| ragged(found.advantages.returns)),
+        token_loss: ragged(found.token_loss),
+        loss: found.loss,
+        value_loss,
+        d_logp: ragged(found.d_logp),
+        d_entropy: ragged(found.d_entropy),
+        d_values: d_values.map(ragged),
+        stats: found.stats,
     })
 }
 
-/// Takes groups and completions that filters leave out out of the loss and out of all counts.
-fn leave_out(recipe: &Recipe, batch: &mut ScoredBatch) {
-    for group in std::mem::take(&mut batch.groups) {
-        match recipe.verdict(&batch.samples[group.clone()]) {
-            Verdict::Keep => batch.groups.push(group),
-            Verdict::Drop(_) => batch.mask_out(group),
-            Verdict::Mask(_, indices) => {
-                batch.mask_out(indices.iter().map(|index| group.start + index));
-                batch.groups.push(group);
-            }
+/// A group as the recipe's filters leave it, if they do.
+fn judged(recipe: &Recipe, group: Vec<Sample>) -> Option<Vec<Sample>> {
+    match recipe.verdict(&group) {
+        Verdict::Keep => Some(group),
+        Verdict::Drop(_) => None,
+        Verdict::Mask(_, indices) => {
+            let mut alone = ScoredBatch::from_groups([group]);
+            alone.mask_out(indices);
+            Some(alone.samples)
         }
-    }
-}
-
-/// The advantages of the groups that are left; other samples have none.
-fn advantages(recipe: &Recipe, batch: &ScoredBatch) -> Advantages {
-    let kept = batch
-        .groups
-        .iter()
-        .map(|g| batch.samples[g.clone()].to_vec());
-    let mut alone = ScoredBatch::from_groups(kept);
-    alone.carried = batch.carried;
-    let found = recipe.advantages(&alone);
-    let mut all = Advantages {
-        per_token: batch.samples.iter().map(|s| vec![0.0; s.len()]).collect(),
-        returns: vec![vec![]; batch.samples.len()],
-        ..Advantages::default()
-    };
-    for (position, i) in batch.groups.iter().cloned().flatten().enumerate() {
-        all.per_token[i].clone_from(&found.per_token[position]);
-        if let Some(returns) = found.returns.get(position) {
-            all.returns[i].clone_from(returns);
-        }
-    }
-    all
-}
-
-fn scalar(x: Tensor<1>) -> f32 {
-    x.into_scalar::<f32>()
-}
-
-/// Ragged lists as the rows of a tensor `[B, R]`.
-struct Padding<'a> {
-    rows: usize,
-    width: usize,
-    device: &'a Device,
-}
-
-impl Padding<'_> {
-    /// Zero after the end of each list.
-    fn floats<'a>(&self, lists: impl Iterator<Item = &'a [f32]>) -> Tensor<2> {
-        Tensor::from_data(self.data(lists), self.device)
-    }
-
-    /// False after the end of each list.
-    fn flags<'a>(&self, lists: impl Iterator<Item = &'a [bool]>) -> Tensor<2, Bool> {
-        Tensor::from_data(self.data(lists), self.device)
-    }
-
-    fn data<'a, T>(&self, lists: impl Iterator<Item = &'a [T]>) -> TensorData
-    where
-        T: burn::tensor::Element + Default,
-    {
-        let mut values = Vec::with_capacity(self.rows * self.width);
-        for (row, list) in lists.enumerate() {
-            values.extend_from_slice(list);
-            values.resize((row + 1) * self.width, T::default());
-        }
-        TensorData::new(values, [self.rows, self.width])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_rl::config::AlgoConfig;
+    use burn_rl::{algo::Registry, config::AlgoConfig};
 
     fn batch(text: &str) -> BatchFile {
         BatchFile::parse(text).unwrap()
@@ -256,7 +131,7 @@ mod tests {
             name: "grpo".into(),
             options,
         }
-        .recipe()
+        .recipe(&Registry::builtin())
         .unwrap()
     }
 
@@ -338,9 +213,8 @@ mod tests {
         let text = r#"{"groups":[
             {"rollouts":[{"reward":1,"logp":[-1],"old_logp":[-1]},{"reward":0,"logp":[-1],"old_logp":[-1]}]},
             {"rollouts":[{"reward":1,"logp":[-1,-2],"old_logp":[-1,-2],"mask":[1.0,1.0]}]}]}"#;
-        let mut recipe = grpo(
-            "beta = 0.0\nstd_epsilon = 0.0\nreduction = \"token_mean\"\ndrop_zero_variance = true",
-        );
+        let unfiltered = "beta = 0.0\nstd_epsilon = 0.0\nreduction = \"token_mean\"";
+        let recipe = grpo(&format!("{unfiltered}\ndrop_zero_variance = true"));
         let run =
             |recipe: &Recipe, filter| apply(recipe, &batch(text), filter, &Device::flex()).unwrap();
         let a = std::f32::consts::FRAC_1_SQRT_2;
@@ -349,8 +223,7 @@ mod tests {
         let kept = run(&recipe, true);
         close(&kept.d_logp, &[&[&[-a / 2.0], &[a / 2.0]], &[&[0.0, 0.0]]]);
         close(&kept.advantages, &[&[&[a], &[-a]], &[&[0.0, 0.0]]]);
-        recipe.filters.clear();
-        assert_eq!(run(&recipe, true), whole);
+        assert_eq!(run(&grpo(unfiltered), true), whole);
     }
 
     #[test]
@@ -361,7 +234,7 @@ mod tests {
             name: "ppo".into(),
             options: toml::from_str("whiten = \"none\"\nlambda = 1.0").unwrap(),
         };
-        let recipe = config.recipe().unwrap();
+        let recipe = config.recipe(&Registry::builtin()).unwrap();
         let out = apply(&recipe, &batch(text), false, &Device::flex()).unwrap();
         close(&out.advantages, &[&[&[1.5, 1.0]]]);
         close(out.returns.as_ref().unwrap(), &[&[&[2.0, 2.0]]]);

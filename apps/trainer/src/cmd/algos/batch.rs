@@ -59,7 +59,7 @@ pub struct RolloutFile {
     /// Log-probabilities under the policy before the update; where missing, `sample_logp`.
     #[serde(default)]
     pub old_logp: Option<Vec<f32>>,
-    /// Log-probabilities under the policy that sampled.
+    /// Log-probabilities under the behaviour policy.
     #[serde(default)]
     pub sample_logp: Option<Vec<f32>>,
     /// Log-probabilities under the reference model.
@@ -191,11 +191,12 @@ impl BatchFile {
                     "`old_logp` (nor `sample_logp`)",
                 ),
                 (
-                    needs.sample_logp,
+                    needs.behaviour_logp,
                     rollout.sample_logp.is_some(),
                     "`sample_logp`",
                 ),
                 (needs.ref_logp, rollout.ref_logp.is_some(), "`ref_logp`"),
+                (needs.entropy, rollout.entropy.is_some(), "`entropy`"),
                 (needs.values, rollout.values.is_some(), "`values`"),
                 (
                     needs.greedy_reward,
@@ -217,7 +218,8 @@ impl BatchFile {
                 greedy_reward,
                 truncated: rollout.truncated,
                 mask: mask.unwrap_or_else(|| vec![true; rollout.logp.len()]),
-                sample_logp: rollout.sample_logp.clone().unwrap_or_default(),
+                sampler_logp: vec![],
+                behaviour_logp: rollout.sample_logp.clone().unwrap_or_default(),
                 old_logp: old.cloned().unwrap_or_default(),
                 ref_logp: rollout.ref_logp.clone().unwrap_or_default(),
                 values: rollout.values.clone().unwrap_or_default(),

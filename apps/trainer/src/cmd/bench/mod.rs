@@ -4,21 +4,23 @@ mod flops;
 mod synthetic;
 
 use crate::{
+    Extensions,
     config::{self, Resolved},
+    demo::{BUILTIN_MODEL, materialise},
     device, hub,
     input_error::InputError,
     model_dir::{families, require_config},
     output::Output,
+    paths,
     plan::{self, Lengths, Plan, Target, free_memory},
     processor_args::parse_init,
-    setup,
 };
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burn_rl::{
     config::{ModelInit, RunConfig},
     learner::{Learner, PolicyGradient, TrainBatch},
-    recipe::CompletionSource,
+    recipe::{CompletionSource, Recipe},
     run_dir::RunDir,
     trainable::make_trainable,
 };
@@ -40,6 +42,7 @@ use synthetic::Synthetic;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right; without any, the built-in demo.
+    #[arg(value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `rollout.samples_per_prompt=16`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -93,9 +96,9 @@ struct Measured {
 ///
 /// # Errors
 /// Input that cannot be used.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     let device = device::parse(&args.device)?;
-    let mut resolved = resolve(args)?;
+    let mut resolved = resolve(args, extensions)?;
     let sizes = plan::model_config(&resolved.run)?;
     let synthetic = Synthetic::new(&sizes, args.prompt_tokens, args.picture_tokens)?;
     let config = &resolved.run;
@@ -108,7 +111,10 @@ pub fn run(args: &Args) -> Result<()> {
         seen: None,
     };
     let target = Target::named(&args.device)?;
-    let planned = |config: &RunConfig| Plan::new(config, &sizes, lengths, target);
+    let planned = |config: &RunConfig| {
+        let algorithms = &extensions.algorithms;
+        Plan::new(config, &sizes, lengths, target, algorithms)
+    };
     let plan = planned(config)?;
     let predicted = plan.memory.peak();
     if let (false, Some(free_memory)) = (args.ignore_memory, free_memory::free_bytes(&args.device))
@@ -120,7 +126,10 @@ pub fn run(args: &Args) -> Result<()> {
     let config = &resolved.run;
     let loaded = loading.elapsed().as_secs_f64();
     let work = Work::of(&model, &plan.counts);
-    let mut bench = Bench::new(config, model, synthetic, work)?;
+    let mut bench = {
+        let recipe = Arc::new(config.algo.recipe(&extensions.algorithms)?);
+        Bench::new(config, recipe, model, synthetic, work)
+    };
     let mut rounds: Vec<Vec<f64>> = vec![];
     for round in 0..=args.rounds.max(1) {
         let seconds = bench.round(round as u64)?;
@@ -192,14 +201,14 @@ fn tell(round: usize, of: usize) {
     }
 }
 
-fn resolve(args: &Args) -> Result<Resolved> {
-    let base = args.configs.is_empty().then_some(super::train::DEMO);
-    let mut resolved = config::resolve(base, &args.configs, &args.sets)?;
+fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
+    let base = args.configs.is_empty().then_some(config::DEMO);
+    let mut resolved = config::resolve(base, &args.configs, &args.sets, extensions)?;
     if let Some(init) = args.init {
         resolved.run.model.init = init;
     }
-    let recipe = resolved.run.algo.recipe()?;
-    if recipe.source == CompletionSource::Data || recipe.critic.is_some() {
+    let recipe = resolved.run.algo.recipe(&extensions.algorithms)?;
+    if recipe.source() == CompletionSource::Data || recipe.critic().is_some() {
         let name = &resolved.run.algo.name;
         return Err(InputError::new(format!(
             "algo.name is {name}, expected an algorithm that samples and has no critic: what is \
@@ -216,12 +225,12 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
     let compute = config.model.dtype.on(device);
     let whole = match config.model.init {
         ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
-        ModelInit::Pretrained if config.model.path == setup::BUILTIN_MODEL => {
+        ModelInit::Pretrained if config.model.path == BUILTIN_MODEL => {
             let scratch =
                 std::env::temp_dir().join(format!("trainer-bench-{}", std::process::id()));
             let run = RunDir::create(&scratch)?;
             let path = config.model.path.clone();
-            let loaded = setup::materialise(resolved, &run).and_then(|()| {
+            let loaded = materialise(resolved, &run).and_then(|()| {
                 let dir = Path::new(&resolved.run.model.path);
                 Ok(Vlm::load(dir, &LoadOptions::computing_in(compute), device)?)
             });
@@ -236,12 +245,15 @@ fn model(resolved: &mut Resolved, sizes: ModelConfig, device: &Device) -> Result
             Vlm::load(&dir, &options.allowing(&config.model.allow_tensors), device)?
         }
     };
-    Ok(make_trainable(whole, &resolved.run)?)
+    let config = &resolved.run;
+    let (lora, freeze) = (&config.lora, &config.model.freeze);
+    Ok(make_trainable(whole, lora, freeze, config.seed)?)
 }
 
 /// A policy and the prompts it is timed on.
 struct Bench<'a> {
     config: &'a RunConfig,
+    recipe: Arc<Recipe>,
     learner: PolicyGradient,
     synthetic: Synthetic,
     work: Work,
@@ -249,21 +261,28 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(config: &'a RunConfig, model: Vlm, synthetic: Synthetic, work: Work) -> Result<Self> {
+    fn new(
+        config: &'a RunConfig,
+        recipe: Arc<Recipe>,
+        model: Vlm,
+        synthetic: Synthetic,
+        work: Work,
+    ) -> Self {
         let learner = PolicyGradient::new(
             model,
-            Arc::new(config.algo.recipe()?),
+            recipe.clone(),
             config.train.clone(),
             config.optim.clone(),
             config.seed,
         );
-        Ok(Self {
+        Self {
+            recipe,
             config,
             learner,
             synthetic,
             work,
             memory: [None; 4],
-        })
+        }
     }
 
     /// One step, in seconds: prefill, decode, score, update.
@@ -293,8 +312,7 @@ impl<'a> Bench<'a> {
         scored?;
         self.learner.score(&mut batch)?;
         self.memory[2] = memory_bytes(&device);
-        let recipe = self.config.algo.recipe()?;
-        batch.advantages = recipe.advantages(&batch.scored);
+        batch.advantages = self.recipe.advantages(&batch.scored)?;
         let mut outcome = Ok(());
         let update = timed(&device, || outcome = self.update(&batch, round + 1));
         outcome?;

@@ -138,14 +138,15 @@ pub fn batch(requests: &[Request], drawn: &[Completion], draws: usize) -> TrainB
         samples: drawn.iter().enumerate().map(sample).collect(),
     };
     let groups: Vec<TrainGroup> = groups.map(group).collect();
-    TrainBatch::new(&groups)
+    TrainBatch::new(&groups, 1.0)
 }
 
 fn sample((i, drawn): (usize, &Completion)) -> Sample {
     Sample {
         reward: (i % 2) as f64,
         mask: vec![true; drawn.tokens.len()],
-        sample_logp: drawn.logprobs.clone(),
+        sampler_logp: drawn.logprobs.clone(),
+        behaviour_logp: drawn.behaviour_logprobs.clone(),
         ..Sample::default()
     }
 }

@@ -80,7 +80,7 @@ impl Case {
         let (name, bytes) = file.context("the demo's model has no configuration")?;
         let config = ModelConfig::from_slice(bytes, Path::new(name))?;
         Ok(Self::reading(
-            crate::setup::BUILTIN_MODEL.into(),
+            demo::BUILTIN_MODEL.into(),
             &config,
             Weights::Demo,
             61,

@@ -1,7 +1,8 @@
 //! What an evaluation comes to: numbers of all rows, and of the rows of each kind.
 
 use crate::benchmarks::cv_bench_score;
-use burn_rl::{eval::pass_at_k, metrics::rollout_log::RolloutRecord};
+use burn_rl::eval::pass_at_k;
+use run_log::RolloutRecord;
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::Path};
 

@@ -1,11 +1,11 @@
 //! Judging rows, by the math verifier with its readings, or by any other rule.
 
-use super::rows::Row;
+use super::{explain::Explained, rows::Row};
 use anyhow::Result;
 use burn_rewards::{
-    OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput,
-    math::{Explanation, Options, Profile, Verdict, Verifier},
-    rules::{self, Math},
+    OnUnparsableGold, Registry, Reward, RewardError, RewardFn, RewardInput,
+    math::{self, Options, Profile, Trace, Verifier},
+    rules::Math,
 };
 use burn_rl::error::RlError;
 use rayon::prelude::*;
@@ -28,6 +28,9 @@ pub struct Record {
     /// What another rule than `math` gives.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub scored: Option<Scored>,
+    /// How it came about, where that was asked for.
+    #[serde(rename = "explanation", skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Explained>,
 }
 
 /// The reward of a row.
@@ -51,6 +54,7 @@ pub enum Graded {
 pub struct Grader {
     judge: Judge,
     policy: OnUnparsableGold,
+    explains: bool,
     pub rule: String,
 }
 
@@ -64,9 +68,15 @@ impl Grader {
     ///
     /// # Errors
     /// An unknown rule or option.
-    pub fn new(rule: &str, options: &Map<String, Value>, policy: OnUnparsableGold) -> Result<Self> {
-        let found = rules::find(rule)?;
-        let reward = found.reward(options)?;
+    pub fn new(
+        rule: &str,
+        options: &Map<String, Value>,
+        policy: OnUnparsableGold,
+        explains: bool,
+        rules: &Registry,
+    ) -> Result<Self> {
+        let found = rules.find(rule)?;
+        let reward = found.reward_with(options, rules)?;
         let judge = match rule {
             "math" => {
                 let mut all = (found.defaults)();
@@ -78,6 +88,7 @@ impl Grader {
         Ok(Self {
             judge,
             policy,
+            explains,
             rule: rule.into(),
         })
     }
@@ -98,9 +109,9 @@ impl Grader {
             Judge::Math(math) => rows
                 .par_iter()
                 .map(|row| {
-                    let explained = explain(math, row).map_err(|message| at(row, message))?;
-                    let unusable = explained.outcome.verdict == Verdict::GoldUnparsed;
-                    let record = record_of(row, explained);
+                    let judged = judge(math, row, self.explains);
+                    let record = judged.map_err(|message| at(row, message))?;
+                    let unusable = record.reason == GOLD_UNPARSED;
                     match unusable {
                         true => self.unusable(at(row, gold_message(row)), record),
                         false => Ok(Graded::Record(record)),
@@ -111,7 +122,14 @@ impl Grader {
                 let inputs: Vec<RewardInput<'_>> = rows.iter().map(input_of).collect();
                 let scored = rule.score_batch(&inputs).into_iter().zip(rows);
                 let one = |(scored, row): (Result<Reward, RewardError>, &Row)| match scored {
-                    Ok(reward) => Ok(Graded::Record(rewarded(row, &reward))),
+                    Ok(reward) => {
+                        let mut record = rewarded(row, &reward);
+                        if self.explains {
+                            let steps = rule.explain(&input_of(row));
+                            record.explained = Some(Explained::Rule { steps });
+                        }
+                        Ok(Graded::Record(record))
+                    }
                     Err(error @ RewardError::Gold { .. }) => {
                         let mut record = rewarded(row, &Reward::default());
                         record.reason = GOLD_UNPARSED.into();
@@ -135,13 +153,17 @@ impl Grader {
 }
 
 fn input_of(row: &Row) -> RewardInput<'_> {
-    RewardInput {
-        prompt: &row.prompt,
-        response: &row.pred,
-        answer: &row.gold,
-        response_tokens: row.response_tokens,
-        truncated: row.truncated,
-    }
+    let mut input = RewardInput::new(&row.pred, &row.gold)
+        .with_prompt(&row.prompt)
+        .with_truncated(row.truncated)
+        .with_set(&row.set)
+        .with_fields(&row.fields)
+        .with_prompt_end(&row.prompt_end)
+        .with_images(&row.image_sizes);
+    input.response_tokens = row.response_tokens;
+    input.step = row.step;
+    input.coordinates = row.coordinates;
+    input
 }
 
 fn gold_message(row: &Row) -> String {
@@ -151,8 +173,8 @@ fn gold_message(row: &Row) -> String {
 
 /// Judges one row, with the grader that it names: a profile, or math-verify's own with one option
 /// set, `nonstrict` (its `strict=False`) or `setrel` (its `allow_set_relation_comp=True`).
-fn explain(math: &Math, row: &Row) -> Result<Explanation, String> {
-    let mut options = math.compare();
+fn judge(rule: &Math, row: &Row, explains: bool) -> Result<Record, String> {
+    let mut options = rule.compare();
     let profile = match row.config.as_deref() {
         Some("nonstrict") => {
             options.strict = false;
@@ -163,15 +185,27 @@ fn explain(math: &Math, row: &Row) -> Result<Explanation, String> {
             Profile::MathVerify
         }
         Some(name) => Profile::from_name(name).map_err(|e| format!("`config`: {e}"))?,
-        None => math.profile,
+        None => rule.profile,
     };
     let options = match row.opts.is_empty() {
         true => options,
         false => overridden(&options, &row.opts)?,
     };
-    let verifier = Verifier::with_options(profile, options);
-    let response = math.answer_in.of(&row.pred).unwrap_or_default();
-    Ok(verifier.explain(&row.gold, response))
+    let response = rule.answer_in.of(&row.pred).unwrap_or_default();
+    if explains {
+        let trace = math::trace(profile, &options, &row.gold, response);
+        return Ok(traced(row, profile, trace));
+    }
+    let explained = Verifier::with_options(profile, options).explain(&row.gold, response);
+    Ok(Record {
+        id: row.id.clone(),
+        verdict: explained.outcome.is_equal(),
+        reason: explained.outcome.reason.to_string(),
+        gold_parsed: explained.gold_parsed,
+        pred_parsed: explained.pred_parsed,
+        scored: None,
+        explained: None,
+    })
 }
 
 fn overridden(options: &Options, with: &Map<String, Value>) -> Result<Options, String> {
@@ -183,13 +217,14 @@ fn overridden(options: &Options, with: &Map<String, Value>) -> Result<Options, S
     serde_json::from_value(all).map_err(wrong)
 }
 
-fn record_of(row: &Row, explained: Explanation) -> Record {
+fn traced(row: &Row, profile: Profile, trace: Trace) -> Record {
     Record {
         id: row.id.clone(),
-        verdict: explained.outcome.is_equal(),
-        reason: explained.outcome.reason.to_string(),
-        gold_parsed: explained.gold_parsed,
-        pred_parsed: explained.pred_parsed,
+        verdict: trace.outcome.is_equal(),
+        reason: trace.outcome.reason.to_string(),
+        explained: Some(Explained::math(profile.name(), &trace)),
+        gold_parsed: trace.gold_read,
+        pred_parsed: trace.pred_read,
         scored: None,
     }
 }
@@ -214,5 +249,6 @@ fn rewarded(row: &Row, reward: &Reward) -> Record {
             value: reward.value,
             parts: parts.collect(),
         }),
+        explained: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Rows of responses and gold answers, a chunk at a time.
 
+use burn_rewards::{BoxCoordinates, ImageSize};
 use burn_rl::error::RlError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -32,6 +33,14 @@ pub struct Row {
     pub prompt: String,
     pub response_tokens: Option<usize>,
     pub truncated: bool,
+    /// Name of the data set.
+    pub set: String,
+    pub step: Option<u64>,
+    /// The row's own fields: those under `fields`, else all of it. Empty where they are not read.
+    pub fields: Map<String, Value>,
+    pub prompt_end: String,
+    pub image_sizes: Vec<ImageSize>,
+    pub coordinates: Option<BoxCoordinates>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +62,18 @@ struct Fields {
     response_tokens: Option<usize>,
     #[serde(default)]
     truncated: Option<bool>,
+    #[serde(default)]
+    set: Option<String>,
+    #[serde(default)]
+    step: Option<u64>,
+    #[serde(default)]
+    fields: Option<Map<String, Value>>,
+    #[serde(default)]
+    prompt_end: Option<String>,
+    #[serde(default)]
+    image_sizes: Option<Vec<ImageSize>>,
+    #[serde(default)]
+    coordinates: Option<BoxCoordinates>,
 }
 
 /// Reads rows as they are asked for.
@@ -61,20 +82,23 @@ pub struct RowReader {
     reader: BufReader<File>,
     line: usize,
     rows: usize,
+    /// Whether the rule may look at fields of its own.
+    whole: bool,
 }
 
 impl RowReader {
-    /// Opens a file.
+    /// Opens a file; with `whole`, rows keep all of their fields.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn open(path: &Path) -> Result<Self, RlError> {
+    pub fn open(path: &Path, whole: bool) -> Result<Self, RlError> {
         let file = File::open(path).map_err(|e| RlError::io(path, e))?;
         Ok(Self {
             path: path.into(),
             reader: BufReader::new(file),
             line: 0,
             rows: 0,
+            whole,
         })
     }
 
@@ -111,7 +135,7 @@ impl RowReader {
                 )));
             }
             if !line.trim_ascii().is_empty() {
-                rows.push(parse(self.line, &line).map_err(wrong)?);
+                rows.push(parse(self.line, &line, self.whole).map_err(wrong)?);
             }
         }
         self.rows += rows.len();
@@ -119,7 +143,7 @@ impl RowReader {
     }
 }
 
-fn parse(line: usize, json: &[u8]) -> Result<Row, String> {
+fn parse(line: usize, json: &[u8], whole: bool) -> Result<Row, String> {
     let text = std::str::from_utf8(json)
         .map_err(|e| format!("not UTF-8 from byte {} on", e.valid_up_to() + 1))?;
     if !text.trim_start().starts_with('{') {
@@ -144,6 +168,16 @@ fn parse(line: usize, json: &[u8]) -> Result<Row, String> {
         prompt: fields.prompt.unwrap_or_default(),
         response_tokens: fields.response_tokens,
         truncated: fields.truncated.unwrap_or(false),
+        set: fields.set.unwrap_or_default(),
+        step: fields.step,
+        fields: match (fields.fields, whole) {
+            (Some(own), _) => own,
+            (None, true) => serde_json::from_str(text).unwrap_or_default(),
+            (None, false) => Map::new(),
+        },
+        prompt_end: fields.prompt_end.unwrap_or_default(),
+        image_sizes: fields.image_sizes.unwrap_or_default(),
+        coordinates: fields.coordinates,
     })
 }
 
@@ -168,7 +202,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.jsonl");
         fs::write(&path, bytes).unwrap();
-        let mut reader = RowReader::open(&path).unwrap();
+        let mut reader = RowReader::open(&path, false).unwrap();
         let mut all = vec![];
         loop {
             match reader.next_chunk() {

@@ -1,0 +1,198 @@
+//! What a run is trained and measured on, however it was given.
+
+use crate::{
+    data::{
+        DataRow, Encoder, GoldCheck, PromptList, PromptSet, PromptSource, RowDataset, RowKind,
+        RowSource, Walk,
+    },
+    error::RlError,
+    types::Prompt,
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Data rows that were left out of a set.
+#[derive(Debug, Clone)]
+pub struct Skipped {
+    /// The files of the set.
+    pub set: String,
+    /// How many rows it has left.
+    pub kept: usize,
+    /// Why each of the others was left out.
+    pub errors: Vec<String>,
+}
+
+/// Prompts as a [`TrainerBuilder`](super::TrainerBuilder) takes them: a path, pairs of question and
+/// answer, [`DataRow`]s, [`Prompt`]s that are encoded already, or a [`PromptSource`] of one's own.
+///
+/// ```
+/// use burn_rl::trainer::Prompts;
+///
+/// let in_a_file: Prompts = "questions.jsonl".into();
+/// let in_code: Prompts = vec![("What is 2 + 2?", "4"), ("What is 3 + 3?", "6")].into();
+/// ```
+pub struct Prompts(Inner);
+
+enum Inner {
+    Files(Vec<RowSource>),
+    Rows(Result<Vec<DataRow>, RlError>),
+    Encoded(Vec<Prompt>),
+    Source(Box<dyn PromptSource>),
+}
+
+impl Prompts {
+    /// Prompts that come from somewhere else.
+    pub fn source(source: impl PromptSource + 'static) -> Self {
+        Self(Inner::Source(Box::new(source)))
+    }
+}
+
+impl From<Vec<RowSource>> for Prompts {
+    fn from(files: Vec<RowSource>) -> Self {
+        Self(Inner::Files(files))
+    }
+}
+
+impl From<PathBuf> for Prompts {
+    fn from(path: PathBuf) -> Self {
+        let weight = 1.0;
+        vec![RowSource {
+            path,
+            weight,
+            ..RowSource::default()
+        }]
+        .into()
+    }
+}
+
+impl From<&Path> for Prompts {
+    fn from(path: &Path) -> Self {
+        path.to_path_buf().into()
+    }
+}
+
+impl From<&str> for Prompts {
+    fn from(path: &str) -> Self {
+        PathBuf::from(path).into()
+    }
+}
+
+impl From<Vec<DataRow>> for Prompts {
+    fn from(rows: Vec<DataRow>) -> Self {
+        Self(Inner::Rows(Ok(rows)))
+    }
+}
+
+impl<Q: AsRef<str>, A: AsRef<str>> From<Vec<(Q, A)>> for Prompts {
+    fn from(pairs: Vec<(Q, A)>) -> Self {
+        let pairs = pairs.iter().enumerate();
+        let rows = pairs.map(|(i, (q, a))| DataRow::new(i, q.as_ref(), a.as_ref(), vec![]));
+        Self(Inner::Rows(rows.collect()))
+    }
+}
+
+impl From<Vec<Prompt>> for Prompts {
+    fn from(prompts: Vec<Prompt>) -> Self {
+        Self(Inner::Encoded(prompts))
+    }
+}
+
+/// What rows are read with.
+pub(super) struct Reader<'a> {
+    /// None for a policy that cannot read rows.
+    pub encoder: Option<&'a Encoder>,
+    pub walk: Walk,
+    pub golds: Option<GoldCheck<'a>>,
+    pub skipped: &'a mut Vec<Skipped>,
+    /// Names of the fields that some row has beside those that everybody reads.
+    pub fields: BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    /// The walk over some prompts.
+    pub fn open(
+        &mut self,
+        prompts: Prompts,
+        kind: RowKind,
+    ) -> Result<Box<dyn PromptSource>, RlError> {
+        Ok(match prompts.0 {
+            Inner::Source(source) => source,
+            Inner::Encoded(list) => {
+                Box::new(PromptList::new(list, self.walk.shuffle, self.walk.seed)?)
+            }
+            rows => Box::new(self.set(rows, kind)?),
+        })
+    }
+
+    /// The first `n` prompts, all for 0.
+    pub fn first(&mut self, prompts: Prompts, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
+        Ok(match prompts.0 {
+            Inner::Source(mut source) => source.draw(0, n)?,
+            Inner::Encoded(list) => {
+                let n = if n == 0 { list.len() } else { n };
+                list.into_iter().take(n).map(Arc::new).collect()
+            }
+            rows => self.set(rows, RowKind::Training)?.first(n)?,
+        })
+    }
+
+    /// Rows with an assistant turn to learn from.
+    pub fn demonstrations(&mut self, prompts: Prompts) -> Result<PromptSet, RlError> {
+        match prompts.0 {
+            Inner::Source(_) | Inner::Encoded(_) => Err(RlError::Config(
+                "the demonstrations are encoded already, expected files or rows".into(),
+            )),
+            rows => self.set(rows, RowKind::Demonstration),
+        }
+    }
+
+    fn set(&mut self, rows: Inner, kind: RowKind) -> Result<PromptSet, RlError> {
+        let encoder = self.encoder.ok_or_else(|| {
+            RlError::Config(
+                "this policy has no processor to read data rows with, expected prompts as \
+                 Vec<Prompt> or as a PromptSource"
+                    .into(),
+            )
+        })?;
+        let (encoder, walk) = (encoder.clone(), self.walk);
+        let golds = match kind {
+            // Nothing compares a demonstration with an answer.
+            RowKind::Demonstration => None,
+            _ => self.golds.as_ref(),
+        };
+        let (name, set) = match rows {
+            Inner::Files(files) => {
+                let paths = files.iter().map(|file| file.path.display().to_string());
+                let name = paths.collect::<Vec<_>>().join(", ");
+                (name, PromptSet::open(&files, kind, encoder, walk, golds)?)
+            }
+            Inner::Rows(rows) => {
+                let sets = vec![(RowDataset::of_rows(rows?), 1.0)];
+                (
+                    "rows made in code".into(),
+                    PromptSet::new(sets, encoder, walk, golds)?,
+                )
+            }
+            Inner::Encoded(_) | Inner::Source(_) => {
+                return Err(RlError::Config(
+                    "prompts that are encoded are no rows".into(),
+                ));
+            }
+        };
+        self.fields
+            .extend(set.field_names().into_iter().map(str::to_owned));
+        let (kept, errors) = (set.len(), set.skipped().iter().map(RlError::to_string));
+        let errors: Vec<String> = errors.collect();
+        if !errors.is_empty() {
+            self.skipped.push(Skipped {
+                set: name,
+                kept,
+                errors,
+            });
+        }
+        Ok(set)
+    }
+}
