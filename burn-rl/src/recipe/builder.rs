@@ -4,7 +4,6 @@ use super::{CompletionSource, CriticSpec, Refill};
 use crate::{
     advantage::AdvantageEstimator,
     correction::{Correction, RolloutCorrection},
-    error::RlError,
     filter::Filter,
     loss::{PolicyLoss, RatioLevel, RatioReference},
     reduce::LossReduction,
