@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (dir, device) = (Path::new(dir), Device::default());
     let processor = Processor::from_dir(dir)?;
     let model = Vlm::from_dir(dir, &device)?;
-    let picture = load(Path::new(picture), processor.alpha())?;
+    let picture = load(Path::new(picture), processor.decoding())?;
 
     // Prompt and answer in one sequence; how many of its last tokens are the answer's.
     let (mut sequences, mut counts) = (vec![], vec![]);

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let processor = Processor::from_dir(dir)?;
     let model = Vlm::from_dir(dir, &Device::default())?;
 
-    let picture = load(Path::new(picture), processor.alpha())?;
+    let picture = load(Path::new(picture), processor.decoding())?;
     let question = Message::with_image_marks("user", "<image>\nDescribe this picture.");
     let prompt = processor.encode(&[question], &[picture], true)?;
 

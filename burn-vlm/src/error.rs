@@ -49,6 +49,9 @@ pub enum VlmError {
     /// A request that makes no sense for this model.
     #[error("{0}")]
     Request(String),
+    /// What was computed is infinite or no number.
+    #[error("{0}")]
+    NotFinite(String),
 }
 
 impl VlmError {
@@ -64,6 +67,7 @@ impl VlmError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Io { source, .. } => is_input(source.kind()),
+            Self::NotFinite(_) => false,
             _ => true,
         }
     }

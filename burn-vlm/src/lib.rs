@@ -33,7 +33,8 @@
 //! // A tiny model with random weights. `Vlm::from_dir(dir, &device)?` loads a real one.
 //! let config = ModelConfig::from_json(&serde_json::json!({
 //!     "model_type": "qwen2", "vocab_size": 64, "hidden_size": 16, "intermediate_size": 32,
-//!     "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 128,
+//!     "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
+//!     "max_position_embeddings": 128,
 //! }))?;
 //! let model = Vlm::random(config, 0, &device);
 //!
@@ -96,11 +97,13 @@
 mod adapters;
 mod checkpoint;
 pub mod device;
+mod dir;
 pub mod error;
 pub mod features;
 pub mod footprint;
 pub mod freeze;
 pub mod generate;
+pub mod hub;
 pub mod image;
 pub mod input;
 pub mod lora;

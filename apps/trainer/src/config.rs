@@ -9,7 +9,7 @@ mod schema;
 pub use layer::set_option;
 pub use schema::schema;
 
-use crate::{Extensions, input_error::InputError};
+use crate::{Extensions, input_error::InputError, paths};
 use burn_rl::{config::RunConfig, error::RlError};
 use explain::explain;
 use layer::Layer;
@@ -116,6 +116,7 @@ pub fn resolve(
     }
     let (table, notes) = algo::merge_layers(&layers, algorithms);
     let (mut run, demo) = read(&table).map_err(|p| InputError::new(p.message))?;
+    paths::expand(&mut run);
     run.algo = algo::complete(&run.algo, &layers, algorithms)?;
     let rewards = &extensions.rewards;
     let reward = run.reward.build_with(rewards);

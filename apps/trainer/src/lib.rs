@@ -22,6 +22,7 @@ pub mod input_error;
 pub mod logging;
 pub mod model_dir;
 pub mod output;
+pub mod paths;
 pub mod plan;
 pub mod processor_args;
 pub mod progress;

@@ -5,8 +5,8 @@ use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::config::ModelInit;
 use burn_vlm::{
-    Compute, Families, LoadOptions, ModelConfig, Processor, Vlm, VlmError, lora,
-    processor::ProcessorOptions, text::ProcessorFiles,
+    Compute, Families, LoadOptions, ModelConfig, Processor, Vlm, lora, processor::ProcessorOptions,
+    text::ProcessorFiles,
 };
 use std::{
     path::{Path, PathBuf},
@@ -41,12 +41,11 @@ impl ModelDir {
         families: &Families,
     ) -> Result<Self> {
         let dir = &hub::locate(dir);
-        let described = described_in(dir)?;
-        let config = families.read_dir(&described)?;
-        let processor = processor(&described, families)?.with_options(options)?;
-        let stop = processor.stop_token_ids()?;
-        check_fit(&config, &processor, &stop)
-            .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
+        let Description {
+            config,
+            processor,
+            stop,
+        } = Description::read(dir, options, families)?;
         let model = match init {
             ModelInit::Pretrained => {
                 let options = LoadOptions::computing_in(compute).of(families);
@@ -63,12 +62,56 @@ impl ModelDir {
     }
 }
 
-/// Tokenizer, chat template and picture processing of a model directory.
+/// What a model directory says of a model, without its weights.
+pub struct Description {
+    /// The architecture.
+    pub config: ModelConfig,
+    /// Tokenizer, chat template and picture processing.
+    pub processor: Processor,
+    /// Tokens that end a response, at least one.
+    pub stop: Vec<u32>,
+}
+
+impl Description {
+    /// Reads what `dir` says of a model of one of `families`, whose text and pictures are processed as it says but for `options`.
+    ///
+    /// # Errors
+    /// A file that is missing, malformed or does not fit the others.
+    pub fn read(dir: &Path, options: &ProcessorOptions, families: &Families) -> Result<Self> {
+        let config = families.read_dir(&described_in(dir)?)?;
+        let processor = processor(dir, families)?.with_options(options)?;
+        let stop = processor.stop_token_ids()?;
+        check_fit(&config, &processor, &stop)
+            .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
+        Ok(Self {
+            config,
+            processor,
+            stop,
+        })
+    }
+}
+
+/// Tokenizer, chat template and picture processing of a model directory. An adapter's directory has
+/// its own files where there are any, and else those of the model it is beside.
 ///
 /// # Errors
 /// A file that is missing or wrong.
-pub fn processor(dir: &Path, families: &Families) -> Result<Processor, VlmError> {
-    Processor::of_family(ProcessorFiles::read_dir(dir)?, families)
+pub fn processor(dir: &Path, families: &Families) -> Result<Processor> {
+    Ok(Processor::of_family(files_of(dir)?, families)?)
+}
+
+/// The small files of a model directory; of an adapter's, those of the model it is beside with its
+/// own in their places.
+///
+/// # Errors
+/// Neither a model directory nor an adapter, or a file that cannot be read.
+pub fn files_of(dir: &Path) -> Result<ProcessorFiles> {
+    let described = described_in(dir)?;
+    let files = ProcessorFiles::read_dir(&described)?;
+    Ok(match described == dir {
+        true => files,
+        false => files.with_own(ProcessorFiles::read_dir(dir)?),
+    })
 }
 
 /// Whether a model directory, or that of the model an adapter is beside, has a tokenizer. Without
@@ -77,8 +120,7 @@ pub fn processor(dir: &Path, families: &Families) -> Result<Processor, VlmError>
 /// # Errors
 /// Neither a model directory nor an adapter, or a file that cannot be read.
 pub fn has_tokenizer(dir: &Path) -> Result<bool> {
-    let files = ProcessorFiles::read_dir(&described_in(&hub::locate(dir))?)?;
-    Ok(files.have_tokenizer())
+    Ok(files_of(&hub::locate(dir))?.have_tokenizer())
 }
 
 /// Where `config.json`, tokenizer and processor of a model are: in its directory, but for an

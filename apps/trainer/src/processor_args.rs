@@ -30,6 +30,9 @@ pub struct ProcessorArgs {
     /// Shows a white picture to conversations that have none.
     #[arg(long)]
     pub blank_image: bool,
+    /// Takes pictures as their files store them, whatever their EXIF orientation says.
+    #[arg(long)]
+    pub stored_orientation: bool,
 }
 
 /// Settings of a conversation beside those of the processor.
@@ -67,6 +70,7 @@ impl ProcessorArgs {
             min_tiles: self.min_tiles,
             max_tiles: self.max_tiles,
             blank_image: self.blank_image,
+            stored_orientation: self.stored_orientation,
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::{
     Extensions, hub,
-    input_error::InputError,
-    model_dir::{check_fit, described_in, processor, require_config},
+    model_dir::{Description, described_in},
 };
 use anyhow::Result;
 use burn::tensor::Device;
@@ -31,12 +30,15 @@ pub fn build(
     config.check(&extensions.algorithms, &extensions.rewards)?;
     let device = &devices[0].device;
     let dir = hub::locate(Path::new(&config.model.path));
-    let described = described_in(&dir)?;
-    let sizes = extensions.families.read_dir(&described)?;
-    let processor = processor(&described, &extensions.families)?
-        .with_options(&config.model.processor_options())?;
-    check_fit(&sizes, &processor, &processor.stop_token_ids()?)
-        .map_err(|message| InputError::new(format!("{}: {message}", dir.display())))?;
+    let Description {
+        config: sizes,
+        processor,
+        ..
+    } = Description::read(
+        &dir,
+        &config.model.processor_options(),
+        &extensions.families,
+    )?;
     let compute = config.model.dtype.on(device);
     let plain = LoadOptions::computing_in(compute).of(&extensions.families);
     let options = plain.clone().allowing(&config.model.allow_tensors);
@@ -62,7 +64,8 @@ pub fn build(
         builder = builder.critic(critic);
     }
     if !config.train.reference.is_empty() {
-        let dir = require_config(Path::new(&config.train.reference))?;
+        let dir = hub::locate(Path::new(&config.train.reference));
+        described_in(&dir)?;
         builder = builder.reference(Vlm::load(&dir, &plain, device)?);
     }
     Ok(builder.build()?)
@@ -75,7 +78,8 @@ fn critic(config: &RunConfig, options: &LoadOptions, device: &Device) -> Result<
         return Ok(None);
     }
     let given = Some(&section.model).filter(|_| !own);
-    let dir = require_config(Path::new(given.unwrap_or(&config.model.path)))?;
+    let dir = hub::locate(Path::new(given.unwrap_or(&config.model.path)));
+    described_in(&dir)?;
     let head = |d| ValueHead::new(d, section.bias, section.init, config.seed, device);
     Ok(Some(Vlm::critic_from_dir(&dir, head, options, device)?))
 }

@@ -518,6 +518,8 @@ fn inspect_counts_and_finds_what_does_not_fit() {
             "{message}"
         );
     }
+    // A single file of weights would count before the index.
+    fs::remove_file(&weights).unwrap();
     let index = json!({"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}});
     fs::write(
         world.path("model/model.safetensors.index.json"),

@@ -46,6 +46,9 @@ pub struct ImagesConfig {
     pub max_tiles: usize,
     /// Whether conversations without a picture are shown a white one, as MM-Eureka trains some models.
     pub blank: bool,
+    /// Whether pictures are taken as their files store them. By default each is turned as its EXIF
+    /// orientation says, as transformers and datasets load it.
+    pub stored_orientation: bool,
 }
 
 impl ModelSection {
@@ -60,6 +63,7 @@ impl ModelSection {
             min_tiles: set(self.images.min_tiles),
             max_tiles: set(self.images.max_tiles),
             blank_image: self.images.blank,
+            stored_orientation: self.images.stored_orientation,
         }
     }
 }

@@ -45,7 +45,7 @@ impl Encoder {
             .iter()
             .map(|path| {
                 let name = path.display().to_string();
-                decode(&name, &picture_bytes(path)?, self.processor.alpha())
+                decode(&name, &picture_bytes(path)?, self.processor.decoding())
             })
             .collect::<Result<Vec<_>, VlmError>>()?;
         let encoded = self.processor.encode(&messages, &images, true)?;

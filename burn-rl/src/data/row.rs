@@ -391,6 +391,13 @@ fn wrong_picture(value: &Value) -> String {
 pub fn image_files(urls: &[String], path: &Path) -> Result<Vec<PathBuf>, String> {
     let dir = path.parent().unwrap_or(Path::new(""));
     let file = |url: &String| {
+        if url.starts_with("data:") {
+            return Err(format!(
+                "an image is a data: URI of {} characters, expected the path of a file (pictures \
+                 inside a table are read from parquet)",
+                url.len()
+            ));
+        }
         let file = dir.join(url.strip_prefix("file://").unwrap_or(url));
         match file.is_file() {
             true => Ok(file),

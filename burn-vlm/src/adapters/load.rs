@@ -2,15 +2,14 @@
 
 use super::names::{adaptable, layers, parts};
 use crate::{
-    Vlm,
+    Vlm, dir,
     error::VlmError,
-    lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE, Lora, LoraConfig, PREFIX, pattern, read_config},
+    lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE, Lora, LoraConfig, PREFIX, read_config},
     nn::{Adapter, Linear},
     weights::{WeightFiles, nearest},
 };
 use burn::tensor::{Tensor, TensorData};
-use serde_json::Value;
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// A and B of a layer in transformers, flattened.
 struct Factors {
@@ -30,8 +29,21 @@ impl Vlm {
         let path = dir.join(ADAPTER_CONFIG);
         let read = read_config(&path)?;
         check_base(dir, &self)?;
-        let files = WeightFiles::open_file(&dir.join(ADAPTER_WEIGHTS))?;
+        let files = open_weights(dir)?;
         let found = read_parts(&files, &self)?;
+        for part in found.values().flatten().flatten() {
+            let expected = read.rank_of(&part.layer);
+            if part.rank != expected {
+                return Err(VlmError::weights(
+                    files.path(),
+                    format!(
+                        "{} is of rank {}, expected {expected} as {ADAPTER_CONFIG} says (r, \
+                         rank_pattern)",
+                        part.layer, part.rank
+                    ),
+                ));
+            }
+        }
         let module_keys = self.config().module_keys();
         let targets = found.iter().flat_map(|(path, halves)| {
             let names = parts(&module_keys, path).into_iter().zip(halves);
@@ -55,9 +67,8 @@ impl Vlm {
                 return;
             };
             let [d_out, d_in] = layer.weight.lazy_shape().dims();
-            let alpha = |name: &str| pattern(&read.alpha_pattern, name).unwrap_or(read.lora_alpha);
             match joined(halves, [d_out, d_in], |part| {
-                alpha(&part.layer) / config.divisor(part.rank)
+                read.alpha_of(&part.layer) / config.divisor(part.rank)
             }) {
                 Ok((a, b, scale)) => {
                     let rank = a.len() / d_in;
@@ -81,6 +92,26 @@ impl Vlm {
     }
 }
 
+/// The weights of the adapters in `dir`.
+fn open_weights(dir: &Path) -> Result<WeightFiles, VlmError> {
+    const PICKLED: &str = "adapter_model.bin";
+    let path = dir.join(ADAPTER_WEIGHTS);
+    match (path.exists(), dir.join(PICKLED).exists()) {
+        (true, _) => WeightFiles::open_file(&path),
+        (false, true) => Err(VlmError::weights(
+            dir,
+            format!(
+                "the adapter is in {PICKLED}, PyTorch's own form, expected {ADAPTER_WEIGHTS}: \
+                 PeftModel.from_pretrained(…).save_pretrained(…) writes it"
+            ),
+        )),
+        (false, false) => Err(VlmError::weights(
+            dir,
+            format!("{ADAPTER_CONFIG} is here, but {ADAPTER_WEIGHTS} is missing"),
+        )),
+    }
+}
+
 /// Whether the weights beside which the adapters of `dir` were trained are those of `model`.
 fn check_base(dir: &Path, model: &Vlm) -> Result<(), VlmError> {
     let path = dir.join(BASE);
@@ -88,9 +119,7 @@ fn check_base(dir: &Path, model: &Vlm) -> Result<(), VlmError> {
         // PEFT's own adapters do not say what they were trained beside.
         return Ok(());
     };
-    let bytes = fs::read(&path).map_err(|e| VlmError::io(&path, e))?;
-    let base: Value =
-        serde_json::from_slice(&bytes).map_err(|e| VlmError::config(&path, e.to_string()))?;
+    let base = dir::json(&path)?;
     match base["fingerprint"].as_str() == Some(&source.fingerprint) {
         true => Ok(()),
         false => Err(VlmError::config(
@@ -173,7 +202,15 @@ fn read_parts(
             layer,
         };
         let none = || (0..n).map(|_| None).collect();
-        found.entry(path).or_insert_with(none)[part] = Some(factors);
+        let place = &mut found.entry(path).or_insert_with(none)[part];
+        if let Some(other) = place {
+            let message = format!(
+                "{} and {} are one layer under names of two generations, expected one of them",
+                other.layer, factors.layer
+            );
+            return Err(VlmError::weights(files.path(), message));
+        }
+        *place = Some(factors);
     }
     Ok(found)
 }

@@ -54,15 +54,16 @@ impl LoadOptions {
     fn open(&self, dir: &Path) -> Result<(ModelConfig, WeightFiles), VlmError> {
         let mut config = self.families.read_dir(dir)?;
         config.compute = self.compute;
-        let files = WeightFiles::open(dir)?;
-        config.settle_head(&files)?;
+        let mut files = WeightFiles::open(dir)?;
+        config.settle_head(&mut files)?;
         Ok((config, files))
     }
 }
 
 impl Vlm {
-    /// Loads a Hugging Face model directory as f32, or the directory of an adapter and the model it
-    /// names; with the value head that [`save`](Self::save) left there, if it did.
+    /// Loads a Hugging Face model directory as f32, with an adapter that lies beside its weights, or
+    /// the directory of an adapter and the model it names; with the value head that
+    /// [`save`](Self::save) left there, if it did.
     ///
     /// # Errors
     /// A configuration that is missing, malformed or not supported; weights that are missing,
@@ -77,9 +78,25 @@ impl Vlm {
     /// As [`from_dir`](Self::from_dir).
     pub fn load(dir: &Path, options: &LoadOptions, device: &Device) -> Result<Self, VlmError> {
         if lora::is_adapter(dir) {
-            let base = Self::load(&lora::base_dir(dir)?, options, device)?;
+            let base = lora::base_dir(dir)?;
+            if lora::is_adapter(&base) && !same_dir(&base, dir) {
+                return Err(VlmError::config(
+                    dir.join(lora::ADAPTER_CONFIG),
+                    format!(
+                        "the model it is beside, {}, has an adapter of its own, expected one \
+                         without: merge the two first",
+                        base.display()
+                    ),
+                ));
+            }
+            let base = Self::load_whole(&base, options, device)?;
             return base.with_adapter(dir)?.with_saved_head(dir);
         }
+        Self::load_whole(dir, options, device)?.with_saved_head(dir)
+    }
+
+    /// The weights of a directory, without a look at an adapter beside them.
+    fn load_whole(dir: &Path, options: &LoadOptions, device: &Device) -> Result<Self, VlmError> {
         let (config, files) = options.open(dir)?;
         let keys = config.keys();
         let allow = Allow {
@@ -89,7 +106,7 @@ impl Vlm {
         let body = Self::new(config, device);
         let mut model = weights::load(body, &files, &keys, &allow, options.compute, device)?;
         model.source = Some(Arc::new(BaseModel::of(&files)));
-        model.with_saved_head(dir)
+        Ok(model)
     }
 
     /// The same with the value head that was saved in `dir`, if one was.
@@ -140,4 +157,10 @@ impl Vlm {
         critic.value_head = Some(found.unwrap_or_else(|| fresh(d)));
         Ok(critic)
     }
+}
+
+/// Whether two paths are one directory.
+fn same_dir(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(a).is_some_and(|a| Some(a) == real(b))
 }

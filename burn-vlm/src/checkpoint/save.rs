@@ -23,12 +23,13 @@ const MAX_SHARD_BYTES: usize = 5_000_000_000;
 /// Where files are written before they replace others.
 const STAGING: &str = ".saving";
 
-/// Files that mark a directory as a model, in reverse order of loading priority. Removing them in
-/// this order means that an interrupted save can never be read as an older layout.
-const ENTRIES: [&str; 3] = [ADAPTER_CONFIG, SINGLE, INDEX];
+/// Files that mark a directory as a model. Removing them in this order means that an interrupted save
+/// can never be read as another layout: an adapter is refused without its weights, and a single file
+/// of weights is loaded before an index.
+const ENTRIES: [&str; 4] = [ADAPTER_WEIGHTS, INDEX, SINGLE, ADAPTER_CONFIG];
 
 /// What goes with them.
-const PARTS: [&str; 3] = [ADAPTER_WEIGHTS, BASE, VALUE_HEAD_FILE];
+const PARTS: [&str; 2] = [BASE, VALUE_HEAD_FILE];
 
 impl Vlm {
     /// Writes `config.json` and the weights into an existing directory, as transformers loads

@@ -177,6 +177,13 @@ impl Generator<'_> {
 
         loop {
             let drawn = self.draw(hidden, &active, requests, &done);
+            if drawn.iter().any(|token| !token.logprob.is_finite()) {
+                return Err(VlmError::NotFinite(
+                    "the scores of the next token are not finite: the model is broken, or a number \
+                     overflowed in the precision that it computes in"
+                        .into(),
+                ));
+            }
             let mut rows_left = vec![];
             for (row, (sequence, token)) in active.iter().zip(&drawn).enumerate() {
                 let completion = &mut done[sequence.request];

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage, Rgba};
 
-use super::jpeg;
+use super::{jpeg, orientation};
 use crate::error::VlmError;
 
 /// The largest picture that is decoded, in pixels: Pillow's limit against decompression bombs
@@ -23,14 +23,34 @@ pub enum Alpha {
     Drop,
 }
 
+/// How a picture file becomes RGB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoding {
+    /// What becomes of transparency.
+    pub alpha: Alpha,
+    /// Whether the picture is turned as its EXIF orientation says, so that it stands as a viewer
+    /// shows it: `transformers`' `load_image` and `datasets`' `Image` do. False for the pixels as
+    /// they are stored, as Pillow's `open` alone gives them.
+    pub upright: bool,
+}
+
+impl From<Alpha> for Decoding {
+    fn from(alpha: Alpha) -> Self {
+        Self {
+            alpha,
+            upright: true,
+        }
+    }
+}
+
 /// Reads the PNG, JPEG or WebP file at `path`. See [`decode`].
 ///
 /// # Errors
 /// The file is missing or unreadable, or [`decode`] refuses it; the message names `path`.
-pub fn load(path: &Path, alpha: Alpha) -> Result<RgbImage, VlmError> {
+pub fn load(path: &Path, decoding: impl Into<Decoding>) -> Result<RgbImage, VlmError> {
     let name = path.display().to_string();
     match std::fs::read(path) {
-        Ok(bytes) => decode(&name, &bytes, alpha),
+        Ok(bytes) => decode(&name, &bytes, decoding),
         Err(error) => Err(VlmError::Image {
             name,
             message: format!("the file cannot be read: {error}"),
@@ -41,13 +61,17 @@ pub fn load(path: &Path, alpha: Alpha) -> Result<RgbImage, VlmError> {
 /// Decodes PNG, JPEG or WebP `bytes`, recognised by their content, into 8-bit RGB.
 ///
 /// Grey and palette pictures become RGB. Of 16-bit colours the high byte is kept; 16-bit grey
-/// without alpha is clipped at 255, as Pillow 12 converts its `I;16` mode. An EXIF orientation is
-/// ignored, as Pillow's `open` ignores it.
+/// without alpha is clipped at 255, as Pillow 12 converts its `I;16` mode.
 ///
 /// # Errors
 /// `bytes` are no picture of these formats, are truncated or damaged, or hold more than
 /// [`MAX_PIXELS`]; the message names the picture `name`.
-pub fn decode(name: &str, bytes: &[u8], alpha: Alpha) -> Result<RgbImage, VlmError> {
+pub fn decode(
+    name: &str,
+    bytes: &[u8],
+    decoding: impl Into<Decoding>,
+) -> Result<RgbImage, VlmError> {
+    let decoding = decoding.into();
     let refuse = |message: String| VlmError::Image {
         name: name.to_owned(),
         message,
@@ -77,17 +101,25 @@ pub fn decode(name: &str, bytes: &[u8], alpha: Alpha) -> Result<RgbImage, VlmErr
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     // The size is checked below; the library's own limit is smaller than the one promised.
     reader.limits(Limits::no_limits());
-    let decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     if let Some(message) = too_large(width, height) {
         return Err(refuse(message));
     }
-    DynamicImage::from_decoder(decoder)
-        .map(|image| to_rgb(image, alpha))
-        .map_err(damaged)
+    let turn = match decoding.upright {
+        true => orientation::find(format, bytes, &mut decoder),
+        false => None,
+    };
+    let stored = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    let rgb = to_rgb(stored, decoding.alpha);
+    Ok(match turn {
+        Some(turn) => orientation::turned(rgb, turn),
+        None => rgb,
+    })
 }
 
-/// Size of the PNG, JPEG or WebP file at `path`, from its header alone: width and height in pixels.
+/// Size of the PNG, JPEG or WebP file at `path`, from its header alone: width and height in pixels
+/// as they are stored, whatever its orientation.
 ///
 /// A cheap look at many files before any is needed. Damage behind the header stays unseen.
 ///
@@ -266,7 +298,11 @@ mod tests {
                 _ => 0,
             };
             for (alpha, expected) in [Alpha::OverWhite, Alpha::Drop].into_iter().zip(expected) {
-                let image = load(&golden::path("modes").join(&name), alpha).unwrap();
+                let stored = Decoding {
+                    alpha,
+                    upright: false,
+                };
+                let image = load(&golden::path("modes").join(&name), stored).unwrap();
                 let size = [image.height() as usize, image.width() as usize, 3];
                 assert_eq!(size, expected.shape[..], "{name}");
                 let off = image

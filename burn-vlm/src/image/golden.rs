@@ -102,6 +102,39 @@ pub fn modes() -> Vec<(String, [Tensor; 2])> {
     modes
 }
 
+/// Every picture of `orientations/`, by name, with its expected bytes.
+pub fn orientations() -> Vec<(String, Tensor)> {
+    let file = std::fs::read(path("orientations.safetensors")).unwrap();
+    let names = std::fs::read_dir(path("orientations")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .map(|name| (name.clone(), read(&file, &name)))
+        .collect()
+}
+
+/// Pictures much higher than wide, by name, with what they become.
+pub fn tall() -> Vec<(String, RgbImage, Tensor)> {
+    let file = std::fs::read(path("tall.safetensors")).unwrap();
+    let names = SafeTensors::deserialize(&file).unwrap();
+    let names = names
+        .names()
+        .into_iter()
+        .filter_map(|name| name.strip_suffix("/stored"));
+    let case = |name: &str| {
+        let stored = read(&file, &format!("{name}/stored"));
+        let [height, width, 3] = stored.shape[..] else {
+            panic!("shape of {name}")
+        };
+        let image = RgbImage::from_raw(width as u32, height as u32, stored.bytes).unwrap();
+        (
+            name.to_owned(),
+            image,
+            read(&file, &format!("{name}/resized")),
+        )
+    };
+    names.map(case).collect()
+}
+
 /// The rows of the table whose title starts with `title`.
 pub fn table(title: &str) -> Vec<Vec<i64>> {
     let text = std::fs::read_to_string(path("tables.json")).unwrap();

@@ -8,11 +8,12 @@ pub mod decode;
 pub(crate) mod golden;
 mod jpeg;
 pub mod normalize;
+mod orientation;
 pub mod patchify;
 pub mod resize;
 pub mod smart_resize;
 
-pub use decode::{Alpha, MAX_PIXELS, decode, load, probe};
+pub use decode::{Alpha, Decoding, MAX_PIXELS, decode, load, probe};
 pub use normalize::Normalization;
 pub use patchify::{ImagePatches, PatchLayout, patchify};
 pub use resize::resize_bicubic;

@@ -14,4 +14,4 @@ pub use base::{BaseModel, Lora};
 pub(crate) use config::ends_in;
 pub use config::{ALL_LINEAR, LoraConfig};
 pub use peft::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, base_dir, is_adapter};
-pub(crate) use peft::{BASE, PREFIX, pattern, read_config};
+pub(crate) use peft::{BASE, PREFIX, read_config};

@@ -5,15 +5,11 @@
 //! is the layer's name in transformers. A third file, which PEFT does not look at, says which
 //! weights the adapters are beside.
 
-use super::config::ends_in;
-use crate::{error::VlmError, weights::WeightFiles};
+use crate::{dir, error::VlmError, hub, weights::WeightFiles};
+use fancy_regex::Regex;
 use serde::Deserialize;
-use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 
 /// What the adapters are.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -27,9 +23,9 @@ pub(crate) const BASE: &str = "base_model.json";
 /// What PEFT puts before the name of every layer.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
-/// Whether `dir` holds an adapter rather than a model.
+/// Whether `dir` holds an adapter, be it beside the weights of its model or alone.
 pub fn is_adapter(dir: &Path) -> bool {
-    dir.join(ADAPTER_CONFIG).is_file() && !WeightFiles::are_in(dir)
+    dir.join(ADAPTER_CONFIG).exists()
 }
 
 /// Options of PEFT's adapters that change what they compute, with the value that changes nothing.
@@ -57,47 +53,105 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 const KNOWN_INITS: &[&str] = &["gaussian", "orthogonal", "eva", "mica"];
 
 #[derive(Deserialize)]
-pub(crate) struct PeftConfig {
+struct Fields {
     peft_type: String,
-    pub(crate) r: usize,
-    pub(crate) lora_alpha: f64,
+    r: usize,
+    lora_alpha: f64,
     #[serde(default)]
-    pub(crate) lora_dropout: f64,
+    lora_dropout: f64,
     #[serde(default)]
-    pub(crate) use_rslora: bool,
-    #[serde(default)]
+    use_rslora: bool,
     base_model_name_or_path: Option<String>,
-    #[serde(default)]
-    pub(crate) alpha_pattern: BTreeMap<String, f64>,
+    revision: Option<String>,
+    // In the order of the file, which decides where several match.
+    alpha_pattern: Option<Map<String, Value>>,
+    rank_pattern: Option<Map<String, Value>>,
 }
 
-/// The model directory that the adapters of `dir` are beside.
+/// What `adapter_config.json` says.
+pub(crate) struct PeftConfig {
+    pub(crate) r: usize,
+    pub(crate) lora_alpha: f64,
+    pub(crate) lora_dropout: f64,
+    pub(crate) use_rslora: bool,
+    base: Option<String>,
+    revision: Option<String>,
+    alphas: Vec<(Regex, f64)>,
+    ranks: Vec<(Regex, f64)>,
+}
+
+impl PeftConfig {
+    /// α of the layer that PEFT calls `layer`.
+    pub(crate) fn alpha_of(&self, layer: &str) -> f64 {
+        first_match(&self.alphas, layer).unwrap_or(self.lora_alpha)
+    }
+
+    /// Rank of the layer that PEFT calls `layer`.
+    pub(crate) fn rank_of(&self, layer: &str) -> usize {
+        first_match(&self.ranks, layer).map_or(self.r, |rank| rank as usize)
+    }
+}
+
+/// The value of the first pattern that matches a layer's name.
+fn first_match(patterns: &[(Regex, f64)], layer: &str) -> Option<f64> {
+    // A pattern that gives up on a name, having tried too long, does not match it.
+    let matches = |pattern: &Regex| pattern.is_match(layer).unwrap_or(false);
+    let found = patterns.iter().find(|(pattern, _)| matches(pattern));
+    found.map(|(_, value)| *value)
+}
+
+/// Patterns as PEFT reads them: regular expressions of a whole name, or of all of it behind a dot.
+fn patterns(key: &str, map: Option<Map<String, Value>>) -> Result<Vec<(Regex, f64)>, String> {
+    let read = |(name, value): (String, Value)| {
+        let number = value
+            .as_f64()
+            .filter(|number| number.is_finite() && *number > 0.0);
+        let number = number.ok_or_else(|| {
+            format!("{key} gives {name:?} the value {value}, expected a number greater than 0")
+        })?;
+        let regex = Regex::new(&format!(r"^(?:.*\.)?(?:{name})$"));
+        let regex = regex
+            .map_err(|e| format!("{key} has {name:?}, which is no regular expression: {e}"))?;
+        Ok((regex, number))
+    };
+    map.unwrap_or_default().into_iter().map(read).collect()
+}
+
+/// The model directory that the adapters of `dir` are beside: `dir` itself where it has weights, as
+/// transformers loads a model with an adapter in it; else the one that the adapter names, by its
+/// path or by its name in the Hugging Face cache.
 ///
 /// # Errors
 /// A configuration that is missing or malformed, or names no directory.
 pub fn base_dir(dir: &Path) -> Result<PathBuf, VlmError> {
+    if WeightFiles::are_in(dir) {
+        return Ok(dir.into());
+    }
     let path = dir.join(ADAPTER_CONFIG);
     let config = read_config(&path)?;
-    let name = config.base_model_name_or_path.unwrap_or_default();
+    let name = config.base.unwrap_or_default();
     // As PEFT takes it, and relative to the adapter, so that both can be moved together.
-    for base in [PathBuf::from(&name), dir.join(&name)] {
+    let cached = hub::locate_revision(Path::new(&name), config.revision.as_deref());
+    for base in [cached, dir.join(&name)] {
         if !name.is_empty() && base.join("config.json").is_file() {
             return Ok(base);
         }
     }
-    Err(VlmError::config(
-        path,
-        format!(
-            "base_model_name_or_path is `{name}`, expected the directory of the model that the \
-             adapter was trained beside"
-        ),
-    ))
+    let mut message = format!(
+        "base_model_name_or_path is `{name}`, expected the directory of the model that the adapter \
+         was trained beside"
+    );
+    if hub::is_name(&name) {
+        message.push_str(&format!(
+            ", or its name in the Hugging Face cache (to get it: hf download {name})"
+        ));
+    }
+    Err(VlmError::config(path, message))
 }
 
 pub(crate) fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
     let fail = |message: String| VlmError::config(path, message);
-    let bytes = fs::read(path).map_err(|e| VlmError::io(path, e))?;
-    let raw: Value = serde_json::from_slice(&bytes).map_err(|e| fail(e.to_string()))?;
+    let raw = dir::json(path)?;
     for (key, expected) in UNSUPPORTED {
         let value = &raw[*key];
         let nothing = match value {
@@ -122,15 +176,102 @@ pub(crate) fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
             KNOWN_INITS.join(", ")
         )));
     }
-    let config: PeftConfig = serde_json::from_value(raw).map_err(|e| fail(e.to_string()))?;
-    match config.peft_type.as_str() {
-        "LORA" => Ok(config),
-        other => Err(fail(format!("peft_type is `{other}`, expected `LORA`"))),
+    let fields: Fields = dir::fields(&raw).map_err(fail)?;
+    if fields.peft_type != "LORA" {
+        let found = fields.peft_type;
+        return Err(fail(format!("peft_type is `{found}`, expected `LORA`")));
     }
+    if fields.r == 0 {
+        return Err(fail("r is 0, expected at least 1".into()));
+    }
+    Ok(PeftConfig {
+        r: fields.r,
+        lora_alpha: fields.lora_alpha,
+        lora_dropout: fields.lora_dropout,
+        use_rslora: fields.use_rslora,
+        base: fields.base_model_name_or_path,
+        revision: fields.revision,
+        alphas: patterns("alpha_pattern", fields.alpha_pattern).map_err(fail)?,
+        ranks: patterns("rank_pattern", fields.rank_pattern).map_err(fail)?,
+    })
 }
 
-/// What PEFT finds for a layer in one of its patterns: by the layer's name or the end of it.
-pub(crate) fn pattern(patterns: &BTreeMap<String, f64>, layer: &str) -> Option<f64> {
-    let found = patterns.iter().find(|(end, _)| ends_in(layer, end));
-    found.map(|(_, value)| *value)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn config(extra: Value) -> Result<PeftConfig, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(ADAPTER_CONFIG);
+        let mut json = json!({"peft_type": "LORA", "r": 4, "lora_alpha": 8});
+        let extra = extra.as_object().unwrap().clone();
+        json.as_object_mut().unwrap().extend(extra);
+        std::fs::write(&path, json.to_string()).unwrap();
+        read_config(&path).map_err(|e| e.to_string())
+    }
+
+    /// What `peft.utils.other.get_pattern_key` of peft 0.21.2 finds for these.
+    #[test]
+    fn patterns_are_regular_expressions_of_names() {
+        const Q0: &str = "model.layers.0.self_attn.q_proj";
+        const D1: &str = "model.layers.1.mlp.down_proj";
+        for (pattern, q0, d1) in [
+            ("q_proj", true, false),
+            ("roj", false, false),
+            ("(q|v)_proj", true, false),
+            (r"layers\.0\..*q_proj", true, false),
+            (".*self_attn.*", true, false),
+            ("layers.[0-9]+.mlp.down_proj", false, true),
+            ("^model.layers.0.self_attn.q_proj", true, false),
+            ("^layers.0.self_attn.q_proj", false, false),
+            ("q_proj$", true, false),
+            (r"(?!.*mlp).*proj", true, true),
+            ("q_proj|down_proj", true, true),
+        ] {
+            let config = config(json!({"alpha_pattern": {pattern: 64}})).unwrap();
+            let found = [Q0, D1].map(|name| config.alpha_of(name) == 64.0);
+            assert_eq!(found, [q0, d1], "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_the_file_that_matches_counts() {
+        let read = config(json!({
+            "rank_pattern": {"v_proj": 2, ".*_proj": 3}, "alpha_pattern": {".*": 5, "q_proj": 6}
+        }));
+        let read = read.unwrap();
+        assert_eq!(
+            (
+                read.rank_of("a.v_proj"),
+                read.rank_of("a.q_proj"),
+                read.rank_of("a.up")
+            ),
+            (2, 3, 4)
+        );
+        assert_eq!(read.alpha_of("a.q_proj"), 5.0);
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_named() {
+        for (extra, expected) in [
+            (
+                json!({"alpha_pattern": {"(": 1}}),
+                "alpha_pattern has \"(\", which is no regular",
+            ),
+            (
+                json!({"alpha_pattern": {"q": 0}}),
+                "alpha_pattern gives \"q\" the value 0",
+            ),
+            (
+                json!({"rank_pattern": {"q": "x"}}),
+                "rank_pattern gives \"q\" the value \"x\"",
+            ),
+            (json!({"r": 1.5}), "r: invalid type"),
+            (json!({"r": 0}), "r is 0"),
+        ] {
+            let message = config(extra).err().unwrap();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
 }

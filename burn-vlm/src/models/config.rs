@@ -1,9 +1,10 @@
 //! `config.json` of every family, in the flat form of the hub and the nested one of transformers 5.
 
-use super::{Families, ModelConfig};
+use super::{Families, ModelConfig, known::unlisted};
 use crate::{
+    dir,
     error::VlmError,
-    nn::{Position, RopeScaling},
+    nn::Position,
     precision::Compute,
     weights::{KeyMap, WeightFiles},
 };
@@ -26,8 +27,7 @@ impl ModelConfig {
     /// A missing or mistyped key, sizes that do not fit each other, or a variant that is not
     /// supported; the message names the key.
     pub fn from_file(path: &Path) -> Result<Self, VlmError> {
-        let bytes = std::fs::read(path).map_err(|e| VlmError::io(path, e))?;
-        Self::from_slice(&bytes, path)
+        Self::from_slice(&dir::read(path)?, path)
     }
 
     /// Parses the bytes of a `config.json`; `path` is where messages say they are from.
@@ -68,11 +68,12 @@ impl ModelConfig {
     /// Decides by the files whether the head is the embedding table, where they know better.
     ///
     /// Where configurations of a family leave it open, the head is tied exactly if there is none in
-    /// the files. Elsewhere a head that is there although it is tied must repeat the table.
+    /// the files. Elsewhere a head that is there although it is tied must repeat the table, or be
+    /// there in its place.
     ///
     /// # Errors
     /// It does not.
-    pub fn settle_head(&mut self, files: &WeightFiles) -> Result<(), VlmError> {
+    pub fn settle_head(&mut self, files: &mut WeightFiles) -> Result<(), VlmError> {
         let keys = self.keys();
         let find = |path: &str| {
             let names = keys.generations(path).into_iter().flatten();
@@ -82,8 +83,12 @@ impl ModelConfig {
             self.tie_word_embeddings |= self.family.head_is_tied_by_files();
             return Ok(());
         };
-        if self.tie_word_embeddings {
-            let table = find("model.embed_tokens.weight");
+        let table = find("model.embed_tokens.weight");
+        if self.tie_word_embeddings && table.is_none() {
+            // Some exports keep the pair under the head's name.
+            let table = keys.to_hub("model.embed_tokens.weight");
+            files.rename(&head, &table);
+        } else if self.tie_word_embeddings {
             let repeats = table.is_some_and(|table| {
                 let same = files.bytes(&table) == files.bytes(&head);
                 files.release(&table);
@@ -128,11 +133,7 @@ impl ModelConfig {
     /// Longest sequence, in tokens: what the model was trained on, times the factor by which its
     /// rotary positions are stretched.
     pub fn max_positions(&self) -> usize {
-        let factor = match self.text.rope_scaling {
-            RopeScaling::Dynamic { factor, .. } | RopeScaling::Linear { factor } => factor,
-            RopeScaling::None | RopeScaling::MRope { .. } => 1.0,
-        };
-        (self.max_position_embeddings as f64 * factor.max(1.0)) as usize
+        self.text.rope_scaling.reach(self.max_position_embeddings)
     }
 
     /// Positions of a row, and the position of the token after its end.
@@ -156,8 +157,7 @@ impl Families {
     /// As [`ModelConfig::from_dir`].
     pub fn read_dir(&self, dir: &Path) -> Result<ModelConfig, VlmError> {
         let path = dir.join("config.json");
-        let bytes = std::fs::read(&path).map_err(|e| VlmError::io(&path, e))?;
-        let mut config = self.read_slice(&bytes, &path)?;
+        let mut config = self.read_slice(&dir::read(&path)?, &path)?;
         if config.image_token_id.is_none() && config.vision.is_some() {
             config.image_token_id = config.family.image_token_id(dir)?;
             config.check().map_err(|m| VlmError::config(&path, m))?;
@@ -171,7 +171,7 @@ impl Families {
     /// As [`ModelConfig::from_file`].
     pub fn read_slice(&self, bytes: &[u8], path: &Path) -> Result<ModelConfig, VlmError> {
         let fail = |message: String| VlmError::config(path, message);
-        let raw: Value = serde_json::from_slice(bytes).map_err(|e| fail(e.to_string()))?;
+        let raw = dir::parse(bytes, path)?;
         self.read(&raw).map_err(fail)
     }
 
@@ -181,6 +181,7 @@ impl Families {
     /// As [`ModelConfig::from_json`].
     pub fn read(&self, raw: &Value) -> Result<ModelConfig, String> {
         let family = self.of(raw)?.clone();
+        let unlisted_keys = unlisted(raw, &family.known_keys(raw, self))?;
         let found = family.read(raw, self)?;
         let module_keys = found.module_keys.unwrap_or_else(|| found.keys.clone());
         let mut keys = found.keys;
@@ -197,6 +198,7 @@ impl Families {
             image_token_id: found.image_token_id,
             max_position_embeddings: found.max_position_embeddings,
             initializer_range: found.initializer_range,
+            unlisted_keys,
             compute: Compute::default(),
             raw: raw.clone(),
             keys,

@@ -1,6 +1,10 @@
 //! The keys of `config.json` that describe a text decoder, alike in all families.
 
-use crate::nn::{DecoderConfig, RopeScaling};
+use super::rope;
+use crate::{
+    dir,
+    nn::{DecoderConfig, RopeScaling},
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -47,42 +51,29 @@ struct Fields {
     max_position_embeddings: usize,
     initializer_range: Option<f64>,
     tie_word_embeddings: Option<bool>,
-    rope_theta: Option<f64>,
-    rope_parameters: Option<RopeFields>,
-    rope_scaling: Option<RopeFields>,
     #[serde(default)]
     use_sliding_window: bool,
-}
-
-#[derive(Deserialize)]
-struct RopeFields {
-    rope_type: Option<String>,
-    r#type: Option<String>,
-    rope_theta: Option<f64>,
-    factor: Option<f64>,
-    mrope_section: Option<[usize; 3]>,
-    #[serde(default)]
-    mrope_interleaved: bool,
+    sliding_window: Option<usize>,
+    max_window_layers: Option<usize>,
+    layer_types: Option<Vec<String>>,
 }
 
 impl TextSection {
-    /// Reads the keys that all decoders have, in the form of the hub or of transformers 5.
+    /// Reads the keys that all decoders have, in the form of the hub or of transformers 5. What a
+    /// family assumes for keys that are left out is to be [filled in](super::KeyTable::filled)
+    /// before.
     ///
     /// # Errors
     /// A key that is missing, mistyped or asks for what is not supported.
     pub fn read(json: &Value, biases: Biases) -> Result<Self, String> {
-        let fields: Fields = serde_json::from_value(json.clone()).map_err(|e| e.to_string())?;
+        let fields: Fields = dir::fields(json)?;
         match fields.hidden_act.as_deref() {
             None | Some("silu") => {}
             Some(other) => return Err(format!("hidden_act is `{other}`, expected `silu`")),
         }
-        if fields.use_sliding_window {
-            return Err("use_sliding_window is true, which is not supported".into());
-        }
-        let rope = fields.rope_parameters.or(fields.rope_scaling);
-        let rope_theta = fields
-            .rope_theta
-            .or_else(|| rope.as_ref().and_then(|rope| rope.rope_theta));
+        let positions = fields.max_position_embeddings;
+        let rope = rope::read(json, ROPE_THETA, positions)?;
+        refuse_sliding(&fields, rope.scaling.reach(positions))?;
         let heads = fields.num_attention_heads;
         Ok(Self {
             decoder: DecoderConfig {
@@ -94,61 +85,101 @@ impl TextSection {
                 num_key_value_heads: fields.num_key_value_heads.unwrap_or(heads),
                 head_dim: fields.head_dim.unwrap_or(fields.hidden_size / heads.max(1)),
                 rms_norm_eps: fields.rms_norm_eps.unwrap_or(RMS_NORM_EPS),
-                rope_theta: rope_theta.unwrap_or(ROPE_THETA),
-                rope_scaling: scaling(rope, fields.max_position_embeddings)?,
+                rope_theta: rope.theta,
+                rope_scaling: rope.scaling,
                 qkv_bias: biases.qkv,
                 o_bias: biases.o,
                 mlp_bias: biases.mlp,
             },
-            max_position_embeddings: fields.max_position_embeddings,
+            max_position_embeddings: positions,
             initializer_range: fields.initializer_range.unwrap_or(INITIALIZER_RANGE),
             tie_word_embeddings: fields.tie_word_embeddings,
         })
     }
 }
 
-fn scaling(rope: Option<RopeFields>, max_positions: usize) -> Result<RopeScaling, String> {
-    let Some(rope) = rope else {
-        return Ok(RopeScaling::None);
-    };
-    if let Some(sections) = rope.mrope_section {
-        // Files of some versions name it twice, as what it is and as what it is based on.
-        let kinds = [rope.rope_type, rope.r#type];
-        let scaled = |kind: &String| !["default", "mrope"].contains(&kind.as_str());
-        return match kinds.into_iter().flatten().find(scaled) {
-            None => Ok(RopeScaling::MRope {
-                sections,
-                interleaved: rope.mrope_interleaved,
-            }),
-            Some(other) => Err(format!(
-                "rope_scaling.type is `{other}` beside mrope_section, supported there: default, \
-                 mrope"
-            )),
-        };
+/// Refuses layers that attend to a window of positions, where the window is shorter than the longest
+/// row: `reach` positions.
+///
+/// Windows are those of layers from `max_window_layers` on, or of those that `layer_types` calls so.
+fn refuse_sliding(fields: &Fields, reach: usize) -> Result<(), String> {
+    const SLIDING: &str = "sliding_attention";
+    const FULL: &str = "full_attention";
+    if let Some(types) = &fields.layer_types {
+        if let Some(other) = types
+            .iter()
+            .find(|t| ![SLIDING, FULL].contains(&t.as_str()))
+        {
+            return Err(format!(
+                "layer_types has `{other}`, which is not supported, expected `{FULL}`"
+            ));
+        }
+        if types.len() != fields.num_hidden_layers {
+            return Err(format!(
+                "layer_types has {} entries, expected num_hidden_layers, which is {}",
+                types.len(),
+                fields.num_hidden_layers
+            ));
+        }
     }
-    let kind = rope.rope_type.or(rope.r#type);
-    let factor = || {
-        let found = rope.factor.filter(|factor| *factor >= 1.0);
-        found.ok_or("rope_scaling.factor is missing or less than 1")
+    let slides = match &fields.layer_types {
+        Some(types) => types.iter().any(|kind| kind == SLIDING),
+        None => {
+            let first = fields.max_window_layers.unwrap_or(0);
+            fields.use_sliding_window && first < fields.num_hidden_layers
+        }
     };
-    match kind.as_deref().unwrap_or("default") {
-        "default" => Ok(RopeScaling::None),
-        "mrope" => Err("rope_scaling.mrope_section is missing".into()),
-        "linear" => Ok(RopeScaling::Linear { factor: factor()? }),
-        "dynamic" => Ok(RopeScaling::Dynamic {
-            factor: factor()?,
-            max_positions,
-        }),
-        other => Err(format!(
-            "rope_scaling.type is `{other}`, supported: default, mrope, linear, dynamic"
+    match fields.sliding_window {
+        Some(window) if slides && window < reach => Err(format!(
+            "sliding_window is {window}, which is not supported in a model of {reach} positions, \
+             expected use_sliding_window false or no layer that slides (max_window_layers, \
+             layer_types)"
         )),
+        _ => Ok(()),
     }
+}
+
+/// Sizes beyond these are no model's; products of them still fit a number.
+const MAX_LAYERS: usize = 10_000;
+const MAX_WIDTH: usize = 1 << 20;
+const MAX_VOCABULARY: usize = 1 << 24;
+
+/// Refuses a size that is 0 or that no model has.
+pub(super) fn check_size(key: &str, found: usize, most: usize) -> Result<(), String> {
+    match (1..=most).contains(&found) {
+        true => Ok(()),
+        false => Err(format!("{key} is {found}, expected 1 to {most}")),
+    }
+}
+
+/// Refuses widths and depths of a tower or a decoder that no model has.
+pub(super) fn check_sizes(layers: (&str, usize), widths: &[(&str, usize)]) -> Result<(), String> {
+    check_size(layers.0, layers.1, MAX_LAYERS)?;
+    widths
+        .iter()
+        .try_for_each(|(key, found)| check_size(key, *found, MAX_WIDTH))
 }
 
 impl DecoderConfig {
     /// Whether the sizes fit each other.
     pub(super) fn check(&self) -> Result<(), String> {
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
+        check_size("vocab_size", self.vocab_size, MAX_VOCABULARY)?;
+        check_sizes(
+            ("num_hidden_layers", self.num_hidden_layers),
+            &[
+                ("hidden_size", self.hidden_size),
+                ("intermediate_size", self.intermediate_size),
+                ("num_attention_heads", heads),
+                ("head_dim", self.head_dim),
+            ],
+        )?;
+        if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps > 0.0) {
+            let found = self.rms_norm_eps;
+            return Err(format!(
+                "rms_norm_eps is {found}, expected a number greater than 0"
+            ));
+        }
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
             return Err(format!(
                 "num_attention_heads by num_key_value_heads: {heads} is not a multiple of {kv_heads}"
@@ -177,43 +208,97 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn scaling_of(rope: Value) -> Result<RopeScaling, String> {
-        scaling(serde_json::from_value(rope).unwrap(), 32_768)
+    fn read(extra: Value) -> Result<TextSection, String> {
+        let mut json = json!({
+            "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "max_position_embeddings": 64, "max_window_layers": 28,
+        });
+        let extra = extra.as_object().unwrap().clone();
+        json.as_object_mut().unwrap().extend(extra);
+        let section = TextSection::read(&json, Biases::default())?;
+        section.decoder.check().map(|()| section)
     }
 
     #[test]
-    fn sections_are_read_beside_no_other_scaling() {
-        let sections = [16, 24, 24];
-        for kinds in [
-            json!({}),
-            json!({ "type": "mrope" }),
-            json!({ "rope_type": "default", "type": "default" }),
-            json!({ "rope_type": "default", "type": "mrope" }),
+    fn a_window_is_refused_only_where_a_layer_slides() {
+        let types = |kinds: [&str; 2]| json!(kinds.map(|kind| format!("{kind}_attention")));
+        for accepted in [
+            json!({"use_sliding_window": false, "sliding_window": 4}),
+            // All layers come before the first that slides.
+            json!({"use_sliding_window": true, "sliding_window": 4}),
+            json!({"use_sliding_window": true, "sliding_window": 4, "max_window_layers": 2}),
+            // The window holds every row.
+            json!({"use_sliding_window": true, "sliding_window": 64, "max_window_layers": 0}),
+            json!({"use_sliding_window": true, "sliding_window": null, "max_window_layers": 0}),
+            json!({"use_sliding_window": true, "sliding_window": 4, "max_window_layers": 0,
+                "layer_types": types(["full", "full"])}),
         ] {
-            let mut rope = kinds;
-            rope["mrope_section"] = json!(sections);
-            let read = |interleaved| {
-                Ok(RopeScaling::MRope {
-                    sections,
-                    interleaved,
-                })
-            };
-            assert_eq!(scaling_of(rope.clone()), read(false));
-            rope["mrope_interleaved"] = json!(true);
-            assert_eq!(scaling_of(rope), read(true));
-        }
-        for kinds in [
-            json!({ "type": "yarn", "factor": 4.0 }),
-            json!({ "rope_type": "yarn", "factor": 4.0 }),
-            json!({ "rope_type": "default", "type": "linear", "factor": 2.0 }),
-        ] {
-            let mut rope = kinds;
-            rope["mrope_section"] = json!(sections);
-            let message = scaling_of(rope).unwrap_err();
             assert!(
-                message.contains("beside mrope_section, supported there: default, mrope"),
-                "{message}"
+                read(accepted.clone()).is_ok(),
+                "{accepted}: {:?}",
+                read(accepted.clone()).err()
             );
+        }
+        for (refused, expected) in [
+            (
+                json!({"use_sliding_window": true, "sliding_window": 4, "max_window_layers": 1}),
+                "sliding_window is 4",
+            ),
+            (
+                json!({"sliding_window": 4, "layer_types": types(["full", "sliding"])}),
+                "sliding_window is 4",
+            ),
+            (
+                json!({"layer_types": types(["full", "linear"])}),
+                "layer_types has `linear_attention`",
+            ),
+            (
+                json!({"layer_types": ["full_attention"]}),
+                "layer_types has 1 entries, expected num_h",
+            ),
+            (
+                json!({"use_sliding_window": null}),
+                "use_sliding_window: invalid type",
+            ),
+        ] {
+            let message = read(refused).unwrap_err();
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_no_model_has_are_refused_by_name() {
+        for (extra, expected) in [
+            (
+                json!({"num_hidden_layers": 1_000_000_000}),
+                "num_hidden_layers is 1000000000",
+            ),
+            (
+                json!({"num_hidden_layers": 0}),
+                "num_hidden_layers is 0, expected 1 to 10000",
+            ),
+            (json!({"hidden_size": 0}), "hidden_size is 0"),
+            (
+                json!({"vocab_size": u64::MAX}),
+                "vocab_size is 18446744073709551615",
+            ),
+            (
+                json!({"num_attention_heads": 0}),
+                "num_attention_heads is 0",
+            ),
+            (json!({"rms_norm_eps": 0}), "rms_norm_eps is 0"),
+            (
+                json!({"rms_norm_eps": "1e-6"}),
+                "rms_norm_eps: invalid type",
+            ),
+            (json!({"hidden_size": 64.0}), "hidden_size: invalid type"),
+            (
+                json!({"num_key_value_heads": 0}),
+                "num_attention_heads by num_key_value_heads",
+            ),
+        ] {
+            let message = read(extra).unwrap_err();
+            assert!(message.starts_with(expected), "{message}");
         }
     }
 }

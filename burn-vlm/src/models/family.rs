@@ -1,6 +1,6 @@
 //! What a family of models is, and which there are.
 
-use super::{ImageProcessor, TextSection, TokenIds, VisionConfig};
+use super::{ImageProcessor, KeyTable, Section, TextSection, TokenIds, VisionConfig};
 use crate::{
     error::VlmError,
     nn::{DecoderConfig, Position},
@@ -108,6 +108,13 @@ pub trait ModelFamily: Debug + Send + Sync {
         None
     }
 
+    /// The sections of a `config.json` whose keys this family knows, each with its table; a key that
+    /// is in none is noted in [`ModelConfig::unlisted_keys`]. None where the family has no tables.
+    fn known_keys(&self, raw: &Value, families: &Families) -> Vec<Section> {
+        let _ = (raw, families);
+        vec![]
+    }
+
     /// The `config.json` of tiny models by name, with which a device can be tried.
     fn samples(&self) -> &[(&'static str, &'static str)] {
         &[]
@@ -124,6 +131,11 @@ pub trait TextFamily {
 
     /// Names of its tensors.
     fn keys(&self) -> &'static [KeyRow];
+
+    /// The keys of the section that describes it; none where there is no table of them.
+    fn known_keys(&self) -> Option<&'static KeyTable> {
+        None
+    }
 
     /// Reads the configuration of a model that is this decoder and nothing else.
     ///
@@ -209,6 +221,8 @@ pub struct ModelConfig {
     pub compute: Compute,
     /// The file as it was read, written back unchanged on export.
     pub raw: Value,
+    /// Keys of the file that the family does not know, and which are taken to change nothing.
+    pub unlisted_keys: Vec<String>,
     pub(super) keys: KeyMap,
     pub(super) module_keys: KeyMap,
 }

@@ -10,7 +10,7 @@ use std::{fmt::Debug, iter::repeat_n, sync::Arc};
 
 /// The picture processing of one model directory, with the ids of its image tokens.
 pub trait ImageProcessor: Debug + Send + Sync {
-    /// How pictures are to be decoded.
+    /// What becomes of pictures' transparency.
     fn alpha(&self) -> Alpha;
 
     /// The placeholder that image features replace, with its id.

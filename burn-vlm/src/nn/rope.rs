@@ -19,6 +19,8 @@ pub enum RopeScaling {
         /// take turns while there are any of height and width, and time has the rest, as in
         /// Qwen3-VL.
         interleaved: bool,
+        /// What is done to the frequencies besides.
+        base: Box<RopeScaling>,
     },
     /// Dynamic NTK: for a row of L positions, L greater than `max_positions`, the base becomes
     /// `theta · (factor · L / max_positions − (factor − 1))^(dim / (dim − 2))`.
@@ -36,6 +38,118 @@ pub enum RopeScaling {
         /// Divides positions.
         factor: f64,
     },
+    /// Llama 3.1's: frequencies whose wave is longer than `original_max_positions /
+    /// low_freq_factor` are divided by `factor`, those whose wave is shorter than
+    /// `original_max_positions / high_freq_factor` stay, and those between are mixed.
+    Llama3 {
+        /// Divides frequencies.
+        factor: f64,
+        /// Where waves are long.
+        low_freq_factor: f64,
+        /// Where waves are short, greater than the other.
+        high_freq_factor: f64,
+        /// Positions before the context was extended.
+        original_max_positions: f64,
+    },
+    /// YaRN ([arXiv:2309.00071](https://arxiv.org/abs/2309.00071)): frequencies that turn more than
+    /// `beta_fast` times within `original_max_positions` stay, those that turn less than `beta_slow`
+    /// times are divided by `factor`, those between are mixed along a ramp over their numbers, and
+    /// cosines and sines are multiplied.
+    Yarn {
+        /// Divides frequencies.
+        factor: f64,
+        /// Positions before the context was extended.
+        original_max_positions: f64,
+        /// Turns of the frequencies that stay.
+        beta_fast: f64,
+        /// Turns of the frequencies that are divided.
+        beta_slow: f64,
+        /// Multiplies cosines and sines.
+        attention_factor: f64,
+        /// Whether the ramp begins and ends at whole numbers.
+        truncate: bool,
+    },
+}
+
+impl RopeScaling {
+    /// Longest row, in positions, of a model trained on `max_positions`.
+    pub fn reach(&self, max_positions: usize) -> usize {
+        let stretched = |positions: f64, factor: f64| (positions * factor.max(1.0)) as usize;
+        match self {
+            // Files of Llama 3.1 name the extended context, those of Qwen2.5 the one before.
+            Self::None | Self::Llama3 { .. } => max_positions,
+            Self::Dynamic { factor, .. } | Self::Linear { factor } => {
+                stretched(max_positions as f64, *factor)
+            }
+            Self::Yarn {
+                factor,
+                original_max_positions,
+                ..
+            } => max_positions.max(stretched(*original_max_positions, *factor)),
+            Self::MRope { base, .. } => base.reach(max_positions),
+        }
+    }
+
+    /// The frequencies of heads `dim` wide, and what cosines and sines are multiplied by; in f32 as
+    /// the reference computes them.
+    fn frequencies(&self, dim: usize, theta: f64) -> (Vec<f32>, f32) {
+        let mut frequencies = inverse_frequencies(dim, theta);
+        match *self {
+            Self::None | Self::Dynamic { .. } => {}
+            Self::MRope { ref base, .. } => return base.frequencies(dim, theta),
+            Self::Linear { factor } => {
+                frequencies.iter_mut().for_each(|f| *f /= factor as f32);
+            }
+            Self::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_positions,
+            } => {
+                let [low, high, factor] =
+                    [low_freq_factor, high_freq_factor, factor].map(|v| v as f32);
+                let original = original_max_positions as f32;
+                for f in &mut frequencies {
+                    let wave = 2.0 * std::f32::consts::PI / *f;
+                    if wave > original / low {
+                        *f /= factor;
+                    } else if wave >= original / high {
+                        let share = (original / wave - low) / (high - low);
+                        *f = (1.0 - share) * *f / factor + share * *f;
+                    }
+                }
+            }
+            Self::Yarn {
+                factor,
+                original_max_positions,
+                beta_fast,
+                beta_slow,
+                attention_factor,
+                truncate,
+            } => {
+                // The number of the frequency that turns so often in the original context.
+                let number = |turns: f64| {
+                    let wave = original_max_positions / (turns * 2.0 * std::f64::consts::PI);
+                    dim as f64 * wave.ln() / (2.0 * theta.ln())
+                };
+                let (mut first, mut last) = (number(beta_fast), number(beta_slow));
+                if truncate {
+                    (first, last) = (first.floor(), last.ceil());
+                }
+                let (first, mut last) = (first.max(0.0), last.min(dim as f64 - 1.0));
+                if first == last {
+                    last += 0.001;
+                }
+                for (k, f) in frequencies.iter_mut().enumerate() {
+                    let ramp = (k as f32 - first as f32) / (last - first) as f32;
+                    let kept = 1.0 - ramp.clamp(0.0, 1.0);
+                    *f = *f / factor as f32 * (1.0 - kept) + *f * kept;
+                }
+                return (frequencies, attention_factor as f32);
+            }
+        }
+        (frequencies, 1.0)
+    }
 }
 
 /// Turns positions into rotations.
@@ -45,6 +159,8 @@ pub struct Rope {
     theta: f64,
     scaling: RopeScaling,
     frequencies: Vec<f32>,
+    /// Multiplies cosines and sines.
+    attention: f32,
     /// Which of the three coordinates each frequency follows.
     axis: Vec<usize>,
 }
@@ -68,12 +184,13 @@ pub fn inverse_frequencies(dim: usize, theta: f64) -> Vec<f32> {
 impl Rope {
     /// The rotary embedding of heads `dim` wide.
     pub fn new(dim: usize, theta: f64, scaling: &RopeScaling) -> Self {
-        let mut frequencies = inverse_frequencies(dim, theta);
+        let (frequencies, attention) = scaling.frequencies(dim, theta);
         let mut axis = vec![0; dim / 2];
         match scaling {
             RopeScaling::MRope {
                 sections,
                 interleaved: false,
+                ..
             } => {
                 let sections = sections.iter().enumerate();
                 axis = sections
@@ -83,6 +200,7 @@ impl Rope {
             RopeScaling::MRope {
                 sections: [_, height, width],
                 interleaved: true,
+                ..
             } => {
                 for (k, axis) in axis.iter_mut().enumerate() {
                     *axis = match k % 3 {
@@ -92,18 +210,26 @@ impl Rope {
                     };
                 }
             }
-            RopeScaling::Linear { factor } => {
-                frequencies.iter_mut().for_each(|f| *f /= *factor as f32);
-            }
-            RopeScaling::None | RopeScaling::Dynamic { .. } => {}
+            _ => {}
         }
         Self {
             dim,
             theta,
             scaling: scaling.clone(),
             frequencies,
+            attention,
             axis,
         }
+    }
+
+    /// One frequency for each pair of values of a head, in radians a position.
+    pub fn frequencies(&self) -> &[f32] {
+        &self.frequencies
+    }
+
+    /// What cosines and sines are multiplied by.
+    pub fn attention(&self) -> f32 {
+        self.attention
     }
 
     /// The rotation table of `batch` rows of equal length.
@@ -119,7 +245,14 @@ impl Rope {
                 angles.extend(frequencies.iter().zip(&self.axis).map(angle));
             }
         }
-        RopeTable::from_angles(&angles, [batch, len, half], device)
+        let table = RopeTable::from_angles(&angles, [batch, len, half], device);
+        match self.attention == 1.0 {
+            true => table,
+            false => RopeTable {
+                cos: table.cos.mul_scalar(self.attention),
+                sin: table.sin.mul_scalar(self.attention),
+            },
+        }
     }
 
     /// The frequencies of a row that is longer than dynamic NTK leaves alone.
@@ -211,6 +344,7 @@ mod tests {
             &RopeScaling::MRope {
                 sections: [1, 1, 2],
                 interleaved: false,
+                base: Box::new(RopeScaling::None),
             },
             3,
         );
@@ -248,6 +382,7 @@ mod tests {
         let scaling = RopeScaling::MRope {
             sections: [24, 20, 20],
             interleaved: true,
+            base: Box::new(RopeScaling::None),
         };
         let axis = Rope::new(128, 5e6, &scaling).axis;
         let of = |wanted: usize| (0..64).filter(|k| axis[*k] == wanted).collect::<Vec<_>>();

@@ -3,7 +3,7 @@
 
 use crate::{
     error::VlmError,
-    image::{Alpha, ImagePatches},
+    image::{Decoding, ImagePatches},
     models::{Families, ModelConfig, ModelFamily, Shown},
     text::{
         ChatTemplate, EncodedPrompt, Message, NamedTemplate, ProcessorFiles, Tokenizer,
@@ -30,6 +30,7 @@ pub struct Processor {
     family: Arc<dyn ModelFamily>,
     families: Families,
     blank_image: bool,
+    stored_orientation: bool,
 }
 
 impl Processor {
@@ -76,22 +77,27 @@ impl Processor {
             family,
             families: families.clone(),
             blank_image: false,
+            stored_orientation: false,
         })
     }
 
-    /// The same processor with another chat template, which is then saved with it.
+    /// The same processor with another chat template, which is then saved with it, in the place of
+    /// every other.
     ///
     /// # Errors
     /// `source` is no valid template.
     pub fn with_chat_template(mut self, source: &str) -> Result<Self, VlmError> {
-        self.files.insert("chat_template.jinja", source);
+        self.files.set_chat_template(source)?;
         self.template = ChatTemplate::from_files(&self.files)?;
         Ok(self)
     }
 
     /// How pictures for this processor are to be decoded.
-    pub fn alpha(&self) -> Alpha {
-        self.pictures.alpha()
+    pub fn decoding(&self) -> Decoding {
+        Decoding {
+            upright: !self.stored_orientation,
+            ..self.pictures.decoding()
+        }
     }
 
     /// Renders and tokenises a conversation, cuts its pictures and gives each as many image tokens

@@ -30,6 +30,8 @@ pub struct ProcessorOptions {
     /// Whether a conversation without pictures is shown a white one of 224 x 224 pixels before its
     /// first user turn, as MM-Eureka trains some models.
     pub blank_image: bool,
+    /// Whether pictures are taken as they are stored, whatever their EXIF orientation says.
+    pub stored_orientation: bool,
 }
 
 impl Processor {
@@ -49,6 +51,7 @@ impl Processor {
             return Err(no_such("blank_image", "a model that reads pictures"));
         }
         self.blank_image = options.blank_image;
+        self.stored_orientation = options.stored_orientation;
         Ok(self)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use crate::error::VlmError;
-use crate::image::{Alpha, ImagePatches};
+use crate::image::{Decoding, ImagePatches};
 use crate::models::{Families, ImageProcessor, ModelFamily, Shown, TokenIds, VisionConfig};
 use crate::text::{ProcessorFiles, Tokenizer};
 
@@ -52,8 +52,9 @@ impl Pictures {
     }
 
     /// How pictures are to be decoded.
-    pub fn alpha(&self) -> Alpha {
-        self.processor().map_or(Alpha::Drop, |own| own.alpha())
+    pub fn decoding(&self) -> Decoding {
+        let alpha = self.processor().map(|own| own.alpha());
+        alpha.unwrap_or_default().into()
     }
 
     /// The token that an image feature replaces, with its id.

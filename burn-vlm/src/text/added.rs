@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{ProcessorFiles, slow};
+use super::{ProcessorFiles, files::token_text, slow};
 use crate::error::VlmError;
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -83,6 +83,57 @@ fn declared_in_config(files: &ProcessorFiles) -> Result<Vec<(u64, Value)>, VlmEr
         tokens.push((id, token.clone()));
     }
     tokens.sort_by_key(|(id, _)| *id);
+    Ok(tokens)
+}
+
+/// Special tokens that the configuration names and `tokenizer.json` does not declare, in the order in
+/// which transformers adds them: those that have a key of their own, then the others. One that is in
+/// the vocabulary keeps its id, another is given the next.
+///
+/// # Errors
+/// A file is not of its form.
+pub(super) fn named_only(
+    files: &ProcessorFiles,
+    is_declared: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, VlmError> {
+    /// Keys that transformers looks at first, in its order.
+    const KEYS: [&str; 7] = [
+        "bos_token",
+        "eos_token",
+        "unk_token",
+        "sep_token",
+        "pad_token",
+        "cls_token",
+        "mask_token",
+    ];
+    const OTHERS: [&str; 2] = ["extra_special_tokens", "additional_special_tokens"];
+    let mut config = files.json(CONFIG)?.unwrap_or_default();
+    if config["added_tokens_decoder"].is_null() {
+        // What older versions wrote counts where the newer key is missing.
+        let map = files.json("special_tokens_map.json")?.unwrap_or_default();
+        for (key, value) in map.as_object().into_iter().flatten() {
+            config[key.as_str()] = value.clone();
+        }
+    }
+    let named = KEYS.iter().map(|key| &config[*key]);
+    // Models have keys of their own, as `image_token`.
+    let own = config.as_object().into_iter().flatten();
+    let own = own.filter(|(key, _)| key.ends_with("_token") && !KEYS.contains(&key.as_str()));
+    let own = own
+        .map(|(_, value)| value)
+        .filter(|value| value.is_string());
+    let listed = OTHERS.iter().map(|key| &config[*key]);
+    let listed = listed.flat_map(|value| match value {
+        Value::Array(values) => values.iter().collect::<Vec<_>>(),
+        Value::Object(values) => values.values().collect(),
+        _ => vec![],
+    });
+    let mut tokens: Vec<String> = vec![];
+    for token in named.chain(own).chain(listed).filter_map(token_text) {
+        if !token.is_empty() && !is_declared(token) && !tokens.iter().any(|known| known == token) {
+            tokens.push(token.to_owned());
+        }
+    }
     Ok(tokens)
 }
 
@@ -177,6 +228,28 @@ mod tests {
             [256, 265]
         );
         assert_eq!(tokenizer.vocab_size(), 266);
+    }
+
+    /// As transformers 5.23 loads the same files (`AutoTokenizer`, `PreTrainedTokenizerFast`).
+    #[test]
+    fn a_token_that_only_the_configuration_names_is_special() {
+        let mut files = ProcessorFiles::new();
+        files.insert(TOKENIZER, tiny::bytes());
+        let config = json!({
+            "eos_token": "hi", "pad_token": {"content": "<pad>"}, "unk_token": null,
+            "image_token": "<|image_pad|>", "additional_special_tokens": ["<box>", "<pad>"],
+        });
+        files.insert(CONFIG, config.to_string());
+        let tokenizer = Tokenizer::from_files(&files).unwrap();
+        let found = ["hi", "<pad>", "<box>"].map(|token| tokenizer.token_id(token));
+        // `hi` is in the vocabulary; 264 is the last that the file declares.
+        assert_eq!(found, [Some(256), Some(265), Some(266)]);
+        let ids = tokenizer.encode_template("<box>hi", None).unwrap();
+        assert_eq!(ids, [266, 256]);
+        assert!(!tokenizer.encode_text("<box>").unwrap().contains(&266));
+        assert_eq!(tokenizer.decode(&[256, 65], true).unwrap().len(), 1);
+        // A model may have no row for them.
+        assert_eq!(tokenizer.vocab_size(), 265);
     }
 
     #[test]

@@ -1,17 +1,30 @@
 //! Rendering a conversation with the model's own chat template.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, ErrorKind, Value, context};
 use serde_json::Value as Json;
 
+use super::files::{OLD_TEMPLATE, TEMPLATE, token_text};
 use super::message::{Content, Message};
-use super::{ProcessorFiles, Tokenizer, files::token_text, python, special};
-use crate::error::VlmError;
+use super::{ProcessorFiles, Tokenizer, python, special};
+use crate::{dir, error::VlmError};
 
 const NAME: &str = "chat";
+
+/// Instructions that a template may take for a conversation: published ones take some hundreds for a
+/// message.
+const MAX_INSTRUCTIONS: u64 = 50_000_000;
+
+/// What is said of a template that takes more.
+const ENDLESS: &str = "the chat template takes more than 50,000,000 instructions for a \
+    conversation, as one whose loops never end";
+
+/// Bytes that a template may write.
+const MAX_OUTPUT: usize = 256 << 20;
 
 /// The tokens that `transformers` offers to a template under their own names.
 const NAMED_TOKENS: [&str; 7] = [
@@ -40,18 +53,34 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// The template of a model: `chat_template.jinja`, else `chat_template.json`, else the
-    /// `chat_template` of `tokenizer_config.json`, which may be one template or a list of
-    /// `{"name", "template"}` of which `default` is taken.
+    /// The template of a model, from the first of these that has one, as transformers 5.23 looks for
+    /// it. For a model that reads pictures: `processor_config.json`, `chat_template.json`,
+    /// `chat_template.jinja`, `tokenizer_config.json`. For one that reads text: `chat_template.jinja`,
+    /// `tokenizer_config.json`, then `chat_template.json`, which transformers does not look at there.
+    ///
+    /// In JSON it is the key `chat_template`, one template or a list of `{"name", "template"}` of
+    /// which `default` is taken.
     ///
     /// # Errors
     /// There is none, or it is no valid template.
     pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
-        if let Some(source) = files.text("chat_template.jinja")? {
-            return Self::new(source, &files.path("chat_template.jinja"), files);
-        }
-        for name in ["chat_template.json", "tokenizer_config.json"] {
-            if let Some(source) = template_in(&files.json(name)?, &files.path(name))? {
+        const OF_TEXT: &[&str] = &[TEMPLATE, "tokenizer_config.json", OLD_TEMPLATE];
+        const OF_PICTURES: &[&str] = &[
+            "processor_config.json",
+            OLD_TEMPLATE,
+            TEMPLATE,
+            "tokenizer_config.json",
+        ];
+        let config = files.json(ProcessorFiles::CONFIG)?;
+        // Without a configuration the files are a Qwen2-VL's.
+        let reads_pictures = config.is_none_or(|config| config.get("vision_config").is_some());
+        let places = if reads_pictures { OF_PICTURES } else { OF_TEXT };
+        for name in places {
+            let found = match *name {
+                TEMPLATE => files.text(name)?.map(str::to_owned),
+                _ => template_in(&files.json(name)?, &files.path(name))?,
+            };
+            if let Some(source) = found {
                 return Self::new(&source, &files.path(name), files);
             }
         }
@@ -67,12 +96,12 @@ impl ChatTemplate {
     /// # Errors
     /// The file cannot be read or holds no valid template.
     pub fn from_file(path: &Path, files: &ProcessorFiles) -> Result<Self, VlmError> {
-        let text = std::fs::read_to_string(path).map_err(|error| VlmError::io(path, error))?;
+        let wrong = |error| VlmError::config(path, format!("not UTF-8: {error}"));
+        let text = String::from_utf8(dir::read_any(path)?).map_err(wrong)?;
         if path.extension().is_none_or(|extension| extension != "json") {
             return Self::new(&text, path, files);
         }
-        let json = serde_json::from_str(&text)
-            .map_err(|error| VlmError::config(path, format!("not JSON: {error}")))?;
+        let json = dir::parse(text.as_bytes(), path)?;
         let missing = || VlmError::config(path, "the key chat_template is missing");
         Self::new(
             &template_in(&Some(json), path)?.ok_or_else(missing)?,
@@ -100,6 +129,7 @@ impl ChatTemplate {
             .lstrip_blocks(true)
             .build();
         environment.set_syntax(syntax.map_err(invalid)?);
+        environment.set_fuel(Some(MAX_INSTRUCTIONS));
         python::install(&mut environment);
         environment
             .add_template_owned(NAME, python::without_generation_tags(source).into_owned())
@@ -121,9 +151,9 @@ impl ChatTemplate {
             takes_text: true,
             takes_parts: true,
         };
-        template.takes_parts = template.shows_probe(true);
+        template.takes_parts = template.shows_probe(true)?;
         // A template that fails on everything shows its own message when it is used.
-        template.takes_text = template.shows_probe(false) || !template.takes_parts;
+        template.takes_text = template.shows_probe(false)? || !template.takes_parts;
         Ok(template)
     }
 
@@ -134,11 +164,15 @@ impl ChatTemplate {
 
     /// Whether a text comes out when it is given as a list of parts, or as a string. A list that is
     /// printed as such shows the line break as an escape.
-    fn shows_probe(&self, as_parts: bool) -> bool {
+    fn shows_probe(&self, as_parts: bool) -> Result<bool, VlmError> {
         const PROBE: &str = "2f6\nb1c";
         let message = value(&Message::text("user", PROBE), as_parts);
-        self.render_values(vec![message], false)
-            .is_ok_and(|text| text.contains(PROBE))
+        match self.render_values(vec![message], false) {
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => {
+                Err(VlmError::config(&self.origin, ENDLESS))
+            }
+            rendered => Ok(rendered.is_ok_and(|text| text.contains(PROBE))),
+        }
     }
 
     /// The conversation as one text, which ends with the opening of the assistant's turn if
@@ -167,6 +201,9 @@ impl ChatTemplate {
         self.render_values(values, add_generation_prompt)
             .map_err(|error| {
                 let place = self.origin.display();
+                if error.kind() == ErrorKind::OutOfFuel {
+                    return VlmError::config(&self.origin, ENDLESS);
+                }
                 VlmError::Text(format!(
                     "{place}: the chat template refused the conversation: {error}"
                 ))
@@ -190,7 +227,11 @@ impl ChatTemplate {
         );
         context.insert("tools".into(), Value::from(()));
         context.insert("documents".into(), Value::from(()));
-        self.environment.get_template(NAME)?.render(context)
+        let template = self.environment.get_template(NAME)?;
+        let mut out = Limited(vec![]);
+        template.render_captured_to(context, &mut out)?;
+        String::from_utf8(out.0)
+            .map_err(|e| minijinja::Error::new(ErrorKind::BadSerialization, e.to_string()))
     }
 
     /// The tokens of the conversation. Special tokens are those that the template wrote; one that
@@ -237,6 +278,24 @@ impl ChatTemplate {
         }
         let rendered = self.render(&guarded, add_generation_prompt)?;
         tokenizer.encode_template(&rendered, Some(guard))
+    }
+}
+
+/// What a template writes, as far as it may.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_OUTPUT {
+            let message = format!("the template writes more than {MAX_OUTPUT} bytes");
+            return Err(io::Error::other(message));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::VlmError;
+use crate::{dir, error::VlmError};
 
 /// Files by name, with the bytes as they were read, so that an exported model carries exactly what
 /// its training used. `config.json` is among them to be read; the model itself writes it.
@@ -13,14 +13,34 @@ use crate::error::VlmError;
 pub struct ProcessorFiles {
     origin: PathBuf,
     files: BTreeMap<String, Vec<u8>>,
+    /// The tokenizer is an adapter's own, newer than the other files.
+    own_tokenizer: bool,
 }
+
+/// What a tokenizer is made of.
+const TOKENIZER: [&str; 7] = [
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
+
+/// Where a chat template is, beside `tokenizer_config.json`.
+pub(super) const TEMPLATE: &str = "chat_template.jinja";
+pub(super) const OLD_TEMPLATE: &str = "chat_template.json";
+
+/// Where templates for other purposes are, which are carried along.
+const MORE_TEMPLATES: &str = "additional_chat_templates";
 
 impl ProcessorFiles {
     /// The model's configuration, which [`write_dir`](Self::write_dir) leaves out.
     pub const CONFIG: &str = "config.json";
 
     /// The names that are read from a model directory, where they exist.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         Self::CONFIG,
         "tokenizer.json",
         "tokenizer.model",
@@ -32,6 +52,7 @@ impl ProcessorFiles {
         "chat_template.json",
         "chat_template.jinja",
         "preprocessor_config.json",
+        "video_preprocessor_config.json",
         "processor_config.json",
         "generation_config.json",
     ];
@@ -41,26 +62,74 @@ impl ProcessorFiles {
         Self::default()
     }
 
-    /// Reads what exists of [`NAMES`](Self::NAMES) in `dir`, and the modules that transformers runs
-    /// for a model whose code is not its own, which are carried along and never run here.
+    /// Reads what exists of [`NAMES`](Self::NAMES) in `dir`; besides, to be carried along, the
+    /// templates in `additional_chat_templates` and the modules that transformers runs for a model
+    /// whose code is not its own, which are never run here.
     ///
     /// # Errors
-    /// A file exists and cannot be read.
+    /// A file exists and cannot be read, is a pipe or a device, or a link to a file of another name
+    /// outside the directory.
     pub fn read_dir(dir: &Path) -> Result<Self, VlmError> {
         let mut files = Self {
             origin: dir.into(),
             ..Self::default()
         };
         let names = Self::NAMES.map(String::from);
-        for name in names.into_iter().chain(modules(dir)) {
-            let path = dir.join(&name);
-            match std::fs::read(&path) {
-                Ok(bytes) => files.insert(name, bytes),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(VlmError::io(path, error)),
+        let templates = names_in(&dir.join(MORE_TEMPLATES), ".jinja");
+        let templates = templates.map(|name| format!("{MORE_TEMPLATES}/{name}"));
+        let carried = names_in(dir, ".py").chain(templates);
+        for name in names.into_iter().chain(carried) {
+            if let Some(bytes) = dir::read_optional(&dir.join(&name))? {
+                files.insert(name, bytes);
             }
         }
         Ok(files)
+    }
+
+    /// These files of a model with those of an adapter that is beside it in their places: what the
+    /// adapter was trained with. A tokenizer is taken whole, and so is a chat template, in whichever
+    /// file it is.
+    pub fn with_own(mut self, own: Self) -> Self {
+        let has_template = own.files.contains_key(TEMPLATE)
+            || own.files.contains_key(OLD_TEMPLATE)
+            || matches!(own.json("tokenizer_config.json"),
+                Ok(Some(config)) if !config["chat_template"].is_null());
+        if has_template {
+            self.files
+                .retain(|name, _| ![TEMPLATE, OLD_TEMPLATE].contains(&name.as_str()));
+        }
+        if own.have_tokenizer() {
+            self.files
+                .retain(|name, _| !TOKENIZER.contains(&name.as_str()));
+        }
+        let has = |name: &str| own.files.contains_key(name);
+        self.own_tokenizer = has("tokenizer_config.json") && !has("generation_config.json");
+        self.files.extend(own.files);
+        self
+    }
+
+    /// Whether the tokenizer is an adapter's own, and so newer than the generation settings.
+    pub(super) fn have_own_tokenizer(&self) -> bool {
+        self.own_tokenizer
+    }
+
+    /// Makes `source` the chat template in every file that may hold one, so that no reader, whatever
+    /// it prefers, finds another.
+    ///
+    /// # Errors
+    /// A file that may hold one is not JSON.
+    pub fn set_chat_template(&mut self, source: &str) -> Result<(), VlmError> {
+        const KEY: &str = "chat_template";
+        self.files.remove(OLD_TEMPLATE);
+        self.insert(TEMPLATE, source);
+        for name in ["tokenizer_config.json", "processor_config.json"] {
+            let mut json = self.json(name)?.unwrap_or_default();
+            if json.get(KEY).is_some_and(|found| !found.is_null()) {
+                json[KEY] = source.into();
+                self.insert(name, format!("{json:#}\n"));
+            }
+        }
+        Ok(())
     }
 
     /// Adds or replaces a file.
@@ -116,11 +185,8 @@ impl ProcessorFiles {
     /// # Errors
     /// It is not JSON.
     pub fn json(&self, name: &str) -> Result<Option<Value>, VlmError> {
-        let wrong = |error| VlmError::config(self.path(name), format!("not JSON: {error}"));
-        self.get(name)
-            .map(serde_json::from_slice)
-            .transpose()
-            .map_err(wrong)
+        let parse = |bytes| dir::parse(bytes, &self.path(name));
+        self.get(name).map(parse).transpose()
     }
 
     /// Writes every file but the model's configuration into `dir`, which is created.
@@ -131,6 +197,10 @@ impl ProcessorFiles {
         std::fs::create_dir_all(dir).map_err(|error| VlmError::io(dir, error))?;
         for (name, bytes) in self.files.iter().filter(|(name, _)| *name != Self::CONFIG) {
             let path = dir.join(name);
+            if name.starts_with(MORE_TEMPLATES) {
+                let inner = dir.join(MORE_TEMPLATES);
+                std::fs::create_dir_all(&inner).map_err(|error| VlmError::io(inner, error))?;
+            }
             std::fs::write(&path, bytes).map_err(|error| VlmError::io(path, error))?;
         }
         Ok(())
@@ -142,11 +212,11 @@ pub(super) fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value["content"].as_str())
 }
 
-/// Names of the Python modules in a directory; none in one that cannot be listed.
-fn modules(dir: &Path) -> Vec<String> {
+/// Names in a directory that end so; none in one that cannot be listed.
+fn names_in(dir: &Path, end: &'static str) -> impl Iterator<Item = String> + use<> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.ends_with(".py")).collect()
+    names.filter(move |name| name.ends_with(end))
 }
 
 #[cfg(test)]
@@ -173,6 +243,72 @@ mod tests {
         );
         assert!(out.join("modeling_internvl_chat.py").exists());
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn templates_of_a_folder_are_carried_along() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(from.path().join(MORE_TEMPLATES)).unwrap();
+        let rag = Path::new(MORE_TEMPLATES).join("rag.jinja");
+        std::fs::write(from.path().join(&rag), "{{ messages }}").unwrap();
+        let files = ProcessorFiles::read_dir(from.path()).unwrap();
+        files.write_dir(to.path()).unwrap();
+        assert!(to.path().join(&rag).exists());
+    }
+
+    #[test]
+    fn an_adapters_own_files_replace_those_of_its_model() {
+        let files = |named: &[(&str, &str)]| {
+            let mut files = ProcessorFiles::new();
+            for (name, text) in named {
+                files.insert(*name, *text);
+            }
+            files
+        };
+        let base = files(&[
+            ("tokenizer.json", "base"),
+            ("added_tokens.json", "{}"),
+            ("chat_template.json", "{}"),
+            ("generation_config.json", "{}"),
+        ]);
+        let own = files(&[("tokenizer.json", "own"), ("chat_template.jinja", "own")]);
+        let both = base.clone().with_own(own);
+        assert_eq!(both.get("tokenizer.json"), Some(b"own".as_slice()));
+        assert!(both.get("generation_config.json").is_some());
+        for gone in ["added_tokens.json", "chat_template.json"] {
+            assert!(both.get(gone).is_none(), "{gone}");
+        }
+        let inner = r#"{"chat_template": "x"}"#;
+        let own = files(&[("tokenizer_config.json", inner)]);
+        let both = base.clone().with_own(own);
+        assert!(both.get("chat_template.json").is_none());
+        assert!(both.have_own_tokenizer() && both.get("tokenizer.json").is_some());
+        assert!(
+            base.with_own(ProcessorFiles::new())
+                .get("chat_template.json")
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_new_template_is_the_only_one() {
+        let mut files = ProcessorFiles::new();
+        files.insert("chat_template.json", r#"{"chat_template": "old"}"#);
+        files.insert(
+            "tokenizer_config.json",
+            r#"{"b": 1, "chat_template": "old", "a": 2}"#,
+        );
+        files.insert("processor_config.json", r#"{"image_processor": {}}"#);
+        files.set_chat_template("new").unwrap();
+        assert!(files.get("chat_template.json").is_none());
+        assert_eq!(files.text("chat_template.jinja").unwrap(), Some("new"));
+        let config = files.text("tokenizer_config.json").unwrap().unwrap();
+        assert_eq!(
+            config,
+            "{\n  \"b\": 1,\n  \"chat_template\": \"new\",\n  \"a\": 2\n}\n"
+        );
+        let untouched = files.text("processor_config.json").unwrap();
+        assert_eq!(untouched, Some(r#"{"image_processor": {}}"#));
     }
 
     #[test]

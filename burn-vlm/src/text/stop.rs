@@ -10,7 +10,8 @@ use crate::error::VlmError;
 /// They come from the first of these that names any: `eos_token_id` (a number or a list) of
 /// `generation_config.json`, then of `config.json` at the top and in `text_config` or
 /// `llm_config`, then `eos_token` of `tokenizer_config.json`. A family whose own code stops at the
-/// end of a turn whatever the files say has that token as `turn_end`, which then comes first.
+/// end of a turn whatever the files say has that token as `turn_end`, which then comes first; so does
+/// the `eos_token` of an adapter's own tokenizer.
 ///
 /// # Errors
 /// A file is no JSON, a value is no token id, `eos_token` is unknown to `tokenizer`, or nothing
@@ -20,7 +21,13 @@ pub fn stop_token_ids(
     tokenizer: &Tokenizer,
     turn_end: Option<&str>,
 ) -> Result<Vec<u32>, VlmError> {
+    const CONFIG: &str = "tokenizer_config.json";
     let turn_end = turn_end.and_then(|token| tokenizer.token_id(token));
+    let own = files.json(CONFIG)?.unwrap_or_default();
+    let eos = token_text(&own["eos_token"]);
+    let newest = eos
+        .filter(|_| files.have_own_tokenizer())
+        .and_then(|token| tokenizer.token_id(token));
     for (name, sections) in [
         ("generation_config.json", [""].as_slice()),
         (
@@ -43,20 +50,19 @@ pub fn stop_token_ids(
             };
             let mut ids = ids_of(value).ok_or_else(wrong)?;
             if !ids.is_empty() {
-                ids.retain(|id| Some(*id) != turn_end);
-                ids.splice(0..0, turn_end);
+                let first = newest.or(turn_end);
+                ids.retain(|id| Some(*id) != first);
+                ids.splice(0..0, first);
                 return Ok(ids);
             }
         }
     }
-    let name = "tokenizer_config.json";
-    let config = files.json(name)?.unwrap_or_default();
-    let token = token_text(&config["eos_token"]).ok_or_else(|| {
+    let token = eos.ok_or_else(|| {
         VlmError::config(files.dir(), "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
     })?;
     let unknown = || {
         let message = format!("eos_token is {token:?}, which tokenizer.json does not have");
-        VlmError::config(files.path(name), message)
+        VlmError::config(files.path(CONFIG), message)
     };
     Ok(vec![tokenizer.token_id(token).ok_or_else(unknown)?])
 }
@@ -133,6 +139,24 @@ mod tests {
             r#"{"eos_token": {"content": "<|im_end|>"}}"#,
         );
         assert_eq!(stops(&[object]).unwrap(), [260]);
+    }
+
+    #[test]
+    fn an_adapters_own_end_comes_first() {
+        let files = |name: &str, text: &str| {
+            let mut files = ProcessorFiles::new();
+            files.insert(name, text);
+            files
+        };
+        let base = files("generation_config.json", r#"{"eos_token_id": [302, 260]}"#);
+        let tokenizer = Tokenizer::from_bytes(&tiny::bytes()).unwrap();
+        let own = |name, text| {
+            stop_token_ids(&base.clone().with_own(files(name, text)), &tokenizer, None).unwrap()
+        };
+        let eos = r#"{"eos_token": "<|im_end|>"}"#;
+        assert_eq!(own("tokenizer_config.json", eos), [260, 302]);
+        assert_eq!(own("generation_config.json", r#"{"eos_token_id": 7}"#), [7]);
+        assert_eq!(own("tokenizer_config.json", "{}"), [302, 260]);
     }
 
     #[test]

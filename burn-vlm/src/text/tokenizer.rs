@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::special::{SpecialToken, SpecialTokens};
 use super::{ProcessorFiles, added};
-use crate::error::VlmError;
+use crate::{dir, error::VlmError};
+use tokenizers::AddedToken;
 
 /// A `tokenizer.json`, with a strict border between special tokens and text that spells them.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ impl Tokenizer {
     /// # Errors
     /// The file cannot be read or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, VlmError> {
-        let bytes = std::fs::read(path).map_err(|error| VlmError::io(path, error))?;
+        let bytes = dir::read(path)?;
         Self::parse(&bytes).map_err(|message| VlmError::config(path, message))
     }
 
@@ -35,9 +36,16 @@ impl Tokenizer {
     pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
         let bytes = added::reconciled(files)?;
         let path = files.path("tokenizer.json");
-        let tokenizer = Self::parse(&bytes).map_err(|message| VlmError::config(path, message))?;
+        let wrong = |message| VlmError::config(path.clone(), message);
+        let tokenizer = Self::parse(&bytes).map_err(wrong)?;
         added::check(files, |token| tokenizer.token_id(token))?;
-        Ok(tokenizer)
+        let declared = tokenizer.with_specials.get_added_tokens_decoder();
+        let declared: Vec<String> = declared.into_values().map(|token| token.content).collect();
+        let named = added::named_only(files, |name| declared.iter().any(|known| known == name))?;
+        match named.is_empty() {
+            true => Ok(tokenizer),
+            false => tokenizer.with_special(named).map_err(wrong),
+        }
     }
 
     /// Reads the bytes of a `tokenizer.json`.
@@ -55,6 +63,24 @@ impl Tokenizer {
         // applies neither unless asked.
         with_specials.with_padding(None);
         with_specials.with_truncation(None).map_err(wrong)?;
+        let largest = with_specials.get_vocab(true).into_values().max();
+        let vocab_size = largest.map_or(0, |id| id as usize + 1);
+        Ok(Self::new(with_specials, vocab_size))
+    }
+
+    /// The same with more special tokens, for which a model may have no row.
+    fn with_special(self, tokens: Vec<String>) -> Result<Self, String> {
+        let tokens = tokens
+            .into_iter()
+            .map(|token| AddedToken::from(token, true));
+        let mut with_specials = self.with_specials;
+        with_specials
+            .add_special_tokens(tokens)
+            .map_err(|error| format!("a special token cannot be added: {error}"))?;
+        Ok(Self::new(with_specials, self.vocab_size))
+    }
+
+    fn new(with_specials: tokenizers::Tokenizer, vocab_size: usize) -> Self {
         let mut literal = with_specials.clone();
         literal.set_encode_special_tokens(true);
         let added = with_specials.get_added_tokens_decoder().into_iter();
@@ -67,14 +93,12 @@ impl Tokenizer {
                 rstrip: token.rstrip,
             });
         let specials = SpecialTokens::new(specials.collect());
-        let largest = with_specials.get_vocab(true).into_values().max();
-        let vocab_size = largest.map_or(0, |id| id as usize + 1);
-        Ok(Self {
+        Self {
             with_specials,
             literal,
             specials,
             vocab_size,
-        })
+        }
     }
 
     /// The ids of `text`, in which nothing has a special meaning: the text of a special token
@@ -180,7 +204,9 @@ impl Tokenizer {
         self.with_specials.token_to_id(token)
     }
 
-    /// The largest id plus one. A model's embedding table has at least as many rows.
+    /// The largest id of `tokenizer.json` and of the tokens that its configuration declares by id,
+    /// plus one. A model's embedding table has at least as many rows; special tokens that only a
+    /// name in the configuration declares may be beyond them.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }

@@ -2,6 +2,7 @@
 
 use super::{
     FileTensor, KeyMap,
+    convert::not_finite,
     file::{INDEX, SINGLE, shard_name},
     named::{TensorVisitor, for_each_tensor, shapes},
 };
@@ -19,6 +20,7 @@ use std::{
     fmt::Display,
     fs::File,
     path::Path,
+    sync::{Arc, OnceLock},
 };
 
 /// Precision of exported weights.
@@ -56,11 +58,37 @@ impl TensorVisitor for Collect {
     }
 }
 
+/// The first tensor that was written with numbers that are not finite.
+#[derive(Clone, Default)]
+struct Broken(Arc<OnceLock<String>>);
+
+impl Broken {
+    fn see(&self, name: &str, finite: bool) {
+        if !finite {
+            // Only the first is kept.
+            let _ = self.0.set(name.to_owned());
+        }
+    }
+
+    /// # Errors
+    /// That tensor, if there was one.
+    fn refuse(&self, path: &Path) -> Result<(), VlmError> {
+        match self.0.get() {
+            None => Ok(()),
+            Some(name) => Err(VlmError::weights(
+                path,
+                format!("{name} has numbers that are not finite, which are never saved"),
+            )),
+        }
+    }
+}
+
 /// A tensor of a file, put together when it is written.
 struct Lazy<'a> {
     tensor: &'a FileTensor,
     params: &'a Params,
     dtype: ExportDtype,
+    broken: &'a Broken,
 }
 
 impl Lazy<'_> {
@@ -103,6 +131,8 @@ impl View for Lazy<'_> {
                 }),
             }
         }
+        let finite = not_finite(self.dtype(), &bytes).is_none();
+        self.broken.see(&self.tensor.name, finite);
         Cow::Owned(bytes)
     }
 
@@ -117,7 +147,7 @@ impl View for Lazy<'_> {
 /// One tensor at a time is copied on its way.
 ///
 /// # Errors
-/// Anything the file system refuses.
+/// Anything the file system refuses; numbers that are not finite, whose file is then to be removed.
 pub fn save<M: Module>(
     module: &M,
     keys: &KeyMap,
@@ -128,10 +158,12 @@ pub fn save<M: Module>(
     let mut collect = Collect(Params::new());
     for_each_tensor(module, &mut collect);
     let tensors = keys.file_tensors(&shapes(module));
+    let broken = Broken::default();
     let lazy = |tensor| Lazy {
         tensor,
         params: &collect.0,
         dtype,
+        broken: &broken,
     };
 
     let mut shards: Vec<Vec<Lazy<'_>>> = vec![vec![]];
@@ -150,30 +182,33 @@ pub fn save<M: Module>(
     }
     if shards.len() == 1 {
         let shard = shards.pop().unwrap_or_default();
-        return write_shard(&dir.join(SINGLE), shard);
+        return write_shard(&dir.join(SINGLE), shard, &broken);
     }
     let mut weight_map = BTreeMap::new();
     let count = shards.len();
     for (i, shard) in shards.into_iter().enumerate() {
         let file = shard_name(i + 1, count);
         weight_map.extend(shard.iter().map(|t| (t.tensor.name.clone(), file.clone())));
-        write_shard(&dir.join(&file), shard)?;
+        write_shard(&dir.join(&file), shard, &broken)?;
     }
     let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
     let path = dir.join(INDEX);
     std::fs::write(&path, format!("{index:#}\n")).map_err(|e| VlmError::io(&path, e))
 }
 
-fn write_shard(path: &Path, tensors: Vec<Lazy<'_>>) -> Result<(), VlmError> {
+fn write_shard(path: &Path, tensors: Vec<Lazy<'_>>, broken: &Broken) -> Result<(), VlmError> {
     let named = tensors.into_iter().map(|t| (t.tensor.name.as_str(), t));
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    write_safetensors(path, named, metadata)
+    write_safetensors(path, named, metadata)?;
+    broken.refuse(path)
 }
 
 /// A tensor that is made f32 and bytes only while it is written.
 pub struct F32View<'a> {
     shape: Vec<usize>,
     bytes: Box<dyn Fn() -> Vec<u8> + Sync + 'a>,
+    /// Its name in the file it is written to, and who is told if it is not finite.
+    watched: Option<(String, Broken)>,
 }
 
 impl<'a> F32View<'a> {
@@ -186,6 +221,7 @@ impl<'a> F32View<'a> {
         Self {
             shape: tensor.dims().to_vec(),
             bytes: Box::new(bytes),
+            watched: None,
         }
     }
 }
@@ -200,7 +236,11 @@ impl View for F32View<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        (self.bytes)().into()
+        let bytes = (self.bytes)();
+        if let Some((name, broken)) = &self.watched {
+            broken.see(name, not_finite(Dtype::F32, &bytes).is_none());
+        }
+        bytes.into()
     }
 
     fn data_len(&self) -> usize {
@@ -211,14 +251,20 @@ impl View for F32View<'_> {
 /// Writes tensors into one f32 file, with metadata under one key.
 ///
 /// # Errors
-/// Anything the file system refuses.
+/// Anything the file system refuses; numbers that are not finite, whose file is then to be removed.
 pub fn write_f32<'a, S: AsRef<str> + Ord + Display>(
     path: &Path,
     tensors: impl IntoIterator<Item = (S, F32View<'a>)>,
     metadata: (&str, String),
 ) -> Result<(), VlmError> {
     let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
-    write_safetensors(path, tensors, metadata)
+    let broken = Broken::default();
+    let watched = tensors.into_iter().map(|(name, mut view)| {
+        view.watched = Some((name.to_string(), broken.clone()));
+        (name, view)
+    });
+    write_safetensors(path, watched, metadata)?;
+    broken.refuse(path)
 }
 
 fn write_safetensors<S: AsRef<str> + Ord + Display, V: View>(

@@ -1,16 +1,15 @@
 //! A checkpoint's safetensors files: one, or shards with an index.
 
-use crate::error::VlmError;
-use burn::tensor::{bf16, f16};
+use super::convert::{not_finite, to_f32};
+use crate::{dir, error::VlmError};
 use memmap2::Mmap;
-use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     ops::Range,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 /// Weights in one file.
@@ -38,9 +37,12 @@ pub struct WeightFiles {
     dir: PathBuf,
     maps: Vec<(PathBuf, Mmap)>,
     index: BTreeMap<String, Entry>,
+    /// Tensors of a name that another file has too.
+    doubles: Vec<(String, Entry)>,
 }
 
 /// Where a tensor is.
+#[derive(Clone)]
 struct Entry {
     file: usize,
     dtype: Dtype,
@@ -60,46 +62,102 @@ impl WeightFiles {
         [SINGLE, INDEX].iter().any(|file| dir.join(file).exists())
     }
 
-    /// Opens `model.safetensors` or the shards that `model.safetensors.index.json` lists.
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists. Where a
+    /// directory has both, the single file counts, as for transformers.
     ///
     /// # Errors
     /// No weights, a missing shard, a truncated file, or a tensor that is not in the shard the
-    /// index names.
+    /// index names, or in another one too with other numbers.
     pub fn open(dir: &Path) -> Result<Self, VlmError> {
-        let index_path = dir.join(INDEX);
-        if index_path.exists() {
-            return Self::open_sharded(dir, &index_path);
+        let (single, index) = (dir.join(SINGLE), dir.join(INDEX));
+        if single.exists() {
+            Self::open_files(dir, vec![single])
+        } else if index.exists() {
+            Self::open_sharded(dir, &index)
+        } else {
+            Err(VlmError::weights(dir, nothing_here(dir)))
         }
-        let single = dir.join(SINGLE);
-        if !single.exists() {
-            let expected = format!("no weights here, expected {SINGLE} or {INDEX}");
-            return Err(VlmError::weights(dir, expected));
-        }
-        Self::open_files(dir, vec![single])
     }
 
     fn open_sharded(dir: &Path, index_path: &Path) -> Result<Self, VlmError> {
-        let bytes = std::fs::read(index_path).map_err(|e| VlmError::io(index_path, e))?;
-        let index: ShardIndex = serde_json::from_slice(&bytes)
-            .map_err(|e| VlmError::weights(index_path, e.to_string()))?;
+        let wrong = |message: String| VlmError::weights(index_path, message);
+        let index: ShardIndex = dir::fields(&dir::json(index_path)?).map_err(wrong)?;
         let mut shards: Vec<&String> = index.weight_map.values().collect();
         shards.sort();
         shards.dedup();
         for shard in &shards {
+            let mut parts = Path::new(shard).components();
+            let plain = matches!(
+                (parts.next(), parts.next()),
+                (Some(Component::Normal(_)), None)
+            );
+            if !plain {
+                let message = format!("names the shard {shard}, expected the name of a file");
+                return Err(wrong(message));
+            }
             if !dir.join(shard).exists() {
-                let message = format!("names the shard {shard}, which is missing");
-                return Err(VlmError::weights(index_path, message));
+                return Err(wrong(format!("names the shard {shard}, which is missing")));
             }
         }
-        let files = Self::open_files(dir, shards.iter().map(|s| dir.join(s)).collect())?;
+        let mut files = Self::open_files(dir, shards.iter().map(|s| dir.join(s)).collect())?;
         for (name, shard) in &index.weight_map {
-            let found = files.index.get(name).map(|entry| &files.maps[entry.file].0);
-            if found != Some(&dir.join(shard)) {
-                let message = format!("says {name} is in {shard}, but it is not");
-                return Err(VlmError::weights(index_path, message));
+            let path = dir.join(shard);
+            let named = files.maps.iter().position(|(file, _)| *file == path);
+            let Some(at) = files
+                .copies(name)
+                .into_iter()
+                .find(|at| Some(at.file) == named)
+            else {
+                return Err(wrong(format!("says {name} is in {shard}, but it is not")));
+            };
+            let other = files.index.insert(name.clone(), at);
+            if let Some(other) = other.filter(|other| Some(other.file) != named) {
+                files.doubles.push((name.clone(), other));
             }
         }
+        files.refuse_other_copies(&wrong)?;
         Ok(files)
+    }
+
+    /// Refuses tensors that several files have, unless all have the same numbers.
+    fn refuse_other_copies(&mut self, wrong: &dyn Fn(String) -> VlmError) -> Result<(), VlmError> {
+        let names: BTreeSet<&String> = self.doubles.iter().map(|(name, _)| name).collect();
+        for name in names {
+            let Some(ours) = self.index.get(name) else {
+                continue;
+            };
+            let copies = self.copies(name);
+            let other = copies.iter().find(|copy| {
+                let same = (copy.dtype, &copy.shape) == (ours.dtype, &ours.shape);
+                !same || self.stored(copy) != self.stored(ours)
+            });
+            if let Some(other) = other {
+                let file = |entry: &Entry| {
+                    let name = self.maps[entry.file].0.file_name().unwrap_or_default();
+                    name.to_string_lossy().into_owned()
+                };
+                return Err(wrong(format!(
+                    "says {name} is in {}, but {} has it too, with other numbers: one of them is \
+                     left over from another model",
+                    file(ours),
+                    file(other)
+                )));
+            }
+        }
+        self.doubles.clear();
+        Ok(())
+    }
+
+    /// Every place where a tensor is.
+    fn copies(&self, name: &str) -> Vec<Entry> {
+        let doubles = self.doubles.iter().filter(|(double, _)| double == name);
+        let doubles = doubles.map(|(_, entry)| entry.clone());
+        self.index
+            .get(name)
+            .cloned()
+            .into_iter()
+            .chain(doubles)
+            .collect()
     }
 
     /// Opens one safetensors file of any name.
@@ -116,13 +174,21 @@ impl WeightFiles {
             dir: dir.into(),
             maps: vec![],
             index: BTreeMap::new(),
+            doubles: vec![],
         };
         for path in paths {
-            let file = File::open(&path).map_err(|e| VlmError::io(&path, e))?;
+            let io = |e| VlmError::io(&path, e);
+            if !std::fs::metadata(&path).map_err(io)?.is_file() {
+                return Err(VlmError::weights(&path, "is no file, expected safetensors"));
+            }
+            let file = File::open(&path).map_err(io)?;
             // SAFETY: the map is read-only; a file that another process truncates meanwhile
             // would end this one with SIGBUS, as with every loader of memory-mapped weights.
             #[allow(unsafe_code)]
-            let map = unsafe { Mmap::map(&file) }.map_err(|e| VlmError::io(&path, e))?;
+            let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+            if dir::is_lfs_pointer(&map) {
+                return Err(VlmError::weights(&path, dir::LFS_MESSAGE));
+            }
             let parsed = SafeTensors::deserialize(&map).map_err(|e| {
                 VlmError::weights(&path, format!("not a whole safetensors file: {e}"))
             })?;
@@ -134,11 +200,64 @@ impl WeightFiles {
                     shape: view.shape().to_vec(),
                     bytes: start..start + view.data().len(),
                 };
-                files.index.insert(name.to_owned(), entry);
+                if let Some(double) = files.index.insert(name.to_owned(), entry) {
+                    files.doubles.push((name.to_owned(), double));
+                }
             }
             files.maps.push((path, map));
         }
         Ok(files)
+    }
+
+    /// Calls a tensor by another name, as if its file did. False where there is none, or where the
+    /// other name is taken.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> bool {
+        if self.index.contains_key(to) {
+            return false;
+        }
+        let entry = self.index.remove(from);
+        entry.is_some_and(|entry| self.index.insert(to.to_owned(), entry).is_none())
+    }
+
+    /// Looks at every number of the files, and lets go of them again.
+    ///
+    /// # Errors
+    /// The first tensor, by name, of which some are infinite or NaN.
+    pub fn check_finite(&self) -> Result<(), VlmError> {
+        for (name, entry) in &self.index {
+            let found = not_finite(entry.dtype, self.stored(entry));
+            self.release(name);
+            if found.is_some() {
+                return Err(self.is_not_finite(name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error that some numbers of a tensor are not finite.
+    pub(super) fn is_not_finite(&self, name: &str) -> VlmError {
+        let Some(entry) = self.index.get(name) else {
+            return VlmError::weights(&self.dir, format!("{name} is not finite"));
+        };
+        let (count, first) = not_finite(entry.dtype, self.stored(entry)).unwrap_or_default();
+        let mut place = vec![0; entry.shape.len()];
+        let mut rest = first;
+        for (at, size) in place.iter_mut().zip(&entry.shape).rev() {
+            (*at, rest) = (rest % size.max(&1), rest / size.max(&1));
+        }
+        let total: usize = entry.shape.iter().product();
+        VlmError::weights(
+            &self.maps[entry.file].0,
+            format!(
+                "{name}: {count} of {total} numbers are not finite (NaN or infinite; the first at \
+                 {place:?}): the model is broken, as a training that diverged or an overflow of \
+                 f16 leaves it"
+            ),
+        )
+    }
+
+    fn stored(&self, entry: &Entry) -> &[u8] {
+        &self.maps[entry.file].1[entry.bytes.clone()]
     }
 
     /// The directory the files are in.
@@ -194,14 +313,15 @@ impl WeightFiles {
     /// Reads the values of a tensor as f32.
     ///
     /// # Errors
-    /// A tensor that is not there, or whose dtype is not f32, f16 or bf16.
+    /// A tensor that is not there, whose dtype is not f32, f16 or bf16, or that is not finite.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, VlmError> {
-        let mut values = vec![];
+        let mut values = vec![0.0; self.shape(name).unwrap_or_default().iter().product()];
         self.read_rows(name, 0..usize::MAX, &mut values)?;
         Ok(values)
     }
 
-    /// Appends the values of some rows of a tensor as f32; rows past its end are none.
+    /// Puts the values of some rows of a tensor, as f32, into as many places; rows past its end are
+    /// none.
     ///
     /// # Errors
     /// As [`read_f32`](Self::read_f32).
@@ -209,18 +329,19 @@ impl WeightFiles {
         &self,
         name: &str,
         rows: Range<usize>,
-        values: &mut Vec<f32>,
+        values: &mut [f32],
     ) -> Result<(), VlmError> {
-        self.with_rows(name, rows, |dtype, bytes| append(dtype, bytes, values))
+        self.with_rows(name, rows, |dtype, bytes| to_f32(dtype, bytes, values))
     }
 
     /// Calls `take` with the precision and the bytes of some rows of a tensor, whose memory is then
-    /// let go of; false from it means a precision that it does not take.
+    /// let go of. It says whether all numbers are finite, or none for a precision that it does not
+    /// take.
     pub(super) fn with_rows(
         &self,
         name: &str,
         rows: Range<usize>,
-        take: impl FnOnce(Dtype, &[u8]) -> bool,
+        take: impl FnOnce(Dtype, &[u8]) -> Option<bool>,
     ) -> Result<(), VlmError> {
         let missing = || VlmError::weights(&self.dir, format!("no tensor is called {name}"));
         let entry = self.index.get(name).ok_or_else(missing)?;
@@ -229,30 +350,53 @@ impl WeightFiles {
         let row_bytes = entry.bytes.len().checked_div(count).unwrap_or(0);
         let start = entry.bytes.start + rows.start.min(count) * row_bytes;
         let end = entry.bytes.start + rows.end.min(count) * row_bytes;
-        if !take(entry.dtype, &map[start..end]) {
-            let found = entry.dtype;
-            let expected = format!("{name} is {found:?}, expected F32, F16 or BF16");
-            return Err(VlmError::weights(path, expected));
+        match take(entry.dtype, &map[start..end]) {
+            None => {
+                let found = entry.dtype;
+                let expected = format!("{name} is {found:?}, expected F32, F16 or BF16");
+                Err(VlmError::weights(path, expected))
+            }
+            Some(false) => Err(self.is_not_finite(name)),
+            Some(true) => {
+                release(map, start..end);
+                Ok(())
+            }
         }
-        release(map, start..end);
-        Ok(())
     }
 }
 
-/// Appends numbers of any of the three precisions; false for another one.
-fn append(dtype: Dtype, bytes: &[u8], values: &mut Vec<f32>) -> bool {
-    let pairs = bytes.par_chunks_exact(2).map(|b| [b[0], b[1]]);
-    match dtype {
-        Dtype::F32 => values.par_extend(
-            bytes
-                .par_chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+/// What to say of a directory without weights that are read.
+fn nothing_here(dir: &Path) -> String {
+    /// Ends of other files' names, and what they are.
+    const OTHERS: [(&str, &str); 7] = [
+        (".bin", "PyTorch's own form"),
+        (".bin.index.json", "PyTorch's own form"),
+        (".pth", "PyTorch's own form"),
+        (".pt", "PyTorch's own form"),
+        (".gguf", "the form of llama.cpp"),
+        (".h5", "TensorFlow's form"),
+        (".msgpack", "Flax's form"),
+    ];
+    let expected = format!("no weights here, expected {SINGLE} or {INDEX}");
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    let other = names.iter().find_map(|name| {
+        let form = OTHERS.iter().find(|(end, _)| name.ends_with(end));
+        // PyTorch's are also what trainers keep of their state.
+        form.filter(|_| !name.starts_with("training_args") && !name.starts_with("optimizer"))
+            .map(|(_, form)| format!("{name} is {form}"))
+    });
+    let shard = names.iter().find(|name| is_shard(name));
+    match (other, shard) {
+        (_, Some(shard)) => format!("{expected}: {shard} is a shard, whose index is missing"),
+        (Some(other), None) => format!(
+            "{expected}: {other}; AutoModelForCausalLM.from_pretrained(…).save_pretrained(…) of \
+             transformers writes safetensors"
         ),
-        Dtype::F16 => values.par_extend(pairs.map(|b| f16::from_le_bytes(b).to_f32())),
-        Dtype::BF16 => values.par_extend(pairs.map(|b| bf16::from_le_bytes(b).to_f32())),
-        _ => return false,
+        (None, None) => expected,
     }
-    true
 }
 
 /// Lets go of the memory behind bytes that have been read: else the whole file would stay resident

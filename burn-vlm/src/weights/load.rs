@@ -2,6 +2,7 @@
 
 use super::{
     KeyMap, WeightFiles,
+    convert::{Number, convert},
     init::fresh,
     named::{TensorMapper, map_tensors, shapes},
 };
@@ -10,7 +11,6 @@ use burn::{
     module::{Module, Param},
     tensor::{Device, Shape, Tensor, TensorData, bf16, f16},
 };
-use rayon::prelude::*;
 use safetensors::Dtype;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,13 +27,18 @@ pub struct LoadReport {
     pub unused: Vec<String>,
     /// Tensors of another shape: name, found, expected.
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Pairs of tensors that are one parameter under names of two generations, with other numbers.
+    pub twice: Vec<(String, String)>,
 }
 
 impl LoadReport {
     /// Compares names and shapes; reads no values.
     pub fn compare<M: Module>(module: &M, files: &WeightFiles, keys: &KeyMap) -> Self {
-        let mut unclaimed = file_names(files, keys);
-        let mut report = Self::default();
+        let (mut unclaimed, twice) = file_names(files, keys);
+        let mut report = Self {
+            twice,
+            ..Self::default()
+        };
         for tensor in keys.file_tensors(&shapes(module)) {
             match unclaimed.remove(&tensor.name) {
                 None => report.missing.push(tensor.name),
@@ -57,6 +62,7 @@ impl LoadReport {
         self.missing.retain(|name| !named(name));
         self.unused.retain(|name| !named(name));
         self.misshapen.retain(|(name, ..)| !named(name));
+        self.twice.retain(|(a, b)| !named(a) && !named(b));
         self
     }
 
@@ -67,6 +73,13 @@ impl LoadReport {
 
     /// What does not fit, every tensor of it, in one message.
     pub fn message(&self) -> String {
+        let quantised = self.unused.iter().find(|name| is_quantised(name));
+        if let Some(name) = quantised {
+            return format!(
+                "the weights are quantised ({name}), expected those of the model before it was: \
+                 bf16, f16 or f32"
+            );
+        }
         let mut text = String::from("the weights do not fit the configuration:");
         let mut list = |what: &str, names: &[String]| {
             if !names.is_empty() {
@@ -81,8 +94,33 @@ impl LoadReport {
             .map(|(name, found, expected)| format!("{name} is {found:?}, expected {expected:?}"))
             .collect();
         list("misshapen", &misshapen);
+        let twice = self.twice.iter();
+        let twice: Vec<String> = twice.map(|(a, b)| format!("{a} and {b}")).collect();
+        list("there twice, with other numbers", &twice);
         text.trim_end_matches(';').to_owned()
     }
+}
+
+/// Whether a tensor is one by which quantised weights become numbers again: of GPTQ, AWQ, FP8,
+/// bitsandbytes, compressed-tensors and quanto.
+fn is_quantised(name: &str) -> bool {
+    const ENDS: [&str; 14] = [
+        ".qweight",
+        ".qzeros",
+        ".scales",
+        ".g_idx",
+        ".weight_scale",
+        ".weight_scale_inv",
+        ".weight_packed",
+        ".weight_zero_point",
+        ".weight_blocks",
+        ".SCB",
+        ".absmax",
+        ".quant_map",
+        ".weight._data",
+        ".weight._scale",
+    ];
+    ENDS.iter().any(|end| name.ends_with(end)) || name.contains(".quant_state.")
 }
 
 /// What may go wrong while loading without being an error.
@@ -101,7 +139,8 @@ pub struct Allow {
 /// Tensors are read one at a time from the mapped files, whose memory is let go of behind them.
 ///
 /// # Errors
-/// A missing, unused or misshapen tensor that is not allowed: the message lists them.
+/// A missing, unused or misshapen tensor that is not allowed: the message lists them. Numbers that
+/// are not finite.
 pub fn load<M: Module>(
     module: M,
     files: &WeightFiles,
@@ -115,7 +154,7 @@ pub fn load<M: Module>(
     if !refused.is_exact() {
         return Err(VlmError::weights(files.dir(), refused.message()));
     }
-    let names = file_names(files, keys);
+    let (names, _) = file_names(files, keys);
     let misshapen: Vec<&String> = report.misshapen.iter().map(|(name, ..)| name).collect();
     let mut sources: BTreeMap<String, Vec<Source>> = BTreeMap::new();
     let mut fresh = BTreeSet::new();
@@ -154,10 +193,25 @@ pub fn load<M: Module>(
     }
 }
 
-/// The tensors of the files by the hub's names.
-fn file_names(files: &WeightFiles, keys: &KeyMap) -> BTreeMap<String, String> {
-    let names = files.tensors().map(|(name, ..)| name.to_owned());
-    names.map(|name| (keys.hub_name(&name), name)).collect()
+/// The tensors of the files by the hub's names; and those that have the name of another generation
+/// beside one with other numbers.
+fn file_names(
+    files: &WeightFiles,
+    keys: &KeyMap,
+) -> (BTreeMap<String, String>, Vec<(String, String)>) {
+    let (mut names, mut twice) = (BTreeMap::new(), vec![]);
+    for (name, ..) in files.tensors() {
+        let Some(other) = names.insert(keys.hub_name(name), name.to_owned()) else {
+            continue;
+        };
+        let what = |name: &str| (files.dtype(name), files.shape(name), files.bytes(name));
+        if what(&other) != what(name) {
+            twice.push((other.clone(), name.to_owned()));
+        }
+        files.release(&other);
+        files.release(name);
+    }
+    (names, twice)
 }
 
 /// Whether `entry` is `name` or its beginning up to a dot.
@@ -192,40 +246,45 @@ impl Reader<'_> {
         let first = sources.first().and_then(stored).filter(|_| self.as_stored);
         let alike = sources.iter().all(|source| stored(source) == first);
         Ok(match first.filter(|_| alike) {
-            Some(Dtype::BF16) => {
-                TensorData::new(self.halves(sources, &shape, bf16::from_le_bytes)?, shape)
-            }
-            Some(Dtype::F16) => {
-                TensorData::new(self.halves(sources, &shape, f16::from_le_bytes)?, shape)
-            }
+            Some(Dtype::BF16) => TensorData::new(self.halves::<bf16>(sources, &shape)?, shape),
+            Some(Dtype::F16) => TensorData::new(self.halves::<f16>(sources, &shape)?, shape),
             _ => {
-                let mut values = Vec::with_capacity(shape.num_elements());
-                for source in sources {
+                let read = |source: &Source, places: &mut [f32]| {
                     let rows = source.rows.clone();
-                    self.files.read_rows(&source.name, rows, &mut values)?;
-                }
-                TensorData::new(values, shape)
+                    self.files.read_rows(&source.name, rows, places)
+                };
+                TensorData::new(filled(sources, &shape, read)?, shape)
             }
         })
     }
 
-    /// Values of two bytes each.
-    fn halves<T: Send>(
-        &self,
-        sources: &[Source],
-        shape: &Shape,
-        read: impl Fn([u8; 2]) -> T + Sync + Send,
-    ) -> Result<Vec<T>, VlmError> {
-        let mut values = Vec::with_capacity(shape.num_elements());
-        for source in sources {
+    /// Values of two bytes each, as they are stored.
+    fn halves<T: Number>(&self, sources: &[Source], shape: &Shape) -> Result<Vec<T>, VlmError> {
+        filled(sources, shape, |source, places| {
             let rows = source.rows.clone();
             self.files.with_rows(&source.name, rows, |_, bytes| {
-                values.par_extend(bytes.par_chunks_exact(2).map(|b| read([b[0], b[1]])));
-                true
-            })?;
-        }
-        Ok(values)
+                Some(convert::<T, T>(bytes, places, |v| v))
+            })
+        })
     }
+}
+
+/// A parameter, each of whose sources is read into its place.
+fn filled<T: Number>(
+    sources: &[Source],
+    shape: &Shape,
+    read: impl Fn(&Source, &mut [T]) -> Result<(), VlmError>,
+) -> Result<Vec<T>, VlmError> {
+    let mut values = vec![T::default(); shape.num_elements()];
+    let rows = shape.first().copied().unwrap_or(1);
+    let width = values.len().checked_div(rows).unwrap_or(0);
+    let mut rest = values.as_mut_slice();
+    for source in sources {
+        let places;
+        (places, rest) = rest.split_at_mut(source.rows.len() * width);
+        read(source, places)?;
+    }
+    Ok(values)
 }
 
 impl TensorMapper for Reader<'_> {

@@ -1,5 +1,6 @@
 //! Weights between files and modules, by name.
 
+mod convert;
 mod export;
 mod file;
 mod fingerprint;

@@ -6,8 +6,8 @@
 Writes images/, qwen2_vl.safetensors and tables.json into DIR (default: beside this script);
 with --tokenizers, a folder that holds qwen2_5/, internvl2_5_qwen2/ and internvl2_5_internlm2/
 (each with tokenizer.json, tokenizer_config.json), also prompts.json; with --internvl also
-internvl.safetensors. Versions: see README.md. Pillow must be older than 13, which may swap the two
-passes of a resize.
+internvl.safetensors. Versions: see README.md. Pillow must be 12.2 or 12.3: others run the passes of
+a resize of tall pictures in another order.
 """
 import argparse
 import json

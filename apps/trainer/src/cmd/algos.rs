@@ -12,6 +12,7 @@ use crate::{
     device,
     input_error::InputError,
     output::Output,
+    paths,
 };
 use anyhow::Result;
 use burn_rl::algo::{Entry, Registry};
@@ -28,7 +29,7 @@ pub struct Args {
     pub json: bool,
     /// Runs the algorithm's advantages and loss on a batch given as numbers and prints advantages,
     /// losses and derivatives as JSON.
-    #[arg(long, value_name = "BATCH.json", requires = "name")]
+    #[arg(long, value_name = "BATCH.json", requires = "name", value_parser = paths::path())]
     pub apply: Option<PathBuf>,
     /// With --apply: filters judge the groups first. What they leave out has no loss and does not
     /// count.

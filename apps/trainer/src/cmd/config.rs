@@ -1,6 +1,6 @@
 //! `trainer config`
 
-use crate::{Extensions, config, output::Output};
+use crate::{Extensions, config, output::Output, paths};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right; without any, the built-in demo.
+    #[arg(value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `optim.lr=1e-5`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

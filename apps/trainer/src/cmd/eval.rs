@@ -11,6 +11,7 @@ use crate::{
     input_error::InputError,
     model_dir::ModelDir,
     output::Output,
+    paths,
     processor_args::ProcessorArgs,
 };
 use anyhow::{Context, Result};
@@ -44,13 +45,13 @@ pub struct Args {
     #[arg(long, value_name = "NAME", requires = "data")]
     pub bench: Option<String>,
     /// Its data, or data rows of your own: a file, or a directory of parquet files.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = paths::path())]
     pub data: Option<PathBuf>,
     /// A Hugging Face model directory, or the name of one in the Hugging Face cache.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub model: PathBuf,
     /// A new directory for samples.jsonl and summary.json.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub out: Option<PathBuf>,
     /// The rule that judges, as `trainer rewards` lists them [default: the benchmark's, or math].
     #[arg(long, value_name = "NAME")]

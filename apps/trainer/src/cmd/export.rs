@@ -3,7 +3,8 @@
 use crate::{
     Extensions, device, hub,
     input_error::InputError,
-    model_dir::{ModelDir, has_tokenizer},
+    model_dir::{ModelDir, files_of, has_tokenizer},
+    paths,
 };
 use anyhow::{Context, Result};
 use burn_rl::config::ModelInit;
@@ -19,10 +20,10 @@ use std::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A checkpoint of a run, as runs/demo/checkpoints/latest, or any model directory.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub checkpoint: PathBuf,
     /// The directory to make; it must not exist yet, or be empty.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub out: PathBuf,
     /// Precision of the weights; an adapter stays in f32.
     #[arg(long, value_enum, default_value = "f32")]
@@ -84,10 +85,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         }
         false => {
             let dir = hub::locate(&args.checkpoint);
-            (
-                Vlm::from_dir(&dir, &device)?,
-                ProcessorFiles::read_dir(&dir)?,
-            )
+            (Vlm::from_dir(&dir, &device)?, files_of(&dir)?)
         }
     };
     if args.merge {

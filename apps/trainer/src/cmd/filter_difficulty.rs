@@ -5,7 +5,7 @@ mod rates;
 
 use crate::{
     Extensions, config, device, devices, input_error::InputError, model_dir::ModelDir,
-    output::Output,
+    output::Output, paths,
 };
 use anyhow::{Context, Result};
 use burn_rewards::RewardFn;
@@ -32,14 +32,14 @@ use std::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right: model, data, reward and sampling are theirs.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `data.train=rows.jsonl`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Where the kept rows go, each with its `pass_rate`. Beside it come `OUT.rates.jsonl`, the
     /// rate of every row, and `OUT.report.json`. None of them is ever overwritten.
-    #[arg(long)]
+    #[arg(long, value_parser = paths::path())]
     pub out: PathBuf,
     /// Completions of each row.
     #[arg(short = 'n', value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]

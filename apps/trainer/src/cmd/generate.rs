@@ -2,7 +2,7 @@
 
 use crate::{
     Extensions, device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output,
-    processor_args::ConversationArgs,
+    paths, processor_args::ConversationArgs,
 };
 use anyhow::{Context, Result};
 use burn_rl::{
@@ -27,17 +27,17 @@ const MAX_NEW_TOKENS: usize = 512;
 #[command(group(ArgGroup::new("input").required(true).args(["prompt", "data"])))]
 pub struct Args {
     /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub model: PathBuf,
     /// A picture; may be repeated. Pictures replace the <image> marks of the prompt in order, or
     /// stand before it where it has none.
-    #[arg(long = "image", value_name = "FILE", num_args = 1.., conflicts_with = "data")]
+    #[arg(long = "image", value_name = "FILE", num_args = 1.., conflicts_with = "data", value_parser = paths::path())]
     pub images: Vec<PathBuf>,
     /// What to ask.
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
     /// Prompts as data rows; answers are not needed.
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub data: Option<PathBuf>,
     /// How a conversation becomes what the model reads.
     #[command(flatten)]

@@ -1,14 +1,16 @@
 //! `trainer inspect`: a model directory, or devices.
 
 use crate::{
-    Extensions, device,
+    Extensions, device, hub,
     input_error::InputError,
-    model_dir::{check_fit, has_tokenizer, processor, require_config},
+    model_dir::{Description, described_in, has_tokenizer},
     output::Output,
+    paths,
 };
 use anyhow::Result;
 use burn_vlm::{
-    Families, ModelConfig, Vlm, VlmError,
+    Families, ModelConfig, Vlm, lora,
+    processor::ProcessorOptions,
     weights::{LoadReport, WeightFiles, shapes},
 };
 use serde_json::{Map, Value, json};
@@ -24,7 +26,7 @@ const LOADABLE: [&str; 3] = ["F32", "F16", "BF16"];
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
-    #[arg(long, value_name = "DIR", required_unless_present = "devices")]
+    #[arg(long, value_name = "DIR", required_unless_present = "devices", value_parser = paths::path())]
     pub model: Option<PathBuf>,
     /// Lists the devices that this binary and this machine have, for --device.
     #[arg(long, conflicts_with = "model")]
@@ -32,15 +34,18 @@ pub struct Args {
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+    /// Reads names and shapes alone: whether all numbers are finite is not looked at.
+    #[arg(long)]
+    pub headers: bool,
 }
 
-/// Describes a model directory, without reading its weights' values, or lists devices.
+/// Describes a model directory or an adapter's, or lists devices.
 ///
 /// # Errors
 /// A directory that cannot be loaded; what is known of it is printed first.
 pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     match &args.model {
-        Some(dir) => model(dir, args.json, &extensions.families),
+        Some(dir) => model(dir, args, &extensions.families),
         None => devices(args.json),
     }
 }
@@ -73,19 +78,31 @@ fn devices(as_json: bool) -> Result<()> {
     out.finish()
 }
 
-fn model(dir: &Path, as_json: bool, families: &Families) -> Result<()> {
-    let dir = &require_config(dir)?;
-    let config = families.read_dir(dir)?;
-    let weights = Weights::read(dir, &config);
-    let tokenizer = tokenizer(dir, &config, families);
-    let sections = [
+fn model(dir: &Path, args: &Args, families: &Families) -> Result<()> {
+    let dir = &hub::locate(dir);
+    let config = families.read_dir(&described_in(dir)?)?;
+    let is_adapter = lora::is_adapter(dir);
+    let beside = match is_adapter {
+        true => lora::base_dir(dir)?,
+        false => dir.clone(),
+    };
+    let weights = Weights::read(&beside, &config, !args.headers);
+    let tokenizer = tokenizer(dir, families);
+    let mut sections = vec![
         ("architecture", architecture(&config)),
         ("parameters", parameters(&config)),
         ("weights", weights.section()),
         ("tokenizer", tokenizer.section),
     ];
+    let mut problem = weights.problem.or(tokenizer.problem);
+    if is_adapter {
+        let (section, wrong) = adapter(dir, &beside, config);
+        sections.push(("adapter", section));
+        problem = problem.or(wrong);
+    }
     let mut out = Output::stdout();
-    if as_json {
+    if args.json {
+        let sections = sections.into_iter();
         out.json(&Map::from_iter(
             sections.map(|(name, section)| (name.to_owned(), section)),
         ))?;
@@ -98,7 +115,7 @@ fn model(dir: &Path, as_json: bool, families: &Families) -> Result<()> {
         }
     }
     out.finish()?;
-    match weights.problem.or(tokenizer.problem) {
+    match problem {
         Some(problem) => Err(InputError::new(problem).into()),
         None => Ok(()),
     }
@@ -143,11 +160,29 @@ fn architecture(config: &ModelConfig) -> Value {
         "vocabulary": text.vocab_size,
         "tied_head": config.tie_word_embeddings,
         "max_positions": config.max_position_embeddings,
+        "unknown_keys": config.unlisted_keys,
     });
     for (key, value) in rest.as_object().into_iter().flatten() {
         section[key] = value.clone();
     }
     section
+}
+
+/// The adapter of a directory, and why it cannot be loaded if it cannot.
+fn adapter(dir: &Path, beside: &Path, config: ModelConfig) -> (Value, Option<String>) {
+    let attached = Vlm::new(config, &device::host()).with_adapter(dir);
+    let (section, problem) = match &attached {
+        Ok(model) => (model.lora().map(|lora| &lora.config), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let section = json!({
+        "beside": beside,
+        "rank": section.map(|config| config.rank),
+        "alpha": section.map(|config| config.alpha),
+        "layers": section.map(|config| config.target_modules.len()),
+        "loadable": problem.is_none(),
+    });
+    (section, problem)
 }
 
 /// Counts by part; a tied head is counted with the text.
@@ -177,13 +212,13 @@ struct Weights {
 }
 
 impl Weights {
-    fn read(dir: &Path, config: &ModelConfig) -> Self {
+    fn read(dir: &Path, config: &ModelConfig, values: bool) -> Self {
         let mut found = Self {
             dtypes: BTreeMap::new(),
             report: LoadReport::default(),
             problem: None,
         };
-        let files = match WeightFiles::open(dir) {
+        let mut files = match WeightFiles::open(dir) {
             Ok(files) => files,
             Err(error) => {
                 found.problem = Some(error.to_string());
@@ -194,7 +229,7 @@ impl Weights {
             *found.dtypes.entry(dtype).or_default() += 1;
         }
         let mut config = config.clone();
-        if let Err(error) = config.settle_head(&files) {
+        if let Err(error) = config.settle_head(&mut files) {
             found.problem = Some(error.to_string());
             return found;
         }
@@ -211,6 +246,8 @@ impl Weights {
             found.problem = Some(format!(
                 "{dir}: {name} is {dtype}, expected one of: {expected}"
             ));
+        } else if values {
+            found.problem = files.check_finite().err().map(|error| error.to_string());
         }
         found
     }
@@ -236,17 +273,17 @@ struct TokenizerFit {
 }
 
 /// A directory without a tokenizer can be loaded, if not asked anything.
-fn tokenizer(dir: &Path, config: &ModelConfig, families: &Families) -> TokenizerFit {
+fn tokenizer(dir: &Path, families: &Families) -> TokenizerFit {
     if matches!(has_tokenizer(dir), Ok(false)) {
         return TokenizerFit {
             section: json!({ "fits": "no tokenizer" }),
             problem: None,
         };
     }
-    let described = || -> Result<Value, VlmError> {
-        let processor = processor(dir, families)?;
-        let stop = processor.stop_token_ids()?;
-        check_fit(config, &processor, &stop).map_err(|message| VlmError::config(dir, message))?;
+    let described = || -> Result<Value> {
+        let Description {
+            processor, stop, ..
+        } = Description::read(dir, &ProcessorOptions::default(), families)?;
         Ok(json!({
             "tokens": processor.tokenizer().vocab_size(),
             "image_token": processor.image_token().map(|(_, id)| id),

@@ -5,6 +5,7 @@ use crate::{
     config::{self, for_run},
     device,
     output::Output,
+    paths,
     plan::preview,
 };
 use anyhow::Result;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right; without any, the built-in demo.
+    #[arg(value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `optim.lr=1e-5`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -3,6 +3,7 @@
 mod sat;
 
 use crate::input_error::InputError;
+use crate::paths;
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -26,10 +27,10 @@ pub enum Set {
 #[derive(Debug, Clone, clap::Args)]
 pub struct SatArgs {
     /// SAT_train.parquet of hf.co/datasets/array/SAT, or a directory of parquet files.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = paths::path())]
     pub parquet: PathBuf,
     /// The directory to make: sat.jsonl and its pictures in images/.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub out: PathBuf,
     /// Reads this many rows, from the first; VisualThinker-R1-Zero reads 15,000. All by default.
     #[arg(long, value_name = "N")]

@@ -11,6 +11,7 @@ use crate::{
     Extensions,
     config::set_option,
     output::{Output, check_apart},
+    paths,
 };
 use anyhow::Result;
 use burn_rewards::OnUnparsableGold;
@@ -37,16 +38,15 @@ pub struct Args {
         long,
         value_name = "FILE.jsonl",
         required_unless_present = "rollouts",
-        conflicts_with = "rollouts"
-    )]
+        conflicts_with = "rollouts", value_parser = paths::path())]
     pub data: Option<PathBuf>,
     /// A finished run whose completions are rewarded again, by its configuration with --config and
     /// --set on top; rewards, filters and advantages are compared step by step.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["rule", "on_unparsable_gold", "explain"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["rule", "on_unparsable_gold", "explain"], value_parser = paths::path())]
     pub rollouts: Option<PathBuf>,
     /// With --rollouts: files that change the run's configuration, as one with another [reward];
     /// may be repeated.
-    #[arg(long = "config", value_name = "NEW.toml", requires = "rollouts")]
+    #[arg(long = "config", value_name = "NEW.toml", requires = "rollouts", value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Tells of each row what was found where, how both sides were read, why they are equal or not
     /// and what other graders say.
@@ -68,7 +68,7 @@ pub struct Args {
     pub on_unparsable_gold: Policy,
     /// Where the results go [default: standard output]; with --rollouts, a line for each completion
     /// [default: none].
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub out: Option<PathBuf>,
 }
 

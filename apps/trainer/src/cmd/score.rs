@@ -9,9 +9,10 @@ use crate::{
     input_error::InputError,
     model_dir::{ModelDir, described_in, has_tokenizer},
     output::{Output, check_apart},
+    paths,
     processor_args::ConversationArgs,
 };
-use anyhow::Result;
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use burn_rl::{RlError, config::ModelInit, data::Encoder, learner::each_part};
 use burn_vlm::{
@@ -32,7 +33,7 @@ const BATCHES_HELD: usize = 8;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A Hugging Face model directory, as runs/demo/checkpoints/latest.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub model: PathBuf,
     /// Prompts and responses.
     ///
@@ -40,10 +41,10 @@ pub struct Args {
     /// ids with "image_urls". Exactly the tokens of a text are scored: no stop token is added, and
     /// a special token spelled in a text is ordinary text. Log-probabilities are in nats, at
     /// temperature 1.
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub data: PathBuf,
     /// Where the results go [default: standard output].
-    #[arg(long, value_name = "FILE.jsonl")]
+    #[arg(long, value_name = "FILE.jsonl", value_parser = paths::path())]
     pub out: Option<PathBuf>,
     /// How a conversation becomes what the model reads.
     #[command(flatten)]
@@ -98,6 +99,14 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         let scorables: Vec<Scorable> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let found = logprobs(&model, &scorables, micro_batch, &device)?;
         for ((row, scorable), logprobs) in rows.iter().zip(&scorables).zip(&found) {
+            if let Some(token) = logprobs.iter().position(|logprob| !logprob.is_finite()) {
+                bail!(
+                    "row {}: the log-probability of response token {token} is {}: the model is \
+                     broken, or a number overflowed in the precision that it computes in",
+                    row.id,
+                    logprobs[token]
+                );
+            }
             out.json(&Record {
                 id: &row.id,
                 prompt_tokens: &scorable.prompt.tokens,

@@ -11,6 +11,7 @@ use crate::{
     logging::log_to,
     model_dir::described_in,
     output::Output,
+    paths,
     plan::{self, Lengths, Plan, Target, free_memory, preview},
     progress::Progress,
     report, setup,
@@ -36,12 +37,13 @@ use std::{
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right; without any, the built-in demo.
+    #[arg(value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `optim.lr=1e-5`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Where the run goes [default: the first free one of runs/<name>, runs/<name>-2, …].
-    #[arg(long)]
+    #[arg(long, value_parser = paths::path())]
     pub run_dir: Option<PathBuf>,
     /// Continues the run in --run-dir from its last checkpoint.
     #[arg(long, requires = "run_dir")]

@@ -1,9 +1,6 @@
 //! How long prompts are, and how much they show.
 
-use crate::{
-    hub,
-    model_dir::{described_in, processor},
-};
+use crate::{hub, model_dir::processor};
 use burn_rl::{
     config::{RunConfig, SetConfig},
     data::{Encoder, RowDataset, RowKind},
@@ -64,7 +61,7 @@ impl Lengths {
     /// Those of the first rows of a run's data; none where the data or the model's processor are not
     /// here or cannot be read, which whoever needs them will report.
     pub fn look(config: &RunConfig, model: &ModelConfig, families: &Families) -> Option<Self> {
-        let dir = described_in(&hub::locate(Path::new(&config.model.path))).ok()?;
+        let dir = hub::locate(Path::new(&config.model.path));
         let processor = processor(&dir, families).ok()?;
         let encoder = Encoder {
             processor: Arc::new(

@@ -244,6 +244,8 @@ fn a_missing_shard() {
     let index =
         json!({ "weight_map": { "model.norm.weight": "model-00001-of-00002.safetensors" } });
     world.write("model/model.safetensors.index.json", index.to_string());
+    // A single file of weights would count before the index.
+    fs::remove_file(world.path("model/model.safetensors")).unwrap();
     let expected = "model/model.safetensors.index.json: names the shard \
                     model-00001-of-00002.safetensors, which is missing";
     refused_at_once(&world, &[], &[expected]);

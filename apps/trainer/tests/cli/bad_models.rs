@@ -107,6 +107,8 @@ fn an_index_that_names_a_missing_shard() {
     let index =
         json!({ "weight_map": { "model.norm.weight": "model-00001-of-00002.safetensors" } });
     world.write("model/model.safetensors.index.json", index.to_string());
+    // A single file of weights would count before the index.
+    fs::remove_file(world.path("model/model.safetensors")).unwrap();
     let expected = "names the shard model-00001-of-00002.safetensors, which is missing";
     refused_everywhere(&world, &["model/model.safetensors.index.json: ", expected]);
 }

@@ -4,7 +4,9 @@
 pub mod config;
 pub mod keys;
 
-use super::{Architecture, Families, ModelFamily, TextFamily, TextSection, llama};
+use super::{
+    Architecture, Families, KeyTable, ModelFamily, Section, TextFamily, TextSection, llama,
+};
 use crate::weights::{KeyMap, KeyRow};
 use serde_json::Value;
 
@@ -25,6 +27,10 @@ impl ModelFamily for InternLm2 {
         })
     }
 
+    fn known_keys(&self, _: &Value, _: &Families) -> Vec<Section> {
+        vec![("", config::KEYS.table("text"))]
+    }
+
     fn text(&self) -> Option<&dyn TextFamily> {
         Some(self)
     }
@@ -41,5 +47,9 @@ impl TextFamily for InternLm2 {
 
     fn keys(&self) -> &'static [KeyRow] {
         keys::ROWS
+    }
+
+    fn known_keys(&self) -> Option<&'static KeyTable> {
+        Some(config::KEYS.table("text"))
     }
 }

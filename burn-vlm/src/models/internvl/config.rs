@@ -2,8 +2,9 @@
 
 use super::{IMAGE_TOKEN, keys};
 use crate::{
+    dir,
     error::VlmError,
-    models::{Architecture, Families},
+    models::{Architecture, Families, KeyTable, KeyTables, Section},
     nn::{
         mlp::{Activation, FeedForwardKind},
         norm::NormKind,
@@ -13,7 +14,7 @@ use crate::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 
 /// Sizes of InternViT and its projector.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,9 +70,37 @@ enum Side {
     Pair([usize; 2]),
 }
 
+/// Keys of its configurations.
+static KEYS: LazyLock<KeyTables> = LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+
+/// The tables of a layout, of `vision_config` and of the top.
+fn tables(original: bool) -> [&'static KeyTable; 2] {
+    let names = match original {
+        true => ["own_vision", "own_top"],
+        false => ["vision", "top"],
+    };
+    names.map(|name| KEYS.table(name))
+}
+
+/// The sections of either layout with the tables of their keys.
+pub(super) fn known_keys(raw: &Value, families: &Families) -> Vec<Section> {
+    let original = raw["model_type"] == ORIGINAL;
+    let [vision, top] = tables(original);
+    let (key, pointer) = match original {
+        true => ("llm_config", "/llm_config"),
+        false => ("text_config", "/text_config"),
+    };
+    let decoder = families.of_text(&raw[key], key).ok();
+    let text = decoder.and_then(|decoder| decoder.known_keys());
+    let text = text.map(|table| (pointer, table));
+    let own = [("/vision_config", vision), ("", top)];
+    own.into_iter().chain(text).collect()
+}
+
 pub(in crate::models) fn read(raw: &Value, families: &Families) -> Result<Architecture, String> {
     // The layout of its own files; the other is that of transformers.
     let original = raw["model_type"] == ORIGINAL;
+    let raw = &tables(original)[1].filled(raw);
     let key = match original {
         true => "llm_config",
         false => "text_config",
@@ -133,11 +162,9 @@ pub(in crate::models) fn image_token(dir: &Path) -> Result<Option<u32>, VlmError
 
 /// A JSON file; null where there is none.
 fn read_json(path: &Path) -> Result<Value, VlmError> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| VlmError::config(path, format!("not JSON: {error}"))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
-        Err(error) => Err(VlmError::io(path, error)),
+    match dir::read_optional(path)? {
+        Some(bytes) => dir::parse(&bytes, path),
+        None => Ok(Value::Null),
     }
 }
 
@@ -154,8 +181,8 @@ fn read_vision(
     raw: &Value,
     out_hidden_size: usize,
 ) -> Result<VisionConfig, String> {
-    let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
-        .map_err(|e| format!("vision_config: {e}"))?;
+    let fields: VisionFields = dir::fields(&tables(original)[0].filled(&raw["vision_config"]))
+        .map_err(|e| format!("vision_config.{e}"))?;
     let act = fields.hidden_act.as_deref().unwrap_or("gelu");
     let act = Activation::from_name(act).ok_or_else(|| {
         format!("vision_config.hidden_act is `{act}`, expected `gelu` or `quick_gelu`")
@@ -180,7 +207,7 @@ fn read_vision(
         return Err(format!("{key} is false, expected true"));
     }
     let ratio = raw["downsample_ratio"].as_f64().unwrap_or(0.5);
-    if ratio <= 0.0 || (1.0 / ratio).fract() != 0.0 {
+    if !(0.0625..=1.0).contains(&ratio) || (1.0 / ratio).fract() != 0.0 {
         return Err(format!(
             "downsample_ratio is {ratio}, expected one over a whole number"
         ));

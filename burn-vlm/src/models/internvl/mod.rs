@@ -15,7 +15,7 @@ pub use vision::VisionTower;
 /// The token that an image feature replaces.
 pub const IMAGE_TOKEN: &str = "<IMG_CONTEXT>";
 
-use super::{Architecture, Families, ImageProcessor, ModelFamily, TokenIds};
+use super::{Architecture, Families, ImageProcessor, ModelFamily, Section, TokenIds};
 use crate::{
     error::VlmError,
     text::{NamedTemplate, ProcessorFiles},
@@ -41,6 +41,10 @@ impl ModelFamily for InternVl {
 
     fn read(&self, raw: &Value, families: &Families) -> Result<Architecture, String> {
         config::read(raw, families)
+    }
+
+    fn known_keys(&self, raw: &Value, families: &Families) -> Vec<Section> {
+        config::known_keys(raw, families)
     }
 
     fn title(&self) -> &'static str {

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{IMAGE_TOKEN, config::NATIVE, tiling::Tiling};
-use crate::error::VlmError;
 use crate::image::{Alpha, ImagePatches, Normalization, PatchLayout};
 use crate::models::section::{all_done, bicubic_only, image_section, positive};
 use crate::models::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 use crate::text::ProcessorFiles;
+use crate::{dir, error::VlmError};
 
 /// The token before a picture's features.
 pub const IMAGE_START: &str = "<img>";
@@ -97,13 +97,12 @@ impl ImageConfig {
         let path = files.path(ProcessorFiles::CONFIG);
         files.require(ProcessorFiles::CONFIG)?;
         let model = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
-        let model: RawModel = serde_json::from_value(model)
-            .map_err(|error| VlmError::config(&path, error.to_string()))?;
+        let model: RawModel =
+            dir::fields(&model).map_err(|message| VlmError::config(&path, message))?;
         let native = model.model_type == NATIVE;
         let (images_path, images) = match image_section(files)? {
             Some((path, json)) => {
-                let raw = serde_json::from_value(json)
-                    .map_err(|error| VlmError::config(&path, error.to_string()))?;
+                let raw = dir::fields(&json).map_err(|message| VlmError::config(&path, message))?;
                 (path, raw)
             }
             None => (path.clone(), RawImages::default()),
@@ -228,6 +227,9 @@ pub struct Images {
     pub config: ImageConfig,
     /// The id of [`IMAGE_TOKEN`].
     pub token: u32,
+    /// What becomes of transparency: the processor of transformers' layout lays it over white, the
+    /// code of InternVL's own drops it.
+    pub alpha: Alpha,
     /// The ids of [`IMAGE_START`] and [`IMAGE_END`], which enclose a picture's tokens; none where
     /// no tokenizer says them.
     pub frame: Option<[u32; 2]>,
@@ -241,8 +243,13 @@ impl Images {
         let token = ids.placeholder(IMAGE_TOKEN)?;
         let start = ids.of(IMAGE_START)?;
         let frame = start.zip(ids.of(IMAGE_END)?);
+        let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
         Ok(Some(Arc::new(Self {
             token,
+            alpha: match config["model_type"] == NATIVE {
+                true => Alpha::OverWhite,
+                false => Alpha::Drop,
+            },
             frame: frame.map(|(start, end)| [start, end]),
             config: ImageConfig::from_files(files)?,
         })))
@@ -251,7 +258,7 @@ impl Images {
 
 impl ImageProcessor for Images {
     fn alpha(&self) -> Alpha {
-        Alpha::Drop
+        self.alpha
     }
 
     fn token(&self) -> (&str, u32) {

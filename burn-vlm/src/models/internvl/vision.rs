@@ -3,7 +3,7 @@
 use super::VisionConfig;
 use crate::{
     freeze::is_trainable,
-    models::{self, Vision, VisionSizes},
+    models::{self, Vision, VisionSizes, decoder::check_sizes},
     nn::{Linear, VisionBlock, VisionPlan, lazy_param, linears, norm::LayerNorm},
 };
 use burn::{
@@ -100,6 +100,23 @@ impl models::VisionConfig for VisionConfig {
             false => Err(format!("{what}: {a} is not a multiple of {b}")),
         };
         let (width, heads) = (self.block.width, self.block.heads);
+        check_sizes(
+            ("vision_config.num_hidden_layers", self.depth),
+            &[
+                ("vision_config.hidden_size", width),
+                ("vision_config.num_attention_heads", heads),
+                ("vision_config.intermediate_size", self.block.inner),
+                ("vision_config.image_size", self.image_size),
+                ("vision_config.patch_size", self.patch_size),
+                ("vision_config.num_channels", self.in_channels),
+            ],
+        )?;
+        if !(self.block.eps.is_finite() && self.block.eps > 0.0) {
+            let found = self.block.eps;
+            return Err(format!(
+                "vision_config.layer_norm_eps is {found}, expected a number greater than 0"
+            ));
+        }
         divides(
             "vision_config.hidden_size by num_attention_heads",
             width,

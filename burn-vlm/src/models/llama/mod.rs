@@ -4,7 +4,7 @@
 pub mod config;
 pub mod keys;
 
-use super::{Architecture, Families, ModelFamily, TextFamily, TextSection};
+use super::{Architecture, Families, KeyTable, ModelFamily, Section, TextFamily, TextSection};
 use crate::weights::KeyRow;
 use serde_json::Value;
 
@@ -21,6 +21,10 @@ impl ModelFamily for Llama {
         self.whole(raw)
     }
 
+    fn known_keys(&self, _: &Value, _: &Families) -> Vec<Section> {
+        vec![("", config::KEYS.table("text"))]
+    }
+
     fn text(&self) -> Option<&dyn TextFamily> {
         Some(self)
     }
@@ -33,5 +37,9 @@ impl TextFamily for Llama {
 
     fn keys(&self) -> &'static [KeyRow] {
         keys::ROWS
+    }
+
+    fn known_keys(&self) -> Option<&'static KeyTable> {
+        Some(config::KEYS.table("text"))
     }
 }

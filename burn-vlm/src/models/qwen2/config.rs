@@ -1,7 +1,12 @@
 //! The configuration of a Qwen2 decoder.
 
-use crate::models::{Biases, TextSection};
+use crate::models::{Biases, KeyTables, TextSection};
 use serde_json::Value;
+use std::sync::LazyLock;
+
+/// Keys of its configuration.
+pub(in crate::models) static KEYS: LazyLock<KeyTables> =
+    LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
 
 pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
     let biases = Biases {
@@ -9,5 +14,5 @@ pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
         o: false,
         mlp: false,
     };
-    TextSection::read(json, biases)
+    TextSection::read(&KEYS.table("text").filled(json), biases)
 }

@@ -3,7 +3,9 @@
 
 pub mod config;
 
-use super::{Architecture, Families, ModelFamily, TextFamily, TextSection, llama};
+use super::{
+    Architecture, Families, KeyTable, ModelFamily, Section, TextFamily, TextSection, llama,
+};
 use crate::weights::KeyRow;
 use serde_json::Value;
 
@@ -18,6 +20,10 @@ impl ModelFamily for Qwen2 {
 
     fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {
         self.whole(raw)
+    }
+
+    fn known_keys(&self, _: &Value, _: &Families) -> Vec<Section> {
+        vec![("", config::KEYS.table("text"))]
     }
 
     fn text(&self) -> Option<&dyn TextFamily> {
@@ -36,5 +42,9 @@ impl TextFamily for Qwen2 {
 
     fn keys(&self) -> &'static [KeyRow] {
         llama::keys::ROWS
+    }
+
+    fn known_keys(&self) -> Option<&'static KeyTable> {
+        Some(config::KEYS.table("text"))
     }
 }

@@ -1,14 +1,16 @@
 //! `config.json` of Qwen2.5-VL.
 
 use crate::{
+    dir,
     models::{
-        Architecture,
-        qwen2_vl::config::{EPS, VisionConfig, Windows, with_vision},
+        Architecture, KeyTables,
+        qwen2_vl::config::{EPS, VisionConfig, Windows, vision_theta, with_vision},
     },
     nn::{mlp::FeedForwardKind, norm::NormKind, vision::VisionBlockConfig},
 };
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::LazyLock;
 
 #[derive(Deserialize)]
 struct VisionFields {
@@ -22,17 +24,20 @@ struct VisionFields {
     temporal_patch_size: usize,
     window_size: usize,
     fullatt_block_indexes: Vec<usize>,
-    in_channels: Option<usize>,
-    in_chans: Option<usize>,
+    in_channels: usize,
     hidden_act: String,
 }
 
+/// Keys of its configuration.
+pub(super) static KEYS: LazyLock<KeyTables> =
+    LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+
 pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
-    let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
-        .map_err(|e| format!("vision_config: {e}"))?;
+    let section = KEYS.table("vision").filled(&raw["vision_config"]);
+    let fields: VisionFields = dir::fields(&section).map_err(|e| format!("vision_config.{e}"))?;
     if fields.hidden_act != "silu" {
         return Err(format!(
-            "vision hidden_act is `{}`, expected `silu`",
+            "vision_config.hidden_act is `{}`, expected `silu`",
             fields.hidden_act
         ));
     }
@@ -53,11 +58,12 @@ pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
         patch_size: fields.patch_size,
         spatial_merge_size: fields.spatial_merge_size,
         temporal_patch_size: fields.temporal_patch_size,
-        in_channels: fields.in_channels.or(fields.in_chans).unwrap_or(3),
+        in_channels: fields.in_channels,
         windows: Some(Windows {
             size: fields.window_size,
             full_blocks: fields.fullatt_block_indexes,
         }),
+        rope_theta: vision_theta(&section)?,
     };
-    with_vision(raw, vision)
+    with_vision(raw, vision, &KEYS)
 }

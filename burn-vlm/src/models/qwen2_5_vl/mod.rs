@@ -4,8 +4,8 @@
 pub mod config;
 
 use super::{
-    Architecture, Families, ImageProcessor, ModelConfig, ModelFamily, TokenIds,
-    qwen2_vl::{LIMITS, TITLE, processor::Images, text::positions_of},
+    Architecture, Families, ImageProcessor, ModelConfig, ModelFamily, Section, TokenIds,
+    qwen2_vl::{LIMITS, TITLE, processor::Images, text::positions_of, text_pointer},
 };
 use crate::{error::VlmError, nn::Position, text::ProcessorFiles};
 use serde_json::Value;
@@ -22,6 +22,15 @@ impl ModelFamily for Qwen2_5Vl {
 
     fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {
         config::read(raw)
+    }
+
+    fn known_keys(&self, raw: &Value, _: &Families) -> Vec<Section> {
+        let [text, vision, top] = ["text", "vision", "top"].map(|name| config::KEYS.table(name));
+        vec![
+            (text_pointer(raw), text),
+            ("/vision_config", vision),
+            ("", top),
+        ]
     }
 
     fn title(&self) -> &'static str {

@@ -2,7 +2,8 @@
 
 use super::keys;
 use crate::{
-    models::{Architecture, TextFamily, qwen2::Qwen2},
+    dir,
+    models::{Architecture, Biases, KeyTables, TextSection, rope},
     nn::{
         RopeScaling,
         mlp::{Activation, FeedForwardKind},
@@ -13,9 +14,16 @@ use crate::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::LazyLock;
 
 /// ε of every norm of the tower, which the file does not hold.
 pub(in crate::models) const EPS: f64 = 1e-6;
+
+/// Base of the tower's rotary frequencies where the file does not say it.
+const ROPE_THETA: f64 = 10_000.0;
+
+/// How many frequencies follow time, height and width where the file does not say it.
+const MROPE_SECTION: [usize; 3] = [16, 24, 24];
 
 /// Sizes of the vision tower of Qwen2-VL and Qwen2.5-VL.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +44,8 @@ pub struct VisionConfig {
     pub in_channels: usize,
     /// Attention within windows; none where every block attends to the whole picture.
     pub windows: Option<Windows>,
+    /// Base of the rotary frequencies over rows and columns.
+    pub rope_theta: f64,
 }
 
 /// Attention within windows.
@@ -57,19 +67,28 @@ struct VisionFields {
     patch_size: usize,
     spatial_merge_size: usize,
     temporal_patch_size: usize,
-    in_channels: Option<usize>,
-    in_chans: Option<usize>,
-    hidden_act: Option<String>,
+    in_channels: usize,
+    hidden_act: String,
 }
+
+/// Keys of its configuration.
+pub(super) static KEYS: LazyLock<KeyTables> =
+    LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
 
 /// Reads `config.json` of Qwen2-VL.
 pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
-    let fields: VisionFields = serde_json::from_value(raw["vision_config"].clone())
-        .map_err(|e| format!("vision_config: {e}"))?;
-    let act = fields.hidden_act.as_deref().unwrap_or("quick_gelu");
+    let section = KEYS.table("vision").filled(&raw["vision_config"]);
+    let fields: VisionFields = dir::fields(&section).map_err(|e| format!("vision_config.{e}"))?;
+    let act = &fields.hidden_act;
     let act = Activation::from_name(act).ok_or_else(|| {
         format!("vision_config.hidden_act is `{act}`, expected `quick_gelu` or `gelu`")
     })?;
+    if !(fields.mlp_ratio.is_finite() && (0.0..=1024.0).contains(&fields.mlp_ratio)) {
+        let found = fields.mlp_ratio;
+        return Err(format!(
+            "vision_config.mlp_ratio is {found}, expected 0 to 1024"
+        ));
+    }
     let vision = VisionConfig {
         depth: fields.depth,
         block: VisionBlockConfig {
@@ -87,29 +106,80 @@ pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
         patch_size: fields.patch_size,
         spatial_merge_size: fields.spatial_merge_size,
         temporal_patch_size: fields.temporal_patch_size,
-        in_channels: fields.in_channels.or(fields.in_chans).unwrap_or(3),
+        in_channels: fields.in_channels,
         windows: None,
+        rope_theta: vision_theta(&section)?,
     };
-    with_vision(raw, vision)
+    with_vision(raw, vision, &KEYS)
+}
+
+/// Base of the tower's rotary frequencies, of a section whose defaults are filled in.
+pub(in crate::models) fn vision_theta(section: &Value) -> Result<f64, String> {
+    // What transformers calls the same, beside its older name for it.
+    let mut section = section.clone();
+    for key in ["rope_scaling", "rope_parameters"] {
+        if section[key]["rope_type"] == "axial" {
+            section[key]["rope_type"] = "default".into();
+        }
+    }
+    let rope = rope::read(&section, ROPE_THETA, 0).map_err(|e| format!("vision_config.{e}"))?;
+    match rope.scaling {
+        RopeScaling::None => Ok(rope.theta),
+        _ => Err("vision_config has a rope_type other than `axial`, which is not supported".into()),
+    }
+}
+
+/// Where the text decoder is described: in a section of its own, or flat.
+pub(in crate::models) fn text_pointer(raw: &Value) -> &'static str {
+    match raw["text_config"].is_null() {
+        true => "",
+        false => "/text_config",
+    }
 }
 
 /// Reads both forms of the file around a vision tower that has been read.
 pub(in crate::models) fn with_vision(
     raw: &Value,
     vision: VisionConfig,
+    tables: &KeyTables,
 ) -> Result<Architecture, String> {
-    let text = Qwen2.section(raw.get("text_config").unwrap_or(raw))?;
-    if !matches!(text.decoder.rope_scaling, RopeScaling::MRope { .. }) {
-        return Err("rope_scaling.mrope_section is missing".into());
+    let section = raw.pointer(text_pointer(raw)).unwrap_or(raw);
+    let mut section = tables.table("text").filled(section);
+    if section["use_sliding_window"].is_null() {
+        section["use_sliding_window"] = false.into();
     }
-    let image_token_id = raw["image_token_id"]
+    let biases = Biases {
+        qkv: true,
+        ..Biases::default()
+    };
+    let mut text = TextSection::read(&section, biases)?;
+    if !matches!(text.decoder.rope_scaling, RopeScaling::MRope { .. }) {
+        text.decoder.rope_scaling = RopeScaling::MRope {
+            sections: MROPE_SECTION,
+            interleaved: false,
+            base: Box::new(text.decoder.rope_scaling),
+        };
+    }
+    let top = tables.table("top").filled(raw);
+    let image_token_id = top["image_token_id"]
         .as_u64()
-        .and_then(|id| u32::try_from(id).ok())
-        .ok_or("image_token_id is missing, expected a token id")?;
-    let tied = raw["tie_word_embeddings"].as_bool();
-    let tied = tied.or(text.tie_word_embeddings);
+        .and_then(|id| u32::try_from(id).ok());
+    let image_token_id = image_token_id.ok_or_else(|| {
+        let found = &top["image_token_id"];
+        format!("image_token_id is {found}, expected a token id")
+    })?;
+    // Either place may say it: older files say it in the section.
+    let tied = match &top["tie_word_embeddings"] {
+        Value::Null => false,
+        Value::Bool(tied) => *tied,
+        other => {
+            return Err(format!(
+                "tie_word_embeddings is {other}, expected true or false"
+            ));
+        }
+    };
     Ok(Architecture {
-        tie_word_embeddings: tied.unwrap_or(false),
+        tie_word_embeddings: tied || text.tie_word_embeddings == Some(true),
         ..Architecture::of_text(text, KeyMap::new(vec![("", keys::ROWS)]))
             .with_vision(vision, Some(image_token_id))
     })

@@ -9,10 +9,11 @@ pub mod processor;
 pub mod text;
 pub mod vision;
 
+pub(super) use config::text_pointer;
 pub use config::{VisionConfig, Windows};
 pub use vision::VisionTower;
 
-use super::{Architecture, Families, ImageProcessor, ModelConfig, ModelFamily, TokenIds};
+use super::{Architecture, Families, ImageProcessor, ModelConfig, ModelFamily, Section, TokenIds};
 use crate::{error::VlmError, nn::Position, text::ProcessorFiles};
 use serde_json::Value;
 use std::sync::Arc;
@@ -34,6 +35,15 @@ impl ModelFamily for Qwen2Vl {
 
     fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {
         config::read(raw)
+    }
+
+    fn known_keys(&self, raw: &Value, _: &Families) -> Vec<Section> {
+        let [text, vision, top] = ["text", "vision", "top"].map(|name| config::KEYS.table(name));
+        vec![
+            (text_pointer(raw), text),
+            ("/vision_config", vision),
+            ("", top),
+        ]
     }
 
     fn title(&self) -> &'static str {

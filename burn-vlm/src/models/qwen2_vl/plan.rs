@@ -8,9 +8,6 @@ use crate::nn::{
 };
 use burn::tensor::Device;
 
-/// Base of the rotary frequencies over rows and columns.
-const ROPE_THETA: f64 = 10_000.0;
-
 /// Plans the attention of a batch of pictures.
 ///
 /// `grids` are `[t, h, w]` in patches, each side a multiple of the merge size.
@@ -20,7 +17,7 @@ pub(super) fn plan(config: &VisionConfig, grids: &[[usize; 3]], device: &Device)
     let windows = config.windows.as_ref();
     let window = windows.map_or(usize::MAX, |w| w.size / merge / config.patch_size);
     let head_dim = config.block.width / config.block.heads;
-    let frequencies = inverse_frequencies(head_dim / 2, ROPE_THETA);
+    let frequencies = inverse_frequencies(head_dim / 2, config.rope_theta);
     let half = head_dim / 2;
 
     let (mut groups, mut window_lens, mut picture_lens) = (Vec::new(), vec![], vec![]);

@@ -6,13 +6,13 @@ use image::RgbImage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::VlmError;
 use crate::image::{
     Alpha, ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
 };
 use crate::models::section::{all_done, bicubic_only, image_section, positive};
 use crate::models::{ImageProcessor, PictureLimits, TokenIds};
 use crate::text::ProcessorFiles;
+use crate::{dir, error::VlmError};
 
 /// The token that a picture's patches replace.
 pub const IMAGE_TOKEN: &str = "<|image_pad|>";
@@ -67,12 +67,13 @@ struct RawImageConfig {
 }
 
 /// Areas, in spite of the names that `transformers` 5 gives them.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct RawSize {
-    #[serde(alias = "min_pixels")]
     shortest_edge: Option<usize>,
-    #[serde(alias = "max_pixels")]
     longest_edge: Option<usize>,
+    // What older files call the same; the newer names count.
+    min_pixels: Option<usize>,
+    max_pixels: Option<usize>,
 }
 
 impl ImageConfig {
@@ -96,8 +97,7 @@ impl ImageConfig {
     }
 
     pub(crate) fn from_json(json: Value) -> Result<Self, String> {
-        let raw: RawImageConfig =
-            serde_json::from_value(json).map_err(|error| error.to_string())?;
+        let raw: RawImageConfig = dir::fields(&json)?;
         all_done([
             ("do_resize", raw.do_resize),
             ("do_rescale", raw.do_rescale),
@@ -105,10 +105,7 @@ impl ImageConfig {
         ])?;
         bicubic_only(raw.resample)?;
         let default = Self::default();
-        let size = raw.size.unwrap_or(RawSize {
-            shortest_edge: None,
-            longest_edge: None,
-        });
+        let size = raw.size.unwrap_or_default();
         let config = Self {
             layout: PatchLayout {
                 patch_size: raw.patch_size.unwrap_or(default.layout.patch_size),
@@ -125,10 +122,12 @@ impl ImageConfig {
             min_pixels: raw
                 .min_pixels
                 .or(size.shortest_edge)
+                .or(size.min_pixels)
                 .unwrap_or(default.min_pixels),
             max_pixels: raw
                 .max_pixels
                 .or(size.longest_edge)
+                .or(size.max_pixels)
                 .unwrap_or(default.max_pixels),
         };
         config.validate()?;

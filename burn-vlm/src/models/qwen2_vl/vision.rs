@@ -3,7 +3,7 @@
 use super::{VisionConfig, plan::plan};
 use crate::{
     freeze::is_trainable,
-    models::{self, Vision, VisionSizes},
+    models::{self, Vision, VisionSizes, decoder::check_sizes},
     nn::{Linear, VisionBlock, VisionPlan, linears, norm::Norm},
 };
 use burn::{
@@ -76,9 +76,28 @@ impl models::VisionConfig for VisionConfig {
             false => Err(format!("{what}: {a} is not a multiple of {b}")),
         };
         let (width, heads) = (self.block.width, self.block.heads);
+        check_sizes(
+            ("vision_config.depth", self.depth),
+            &[
+                ("width of the vision tower", width),
+                ("width inside a block of the vision tower", self.block.inner),
+                ("vision_config.num_heads", heads),
+                ("vision_config.patch_size", self.patch_size),
+                ("vision_config.spatial_merge_size", self.spatial_merge_size),
+                (
+                    "vision_config.temporal_patch_size",
+                    self.temporal_patch_size,
+                ),
+                ("vision_config.in_channels", self.in_channels),
+            ],
+        )?;
         divides("vision width by num_heads", width, heads)?;
         divides("vision head width by 4", width / heads, 4)?;
         if let Some(windows) = &self.windows {
+            check_sizes(
+                ("vision_config.depth", self.depth),
+                &[("vision_config.window_size", windows.size)],
+            )?;
             divides(
                 "window_size by patch_size · spatial_merge_size",
                 windows.size,

@@ -188,10 +188,10 @@ fn the_template_is_found_where_models_keep_it() {
     assert_eq!(render(&files), "D");
     files.insert("tokenizer_config.json", r#"{"chat_template": "T"}"#);
     assert_eq!(render(&files), "T");
-    files.insert("chat_template.json", r#"{"chat_template": "J"}"#);
-    assert_eq!(render(&files), "J");
     files.insert("chat_template.jinja", "X\n");
     assert_eq!(render(&files), "X");
+    files.insert("chat_template.json", r#"{"chat_template": "J"}"#);
+    assert_eq!(render(&files), "J");
 
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in [("a.json", r#"{"chat_template": "J"}"#), ("a.jinja", "J")] {
@@ -227,4 +227,59 @@ fn a_bad_template_is_named() {
         message.contains(r#"lists ["rag"], none of which is "default""#),
         "{message}"
     );
+}
+
+#[test]
+fn a_template_that_never_ends_is_refused() {
+    let loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+    let error = ChatTemplate::new(loops, Path::new("t.jinja"), &ProcessorFiles::new());
+    let message = error.err().unwrap().to_string();
+    assert!(
+        message.starts_with("t.jinja: the chat template takes more than"),
+        "{message}"
+    );
+    let writes = "{{ messages[0].content }}{% for a in range(9) %}{{ 'x' * 90000000 }}{% endfor %}";
+    let message = template(writes).render(&[Message::text("user", "hi")], true);
+    let message = message.unwrap_err().to_string();
+    assert!(message.contains("refused the conversation"), "{message}");
+}
+
+/// As `AutoProcessor` and `AutoTokenizer` of transformers 5.23 choose, tried with a file of each kind.
+#[test]
+fn of_several_templates_that_of_transformers_counts() {
+    let json = |text: &str| format!(r#"{{"chat_template": "{text}"}}"#);
+    let all = |config: &str| {
+        let mut files = ProcessorFiles::new();
+        files.insert(ProcessorFiles::CONFIG, config);
+        files.insert("processor_config.json", json("processor"));
+        files.insert("chat_template.json", json("old"));
+        files.insert("chat_template.jinja", "jinja");
+        files.insert("tokenizer_config.json", json("tokenizer"));
+        files
+    };
+    let order = |mut files: ProcessorFiles| {
+        let mut found = vec![];
+        while let Ok(template) = ChatTemplate::from_files(&files) {
+            let name = template.origin.file_name().unwrap().to_str().unwrap();
+            found.push(template.source().to_owned());
+            files.insert(name, if name.ends_with("json") { "{}" } else { "" });
+            if name.ends_with("jinja") {
+                files = without(files, name);
+            }
+        }
+        found
+    };
+    let pictures = order(all(r#"{"vision_config": {}}"#));
+    assert_eq!(pictures, ["processor", "old", "jinja", "tokenizer"]);
+    assert_eq!(order(all("{}")), ["jinja", "tokenizer", "old"]);
+}
+
+fn without(files: ProcessorFiles, name: &str) -> ProcessorFiles {
+    let mut rest = ProcessorFiles::new();
+    for other in ProcessorFiles::NAMES.iter().filter(|other| **other != name) {
+        if let Some(bytes) = files.get(other) {
+            rest.insert(*other, bytes);
+        }
+    }
+    rest
 }

@@ -11,6 +11,7 @@ use crate::{
     input_error::InputError,
     model_dir::require_config,
     output::Output,
+    paths,
     plan::{self, Lengths, Plan, Target, free_memory},
     processor_args::parse_init,
 };
@@ -41,6 +42,7 @@ use synthetic::Synthetic;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Configuration files, merged left to right; without any, the built-in demo.
+    #[arg(value_parser = paths::path())]
     pub configs: Vec<PathBuf>,
     /// Overrides one value, as `rollout.samples_per_prompt=16`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -51,9 +51,9 @@ impl Reading {
         match self {
             Self::Text(encoder) => {
                 let processor = &encoder.processor;
-                processor.patches(&load(path, processor.alpha())?)
+                processor.patches(&load(path, processor.decoding())?)
             }
-            Self::Tokens(pictures) => pictures.patches(&load(path, pictures.alpha())?),
+            Self::Tokens(pictures) => pictures.patches(&load(path, pictures.decoding())?),
         }
     }
 }
