@@ -135,11 +135,13 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    fn differs(&self) -> bool {
-        let same = self
-            .reward_new
-            .is_some_and(|new| (new - self.reward_old).abs() <= SAME);
-        !same || self.filter_old != self.filter_new
+    fn has_other_reward(&self) -> bool {
+        self.reward_new
+            .is_some_and(|new| (new - self.reward_old).abs() > SAME)
+    }
+
+    fn has_other_filter(&self) -> bool {
+        self.filter_old != self.filter_new
     }
 
     fn changes_sign(&self) -> bool {
@@ -167,7 +169,7 @@ pub struct StepChange {
     pub kept_old: usize,
     /// Groups that they would keep.
     pub kept_new: usize,
-    /// Groups that were dropped and would be kept, or the reverse.
+    /// Groups of which the filters would have kept, masked or dropped something else.
     pub other_filters: usize,
     /// Groups in which the advantage of some completion changes its sign.
     pub sign_changes: usize,
@@ -215,12 +217,12 @@ impl StepChange {
             all.groups += 1;
             all.kept_old += usize::from(old);
             all.kept_new += usize::from(new);
-            all.other_filters += usize::from(old != new);
+            all.other_filters += usize::from(rows.iter().any(RowChange::has_other_filter));
             all.unusable += usize::from(first.reward_new.is_none());
             all.sign_changes += usize::from(rows.iter().any(RowChange::changes_sign));
             for row in rows {
                 all.completions += 1;
-                all.other_rewards += usize::from(row.differs() && row.reward_new.is_some());
+                all.other_rewards += usize::from(row.has_other_reward());
                 if let Some(new) = row.reward_new {
                     all.rewarded += 1;
                     all.sum_old += row.reward_old;
