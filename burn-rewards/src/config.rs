@@ -1,6 +1,6 @@
 //! The reward of a run as it is configured.
 
-use crate::{Composite, Condition, Part, Registry, RewardError};
+use crate::{Composite, Condition, OnUnparsableGold, Part, Registry, RewardError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -16,20 +16,6 @@ pub struct RewardConfig {
     pub clip: Option<[f64; 2]>,
     /// The rules and their weights.
     pub parts: Vec<PartConfig>,
-}
-
-/// What becomes of a response whose gold answer a rule cannot use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OnUnparsableGold {
-    /// It is an error that names file and line.
-    #[default]
-    Error,
-    /// The data row is left out and counted.
-    Skip,
-    /// The rule's value is 0 and the answer counts as wrong.
-    Zero,
 }
 
 /// One rule of a [`RewardConfig`].

@@ -15,13 +15,13 @@
 //! ```
 #![warn(missing_docs)]
 
-mod choice;
 mod choices;
 pub mod composite;
 pub mod condition;
 pub mod config;
 pub mod error;
 pub mod extract;
+pub mod gold;
 pub mod input;
 pub mod math;
 mod names;
@@ -32,8 +32,9 @@ pub mod rules;
 pub use choices::choices;
 pub use composite::{Composite, Part};
 pub use condition::{Condition, OneOf};
-pub use config::{OnUnparsableGold, PartConfig, RewardConfig};
+pub use config::{PartConfig, RewardConfig};
 pub use error::RewardError;
+pub use gold::OnUnparsableGold;
 pub use input::{BoxCoordinates, ImageSize, RewardInput};
 pub use reward::{Reward, RewardFn};
 pub use rules::{RULES, Registry, Rule};

@@ -135,7 +135,8 @@ pub struct RowChange {
 }
 
 impl RowChange {
-    fn has_other_reward(&self) -> bool {
+    /// Whether it has a new reward, which is another one.
+    fn is_paid_otherwise(&self) -> bool {
         self.reward_new
             .is_some_and(|new| (new - self.reward_old).abs() > SAME)
     }
@@ -222,7 +223,7 @@ impl StepChange {
             all.sign_changes += usize::from(rows.iter().any(RowChange::changes_sign));
             for row in rows {
                 all.completions += 1;
-                all.other_rewards += usize::from(row.has_other_reward());
+                all.other_rewards += usize::from(row.is_paid_otherwise());
                 if let Some(new) = row.reward_new {
                     all.rewarded += 1;
                     all.sum_old += row.reward_old;

@@ -123,7 +123,7 @@ fn a_row_names_its_grader_and_its_options() {
 #[test]
 fn a_gold_answer_that_does_not_parse_follows_the_policy() {
     let good = json!({"id": "good", "gold": "2", "pred": "2"});
-    let bad = json!({"id": "bad", "gold": "not possible", "pred": "not possible"});
+    let bad = json!({"id": "bad", "gold": "$$", "pred": "not possible"});
     let rows = Rows::new(lines(&[good, bad]));
     let (graded, summary) = rows.grade(&[]);
     assert_eq!(
@@ -139,7 +139,7 @@ fn a_gold_answer_that_does_not_parse_follows_the_policy() {
     );
     let message = rows.refused(&["--on-unparsable-gold", "error"]);
     assert!(
-        message.contains("rows.jsonl:2: gold answer `not possible`"),
+        message.contains("rows.jsonl:2: gold answer `$$`"),
         "{message}"
     );
 }

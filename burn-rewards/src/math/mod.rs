@@ -4,6 +4,8 @@
 
 mod boxes;
 mod canon;
+pub(crate) mod choice;
+mod claim;
 mod config;
 mod decide;
 mod display;
@@ -69,12 +71,6 @@ pub(crate) fn denies(text: &str) -> bool {
 pub(crate) fn changes_value(text: &str) -> bool {
     words::changes_value(text)
 }
-
-/// Whether the words right before and after `from..to` deny or bound what stands there.
-pub(crate) fn is_refused(text: &str, from: usize, to: usize) -> bool {
-    extract::is_refused(text, from, to)
-}
-
 /// Parses `formula`, all of which is mathematics: LaTeX or plain, without dollar signs or a box.
 ///
 /// # Errors

@@ -6,8 +6,7 @@ use super::config::Target;
 use super::decide::{self, Decision};
 use super::verdict::{Outcome, Reason, Verdict};
 use super::{Expr, Normalization, Options, ParseConfig, Parsed, Profile, Unparsed, graders, parse};
-use super::{plain, quantity, scope, statement};
-use crate::choice;
+use super::{choice, plain, quantity, scope, statement};
 use crate::extract::stated;
 
 /// Letters that options have.

@@ -1,7 +1,11 @@
 //! The option chosen in a multiple-choice answer, as CV-Bench is scored.
 
 use super::Options;
-use crate::{Reward, RewardError, RewardFn, RewardInput, choice, extract::last_answer_tag, math};
+use crate::{
+    Reward, RewardError, RewardFn, RewardInput,
+    extract::last_answer_tag,
+    math::{self, choice},
+};
 use serde::{Deserialize, Serialize};
 
 /// 1 where the response chooses the gold option, else 0.

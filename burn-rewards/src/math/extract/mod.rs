@@ -17,7 +17,6 @@
 
 mod anchor;
 mod boxed;
-mod claim;
 mod collect;
 mod env;
 mod number;
@@ -41,7 +40,7 @@ use super::config::{
 use super::formula::{self, Reading};
 use super::limits::MAX_SPAN;
 use super::parsed::{Parsed, Unparsed};
-use super::{plain, scope, statement};
+use super::{claim, plain, scope, statement};
 
 /// Longest text searched, in bytes.
 pub(crate) const MAX_TEXT: usize = 1 << 20;
@@ -51,11 +50,6 @@ const MAX_ATTEMPTS: usize = 48;
 
 /// First window of plain numbers searched, from the end; it doubles until it reaches the start.
 const FIRST_WINDOW: usize = 2048;
-
-/// Whether the words right before and after `from..to` deny or bound what stands there.
-pub(crate) fn is_refused(text: &str, from: usize, to: usize) -> bool {
-    claim::refused_before(text, from, false) || claim::refused_after(text, to)
-}
 
 /// Finds and parses the answer of `text`.
 pub(crate) fn extract(text: &str, config: &ParseConfig) -> Parsed {

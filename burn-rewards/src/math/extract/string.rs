@@ -1,6 +1,6 @@
 //! Literal strings such as choice letters.
 
-use crate::choice;
+use crate::math::choice;
 use crate::math::config::StringTarget;
 use crate::math::parsed::Parsed;
 

@@ -1,9 +1,12 @@
 //! What the instruct and the Qwen accuracy share.
 
 use crate::{
-    RewardError, choice,
+    RewardError,
     extract::{first_line_answer_tag, is_blank, last_answer_tag, python_strip},
-    math::{ExprTarget, LatexTarget, Options, ParseConfig, StringTarget, Target, Verifier, parse},
+    math::{
+        ExprTarget, LatexTarget, Options, ParseConfig, StringTarget, Target, Verifier, choice,
+        parse,
+    },
 };
 
 /// The options of the rescue of multiple-choice answers.

@@ -1,8 +1,9 @@
 //! The accuracy of VisualThinker.
 
 use crate::{
-    Reward, RewardError, RewardFn, RewardInput, choice,
+    Reward, RewardError, RewardFn, RewardInput,
     extract::is_python_space,
+    math::choice,
     rules::{
         Options,
         r1v::{Judged, judge, judge_compat},

@@ -1,6 +1,6 @@
 //! Option letters in a text.
 
-use crate::math;
+use super::claim::is_refused;
 
 /// The single letter that `text` is, in any of the usual forms: `B`, `b`, `(B)`, `[b]`, `B.`,
 /// `B)`, `**B**`, `$B$`, `\boxed{B}`, `\text{(B)}`; upper-cased. Nothing else may stand beside it.
@@ -65,7 +65,7 @@ fn is_cjk(c: char) -> bool {
 pub(crate) fn last_standing(text: &str, letters: &str) -> Option<char> {
     let all: Vec<(usize, char)> = standing(text, letters).collect();
     let (at, letter) = *all.last()?;
-    if math::is_refused(text, at, at + letter.len_utf8()) {
+    if is_refused(text, at, at + letter.len_utf8()) {
         return None;
     }
     let before = all.len().checked_sub(2).map(|i| all[i]);
@@ -88,7 +88,7 @@ pub(crate) fn first_standing(text: &str, letters: &str) -> Option<char> {
     };
     match end > at + first.len_utf8() {
         true => last_standing(&text[..end], letters),
-        false => (!math::is_refused(text, at, end)).then_some(first),
+        false => (!is_refused(text, at, end)).then_some(first),
     }
 }
 

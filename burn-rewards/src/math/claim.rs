@@ -8,6 +8,11 @@ const REACH: usize = 80;
 /// Most words between a denial and the answer.
 const MAX_LINKS: usize = 8;
 
+/// Whether the words right before and after `from..to` deny or bound what stands there.
+pub(crate) fn is_refused(text: &str, from: usize, to: usize) -> bool {
+    refused_before(text, from, false) || refused_after(text, to)
+}
+
 /// Whether the words right before `at` deny or bound what follows: a denial, and between it and
 /// the answer only words that link. A box is what a solution ends with, in whatever sentence, so
 /// that only a denial counts before it.
