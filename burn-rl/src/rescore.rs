@@ -141,6 +141,10 @@ impl RowChange {
             .is_some_and(|new| (new - self.reward_old).abs() > SAME)
     }
 
+    fn has_other_filter(&self) -> bool {
+        self.filter_old != self.filter_new
+    }
+
     fn changes_sign(&self) -> bool {
         let pair = self.advantage_old.zip(self.advantage_new);
         pair.is_some_and(|(old, new)| old * new < 0.0)
@@ -166,7 +170,7 @@ pub struct StepChange {
     pub kept_old: usize,
     /// Groups that they would keep.
     pub kept_new: usize,
-    /// Groups that were dropped and would be kept, or the reverse.
+    /// Groups of which the filters would have kept, masked or dropped something else.
     pub other_filters: usize,
     /// Groups in which the advantage of some completion changes its sign.
     pub sign_changes: usize,
@@ -214,7 +218,7 @@ impl StepChange {
             all.groups += 1;
             all.kept_old += usize::from(old);
             all.kept_new += usize::from(new);
-            all.other_filters += usize::from(old != new);
+            all.other_filters += usize::from(rows.iter().any(RowChange::has_other_filter));
             all.unusable += usize::from(first.reward_new.is_none());
             all.sign_changes += usize::from(rows.iter().any(RowChange::changes_sign));
             for row in rows {

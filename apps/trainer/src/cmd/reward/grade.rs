@@ -45,7 +45,7 @@ pub const GOLD_UNPARSED: &str = "gold_unparsed";
 
 /// What became of a row.
 pub enum Graded {
-    Record(Record),
+    Record(Box<Record>),
     /// Left out, because its gold answer cannot be used.
     Skipped(RlError),
 }
@@ -114,7 +114,7 @@ impl Grader {
                     let unusable = record.reason == GOLD_UNPARSED;
                     match unusable {
                         true => self.unusable(at(row, gold_message(row)), record),
-                        false => Ok(Graded::Record(record)),
+                        false => Ok(Graded::Record(Box::new(record))),
                     }
                 })
                 .collect(),
@@ -128,7 +128,7 @@ impl Grader {
                             let steps = rule.explain(&input_of(row));
                             record.explained = Some(Explained::Rule { steps });
                         }
-                        Ok(Graded::Record(record))
+                        Ok(Graded::Record(Box::new(record)))
                     }
                     Err(error @ RewardError::Gold { .. }) => {
                         let mut record = rewarded(row, &Reward::default());
@@ -147,7 +147,7 @@ impl Grader {
         match self.policy {
             OnUnparsableGold::Error => Err(error),
             OnUnparsableGold::Skip => Ok(Graded::Skipped(error)),
-            OnUnparsableGold::Zero => Ok(Graded::Record(record)),
+            OnUnparsableGold::Zero => Ok(Graded::Record(Box::new(record))),
         }
     }
 }

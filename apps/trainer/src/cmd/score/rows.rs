@@ -28,7 +28,7 @@ pub struct ScoreRow {
 
 enum Content {
     Text {
-        row: DataRow,
+        row: Box<DataRow>,
         response: String,
     },
     Tokens {
@@ -108,7 +108,7 @@ fn parse(path: &Path, line: usize, json: &[u8]) -> Result<ScoreRow, RlError> {
         fields.response_tokens,
     ) {
         (Some(response), None, None) => {
-            let row = DataRow::parse(path, line, json, RowKind::Prompt)?;
+            let row = Box::new(DataRow::parse(path, line, json, RowKind::Prompt)?);
             (row.id.clone(), Content::Text { row, response })
         }
         (None, Some(prompt), Some(response)) => {
