@@ -30,23 +30,16 @@ pub fn build(
     config.check(&extensions.algorithms, &extensions.rewards)?;
     let device = &devices[0].device;
     let dir = hub::locate(Path::new(&config.model.path));
-    let Description {
-        config: sizes,
-        processor,
-        ..
-    } = Description::read(
-        &dir,
-        &config.model.processor_options(),
-        &extensions.families,
-    )?;
+    let pictures = config.model.processor_options();
+    let found = Description::read(&dir, &pictures, &extensions.families)?;
     let compute = config.model.dtype.on(device);
     let plain = LoadOptions::computing_in(compute).of(&extensions.families);
     let options = plain.clone().allowing(&config.model.allow_tensors);
     let model = match config.model.init {
         ModelInit::Pretrained => Vlm::load(&dir, &options, device)?,
-        ModelInit::Random => Vlm::random(sizes.computing_in(compute), config.seed, device),
+        ModelInit::Random => Vlm::random(found.config.computing_in(compute), config.seed, device),
     };
-    let mut builder = Trainer::builder(model, processor)
+    let mut builder = Trainer::builder(model, found.processor)
         .algorithms(extensions.algorithms.clone())
         .rewards(extensions.rewards.clone())
         .configured(config)?
