@@ -170,7 +170,8 @@ pub(crate) fn check_link(path: &Path) -> Result<(), VlmError> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;

@@ -12,7 +12,7 @@ use crate::{
     shape::RewardShaper,
 };
 
-/// The parts of a [`Recipe`] before they are checked.
+/// The parts of a [`Recipe`](super::Recipe) before they are checked.
 ///
 /// ```
 /// use burn_rl::{RlError, filter::{Truncated, ZeroVariance}, recipe::{Leftovers, Recipe, Refill}};

@@ -17,7 +17,8 @@ use std::path::Path;
 #[derive(Debug, Serialize)]
 pub struct Record {
     pub id: Value,
-    /// The rule's judgement; whether its value is above 0, if it makes none.
+    /// The rule's judgement. If it makes none: whether its value is above 0, and of a rule that can
+    /// only punish, whether it does.
     pub verdict: bool,
     /// What the verdict rests on.
     pub reason: String,
@@ -55,6 +56,8 @@ pub struct Grader {
     judge: Judge,
     policy: OnUnparsableGold,
     explains: bool,
+    /// Whether the rule can only punish.
+    punishes: bool,
     pub rule: String,
 }
 
@@ -89,6 +92,7 @@ impl Grader {
             judge,
             policy,
             explains,
+            punishes: found.range.1 <= 0.0,
             rule: rule.into(),
         })
     }
@@ -123,7 +127,7 @@ impl Grader {
                 let scored = rule.score_batch(&inputs).into_iter().zip(rows);
                 let one = |(scored, row): (Result<Reward, RewardError>, &Row)| match scored {
                     Ok(reward) => {
-                        let mut record = rewarded(row, &reward);
+                        let mut record = rewarded(row, &reward, self.punishes);
                         if self.explains {
                             let steps = rule.explain(&input_of(row));
                             record.explained = Some(Explained::Rule { steps });
@@ -131,7 +135,7 @@ impl Grader {
                         Ok(Graded::Record(Box::new(record)))
                     }
                     Err(error @ RewardError::Gold { .. }) => {
-                        let mut record = rewarded(row, &Reward::default());
+                        let mut record = rewarded(row, &Reward::default(), self.punishes);
                         record.reason = GOLD_UNPARSED.into();
                         self.unusable(at(row, error.to_string()), record)
                     }
@@ -229,14 +233,17 @@ fn traced(row: &Row, profile: Profile, trace: Trace) -> Record {
     }
 }
 
-fn rewarded(row: &Row, reward: &Reward) -> Record {
+fn rewarded(row: &Row, reward: &Reward, punishes: bool) -> Record {
     let parts = reward
         .parts
         .iter()
         .map(|(name, v)| (name.clone(), (*v).into()));
     Record {
         id: row.id.clone(),
-        verdict: reward.correct.unwrap_or(reward.value > 0.0),
+        verdict: reward.correct.unwrap_or(match punishes {
+            true => reward.value < 0.0,
+            false => reward.value > 0.0,
+        }),
         reason: if reward.correct.is_some() {
             "judged"
         } else {
