@@ -2,7 +2,7 @@
 
 use crate::{Condition, Reward, RewardError, RewardFn, RewardInput, names::hint};
 
-/// A reward and its place in a [`Composite`].
+/// A reward and its place in a [`Composite`](super::Composite).
 pub struct Part {
     pub(super) reward: Box<dyn RewardFn>,
     /// What error messages call it.
