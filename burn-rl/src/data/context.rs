@@ -4,8 +4,7 @@ use super::DataRow;
 use crate::types::RowContext;
 use burn_rewards::{BoxCoordinates, ImageSize};
 use burn_vlm::{
-    EncodedPrompt, Processor, VlmError, image::ImagePatches, processor::Pictures,
-    text::ProcessorFiles,
+    EncodedPrompt, Processor, VlmError, image::ImagePatches, models::BoxUnits, processor::Pictures,
 };
 use image::RgbImage;
 
@@ -33,7 +32,7 @@ pub(super) fn context(
             .collect(),
         coordinates: match images.is_empty() {
             true => None,
-            false => coordinates(processor)?,
+            false => coordinates(processor),
         },
     })
 }
@@ -50,35 +49,9 @@ fn size(pictures: &Pictures, image: &RgbImage, patches: &ImagePatches) -> ImageS
 }
 
 /// What the model's family counts boxes in, if that is known.
-fn coordinates(processor: &Processor) -> Result<Option<BoxCoordinates>, VlmError> {
-    let config = processor.files().json(ProcessorFiles::CONFIG)?;
-    let family = config.as_ref().and_then(|c| c["model_type"].as_str());
-    Ok(family.and_then(coordinates_of))
-}
-
-/// The coordinates that a family is trained on, by its `model_type`: those of its authors' grounding
-/// prompts.
-fn coordinates_of(model_type: &str) -> Option<BoxCoordinates> {
-    match model_type {
-        "qwen2_5_vl" => Some(BoxCoordinates::Resized),
-        "qwen2_vl" | "qwen3_vl" | "qwen3_vl_moe" | "internvl" | "internvl_chat" => {
-            Some(BoxCoordinates::Thousandths)
-        }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_count_in_their_own_coordinates() {
-        assert_eq!(coordinates_of("qwen2_5_vl"), Some(BoxCoordinates::Resized));
-        for family in ["qwen2_vl", "qwen3_vl", "internvl", "internvl_chat"] {
-            let found = coordinates_of(family);
-            assert_eq!(found, Some(BoxCoordinates::Thousandths), "{family}");
-        }
-        assert_eq!(coordinates_of("llama"), None);
-    }
+fn coordinates(processor: &Processor) -> Option<BoxCoordinates> {
+    processor.box_units().map(|units| match units {
+        BoxUnits::ResizedPixels => BoxCoordinates::Resized,
+        BoxUnits::Thousandths => BoxCoordinates::Thousandths,
+    })
 }

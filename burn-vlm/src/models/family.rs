@@ -15,6 +15,15 @@ use std::{
     sync::Arc,
 };
 
+/// What a model counts the corners of boxes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoxUnits {
+    /// Pixels of the picture as the model sees it, after resizing.
+    ResizedPixels,
+    /// Thousandths of the picture's width and height.
+    Thousandths,
+}
+
 /// Everything that one family of models does in its own way. A crate of its own adds one with
 /// [`Families::with`]; all but the first two methods have the default of a model that only reads
 /// text.
@@ -84,6 +93,12 @@ pub trait ModelFamily: Debug + Send + Sync {
     /// Which [limits](super::PictureLimits) its picture processing takes.
     fn picture_limits(&self) -> &[&'static str] {
         &[]
+    }
+
+    /// What its models count the corners of boxes in, as their authors' prompts for grounding have
+    /// it; none where that is not known.
+    fn box_units(&self) -> Option<BoxUnits> {
+        None
     }
 
     /// Whether files without a `config.json` are taken for its.

@@ -23,7 +23,7 @@ pub mod qwen2_5_vl;
 pub mod qwen2_vl;
 
 pub use decoder::{Biases, TextSection};
-pub use family::{Architecture, Families, ModelConfig, ModelFamily, TextFamily};
+pub use family::{Architecture, BoxUnits, Families, ModelConfig, ModelFamily, TextFamily};
 pub use images::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 pub use known::{KeyTable, KeyTables, Section};
 pub use section::{all_done, bicubic_only, image_section, positive};

@@ -4,7 +4,7 @@
 use crate::{
     error::VlmError,
     image::{Decoding, ImagePatches},
-    models::{Families, ModelConfig, ModelFamily, Shown},
+    models::{BoxUnits, Families, ModelConfig, ModelFamily, Shown},
     text::{
         ChatTemplate, EncodedPrompt, Message, NamedTemplate, ProcessorFiles, Tokenizer,
         stop_token_ids,
@@ -193,6 +193,11 @@ impl Processor {
     /// The picture processing.
     pub fn pictures(&self) -> &Pictures {
         &self.pictures
+    }
+
+    /// What the model counts boxes in, if that is known of its family.
+    pub fn box_units(&self) -> Option<BoxUnits> {
+        self.family.box_units()
     }
 
     /// The token that an image feature replaces, with its id.

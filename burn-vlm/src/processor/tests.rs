@@ -557,3 +557,18 @@ fn no_family_takes_special_tokens_from_words() {
         assert!(text.contains(hostile), "{text}");
     }
 }
+
+#[test]
+fn families_count_boxes_in_units_of_their_own() {
+    let families = Families::default();
+    let units = |model_type: &str| {
+        let mut all = families.iter();
+        let family = all.find(|family| family.model_types().contains(&model_type));
+        family.unwrap().box_units()
+    };
+    assert_eq!(units("qwen2_5_vl"), Some(BoxUnits::ResizedPixels));
+    for thousandths in ["qwen2_vl", "internvl", "internvl_chat"] {
+        assert_eq!(units(thousandths), Some(BoxUnits::Thousandths));
+    }
+    assert_eq!(units("llama"), None);
+}

@@ -15,7 +15,7 @@ pub use vision::VisionTower;
 /// The token that an image feature replaces.
 pub const IMAGE_TOKEN: &str = "<IMG_CONTEXT>";
 
-use super::{Architecture, Families, ImageProcessor, ModelFamily, Section, TokenIds};
+use super::{Architecture, BoxUnits, Families, ImageProcessor, ModelFamily, Section, TokenIds};
 use crate::{
     error::VlmError,
     text::{NamedTemplate, ProcessorFiles},
@@ -37,6 +37,10 @@ pub struct InternVl;
 impl ModelFamily for InternVl {
     fn model_types(&self) -> &[&'static str] {
         &[config::ORIGINAL, config::NATIVE]
+    }
+
+    fn box_units(&self) -> Option<BoxUnits> {
+        Some(BoxUnits::Thousandths)
     }
 
     fn read(&self, raw: &Value, families: &Families) -> Result<Architecture, String> {

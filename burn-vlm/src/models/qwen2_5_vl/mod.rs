@@ -4,7 +4,7 @@
 pub mod config;
 
 use super::{
-    Architecture, Families, ImageProcessor, ModelConfig, ModelFamily, Section, TokenIds,
+    Architecture, BoxUnits, Families, ImageProcessor, ModelConfig, ModelFamily, Section, TokenIds,
     qwen2_vl::{LIMITS, TITLE, processor::Images, text::positions_of, text_pointer},
 };
 use crate::{error::VlmError, nn::Position, text::ProcessorFiles};
@@ -18,6 +18,10 @@ pub struct Qwen2_5Vl;
 impl ModelFamily for Qwen2_5Vl {
     fn model_types(&self) -> &[&'static str] {
         &["qwen2_5_vl"]
+    }
+
+    fn box_units(&self) -> Option<BoxUnits> {
+        Some(BoxUnits::ResizedPixels)
     }
 
     fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {

@@ -13,7 +13,9 @@ pub(super) use config::text_pointer;
 pub use config::{VisionConfig, Windows};
 pub use vision::VisionTower;
 
-use super::{Architecture, Families, ImageProcessor, ModelConfig, ModelFamily, Section, TokenIds};
+use super::{
+    Architecture, BoxUnits, Families, ImageProcessor, ModelConfig, ModelFamily, Section, TokenIds,
+};
 use crate::{error::VlmError, nn::Position, text::ProcessorFiles};
 use serde_json::Value;
 use std::sync::Arc;
@@ -31,6 +33,10 @@ pub struct Qwen2Vl;
 impl ModelFamily for Qwen2Vl {
     fn model_types(&self) -> &[&'static str] {
         &["qwen2_vl"]
+    }
+
+    fn box_units(&self) -> Option<BoxUnits> {
+        Some(BoxUnits::Thousandths)
     }
 
     fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {
