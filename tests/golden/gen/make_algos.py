@@ -514,15 +514,66 @@ def run(name, changed, batches):
 
 # ---- through a whole model ------------------------------------------------------------------------------------------------
 
-def through_model():
+def tiny_model():
     import torch
-    import torch.nn.functional as F
-    import transformers
     from transformers import AutoModelForImageTextToText
 
     torch.set_num_threads(2)
-    model = AutoModelForImageTextToText.from_pretrained(
+    return AutoModelForImageTextToText.from_pretrained(
         os.path.join(HERE, "qwen2_5_vl"), attn_implementation="eager", dtype=torch.float64).eval()
+
+
+def forward(model, s, temperature):
+    """Log-probabilities and entropies of a response's tokens, of logits divided by the temperature."""
+    import torch
+    import torch.nn.functional as F
+
+    ids = torch.tensor([s["prompt"] + s["response"]])
+    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, len(s["prompt"]) - 1:-1]
+    lp = F.log_softmax(logits / temperature, -1)
+    return lp.gather(1, ids[0, len(s["prompt"]):, None])[:, 0], -(lp.exp() * lp).sum(-1)
+
+
+def draw_policies(model, rows, rng, temperature=1.0):
+    """The policies that sampled, that were there before the update and that are the reference: around the model's own."""
+    for s in rows:
+        lp, entropy = forward(model, s, temperature)
+        s["logp"], s["entropy"] = lp.detach().numpy(), entropy.detach().numpy()
+        for key, width in (("old_logp", 0.25), ("sample_logp", 0.3), ("ref_logp", 0.4)):
+            s[key] = (s["logp"] + width * rng.standard_normal(len(s["logp"]))).astype(np.float32).astype(float)
+
+
+def gradient_norm(model, rows, out, temperature=1.0):
+    """Norm of the gradient of all parameters, from the derivatives by log-probabilities and entropies in `out`."""
+    import torch
+
+    model.zero_grad()
+    at, surrogate = 0, 0
+    for s in rows:
+        lp, entropy = forward(model, s, temperature)
+        n = len(s["response"])
+        surrogate = surrogate + (torch.tensor(out["d_logp"][at:at + n].astype(float)) * lp).sum()
+        if "d_entropy" in out:
+            surrogate = surrogate + (torch.tensor(out["d_entropy"][at:at + n].astype(float)) * entropy).sum()
+        at += n
+    surrogate.backward()
+    return math.sqrt(sum(float((p.grad ** 2).sum()) for p in model.parameters() if p.grad is not None))
+
+
+def write_model_golden(file, groups, found, **more):
+    import torch
+    import transformers
+
+    kept = ("prompt", "response", "reward", "mask", "old_logp", "sample_logp", "ref_logp", "old_values")
+    plain = lambda v: v.tolist() if isinstance(v, np.ndarray) else v
+    rows = [dict(greedy=g["greedy"], rollouts=[{k: plain(s[k]) for k in kept} for s in g["rollouts"]]) for g in groups]
+    versions = dict(torch=torch.__version__, transformers=transformers.__version__, numpy=np.__version__)
+    with open(os.path.join(HERE, "algos", file), "w") as f:
+        json.dump(dict(versions=versions, **more, groups=rows, algorithms=found), f, separators=(",", ":"))
+
+
+def through_model():
+    model = tiny_model()
     rng = np.random.default_rng(7)
     groups, rewards = [], [[1.0, 0.0, 0.5], [1.0, 1.0], [0.0], [0.0, 1.0]]
     for row in rewards:
@@ -538,18 +589,8 @@ def through_model():
         groups.append(dict(rollouts=rollouts, greedy=0.5))
     batch = dict(groups=groups, average=0.25)
     S = samples(batch)
-
-    def forward(s):
-        ids = torch.tensor([s["prompt"] + s["response"]])
-        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, len(s["prompt"]) - 1:-1]
-        lp = F.log_softmax(logits, -1)
-        return lp.gather(1, ids[0, len(s["prompt"]):, None])[:, 0], -(lp.exp() * lp).sum(-1)
-
+    draw_policies(model, S, rng)
     for s in S:
-        lp, H = forward(s)
-        s["logp"], s["entropy"] = lp.detach().numpy(), H.detach().numpy()
-        noise = lambda width: (s["logp"] + width * rng.standard_normal(len(s["logp"]))).astype(np.float32).astype(float)
-        s["old_logp"], s["sample_logp"], s["ref_logp"] = noise(0.25), noise(0.3), noise(0.4)
         s["old_values"] = s["old_values"].astype(np.float32).astype(float)
     found = {}
     for name in PAPERS:
@@ -557,24 +598,8 @@ def through_model():
         if name in ("clip_cov", "gspo", "gmpo", "luspo"):
             changed = dict(ALL_IN_BAND) if name == "clip_cov" else {}
         out = run(name, changed, [batch])
-        model.zero_grad()
-        at, surrogate = 0, 0
-        for s in S:
-            lp, H = forward(s)
-            n = len(s["response"])
-            surrogate = surrogate + (torch.tensor(out["d_logp"][at:at + n].astype(float)) * lp).sum()
-            if "d_entropy" in out:
-                surrogate = surrogate + (torch.tensor(out["d_entropy"][at:at + n].astype(float)) * H).sum()
-            at += n
-        surrogate.backward()
-        norm = math.sqrt(sum(float((p.grad ** 2).sum()) for p in model.parameters() if p.grad is not None))
-        found[name] = dict(set=changed, loss=float(out["loss"][0]), grad_norm=norm)
-    kept = ("prompt", "response", "reward", "mask", "old_logp", "sample_logp", "ref_logp", "old_values")
-    plain = lambda v: [x.item() for x in v] if isinstance(v, np.ndarray) else v
-    rows = [dict(greedy=g["greedy"], rollouts=[{k: plain(s[k]) for k in kept} for s in g["rollouts"]]) for g in groups]
-    with open(os.path.join(HERE, "algos", "model.json"), "w") as f:
-        json.dump(dict(versions=dict(torch=torch.__version__, transformers=transformers.__version__,
-                                     numpy=np.__version__), groups=rows, algorithms=found), f, separators=(",", ":"))
+        found[name] = dict(set=changed, loss=float(out["loss"][0]), grad_norm=gradient_norm(model, S, out))
+    write_model_golden("model.json", groups, found)
 
 
 def main():
