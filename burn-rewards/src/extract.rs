@@ -32,6 +32,25 @@ pub fn first_line_answer_tag(text: &str) -> Option<&str> {
     })
 }
 
+/// What follows the last words that announce an answer, in English or Chinese.
+pub(crate) fn announced(text: &str) -> Option<&str> {
+    const WORDS: [&str; 6] = [
+        "answer is",
+        "answer:",
+        "答案是",
+        "答案为",
+        "答案：",
+        "答案:",
+    ];
+    let after = |words: &&str| {
+        let mut windows = text.as_bytes().windows(words.len());
+        let at = windows.rposition(|window| window.eq_ignore_ascii_case(words.as_bytes()))?;
+        Some(at + words.len())
+    };
+    let last = WORDS.iter().filter_map(after).max()?;
+    Some(&text[last..])
+}
+
 /// The last whole `\boxed{…}` of the text, its outer braces balanced: the box and its content.
 ///
 /// Of nested boxes it is the outer one; a box that is never closed is none.

@@ -1,6 +1,6 @@
 //! What an answer wears: an introduction, a font around all of it, a remark behind it.
 
-use super::words;
+use super::{braces, words};
 
 /// Commands whose argument is words or an answer in another font.
 #[rustfmt::skip]
@@ -12,19 +12,7 @@ const FONTS: [&str; 12] = [
 /// The argument of the font command that `text` begins with, and what follows it.
 fn font_argument(text: &str) -> Option<(&str, &str)> {
     let after = FONTS.iter().find_map(|font| text.strip_prefix(font))?;
-    let inner = after.trim_start().strip_prefix('{')?;
-    let mut depth = 1_u32;
-    for (at, b) in inner.bytes().enumerate() {
-        match b {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some((&inner[..at], &inner[at + 1..]));
-        }
-    }
-    None
+    braces::group(after)
 }
 
 /// `text` without the words before the value that say nothing about it: `\text{USD } 9500`,

@@ -1,7 +1,7 @@
 //! How a verdict came about, for people.
 
 use super::{Options, Outcome, Profile, Reason, Verdict, Verifier};
-use crate::extract::{last_answer_tag, last_box};
+use crate::extract::{announced, last_answer_tag, last_box};
 
 /// A verdict with where the answer was found, how both sides were read and what other graders say.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,16 +26,6 @@ pub struct Found {
     /// The piece.
     pub text: String,
 }
-
-/// Phrases that announce an answer, in lower case.
-const ANNOUNCED: [&str; 6] = [
-    "answer is",
-    "answer:",
-    "答案是",
-    "答案为",
-    "答案：",
-    "答案:",
-];
 
 /// Characters of a piece that are shown.
 const SHOWN: usize = 200;
@@ -76,10 +66,6 @@ pub fn trace(profile: Profile, options: &Options, gold: &str, response: &str) ->
 
 /// Places where answers stand, those that decide first.
 fn places(response: &str) -> Vec<(&'static str, &str)> {
-    let lower = response.to_ascii_lowercase();
-    let announced = ANNOUNCED
-        .iter()
-        .filter_map(|p| Some(lower.rfind(p)? + p.len()));
     let formula = || {
         let end = response.trim_end_matches(|c| c != '$').strip_suffix('$')?;
         let start = end.trim_end_matches('$').rfind('$')?;
@@ -92,10 +78,7 @@ fn places(response: &str) -> Vec<(&'static str, &str)> {
             "in the last \\boxed{}",
             last_box(response).map(|(whole, _)| whole),
         ),
-        (
-            "after the words that announce it",
-            announced.max().map(|at| &response[at..]),
-        ),
+        ("after the words that announce it", announced(response)),
         ("in the last formula", formula()),
         ("in the last line", line),
     ]

@@ -3,6 +3,7 @@
 //! a depth limit.
 
 mod boxes;
+mod braces;
 mod canon;
 pub(crate) mod choice;
 mod claim;

@@ -1,5 +1,6 @@
 //! Words that belong to no formula.
 
+use super::braces;
 use super::lex;
 use super::unit_words::is_unit_word;
 use super::words;
@@ -48,24 +49,11 @@ pub(super) fn has_prose(text: &str) -> bool {
 
 /// Bytes of the braced argument at the start of `text`.
 fn argument_len(text: &str) -> usize {
-    let Some(open) = text.find(|c: char| !c.is_whitespace()) else {
-        return 0;
-    };
-    if !text[open..].starts_with('{') {
-        return 0;
+    match braces::group(text) {
+        Some((_, after)) => text.len() - after.len(),
+        None if text.trim_start().starts_with('{') => text.len(),
+        None => 0,
     }
-    let mut depth = 0_usize;
-    for (at, b) in text.bytes().enumerate().skip(open) {
-        match b {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return at + 1;
-        }
-    }
-    text.len()
 }
 
 /// Whether a run of letters is a word of a sentence: a product of letters has no vowel among

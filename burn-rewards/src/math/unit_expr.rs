@@ -1,6 +1,7 @@
 //! Units that are formulas themselves: `\frac{\text{km}}{\text{h}}`, `\text{N}\cdot\text{m}`,
 //! `\mathrm{~kJ} / \mathrm{mol}`, `\mu\text{m}`, `平方厘米`.
 
+use super::braces;
 use super::unit_words::{is_constant, is_unit_symbol, is_unit_word, trim_spacing};
 use super::words;
 
@@ -167,20 +168,9 @@ impl<'a> Scan<'a> {
 
     /// The content of the braces that open here.
     fn braced(&mut self) -> Option<&'a str> {
-        let inner = self.rest.trim_start().strip_prefix('{')?;
-        let mut depth = 1;
-        for (at, b) in inner.bytes().enumerate() {
-            match b {
-                b'{' => depth += 1,
-                b'}' => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                self.rest = &inner[at + 1..];
-                return Some(&inner[..at]);
-            }
-        }
-        None
+        let (inner, after) = braces::group(self.rest)?;
+        self.rest = after;
+        Some(inner)
     }
 
     fn inside(&self, text: &'a str) -> bool {

@@ -3,7 +3,7 @@
 use super::Options;
 use crate::{
     Reward, RewardError, RewardFn, RewardInput,
-    extract::last_answer_tag,
+    extract::{announced, last_answer_tag},
     math::{self, choice},
 };
 use serde::{Deserialize, Serialize};
@@ -149,17 +149,7 @@ impl CvBench {
         if let Some(letter) = by_text(choices, &whole) {
             return Some(letter);
         }
-        let announced = [
-            "answer is",
-            "answer:",
-            "答案是",
-            "答案为",
-            "答案：",
-            "答案:",
-        ]
-        .iter()
-        .filter_map(|key| rfind_ascii(content, key).map(|at| at + key.len()))
-        .max();
+        let announced = announced(content);
         let first = |text| choice::first_standing(text, letters);
         let named = || {
             let mut named = choices.iter().filter(|c| has_words(&whole, &c.text));
@@ -168,9 +158,7 @@ impl CvBench {
         };
         let stands = choice::standing(content, letters).next().is_some();
         match announced {
-            Some(at) if choice::standing(&content[at..], letters).next().is_some() => {
-                first(&content[at..])
-            }
+            Some(after) if choice::standing(after, letters).next().is_some() => first(after),
             _ if stands => choice::last_standing(content, letters),
             _ => named(),
         }
@@ -182,13 +170,6 @@ fn by_text(choices: &[Choice], text: &str) -> Option<char> {
     let mut equal = choices.iter().filter(|c| c.text == text);
     let one = equal.next()?;
     equal.next().is_none().then_some(one.letter)
-}
-
-/// Where `key`, in lower case, begins for the last time, whatever the case of the text.
-fn rfind_ascii(text: &str, key: &str) -> Option<usize> {
-    let (text, key) = (text.as_bytes(), key.as_bytes());
-    let mut windows = text.windows(key.len());
-    windows.rposition(|window| window.eq_ignore_ascii_case(key))
 }
 
 /// Whether `words` stands in `text`, not inside other words or numbers: 2 is not in 2.5 or -2.

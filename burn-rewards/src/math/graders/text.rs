@@ -1,5 +1,7 @@
 //! String surgery the graders share.
 
+use crate::math::braces;
+
 /// The last `bytes` of `text`, on a character boundary.
 pub(super) fn tail(text: &str, bytes: usize) -> &str {
     let mut from = text.len().saturating_sub(bytes);
@@ -19,18 +21,7 @@ pub(super) fn last_chars(text: &str, count: usize) -> &str {
 
 /// The text up to the brace that closes the one before `text`.
 pub(super) fn braced(text: &str) -> Option<&str> {
-    let mut depth = 1;
-    for (at, b) in text.bytes().enumerate() {
-        match b {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(&text[..at]);
-        }
-    }
-    None
+    braces::up_to_closing(text).map(|(inner, _)| inner)
 }
 
 /// The content of the last `\boxed{…}` or `\fbox{…}`; `\boxed 5` holds what follows up to a `$`.
