@@ -87,7 +87,7 @@ fn measure(dir: &Path, name: &str, own: &str) -> (f64, f64) {
 /// One test, because the allocator counts for the whole process.
 #[test]
 fn predicted_within_a_tenth_of_what_is_held() {
-    // Whether several lanes are at their fullest at once depends on who computes besides.
+    // Whether several micro-batches are at their fullest at once depends on who computes besides.
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1);
     alone.build_global().unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -2,6 +2,9 @@
 
 use crate::input_error::InputError;
 use burn::tensor::Device;
+#[cfg(any(feature = "cuda", feature = "tch"))]
+use burn::tensor::DeviceType;
+use burn_rl::dist::DeviceKind;
 use burn_vlm::{Compute, Precision};
 
 /// What is computed on unless somebody says otherwise.
@@ -49,7 +52,8 @@ pub fn precision(name: &str) -> Result<Precision, String> {
     }
 }
 
-/// A backend that this binary may have.
+/// A backend that this binary may have. Adding one is an entry here, its features, and, where its
+/// devices differ from those there are, an answer in `burn_vlm::device`.
 pub struct BackendEntry {
     /// How its devices are named.
     pub names: &'static str,
@@ -59,9 +63,38 @@ pub struct BackendEntry {
     pub feature: &'static str,
     /// Whether it is compiled in.
     pub compiled: bool,
-    /// The devices of this machine, as `--device` names them.
-    devices: fn() -> Vec<String>,
+    /// Its kinds of devices.
+    kinds: &'static [DeviceEntry],
 }
+
+/// Devices of one kind: alone, as `flex`, or numbered, as `cuda:0`, `cuda:1`.
+struct DeviceEntry {
+    /// The name without a number.
+    prefix: &'static str,
+    /// What people call one.
+    called: &'static str,
+    /// What it is to replicas.
+    kind: DeviceKind,
+    /// What holds its memory.
+    memory: Memory,
+    /// The devices of this machine, and how one is opened by its number; none if it is not compiled
+    /// in.
+    open: Option<Open>,
+}
+
+/// What holds the memory of a device, and who computes on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// The host, on the threads that call.
+    Caller,
+    /// The host, on threads of its own.
+    Host,
+    /// A GPU.
+    Gpu,
+}
+
+/// How many there are, and one of them by its number.
+type Open = (fn() -> usize, fn(usize) -> Device);
 
 /// Every backend, compiled in or not.
 pub const BACKENDS: &[BackendEntry] = &[
@@ -70,7 +103,13 @@ pub const BACKENDS: &[BackendEntry] = &[
         about: "CPU, in Rust",
         feature: "flex",
         compiled: cfg!(feature = "flex"),
-        devices: || vec!["flex".into()],
+        kinds: &[DeviceEntry {
+            prefix: "flex",
+            called: "CPU",
+            kind: DeviceKind::Cpu,
+            memory: Memory::Caller,
+            open: FLEX,
+        }],
     },
     BackendEntry {
         names: "cuda:N",
@@ -85,27 +124,86 @@ pub const BACKENDS: &[BackendEntry] = &[
             "cuda"
         },
         compiled: cfg!(feature = "cuda"),
-        devices: || numbered("cuda", cuda_count()),
+        kinds: &[DeviceEntry {
+            prefix: "cuda",
+            called: "CUDA device",
+            kind: DeviceKind::Cuda,
+            memory: Memory::Gpu,
+            open: CUDA,
+        }],
     },
     BackendEntry {
         names: "tch, tch:cuda:N",
         about: "LibTorch; deprecated by Burn",
         feature: "tch",
         compiled: cfg!(feature = "tch"),
-        devices: || {
-            let mut names = vec!["tch".to_owned()];
-            names.extend(numbered("tch:cuda", torch_cuda_count()));
-            names
-        },
+        kinds: &[
+            DeviceEntry {
+                prefix: "tch",
+                called: "CPU of LibTorch",
+                kind: DeviceKind::Cpu,
+                memory: Memory::Host,
+                open: TORCH,
+            },
+            DeviceEntry {
+                prefix: "tch:cuda",
+                called: "CUDA device of LibTorch",
+                kind: DeviceKind::Other,
+                memory: Memory::Gpu,
+                open: TORCH_CUDA,
+            },
+        ],
     },
 ];
+
+#[cfg(feature = "flex")]
+const FLEX: Option<Open> = Some((|| 1, |_| Device::flex()));
+#[cfg(not(feature = "flex"))]
+const FLEX: Option<Open> = None;
+
+#[cfg(feature = "cuda")]
+const CUDA: Option<Open> = Some((
+    || Device::enumerate(DeviceType::Cuda).into_vec().len(),
+    Device::cuda,
+));
+#[cfg(not(feature = "cuda"))]
+const CUDA: Option<Open> = None;
+
+// Upstream will remove LibTorch; until then it is offered for what asks for it.
+#[cfg(feature = "tch")]
+#[allow(deprecated)]
+const TORCH: Option<Open> = Some((|| 1, |_| Device::libtorch()));
+#[cfg(feature = "tch")]
+#[allow(deprecated)]
+const TORCH_CUDA: Option<Open> = Some((
+    || Device::enumerate(DeviceType::LibTorch).into_vec().len(),
+    Device::libtorch_cuda,
+));
+#[cfg(not(feature = "tch"))]
+const TORCH: Option<Open> = None;
+#[cfg(not(feature = "tch"))]
+const TORCH_CUDA: Option<Open> = None;
 
 impl BackendEntry {
     /// The devices of this machine that it computes on, as `--device` names them.
     pub fn devices(&self) -> Vec<String> {
-        match self.compiled {
-            true => (self.devices)(),
-            false => vec![],
+        let names = |entry: &DeviceEntry| {
+            let count = entry.open.map_or(0, |(count, _)| count());
+            (0..count).map(|i| entry.name(i)).collect::<Vec<_>>()
+        };
+        self.kinds.iter().flat_map(names).collect()
+    }
+}
+
+impl DeviceEntry {
+    fn is_numbered(&self) -> bool {
+        self.memory == Memory::Gpu
+    }
+
+    fn name(&self, index: usize) -> String {
+        match self.is_numbered() {
+            true => format!("{}:{index}", self.prefix),
+            false => self.prefix.into(),
         }
     }
 }
@@ -116,25 +214,14 @@ impl BackendEntry {
 /// A name that is unknown, whose backend is not compiled in, or that this machine does not have.
 pub fn parse(name: &str) -> Result<Device, InputError> {
     let refuse = |message: String| InputError::new(format!("--device {name}: {message}"));
-    let (backend, index) = split(name).map_err(refuse)?;
-    let device = match (backend, index) {
-        #[cfg(feature = "flex")]
-        ("flex", 0) => Device::flex(),
-        #[cfg(feature = "cuda")]
-        ("cuda", _) if index < cuda_count() => Device::cuda(index),
-        #[cfg(feature = "cuda")]
-        ("cuda", _) => return Err(refuse(found("CUDA device", cuda_count()))),
-        #[cfg(feature = "tch")]
-        ("tch", 0) => torch(None),
-        #[cfg(feature = "tch")]
-        ("tch:cuda", _) if index < torch_cuda_count() => torch(Some(index)),
-        #[cfg(feature = "tch")]
-        ("tch:cuda", _) => {
-            return Err(refuse(found("CUDA device of LibTorch", torch_cuda_count())));
-        }
-        _ => return Err(refuse(unknown(backend))),
+    let (entry, index) = find(name).map_err(refuse)?;
+    let Some((count, open)) = entry.open else {
+        return Err(refuse(unknown(entry.prefix)));
     };
-    Ok(device)
+    match count() {
+        count if index < count => Ok(open(index)),
+        count => Err(refuse(found(entry.called, count))),
+    }
 }
 
 /// Whether `name` is that of a device on some machine, with a binary that has its backend.
@@ -142,47 +229,52 @@ pub fn parse(name: &str) -> Result<Device, InputError> {
 /// # Errors
 /// A name that means nothing on any machine.
 pub fn check_name(name: &str) -> Result<(), InputError> {
+    let found = find(name);
     let refuse = |message: String| InputError::new(format!("--device {name}: {message}"));
-    let (backend, index) = split(name).map_err(refuse)?;
-    match (backend, index) {
-        ("flex" | "tch", 0) | ("cuda" | "tch:cuda", _) => Ok(()),
-        _ => Err(refuse(unknown(backend))),
-    }
+    found.map(|_| ()).map_err(refuse)
 }
 
-/// The backend that a name begins with, and the number at its end, 0 without one.
-fn split(name: &str) -> Result<(&str, usize), String> {
-    let (backend, index) = match name.rsplit_once(':') {
-        Some((backend, index)) if index.bytes().all(|b| b.is_ascii_digit()) => (backend, index),
-        _ => (name, "0"),
-    };
-    let number = index.parse();
-    let number = number.map_err(|_| format!("`{index}` is not the number of a device"))?;
-    Ok((backend, number))
+/// What a device that a name is for is to replicas.
+pub fn kind(name: &str) -> DeviceKind {
+    find(name).map_or(DeviceKind::Other, |(entry, _)| entry.kind)
 }
 
 /// Which GPU of those that the process sees a name is for; none where it is for a CPU.
 pub fn gpu(name: &str) -> Option<usize> {
-    let (backend, index) = split(name).ok()?;
-    matches!(backend, "cuda" | "tch:cuda").then_some(index)
+    let (entry, index) = find(name).ok()?;
+    (entry.memory == Memory::Gpu).then_some(index)
+}
+
+/// Whether a name is for a device that computes on the threads that call it.
+pub fn computes_on_callers(name: &str) -> bool {
+    find(name).is_ok_and(|(entry, _)| entry.memory == Memory::Caller)
+}
+
+/// The devices that a name is among, and its number at the end, 0 without one.
+fn find(name: &str) -> Result<(&'static DeviceEntry, usize), String> {
+    let (prefix, index) = match name.rsplit_once(':') {
+        Some((prefix, index)) if index.bytes().all(|b| b.is_ascii_digit()) => (prefix, index),
+        _ => (name, "0"),
+    };
+    let number = index.parse();
+    let number = number.map_err(|_| format!("`{index}` is not the number of a device"))?;
+    let mut kinds = BACKENDS.iter().flat_map(|backend| backend.kinds);
+    let entry = kinds.find(|entry| entry.prefix == prefix && (entry.is_numbered() || number == 0));
+    Ok((entry.ok_or_else(|| unknown(prefix))?, number))
 }
 
 /// Where a model is described without being loaded: the CPU, where a backend for it is compiled in.
 pub fn host() -> Device {
-    #[cfg(feature = "flex")]
-    return Device::flex();
-    #[cfg(all(feature = "tch", not(feature = "flex")))]
-    return torch(None);
-    #[cfg(not(any(feature = "flex", feature = "tch")))]
-    Device::default()
+    let kinds = BACKENDS.iter().flat_map(|backend| backend.kinds);
+    let mut on_host = kinds.filter(|entry| entry.memory != Memory::Gpu);
+    let open = on_host.find_map(|entry| entry.open);
+    open.map_or_else(Device::default, |(_, open)| open(0))
 }
 
 /// What is wrong with a name that no compiled backend claims.
-fn unknown(backend: &str) -> String {
-    let left_out = BACKENDS.iter().find(|b| {
-        let mut names = b.names.split(", ").map(|name| name.trim_end_matches(":N"));
-        !b.compiled && names.any(|name| name == backend)
-    });
+fn unknown(prefix: &str) -> String {
+    let has = |backend: &&BackendEntry| backend.kinds.iter().any(|kind| kind.prefix == prefix);
+    let left_out = BACKENDS.iter().filter(|b| !b.compiled).find(has);
     let compiled = BACKENDS.iter().filter(|b| b.compiled).map(|b| b.names);
     let compiled = compiled.collect::<Vec<_>>().join(", ");
     match left_out {
@@ -195,48 +287,11 @@ fn unknown(backend: &str) -> String {
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "tch"))]
 fn found(what: &str, count: usize) -> String {
     match count {
         0 => format!("this machine has no {what} that its driver shows"),
         1 => format!("this machine has one {what}, number 0"),
         n => format!("this machine has {n} of them, numbers 0 to {}", n - 1),
-    }
-}
-
-fn numbered(name: &str, count: usize) -> Vec<String> {
-    (0..count).map(|i| format!("{name}:{i}")).collect()
-}
-
-#[cfg(feature = "cuda")]
-fn cuda_count() -> usize {
-    let devices = Device::enumerate(burn::tensor::DeviceType::Cuda);
-    devices.into_vec().len()
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda_count() -> usize {
-    0
-}
-
-#[cfg(feature = "tch")]
-fn torch_cuda_count() -> usize {
-    let devices = Device::enumerate(burn::tensor::DeviceType::LibTorch);
-    devices.into_vec().len()
-}
-
-#[cfg(not(feature = "tch"))]
-fn torch_cuda_count() -> usize {
-    0
-}
-
-/// The CPU of LibTorch, or one of its GPUs.
-#[cfg(feature = "tch")]
-#[allow(deprecated)] // Upstream will remove it; until then it is offered for what asks for it.
-fn torch(gpu: Option<usize>) -> Device {
-    match gpu {
-        Some(index) => Device::libtorch_cuda(index),
-        None => Device::libtorch(),
     }
 }
 
@@ -268,6 +323,18 @@ mod tests {
         }
         assert!(refused("gpu").contains(DEFAULT));
         assert!(refused("cuda:99999999999999999999").contains("not the number"));
+    }
+
+    #[test]
+    fn what_work_on_a_device_is_like() {
+        let kinds = ["flex", "tch", "cuda:1", "tch:cuda:0"].map(kind);
+        let expected = [
+            DeviceKind::Cpu,
+            DeviceKind::Cpu,
+            DeviceKind::Cuda,
+            DeviceKind::Other,
+        ];
+        assert_eq!(kinds, expected);
     }
 
     #[cfg(not(feature = "cuda"))]

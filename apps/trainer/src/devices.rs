@@ -1,7 +1,7 @@
 //! `--device` where it may name several: `cuda:0,1`, `cuda:0,cuda:1`, `flex,flex`.
 
 use crate::{device, input_error::InputError};
-use burn_rl::dist::{DeviceKind, DeviceSpec};
+use burn_rl::dist::DeviceSpec;
 
 /// The devices called `names`, one replica on each. A number alone is one more of the backend
 /// before it; a device that is named twice has two replicas.
@@ -12,7 +12,7 @@ pub fn parse(names: &str) -> Result<Vec<DeviceSpec>, InputError> {
     let device = |(part, name): (&str, String)| {
         Ok(DeviceSpec {
             device: device::parse(&name).map_err(|error| within(names, part, &error))?,
-            kind: kind(&name),
+            kind: device::kind(&name),
             name,
         })
     };
@@ -57,15 +57,6 @@ fn within(names: &str, part: &str, error: &InputError) -> InputError {
     }
 }
 
-fn kind(name: &str) -> DeviceKind {
-    match name.split(':').next() {
-        Some("cuda") => DeviceKind::Cuda,
-        Some("flex") => DeviceKind::Cpu,
-        Some("tch") if !name.contains("cuda") => DeviceKind::Cpu,
-        _ => DeviceKind::Other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,17 +87,5 @@ mod tests {
         }
         let alone = parse("gpu").unwrap_err().to_string();
         assert!(alone.starts_with("--device gpu: no such device"), "{alone}");
-    }
-
-    #[test]
-    fn what_work_on_a_device_is_like() {
-        let kinds = ["flex", "tch", "cuda:1", "tch:cuda:0"].map(kind);
-        let expected = [
-            DeviceKind::Cpu,
-            DeviceKind::Cpu,
-            DeviceKind::Cuda,
-            DeviceKind::Other,
-        ];
-        assert_eq!(kinds, expected);
     }
 }

@@ -97,17 +97,17 @@ impl Memory {
         let completions = prompts * own.samples_per_prompt;
         let per_update = completions.div_ceil(config.train.mini_batches);
         let parts = per_update.div_ceil(micro.rows.max(1));
-        let lanes = target.lanes.min(parts).max(1);
-        // Beside the lanes' own gradients there is on a host their sum, once there is more than one
+        let concurrent = target.concurrent.min(parts).max(1);
+        // Beside the gradients of each micro-batch at work there is on a host their sum, once there is more than one
         // round.
-        let sums = if parts > lanes && !target.is_gpu {
+        let sums = if parts > concurrent && !target.is_gpu {
             F32
         } else {
             0.0
         };
         let recompute = config.train.activation_recompute;
         let gradients = passes.gradients(&micro, &counts.trained, recompute);
-        let mut update = lanes as f64 * gradients + sums * trained;
+        let mut update = concurrent as f64 * gradients + sums * trained;
         // The optimiser moves one matrix at a time.
         update = update.max(F32 * (trained + 6.0 * counts.largest as f64));
         if critic > 0.0 {
@@ -121,7 +121,7 @@ impl Memory {
                 ..micro
             };
             let critic_update = passes.gradients(&without_head, &whole, recompute);
-            update = update.max(lanes as f64 * critic_update + sums * critic);
+            update = update.max(concurrent as f64 * critic_update + sums * critic);
         }
         let shown = (own.prompts_per_step + lengths.held_out) * lengths.segments;
         // Patches wait on the host.
@@ -139,7 +139,7 @@ impl Memory {
             moments: F32 * 2.0 * (trained + critic),
             pictures: passes.pixels(&shown),
             rollout: copied + sampled.max(measured),
-            score: lanes as f64 * passes.score(&micro),
+            score: concurrent as f64 * passes.score(&micro),
             update,
         }
     }

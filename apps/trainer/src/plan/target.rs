@@ -15,7 +15,7 @@ pub struct Target {
     /// Replicas on the device that has most of them.
     pub sharing: usize,
     /// Micro-batches at work on a device at a time.
-    pub lanes: usize,
+    pub concurrent: usize,
     /// Whether the devices are GPUs, with memory of their own.
     pub is_gpu: bool,
 }
@@ -28,7 +28,6 @@ impl Target {
     pub fn named(names: &str) -> Result<Self, InputError> {
         let names = devices::names(names)?;
         let replicas = names.len();
-        let is_flex = names[0].starts_with("flex");
         let is_gpu = device::gpu(&names[0]).is_some();
         let mut shared: BTreeMap<Option<usize>, usize> = BTreeMap::new();
         for name in &names {
@@ -39,7 +38,7 @@ impl Target {
             devices: shared.len(),
             sharing: shared.into_values().max().unwrap_or(1),
             // Replicas on the host share its cores.
-            lanes: match is_flex {
+            concurrent: match device::computes_on_callers(&names[0]) {
                 true => (rayon::current_num_threads() / replicas).max(1),
                 false => 1,
             },
@@ -65,7 +64,10 @@ mod tests {
     #[test]
     fn devices_are_planned_for_that_are_not_here() {
         let target = |names: &str| Target::named(names).unwrap();
-        assert_eq!((target("cuda:0").replicas, target("cuda:0").lanes), (1, 1));
+        assert_eq!(
+            (target("cuda:0").replicas, target("cuda:0").concurrent),
+            (1, 1)
+        );
         assert_eq!(
             (target("cuda:0,1,2,3").replicas, target("cuda:3").is_gpu),
             (4, true)
