@@ -19,6 +19,7 @@
 #![warn(missing_docs)]
 
 pub mod completions;
+#[cfg(feature = "config")]
 pub mod config_file;
 pub mod diagnostics;
 pub mod error;
@@ -26,10 +27,12 @@ pub mod files;
 mod help;
 pub mod history;
 pub mod metrics;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod rollout_log;
 pub mod run_dir;
 pub mod step_log;
+#[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 
 pub use error::LogError;

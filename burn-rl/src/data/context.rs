@@ -4,9 +4,11 @@ use super::DataRow;
 use crate::types::RowContext;
 use burn_rewards::{BoxCoordinates, ImageSize};
 use burn_vlm::{
-    EncodedPrompt, Processor, VlmError, image::ImagePatches, models::BoxUnits, processor::Pictures,
+    EncodedPrompt, Processor, VlmError,
+    image::{ImagePatches, RgbImage},
+    models::BoxUnits,
+    processor::Pictures,
 };
-use image::RgbImage;
 
 /// Tokens of a prompt's end that rewards are told.
 const END_TOKENS: usize = 16;

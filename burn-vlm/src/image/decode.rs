@@ -82,16 +82,10 @@ pub fn decode(
             bytes.len()
         ))
     };
-    let format = match image::guess_format(bytes) {
-        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => format,
-        Ok(other) => {
-            return Err(refuse(format!(
-                "{other:?} is not one of PNG, JPEG and WebP"
-            )));
-        }
-        Err(_) if bytes.is_empty() => return Err(refuse("the file is empty".into())),
-        Err(_) => return Err(refuse("not an image: neither PNG, JPEG nor WebP".into())),
-    };
+    if bytes.is_empty() {
+        return Err(refuse("the file is empty".into()));
+    }
+    let format = readable(image::guess_format(bytes).ok()).map_err(refuse)?;
     if format == ImageFormat::Jpeg && !jpeg::reaches_end(bytes) {
         let size = bytes.len();
         return Err(refuse(format!(
@@ -137,15 +131,7 @@ pub fn probe(path: &Path) -> Result<(u32, u32), VlmError> {
         .map(std::io::BufReader::new)
         .and_then(|file| ImageReader::new(file).with_guessed_format())
         .map_err(unreadable)?;
-    match reader.format() {
-        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) => {}
-        Some(other) => {
-            return Err(refuse(format!(
-                "{other:?} is not one of PNG, JPEG and WebP"
-            )));
-        }
-        None => return Err(refuse("not an image: neither PNG, JPEG nor WebP".into())),
-    }
+    readable(reader.format()).map_err(refuse)?;
     reader.limits(Limits::no_limits());
     let (width, height) = reader
         .into_dimensions()
@@ -153,6 +139,23 @@ pub fn probe(path: &Path) -> Result<(u32, u32), VlmError> {
     match too_large(width, height) {
         Some(message) => Err(refuse(message)),
         None => Ok((width, height)),
+    }
+}
+
+/// `found` if a picture of this format can be read, else why not.
+fn readable(found: Option<ImageFormat>) -> Result<ImageFormat, String> {
+    match found {
+        Some(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => {
+            if format.reading_enabled() {
+                return Ok(format);
+            }
+            let feature = format!("{format:?}").to_lowercase();
+            Err(format!(
+                "a {format:?} file, which takes burn-vlm with its feature `{feature}`"
+            ))
+        }
+        Some(other) => Err(format!("{other:?} is not one of PNG, JPEG and WebP")),
+        None => Err("not an image: neither PNG, JPEG nor WebP".into()),
     }
 }
 

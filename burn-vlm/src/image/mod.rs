@@ -13,6 +13,7 @@ pub mod patchify;
 pub mod resize;
 pub mod smart_resize;
 
+pub use ::image::RgbImage;
 pub use decode::{Alpha, Decoding, MAX_PIXELS, decode, load, probe};
 pub use normalize::Normalization;
 pub use patchify::{ImagePatches, PatchLayout, patchify};
