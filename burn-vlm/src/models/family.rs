@@ -124,10 +124,12 @@ pub trait ModelFamily: Debug + Send + Sync {
     }
 
     /// The sections of a `config.json` whose keys this family knows, each with its table; a key that
-    /// is in none is noted in [`ModelConfig::unlisted_keys`]. None where the family has no tables.
+    /// is in none is noted in [`ModelConfig::unlisted_keys`]. By default the whole file is the
+    /// section of the plain decoder; none where the family has no tables.
     fn known_keys(&self, raw: &Value, families: &Families) -> Vec<Section> {
         let _ = (raw, families);
-        vec![]
+        let table = self.text().and_then(TextFamily::known_keys);
+        table.map(|table| ("", table)).into_iter().collect()
     }
 
     /// The `config.json` of tiny models by name, with which a device can be tried.

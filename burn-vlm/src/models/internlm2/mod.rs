@@ -4,9 +4,7 @@
 pub mod config;
 pub mod keys;
 
-use super::{
-    Architecture, Families, KeyTable, ModelFamily, Section, TextFamily, TextSection, llama,
-};
+use super::{Architecture, Families, KeyTable, ModelFamily, TextFamily, TextSection, llama};
 use crate::weights::{KeyMap, KeyRow};
 use serde_json::Value;
 
@@ -25,10 +23,6 @@ impl ModelFamily for InternLm2 {
             module_keys: Some(KeyMap::new(vec![("", llama::keys::ROWS)])),
             ..self.whole(raw)?
         })
-    }
-
-    fn known_keys(&self, _: &Value, _: &Families) -> Vec<Section> {
-        vec![("", config::KEYS.table("text"))]
     }
 
     fn text(&self) -> Option<&dyn TextFamily> {

@@ -4,7 +4,7 @@
 pub mod config;
 pub mod keys;
 
-use super::{Architecture, Families, KeyTable, ModelFamily, Section, TextFamily, TextSection};
+use super::{Architecture, Families, KeyTable, ModelFamily, TextFamily, TextSection};
 use crate::weights::KeyRow;
 use serde_json::Value;
 
@@ -19,10 +19,6 @@ impl ModelFamily for Llama {
 
     fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {
         self.whole(raw)
-    }
-
-    fn known_keys(&self, _: &Value, _: &Families) -> Vec<Section> {
-        vec![("", config::KEYS.table("text"))]
     }
 
     fn text(&self) -> Option<&dyn TextFamily> {

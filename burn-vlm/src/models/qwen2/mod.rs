@@ -3,9 +3,7 @@
 
 pub mod config;
 
-use super::{
-    Architecture, Families, KeyTable, ModelFamily, Section, TextFamily, TextSection, llama,
-};
+use super::{Architecture, Families, KeyTable, ModelFamily, TextFamily, TextSection, llama};
 use crate::weights::KeyRow;
 use serde_json::Value;
 
@@ -20,10 +18,6 @@ impl ModelFamily for Qwen2 {
 
     fn read(&self, raw: &Value, _: &Families) -> Result<Architecture, String> {
         self.whole(raw)
-    }
-
-    fn known_keys(&self, _: &Value, _: &Families) -> Vec<Section> {
-        vec![("", config::KEYS.table("text"))]
     }
 
     fn text(&self) -> Option<&dyn TextFamily> {

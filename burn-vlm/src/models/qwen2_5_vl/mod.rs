@@ -5,7 +5,7 @@ pub mod config;
 
 use super::{
     Architecture, BoxUnits, Families, ImageProcessor, ModelConfig, ModelFamily, Section, TokenIds,
-    qwen2_vl::{LIMITS, TITLE, processor::Images, text::positions_of, text_pointer},
+    qwen2_vl::{LIMITS, TITLE, config::sections, processor::Images, text::positions_of},
 };
 use crate::{error::VlmError, nn::Position, text::ProcessorFiles};
 use serde_json::Value;
@@ -29,12 +29,7 @@ impl ModelFamily for Qwen2_5Vl {
     }
 
     fn known_keys(&self, raw: &Value, _: &Families) -> Vec<Section> {
-        let [text, vision, top] = ["text", "vision", "top"].map(|name| config::KEYS.table(name));
-        vec![
-            (text_pointer(raw), text),
-            ("/vision_config", vision),
-            ("", top),
-        ]
+        sections(raw, &config::KEYS)
     }
 
     fn title(&self) -> &'static str {

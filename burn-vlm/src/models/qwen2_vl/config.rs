@@ -3,7 +3,7 @@
 use super::keys;
 use crate::{
     dir,
-    models::{Architecture, Biases, KeyTables, TextSection, rope},
+    models::{Architecture, Biases, KeyTables, Section, TextSection, rope},
     nn::{
         RopeScaling,
         mlp::{Activation, FeedForwardKind},
@@ -130,11 +130,20 @@ pub(in crate::models) fn vision_theta(section: &Value) -> Result<f64, String> {
 }
 
 /// Where the text decoder is described: in a section of its own, or flat.
-pub(in crate::models) fn text_pointer(raw: &Value) -> &'static str {
+fn text_pointer(raw: &Value) -> &'static str {
     match raw["text_config"].is_null() {
         true => "",
         false => "/text_config",
     }
+}
+
+/// The sections of either form of the file, each with its table among `tables`.
+pub(in crate::models) fn sections(raw: &Value, tables: &'static KeyTables) -> Vec<Section> {
+    vec![
+        (text_pointer(raw), tables.table("text")),
+        ("/vision_config", tables.table("vision")),
+        ("", tables.table("top")),
+    ]
 }
 
 /// Reads both forms of the file around a vision tower that has been read.

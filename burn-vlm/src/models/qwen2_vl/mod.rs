@@ -9,7 +9,6 @@ pub mod processor;
 pub mod text;
 pub mod vision;
 
-pub(super) use config::text_pointer;
 pub use config::{VisionConfig, Windows};
 pub use vision::VisionTower;
 
@@ -44,12 +43,7 @@ impl ModelFamily for Qwen2Vl {
     }
 
     fn known_keys(&self, raw: &Value, _: &Families) -> Vec<Section> {
-        let [text, vision, top] = ["text", "vision", "top"].map(|name| config::KEYS.table(name));
-        vec![
-            (text_pointer(raw), text),
-            ("/vision_config", vision),
-            ("", top),
-        ]
+        config::sections(raw, &config::KEYS)
     }
 
     fn title(&self) -> &'static str {
