@@ -73,5 +73,5 @@ pub use observer::{NoObserver, Observer};
 pub use recipe::Recipe;
 pub use rollout::RolloutEngine;
 /// The files of a run.
-pub use run_log::{metrics, run_dir};
+pub use run_log::{LogError, metrics, run_dir};
 pub use trainer::{Outcome, Trainer, TrainerBuilder};

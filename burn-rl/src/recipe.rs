@@ -75,12 +75,58 @@ pub struct CriticSpec {
 /// assert_eq!(recipe.reduction(), LossReduction::TokenMean);
 /// # Ok::<(), RlError>(())
 /// ```
+///
+/// What an algorithm is made of can be looked at, and tried on plain numbers:
+///
+/// ```
+/// use burn_rl::{RlError, filter::Verdict, loss::{RatioLevel, RatioReference}};
+/// use burn_rl::recipe::{CompletionSource, CriticSpec, Recipe};
+/// use burn_rl::types::{RunFacts, Sample, ScoredBatch};
+///
+/// let dapo = Recipe::named("dapo")?.build()?;
+/// assert_eq!(dapo.source(), CompletionSource::Policy);
+/// assert_eq!((dapo.filters().len(), dapo.filter_after()), (1, 0));
+/// assert_eq!((dapo.shapers().len(), dapo.regularizers().len()), (1, 0));
+/// assert_eq!(dapo.ratio_level(), RatioLevel::Token);
+/// assert_eq!(dapo.ratio_reference(), RatioReference::Old);
+/// assert!(dapo.correction().is_none() && dapo.kl_control().is_none());
+/// assert_eq!(dapo.critic(), None::<CriticSpec>);
+///
+/// // It compares the completions of a prompt, and leaves out those that are worth the same.
+/// let run = RunFacts { samples_per_prompt: 1, max_new_tokens: 20480, reward_parts: vec![] };
+/// assert!(dapo.check_run(&run).is_err());
+/// let sample = |reward, tokens| Sample { reward, mask: vec![true; tokens], ..Sample::default() };
+/// assert!(matches!(dapo.verdict(&[sample(1.0, 2), sample(1.0, 3)]), Verdict::Drop(_)));
+///
+/// // A mean over all tokens: each of five weighs a fifth.
+/// let batch = ScoredBatch::from_groups([vec![sample(1.0, 2), sample(0.0, 3)]]);
+/// assert_eq!(dapo.weights(&batch, &batch.groups), [(0, 0.2), (1, 0.2)]);
+/// # Ok::<(), RlError>(())
+/// ```
 pub struct Recipe {
     parts: RecipeBuilder,
     needs: Needs,
 }
 
 /// What [`Recipe::select`] has chosen: one list a sample, one flag a response token.
+///
+/// ```
+/// use burn_rl::{RlError, recipe::{Recipe, Selected}, select::{StepScores, TopEntropy}};
+/// use burn_rl::types::{Sample, ScoredBatch};
+///
+/// let sample = |reward| Sample { reward, mask: vec![true; 2], ..Sample::default() };
+/// let batch = ScoredBatch::from_groups([vec![sample(1.0), sample(0.0)]]);
+/// let recipe = Recipe::named("dr_grpo")?.trained_tokens(TopEntropy { share: 0.5 }).build()?;
+/// let scores = StepScores {
+///     samples: vec![0, 1],
+///     logp: vec![vec![-1.0; 2]; 2],
+///     entropy: vec![vec![0.1, 0.9], vec![0.8, 0.2]],
+/// };
+/// let found: Selected = recipe.select(&batch, &recipe.advantages(&batch)?, &scores)?;
+/// assert_eq!(found.trained_tokens, Some(vec![vec![false, true], vec![true, false]]));
+/// assert_eq!(found.special_tokens, None);
+/// # Ok::<(), RlError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Selected {
     /// Tokens that the loss treats in a way of its own; none where all are alike.

@@ -406,7 +406,7 @@ fn groups(records: &[RolloutRecord], size: usize) -> Vec<&[RolloutRecord]> {
 mod tests {
     use super::*;
     use crate::{algo::Registry, config::AlgoConfig};
-    use burn_rewards::RewardConfig;
+    use burn_rewards::{Composite, RewardConfig};
 
     fn record(id: &str, draw: usize, response: &str, reward: f64) -> RolloutRecord {
         RolloutRecord {
@@ -430,6 +430,16 @@ mod tests {
         config.recipe(&Registry::builtin()).unwrap()
     }
 
+    fn rescorer<'a>(reward: &'a Composite, recipe: &'a Recipe) -> Rescorer<'a> {
+        Rescorer {
+            reward,
+            on_unparsable_gold: OnUnparsableGold::Error,
+            old: Judge::new(recipe),
+            new: Judge::new(recipe),
+            samples_per_prompt: 2,
+        }
+    }
+
     /// Two groups of two. The run paid the length of the first group's answers, whichever is right;
     /// the new reward pays what is right. Advantages of two completions are ± 1/√2.
     #[test]
@@ -444,13 +454,7 @@ mod tests {
             record("b", 2, "<answer>3</answer>", 0.5),
             record("b", 3, "<answer>2</answer>", 0.5),
         ];
-        let mut rescorer = Rescorer {
-            reward: &reward,
-            on_unparsable_gold: OnUnparsableGold::Error,
-            old: Judge::new(&recipe),
-            new: Judge::new(&recipe),
-            samples_per_prompt: 2,
-        };
+        let mut rescorer = rescorer(&reward, &recipe);
         assert!(rescorer.new.has_advantages());
         let (step, rows) = rescorer.step(4, &records).unwrap();
         assert_eq!((step.completions, step.groups), (6, 3));
@@ -488,13 +492,7 @@ mod tests {
             record("a", 0, "<answer>3</answer>", 0.0),
             record("a", 1, "<answer>2</answer>", 1.0),
         ];
-        let mut rescorer = Rescorer {
-            reward: &reward,
-            on_unparsable_gold: OnUnparsableGold::Error,
-            old: Judge::new(&recipe),
-            new: Judge::new(&recipe),
-            samples_per_prompt: 2,
-        };
+        let mut rescorer = rescorer(&reward, &recipe);
         let (step, rows) = rescorer.step(1, &records).unwrap();
         assert!(!step.differs() && step.sign_changes == 0);
         assert!(
@@ -509,13 +507,7 @@ mod tests {
         let reward = RewardConfig::named(&["numeric"]).build().unwrap();
         let mut records = [record("a", 0, "2", 1.0), record("a", 1, "2", 0.0)];
         records.iter_mut().for_each(|r| r.answer = "red".into());
-        let mut rescorer = Rescorer {
-            reward: &reward,
-            on_unparsable_gold: OnUnparsableGold::Error,
-            old: Judge::new(&recipe),
-            new: Judge::new(&recipe),
-            samples_per_prompt: 2,
-        };
+        let mut rescorer = rescorer(&reward, &recipe);
         let message = rescorer.step(7, &records).unwrap_err().to_string();
         assert!(message.contains("step 7, data row `a`"), "{message}");
         rescorer.on_unparsable_gold = OnUnparsableGold::Skip;

@@ -38,6 +38,29 @@ pub(crate) const LOG_RATIO_LIMIT: f64 = 20.0;
 /// assert!(error.is_err_and(|e| e.to_string().contains("special_tokens")));
 /// # Ok::<(), RlError>(())
 /// ```
+///
+/// What the sampler and the reference model said is asked for in the same way:
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use burn_rl::{RlError, advantage::Constant, recipe::Recipe, reduce::LossReduction};
+/// use burn_rl::loss::{LossInput, RatioLevel};
+///
+/// let loss = |x: &LossInput| -> Result<Tensor<2>, RlError> {
+///     // REINFORCE, weighted by how likely the response is now against when it was drawn.
+///     let drift = (x.logp().detach() - x.behaviour_logp()?).mask_fill(x.mask().bool_not(), 0.0);
+///     let weight = x.row_sum(drift).exp().clamp_max(2.0).expand(x.logp().dims());
+///     // The KL to the reference, with the weight that a controller has moved, if there is one.
+///     let kl = (x.logp() - x.ref_logp()?).mul_scalar(x.kl_coef().unwrap_or(0.04));
+///     let stays = x.entropy().mul_scalar(-0.001);
+///     assert_eq!(x.ratio_level(), RatioLevel::Token);
+///     let far = x.token_log_ratio()?.abs().greater_elem(1.0);
+///     Ok((kl - weight * x.logp() * x.advantages() + stays).mask_fill(far, 0.0))
+/// };
+/// let recipe = Recipe::builder(Constant(1.0), loss, LossReduction::TokenMean).build()?;
+/// assert!(recipe.needs().behaviour_logp && recipe.needs().ref_logp && recipe.needs().entropy);
+/// # Ok::<(), RlError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct LossInput {
     tensors: LossTensors,

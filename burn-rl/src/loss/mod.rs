@@ -141,6 +141,15 @@ where
 }
 
 /// What a closure that is a loss may return.
+///
+/// ```
+/// use burn_rl::{RlError, loss::{IntoTokenLoss, LossInput, TokenLoss}};
+///
+/// fn a_loss<T: IntoTokenLoss>(_: impl Fn(&LossInput) -> T) {}
+/// a_loss(|x| -x.logp());
+/// a_loss(|x| TokenLoss::new(-x.logp()));
+/// a_loss(|x| Ok::<_, RlError>(-x.ref_logp()?));
+/// ```
 pub trait IntoTokenLoss {
     /// As [`PolicyLoss::token_loss`] returns it.
     ///

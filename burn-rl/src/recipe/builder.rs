@@ -29,6 +29,35 @@ use crate::{
 /// assert!(recipe.needs().step_scores && recipe.needs().entropy);
 /// # Ok::<(), RlError>(())
 /// ```
+///
+/// An actor with a critic, ratios of whole responses to the sampler's policy and a KL that is
+/// steered to a target; and supervised fine-tuning:
+///
+/// ```
+/// use burn_rl::{RlError, advantage::Constant, correction::{Correction, RolloutCorrection}};
+/// use burn_rl::{loss::{Nll, RatioLevel, RatioReference}, reduce::LossReduction};
+/// use burn_rl::{recipe::{CriticSpec, Recipe}, regularize::KlControl};
+///
+/// let recipe = Recipe::named("ppo")?
+///     .critic(CriticSpec { value_clip: Some(0.2) })
+///     .ratio_level(RatioLevel::Product)
+///     .ratio_reference(RatioReference::Sampler)
+///     .kl_control(0.01, KlControl { target: 0.1, horizon: 10_000.0 })
+///     .filter_after(10)
+///     .build()?;
+/// assert!(recipe.needs().values && recipe.needs().behaviour_logp);
+///
+/// // Both would correct for the sampler.
+/// let mask = RolloutCorrection { mode: Correction::Mask, ..RolloutCorrection::default() };
+/// assert!(recipe.into_builder().correction(mask).build().is_err());
+///
+/// let sft = Recipe::builder(Constant(1.0), Nll, LossReduction::TokenMean).demonstrated();
+/// assert!(!sft.build()?.needs().groups);
+///
+/// // The only reward is to be near to a teacher.
+/// assert!(Recipe::named("grpo")?.needs_teacher(true).build()?.needs_teacher());
+/// # Ok::<(), RlError>(())
+/// ```
 pub struct RecipeBuilder {
     pub(super) source: CompletionSource,
     pub(super) filters: Vec<Box<dyn Filter>>,

@@ -58,8 +58,96 @@ pub(super) type SinkOfRun = Box<dyn FnOnce(&RunDir, Option<u64>) -> Result<Box<d
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// With `.run_dir("runs/x")` metrics, rollouts and checkpoints are written, and
-/// [`resume`](Self::resume) goes on from them.
+/// With [`run_dir`](Self::run_dir) metrics, rollouts and checkpoints are written, and
+/// [`resume`](Self::resume) goes on from them, to the same bits on a CPU:
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_rl::{NoObserver, RlError, Trainer, trainer::{RunEnd, TrainerBuilder}};
+/// use burn_rl::metrics::{Metrics, Sink};
+/// use burn_vlm::{Processor, Vlm, generate::Sampling, lora::LoraConfig};
+/// use std::sync::{Arc, atomic::AtomicBool};
+///
+/// /// Where the numbers of each step go beside `metrics.jsonl`.
+/// struct Steps;
+/// impl Sink for Steps {
+///     fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), burn_rl::LogError> {
+///         assert!(step > 0 && metrics.get("reward/mean").is_some());
+///         Ok(())
+///     }
+///     fn flush(&mut self) -> Result<(), burn_rl::LogError> { Ok(()) }
+/// }
+///
+/// # let dir = std::path::Path::new("../apps/trainer/assets/demo");
+/// # let runs = tempfile::tempdir()?;
+/// # let runs = runs.path();
+/// let stop = Arc::new(AtomicBool::new(false));
+/// let of_steps = |steps| -> Result<TrainerBuilder, Box<dyn std::error::Error>> {
+///     let processor = Processor::from_dir(dir)?;
+///     let ends = processor.stop_token_ids()?;
+///     let model = Vlm::from_dir(dir, &Device::flex())?;
+///     Ok(Trainer::builder(model, processor)
+///         .stop_tokens(ends)
+///         .system("Answer with one word.")
+///         .prompts(vec![("Sky?", "blue"), ("Grass?", "green")])
+///         .max_prompt_tokens(64)
+///         .shuffle(false)
+///         .reward_fn(|x| x.response.len() as f64)
+///         .lora(LoraConfig { rank: 2, ..LoraConfig::default() })
+///         .sampling(Sampling { max_new_tokens: 4, ..Sampling::default() })
+///         .prompts_per_step(1)
+///         .samples_per_prompt(2)
+///         .steps(steps))
+/// };
+/// let mut first = of_steps(1)?.run_dir(runs.join("x")).sink(Steps).stop_flag(stop).build()?;
+/// assert_eq!(first.run(&mut NoObserver)?.end, RunEnd::Done);
+/// assert!(first.run_dir().is_some() && first.skipped().is_empty());
+///
+/// # drop(first);
+/// let mut second = of_steps(2)?.resume(runs.join("x")).run_sink(|_run, done| {
+///     assert_eq!(done, Some(1));
+///     Ok::<_, RlError>(Steps)
+/// }).build()?;
+/// assert_eq!(second.done(), 1);
+/// second.run(&mut NoObserver)?;
+/// assert_eq!(second.done(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Whole sections of a configuration can be set at once, and are refused by [`build`](Self::build)
+/// as those of a file are:
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_rl::{Trainer, algo::Registry, dist::{DeviceKind, DeviceSpec}};
+/// use burn_rl::config::{AlgoConfig, CriticConfig, OptimConfig, RunConfig};
+/// use burn_rl::data::{Curriculum, OnError};
+/// use burn_vlm::{Processor, Vlm};
+///
+/// # let dir = std::path::Path::new("../apps/trainer/assets/demo");
+/// let mut config = RunConfig::default();
+/// config.data.train = "questions.jsonl".into();
+/// config.train.steps = 10;
+/// let model = Vlm::from_dir(dir, &Device::flex())?;
+/// let device = DeviceSpec { name: "flex".into(), device: Device::flex(), kind: DeviceKind::Cpu };
+/// let built = Trainer::builder(model.clone(), Processor::from_dir(dir)?)
+///     .rewards(burn_rewards::Registry::builtin())
+///     .configured(&config)?
+///     .prompts(vec![("Sky?", "blue")])
+///     .demonstrations("solved.jsonl")
+///     .curriculum(Curriculum::EasyFirst)
+///     .on_error(OnError::Skip)
+///     .freeze(&["visual"])
+///     .algorithms(Registry::builtin())
+///     .algorithm_with(AlgoConfig { name: "ppo".into(), ..AlgoConfig::default() })
+///     .critic(model)
+///     .critic_config(CriticConfig::default())
+///     .optimizer(OptimConfig { lr: -1.0, ..OptimConfig::default() })
+///     .devices(vec![device])
+///     .build();
+/// assert!(built.err().unwrap().to_string().contains("optim.lr is -1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) policy: P,
     pub(super) kit: Box<dyn Kit<P>>,
@@ -390,6 +478,15 @@ impl<P: Policy> TrainerBuilder<P> {
     }
 
     /// A run directory that is open already, for a new run or to continue the one in it.
+    ///
+    /// ```
+    /// # use burn_rl::{Trainer, run_dir::RunDir};
+    /// # fn of(builder: burn_rl::trainer::TrainerBuilder) -> Result<(), Box<dyn std::error::Error>> {
+    /// let run = RunDir::fresh("runs", "mine")?; // runs/mine, or runs/mine-2
+    /// let trainer = builder.opened_run(run, false).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn opened_run(mut self, run: RunDir, resume: bool) -> Self {
         self.run = RunChoice::Opened { run, resume };
         self

@@ -15,6 +15,16 @@ use std::{
 };
 
 /// Data rows that were left out of a set.
+///
+/// ```
+/// # fn of(trainer: burn_rl::Trainer) {
+/// use burn_rl::trainer::Skipped;
+///
+/// for Skipped { set, kept, errors } in trainer.skipped() {
+///     eprintln!("{set}: {} rows left out, {kept} left; the first: {}", errors.len(), errors[0]);
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Skipped {
     /// The files of the set.
@@ -45,6 +55,14 @@ enum Inner {
 
 impl Prompts {
     /// Prompts that come from somewhere else.
+    ///
+    /// ```
+    /// use burn_rl::{data::PromptList, trainer::Prompts, types::Prompt};
+    ///
+    /// let list = PromptList::new(vec![Prompt::of_tokens("0", vec![7], "")], true, 0)?;
+    /// let prompts = Prompts::source(list);
+    /// # Ok::<(), burn_rl::RlError>(())
+    /// ```
     pub fn source(source: impl PromptSource + 'static) -> Self {
         Self(Inner::Source(Box::new(source)))
     }

@@ -15,6 +15,18 @@ pub enum RunEnd {
 }
 
 /// What a run came to.
+///
+/// ```
+/// # fn of(trainer: &mut burn_rl::Trainer) -> Result<(), burn_rl::RlError> {
+/// use burn_rl::{NoObserver, trainer::{Outcome, RunEnd}};
+///
+/// let Outcome { end, history } = trainer.run(&mut NoObserver)?;
+/// if end == RunEnd::Interrupted {
+///     println!("stopped after {} steps", history.get("reward/mean").len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Outcome {
     /// How it ended.
