@@ -226,8 +226,8 @@ fn section_of<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Problem
 
 /// An error at the last layer that sets the key.
 fn at(layers: &[Layer], key: &[&str], message: String) -> InputError {
-    match layers.iter().rev().find_map(|layer| layer.place(key)) {
-        Some(place) => InputError::new(format!("{place}: {message}")),
+    match layers.iter().rev().find_map(|layer| layer.location(key)) {
+        Some(location) => InputError::new(format!("{location}: {message}")),
         None => InputError::new(message),
     }
 }

@@ -57,9 +57,9 @@ fn start_anew(table: &mut Table, layer: &Layer, algorithms: &Registry) -> Option
         return None;
     }
     let options: Vec<String> = options.iter().map(|(k, v)| format!("{k} = {v}")).collect();
-    let place = layer.place(&["algo", "name"]).unwrap_or_default();
+    let location = layer.location(&["algo", "name"]).unwrap_or_default();
     Some(format!(
-        "{place}: the algorithm is `{name}` instead of `{before}`, whose options are not carried: {}",
+        "{location}: the algorithm is `{name}` instead of `{before}`, whose options are not carried: {}",
         options.join(", ")
     ))
 }

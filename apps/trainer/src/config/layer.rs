@@ -90,7 +90,7 @@ impl Layer {
     }
 
     /// Where this layer sets a key, if it does.
-    pub fn place(&self, key: &[&str]) -> Option<String> {
+    pub fn location(&self, key: &[&str]) -> Option<String> {
         let mut table = &self.table;
         for (i, part) in key.iter().enumerate() {
             match table.get(*part)? {

@@ -55,8 +55,11 @@ pub fn tell(trainer: &Trainer, config: &RunConfig, report: &Path) -> Result<()> 
             .images
             .first()
             .map(|p| format!(" --image {}", p.display()));
+        // As it was called: a program of `cargo run` is not on the search path.
+        let program = std::env::args().next();
         say!(
-            "ask it      trainer generate --model {}{} --prompt \"{}\" --greedy",
+            "ask it      {} generate --model {}{} --prompt \"{}\" --greedy",
+            program.as_deref().unwrap_or("trainer"),
             checkpoint.display(),
             image.unwrap_or_default(),
             prompt.text
