@@ -325,7 +325,7 @@ impl WeightFiles {
     ///
     /// # Errors
     /// As [`read_f32`](Self::read_f32).
-    pub fn read_rows(
+    pub(super) fn read_rows(
         &self,
         name: &str,
         rows: Range<usize>,
