@@ -56,7 +56,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 fn load(dir: &Path) -> Vlm {
-    let options = LoadOptions::default().of(&families());
+    let options = LoadOptions::default().among(&families());
     Vlm::load(dir, &options, &Device::flex()).unwrap()
 }
 
