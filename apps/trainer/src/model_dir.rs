@@ -111,7 +111,7 @@ pub fn files_of(dir: &Path) -> Result<ProcessorFiles> {
     let files = ProcessorFiles::read_dir(&described)?;
     Ok(match described == *dir {
         true => files,
-        false => files.with_own(ProcessorFiles::read_dir(dir)?),
+        false => files.with_own(ProcessorFiles::read_dir(dir)?)?,
     })
 }
 

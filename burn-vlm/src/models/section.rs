@@ -13,13 +13,13 @@ use crate::text::ProcessorFiles;
 /// # Errors
 /// A file is not JSON.
 pub fn image_section(files: &ProcessorFiles) -> Result<Option<(PathBuf, Value)>, VlmError> {
-    let nested = files.json("processor_config.json")?;
+    let nested = files.object("processor_config.json")?;
     let nested = nested.and_then(|json| json.get("image_processor").cloned());
     if let Some(json) = nested {
         return Ok(Some((files.path("processor_config.json"), json)));
     }
     let name = "preprocessor_config.json";
-    Ok(files.json(name)?.map(|json| (files.path(name), json)))
+    Ok(files.object(name)?.map(|json| (files.path(name), json)))
 }
 
 /// Refuses settings that leave out a step without which no tower was trained.

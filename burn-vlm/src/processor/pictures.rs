@@ -149,7 +149,7 @@ pub(super) fn family_of(
     files: &ProcessorFiles,
     families: &Families,
 ) -> Result<Arc<dyn ModelFamily>, VlmError> {
-    let Some(config) = files.json(ProcessorFiles::CONFIG)? else {
+    let Some(config) = files.object(ProcessorFiles::CONFIG)? else {
         let assumed = families.iter().find(|family| family.is_assumed());
         let missing = || files.require(ProcessorFiles::CONFIG).err();
         return match assumed {

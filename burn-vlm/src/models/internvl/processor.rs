@@ -96,7 +96,7 @@ impl ImageConfig {
     pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
         let path = files.path(ProcessorFiles::CONFIG);
         files.require(ProcessorFiles::CONFIG)?;
-        let model = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        let model = files.object(ProcessorFiles::CONFIG)?.unwrap_or_default();
         let model: RawModel =
             dir::fields(&model).map_err(|message| VlmError::config(&path, message))?;
         let native = model.model_type == NATIVE;
@@ -243,7 +243,7 @@ impl Images {
         let token = ids.placeholder(IMAGE_TOKEN)?;
         let start = ids.of(IMAGE_START)?;
         let frame = start.zip(ids.of(IMAGE_END)?);
-        let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        let config = files.object(ProcessorFiles::CONFIG)?.unwrap_or_default();
         Ok(Some(Arc::new(Self {
             token,
             alpha: match config["model_type"] == NATIVE {
