@@ -45,7 +45,10 @@ impl Vlm {
     pub fn new(config: ModelConfig, device: &Device) -> Self {
         let (d, v) = (config.text.hidden_size, config.text.vocab_size);
         Self {
-            visual: config.vision.as_ref().map(|vision| vision.init(device)),
+            visual: config
+                .vision
+                .as_ref()
+                .map(|vision| vision.init(device).with_taps(vision.taps())),
             model: config.text.init(config.compute, device),
             lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
             value_head: None,

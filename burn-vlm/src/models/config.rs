@@ -1,6 +1,6 @@
 //! `config.json` of every family, in the flat form of the hub and the nested one of transformers 5.
 
-use super::{Families, ModelConfig, known::unlisted};
+use super::{Families, ModelConfig, decoder::check_size, known::unlisted};
 use crate::{
     dir,
     error::VlmError,
@@ -53,8 +53,26 @@ impl ModelConfig {
 
     fn check(&self) -> Result<(), String> {
         self.text.check()?;
+        check_size(
+            "max_position_embeddings",
+            self.max_position_embeddings,
+            usize::MAX,
+        )?;
+        if !(self.initializer_range.is_finite() && self.initializer_range >= 0.0) {
+            let found = self.initializer_range;
+            return Err(format!("initializer_range is {found}, expected 0 or more"));
+        }
         if let Some(vision) = &self.vision {
             vision.check(self.text.hidden_size)?;
+            let (blocks, layers) = (vision.sizes().depth, self.text.num_hidden_layers);
+            for tap in vision.taps() {
+                if tap.block >= blocks || tap.layer >= layers {
+                    return Err(format!(
+                        "the vision tower has {tap:?}, expected one of its {blocks} blocks and one \
+                         of the decoder's {layers} layers"
+                    ));
+                }
+            }
         }
         match self.image_token_id {
             Some(id) if id as usize >= self.text.vocab_size => Err(format!(

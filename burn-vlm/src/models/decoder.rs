@@ -160,6 +160,32 @@ pub(super) fn check_sizes(layers: (&str, usize), widths: &[(&str, usize)]) -> Re
         .try_for_each(|(key, found)| check_size(key, *found, MAX_WIDTH))
 }
 
+/// Refuses a number that is not greater than 0, or not in the f32 that models compute in.
+pub(super) fn check_positive(key: &str, found: f64) -> Result<(), String> {
+    match found > 0.0 && (found as f32).is_normal() {
+        true => Ok(()),
+        false => Err(format!(
+            "{key} is {found}, expected a number greater than 0"
+        )),
+    }
+}
+
+/// Refuses a tower of other colours than pictures have.
+pub(super) fn check_channels(key: &str, found: usize) -> Result<(), String> {
+    match found {
+        3 => Ok(()),
+        _ => Err(format!("{key} is {found}, expected 3: red, green and blue")),
+    }
+}
+
+/// Refuses a size that is no multiple of another.
+pub(super) fn check_divides(what: &str, a: usize, b: usize) -> Result<(), String> {
+    match b != 0 && a.is_multiple_of(b) {
+        true => Ok(()),
+        false => Err(format!("{what}: {a} is not a multiple of {b}")),
+    }
+}
+
 impl DecoderConfig {
     /// Whether the sizes fit each other.
     pub(super) fn check(&self) -> Result<(), String> {
@@ -174,28 +200,26 @@ impl DecoderConfig {
                 ("head_dim", self.head_dim),
             ],
         )?;
-        if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps > 0.0) {
-            let found = self.rms_norm_eps;
-            return Err(format!(
-                "rms_norm_eps is {found}, expected a number greater than 0"
-            ));
-        }
-        if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
-            return Err(format!(
-                "num_attention_heads by num_key_value_heads: {heads} is not a multiple of {kv_heads}"
-            ));
-        }
-        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
+        check_positive("rms_norm_eps", self.rms_norm_eps)?;
+        check_divides(
+            "num_attention_heads by num_key_value_heads",
+            heads,
+            kv_heads,
+        )?;
+        if !self.head_dim.is_multiple_of(2) {
             return Err(format!(
                 "head_dim is {}, expected an even number",
                 self.head_dim
             ));
         }
         if let RopeScaling::MRope { sections, .. } = &self.rope_scaling {
-            let (found, expected) = (sections.iter().sum::<usize>(), self.head_dim / 2);
-            if found != expected {
+            let expected = self.head_dim / 2;
+            let sum = sections
+                .iter()
+                .try_fold(0_usize, |sum, n| sum.checked_add(*n));
+            if sum != Some(expected) {
                 return Err(format!(
-                    "sum of mrope_section is {found}, expected {expected}"
+                    "mrope_section is {sections:?}, expected numbers whose sum is {expected}"
                 ));
             }
         }
@@ -292,6 +316,11 @@ mod tests {
                 "rms_norm_eps: invalid type",
             ),
             (json!({"hidden_size": 64.0}), "hidden_size: invalid type"),
+            (json!({"rms_norm_eps": 1e-60}), "rms_norm_eps is 0.000"),
+            (
+                json!({"rope_scaling": {"type": "mrope", "mrope_section": [u64::MAX, 1, 2]}}),
+                "mrope_section is [18446744073709551615, 1, 2], expected numbers whose sum is 2",
+            ),
             (
                 json!({"num_key_value_heads": 0}),
                 "num_attention_heads by num_key_value_heads",

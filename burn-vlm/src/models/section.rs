@@ -26,7 +26,7 @@ pub fn image_section(files: &ProcessorFiles) -> Result<Option<(PathBuf, Value)>,
 ///
 /// # Errors
 /// The first step that is switched off.
-pub fn all_done(steps: [(&str, Option<bool>); 3]) -> Result<(), String> {
+pub fn check_all_steps(steps: [(&str, Option<bool>); 3]) -> Result<(), String> {
     match steps.iter().find(|(_, value)| *value == Some(false)) {
         Some((key, _)) => Err(format!("{key} is false, only true is supported")),
         None => Ok(()),
@@ -50,8 +50,11 @@ pub fn bicubic_only(filter: Option<u32>) -> Result<(), String> {
 ///
 /// # Errors
 /// The standard deviations.
-pub fn positive(std: &[f64; 3]) -> Result<(), String> {
-    match std.iter().all(|std| *std > 0.0) {
+pub fn check_std(std: &[f64; 3]) -> Result<(), String> {
+    match std
+        .iter()
+        .all(|std| *std > 0.0 && (*std as f32).is_normal())
+    {
         true => Ok(()),
         false => Err(format!("image_std is {std:?}, expected > 0")),
     }

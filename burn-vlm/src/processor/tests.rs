@@ -204,7 +204,27 @@ fn unsupported_settings_are_refused_by_name() {
             json!({"resample": 2}),
             "resample is 2, only 3 (bicubic) is supported",
         ),
-        (json!({"patch_size": 0}), "a size is zero"),
+        (
+            json!({"patch_size": 0}),
+            "patch_size is 0, expected 1 to 1024",
+        ),
+        (
+            json!({"merge_size": 1e15 as u64}),
+            "merge_size is 1000000000000000",
+        ),
+        (
+            json!({"min_pixels": 1e15 as u64, "max_pixels": 1e15 as u64}),
+            "min_pixels <= 178956970",
+        ),
+        (json!({"rescale_factor": 0}), "rescale_factor is 0"),
+        (
+            json!({"image_std": [1.0, 1e-60, 1.0]}),
+            "image_std is [1.0, 1e-60, 1.0]",
+        ),
+        (
+            json!({"size": [3136, 12845056]}),
+            "size: found a list, expected an object",
+        ),
         (
             json!({"image_std": [1.0, 0.0, 1.0]}),
             "image_std is [1.0, 0.0, 1.0]",
@@ -215,7 +235,7 @@ fn unsupported_settings_are_refused_by_name() {
         ),
         (
             json!({"min_pixels": 1, "max_pixels": 783}),
-            "expected min_pixels <= max_pixels and max_pixels >= 784",
+            "and max_pixels >= 784",
         ),
         (json!({"image_mean": [1.0]}), "invalid length 1"),
     ] {
