@@ -23,9 +23,6 @@ const MAX_INSTRUCTIONS: u64 = 50_000_000;
 const ENDLESS: &str = "the chat template takes more than 50,000,000 instructions for a \
     conversation, as one whose loops never end";
 
-/// Bytes that a template may write.
-const MAX_OUTPUT: usize = 256 << 20;
-
 /// A Jinja chat template, rendered as `transformers` does: `trim_blocks`, `lstrip_blocks`, loop
 /// controls, Python's string and dictionary methods and its way of printing, `tojson`,
 /// `raise_exception`, `strftime_now`, and the tag `{% generation %}`.
@@ -273,8 +270,8 @@ struct Limited(Vec<u8>);
 
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_OUTPUT {
-            let message = format!("the template writes more than {MAX_OUTPUT} bytes");
+        if self.0.len() + bytes.len() > python::MAX_TEXT {
+            let message = format!("the template writes more than {} bytes", python::MAX_TEXT);
             return Err(io::Error::other(message));
         }
         self.0.extend_from_slice(bytes);
