@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use tokenizers::AddedToken;
 
 use super::{
     ProcessorFiles,
@@ -114,7 +115,7 @@ fn declared_in_config(files: &ProcessorFiles) -> Result<Vec<(u64, Value)>, VlmEr
 pub(super) fn named_only(
     files: &ProcessorFiles,
     is_declared: impl Fn(&str) -> bool,
-) -> Result<Vec<String>, VlmError> {
+) -> Result<Vec<AddedToken>, VlmError> {
     const OTHERS: [&str; 2] = ["extra_special_tokens", "additional_special_tokens"];
     let mut config = files.object(CONFIG)?.unwrap_or_default();
     // What older versions wrote counts where the newer key is missing.
@@ -148,12 +149,22 @@ pub(super) fn named_only(
             }
         }
     }
-    let mut tokens: Vec<String> = vec![];
+    let mut tokens: Vec<AddedToken> = vec![];
     for (key, value) in values {
         let token = token_text(value, key).map_err(|message| wrong(key, message))?;
         let token = token.unwrap_or_default();
-        if !token.is_empty() && !is_declared(token) && !tokens.iter().any(|known| known == token) {
-            tokens.push(token.to_owned());
+        let flag = |name| match dir::flag(value, name) {
+            Ok(flag) => Ok(flag == Some(true)),
+            Err(message) => Err(wrong(key, format!("{key}.{message}"))),
+        };
+        let declaration = AddedToken::from(token, true)
+            .single_word(flag("single_word")?)
+            .lstrip(flag("lstrip")?)
+            .rstrip(flag("rstrip")?)
+            .normalized(flag("normalized")?);
+        let is_known = tokens.iter().any(|known| known.content == token);
+        if !token.is_empty() && !is_declared(token) && !is_known {
+            tokens.push(declaration);
         }
     }
     Ok(tokens)
@@ -274,6 +285,18 @@ mod tests {
         assert_eq!(tokenizer.vocab_size(), 265);
     }
 
+    /// As transformers 5.23 loads the same files.
+    #[test]
+    fn a_named_token_swallows_the_space_that_it_says() {
+        let mut files = ProcessorFiles::new();
+        files.insert(TOKENIZER, tiny::bytes());
+        let token = json!({"content": "<mask>", "lstrip": true});
+        files.insert(MAP, json!({"mask_token": token}).to_string());
+        let tokenizer = Tokenizer::from_files(&files).unwrap();
+        let ids = tokenizer.encode_template("hi <mask> hi", None).unwrap();
+        assert_eq!(ids, [256, 265, 32, 256]);
+    }
+
     #[test]
     fn what_agrees_is_left_as_it_is() {
         let files = files(json!({"258": token("<|endoftext|>"), "259": token("<|im_start|>")}));
@@ -310,6 +333,7 @@ mod tests {
         for (key, value) in [
             ("eos_token", json!(7)),
             ("pad_token", json!({"content": 7})),
+            ("sep_token", json!({"content": "<sep>", "lstrip": "yes"})),
             ("additional_special_tokens", json!("<box>")),
             ("extra_special_tokens", json!([["<box>"]])),
             ("added_tokens_decoder", json!([token("<box>")])),
@@ -317,7 +341,7 @@ mod tests {
             let mut files = files(json!({}));
             files.insert(CONFIG, json!({ key: value }).to_string());
             let message = Tokenizer::from_files(&files).unwrap_err().to_string();
-            let expected = format!("tokenizer_config.json: {key} is ");
+            let expected = format!("tokenizer_config.json: {key}");
             assert!(message.starts_with(&expected), "{message}");
         }
         let mut files = files(json!({}));
