@@ -204,10 +204,7 @@ impl Families {
         let module_keys = found.module_keys.unwrap_or_else(|| found.keys.clone());
         let mut keys = found.keys;
         keys.turns = found.text.num_key_value_heads;
-        if let Some(vision) = &found.vision {
-            keys.file_shapes.extend(vision.file_shapes());
-        }
-        let config = ModelConfig {
+        let mut config = ModelConfig {
             family,
             families: self.clone(),
             text: found.text,
@@ -223,6 +220,10 @@ impl Families {
             module_keys,
         };
         config.check()?;
+        // Products of sizes, which have to be some first.
+        if let Some(vision) = &config.vision {
+            config.keys.file_shapes.extend(vision.file_shapes());
+        }
         Ok(config)
     }
 }

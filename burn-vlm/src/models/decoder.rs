@@ -290,6 +290,58 @@ mod tests {
         }
     }
 
+    /// Whatever number stands at a key, a configuration is read or refused.
+    #[test]
+    fn no_size_of_a_golden_configuration_panics() {
+        fn places(json: &Value, at: &str, found: &mut Vec<String>) {
+            let all: Vec<(String, &Value)> = match json {
+                Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), v)).collect(),
+                Value::Array(list) => list
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| (i.to_string(), v))
+                    .collect(),
+                _ => vec![],
+            };
+            for (key, value) in all {
+                let at = format!("{at}/{key}");
+                places(value, &at, found);
+                found.push(at);
+            }
+        }
+        for name in [
+            "qwen2_vl/config.json",
+            "qwen2_5_vl/config.hub.json",
+            "internvl_internlm2/original/config.json",
+            "internvl_qwen2_rms/config.json",
+            "internlm2/config.json",
+        ] {
+            let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
+            let text = std::fs::read(std::path::Path::new(golden).join(name)).unwrap();
+            let raw: Value = serde_json::from_slice(&text).unwrap();
+            let mut found = vec![];
+            places(&raw, "", &mut found);
+            assert!(found.len() > 20);
+            for at in found {
+                for value in [
+                    json!(0),
+                    json!(-1),
+                    json!(1e15 as u64),
+                    json!(u64::MAX),
+                    json!(1e300),
+                    json!([]),
+                ] {
+                    let mut raw = raw.clone();
+                    *raw.pointer_mut(&at).unwrap() = value;
+                    if let Ok(config) = crate::ModelConfig::from_json(&raw) {
+                        let _ = (config.max_positions(), config.text.rope());
+                        let _ = config.vision.as_ref().map(|vision| vision.sizes());
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn sizes_that_no_model_has_are_refused_by_name() {
         for (extra, expected) in [
