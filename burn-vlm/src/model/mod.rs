@@ -234,7 +234,7 @@ pub fn place_features(embedded: Tensor<3>, vision: &VisionInput, features: Tenso
 /// # Shapes
 /// - x and output: `[B, T, D]`
 /// - features: `[N / merge², D]`
-pub fn add_features(x: Tensor<3>, vision: &VisionInput, features: Tensor<2>) -> Tensor<3> {
+fn add_features(x: Tensor<3>, vision: &VisionInput, features: Tensor<2>) -> Tensor<3> {
     let [b, t, d] = x.dims();
     let features = features
         .select(0, vision.feature.clone())

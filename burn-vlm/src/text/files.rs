@@ -192,8 +192,12 @@ impl ProcessorFiles {
     /// # Errors
     /// It is not.
     pub fn require(&self, name: &str) -> Result<&[u8], VlmError> {
-        let missing = || VlmError::config(self.path(name), "the file does not exist");
-        self.get(name).ok_or_else(missing)
+        self.get(name).ok_or_else(|| self.missing(name))
+    }
+
+    /// What is said of a file that must be there and is not.
+    pub(crate) fn missing(&self, name: &str) -> VlmError {
+        VlmError::config(self.path(name), "the file does not exist")
     }
 
     /// A file as text.

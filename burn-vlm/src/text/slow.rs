@@ -43,10 +43,7 @@ pub(super) fn converted(files: &ProcessorFiles) -> Result<Value, VlmError> {
             );
             Err(VlmError::config(files.path("tokenizer.json"), message))
         }
-        _ => Err(VlmError::config(
-            files.path("tokenizer.json"),
-            "the file does not exist",
-        )),
+        _ => Err(files.missing("tokenizer.json")),
     }
 }
 

@@ -43,7 +43,7 @@ INTERN_VISION = {
     "layer_norm_eps", "qkv_bias", "attention_bias", "qk_normalization", "use_qk_norm", "use_mean_pooling", "use_absolute_position_embeddings",
 }
 # Values that change nothing of keys that would change numbers.
-REFUSED = {"use_mask_token": [False], "sliding_window_pattern": [None]}
+REFUSED = {"use_mask_token": [False]}
 # The same of keys that the configuration of any model may have.
 REFUSED_ANYWHERE = {"quantization_config": [None], "compression_config": [None], "transformers_weights": [None]}
 # Keys of published files that no class has any more, or that only name things.
