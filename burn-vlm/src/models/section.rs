@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::decoder::check_positive;
 use crate::error::VlmError;
+use crate::image::Normalization;
 use crate::text::ProcessorFiles;
 
 /// `image_processor` of `processor_config.json`, else `preprocessor_config.json`, with the file it
@@ -46,11 +48,16 @@ pub fn bicubic_only(filter: Option<u32>) -> Result<(), String> {
     }
 }
 
-/// Refuses statistics that cannot be divided by.
+/// Refuses statistics by which no pixel becomes a number.
 ///
 /// # Errors
-/// The standard deviations.
-pub fn check_std(std: &[f64; 3]) -> Result<(), String> {
+/// The key, what it is and what was expected.
+pub fn check_statistics(normalization: &Normalization) -> Result<(), String> {
+    let Normalization { rescale, mean, std } = normalization;
+    check_positive("rescale_factor", *rescale)?;
+    if !mean.iter().all(|mean| (*mean as f32).is_finite()) {
+        return Err(format!("image_mean is {mean:?}, expected numbers"));
+    }
     match std
         .iter()
         .all(|std| *std > 0.0 && (*std as f32).is_normal())

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::image::{Normalization, PatchLayout, golden};
-use crate::models::qwen2_vl::processor::ImageConfig;
+use crate::models::{PictureLimits, qwen2_vl::processor::ImageConfig};
 use crate::text::Content;
 use crate::text::tokenizer::tiny;
 
@@ -218,6 +218,10 @@ fn unsupported_settings_are_refused_by_name() {
         ),
         (json!({"rescale_factor": 0}), "rescale_factor is 0"),
         (
+            json!({"image_mean": [0.5, 1e300, 0.5]}),
+            "image_mean is [0.5, 1e300, 0.5]",
+        ),
+        (
             json!({"image_std": [1.0, 1e-60, 1.0]}),
             "image_std is [1.0, 1e-60, 1.0]",
         ),
@@ -305,8 +309,11 @@ fn with_options(processor: Processor, options: ProcessorOptions) -> Result<Proce
 #[test]
 fn limits_can_be_set_over_the_models_own() {
     let limits = |min, max| ProcessorOptions {
-        min_pixels: Some(min),
-        max_pixels: Some(max),
+        limits: PictureLimits {
+            min_pixels: Some(min),
+            max_pixels: Some(max),
+            ..PictureLimits::default()
+        },
         ..ProcessorOptions::default()
     };
     let picture = RgbImage::new(300, 300);
@@ -319,7 +326,10 @@ fn limits_can_be_set_over_the_models_own() {
     );
 
     let tiles = |max| ProcessorOptions {
-        max_tiles: Some(max),
+        limits: PictureLimits {
+            max_tiles: Some(max),
+            ..PictureLimits::default()
+        },
         ..ProcessorOptions::default()
     };
     let one = with_options(internvl(), tiles(1)).unwrap();

@@ -13,8 +13,7 @@ use super::{
     tiling::Tiling,
 };
 use crate::image::{Alpha, ImagePatches, MAX_PIXELS, Normalization, PatchLayout};
-use crate::models::decoder::check_positive;
-use crate::models::section::{bicubic_only, check_all_steps, check_std, image_section};
+use crate::models::section::{bicubic_only, check_all_steps, check_statistics, image_section};
 use crate::models::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 use crate::text::ProcessorFiles;
 use crate::{dir, error::VlmError};
@@ -158,8 +157,7 @@ impl ImageConfig {
                 Tiling::MOST
             ));
         }
-        check_positive("rescale_factor", self.normalization.rescale)?;
-        check_std(&self.normalization.std)
+        check_statistics(&self.normalization)
     }
 
     /// Tiles, normalises and cuts a picture.

@@ -10,8 +10,8 @@ use crate::image::{
     Alpha, ImagePatches, MAX_PIXELS, Normalization, PatchLayout, patchify, resize_bicubic,
     smart_resize,
 };
-use crate::models::decoder::{check_positive, check_size};
-use crate::models::section::{bicubic_only, check_all_steps, check_std, image_section};
+use crate::models::decoder::check_size;
+use crate::models::section::{bicubic_only, check_all_steps, check_statistics, image_section};
 use crate::models::{ImageProcessor, PictureLimits, TokenIds};
 use crate::text::ProcessorFiles;
 use crate::{dir, error::VlmError};
@@ -94,10 +94,7 @@ impl ImageConfig {
             Some((path, json)) => {
                 Self::from_json(json).map_err(|message| VlmError::config(path, message))
             }
-            None => Err(VlmError::config(
-                files.path("preprocessor_config.json"),
-                "the file does not exist",
-            )),
+            None => Err(files.missing("preprocessor_config.json")),
         }
     }
 
@@ -155,8 +152,7 @@ impl ImageConfig {
         ] {
             check_size(key, size, MAX_SIDE)?;
         }
-        check_positive("rescale_factor", self.normalization.rescale)?;
-        check_std(&self.normalization.std)?;
+        check_statistics(&self.normalization)?;
         // A limit below one merged token cannot be kept; what is larger than any picture that is
         // decoded is no picture.
         let (min, max, token) = (
