@@ -136,7 +136,8 @@ fn gradient(grads: &Grads, id: burn::module::ParamId, rank: usize) -> Option<Vec
     Some(data.iter().collect())
 }
 
-/// Moves parameters whose name contains `name`: by `step` in value number `at`, or along `grads`.
+/// A step of parameters: of one value of those whose name contains a text, or of all along their
+/// gradients.
 enum Move<'a> {
     One(&'a str, usize, f32),
     Along(&'a Grads, f64),
