@@ -124,11 +124,13 @@ impl ImageConfig {
         self.tiling.max_tiles = raw.max_patches.unwrap_or(12);
         self.tiling.thumbnail = true;
         let side = self.tiling.tile_size;
-        match raw.size.as_ref().filter(|size| size.is_object()) {
-            Some(size) if size["height"] != side || size["width"] != side => Err(format!(
+        match &raw.size {
+            None => Ok(()),
+            Some(size) if *size == side => Ok(()),
+            Some(size) if size["height"] == side && size["width"] == side => Ok(()),
+            Some(size) => Err(format!(
                 "size is {size}, expected height and width {side} as in config.json"
             )),
-            _ => Ok(()),
         }
     }
 
@@ -364,12 +366,14 @@ mod tests {
             message.contains("the image size is 29360128, expected at most 2115"),
             "{message}"
         );
-        let size = json!({"size": {"height": 384, "width": 384}});
-        let message = read(native(), size).unwrap_err();
-        assert!(
-            message.contains("expected height and width 448"),
-            "{message}"
-        );
+        for size in [json!({"height": 384, "width": 384}), json!(384), json!([])] {
+            let message = read(native(), json!({ "size": size })).unwrap_err();
+            assert!(
+                message.contains("expected height and width 448"),
+                "{message}"
+            );
+        }
+        assert!(read(native(), json!({"size": 448})).is_ok());
         let message = read(original(), json!({"resample": 2})).unwrap_err();
         assert!(
             message.starts_with("preprocessor_config.json: resample"),
