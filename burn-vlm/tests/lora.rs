@@ -562,7 +562,7 @@ fn what_changes_the_numbers_and_is_not_supported_is_refused() {
         "lora_ga",
     ] {
         let message = init(&format!("\"{name}\"")).unwrap_err();
-        let expected = format!("init_lora_weights is `{name}`");
+        let expected = format!("init_lora_weights is {name:?}");
         assert!(message.contains(&expected), "{message}");
     }
     let gone = text.replace(&*golden("qwen2_5_vl").to_string_lossy(), "/nowhere");

@@ -1,6 +1,6 @@
 //! `config.json` of every family, in the flat form of the hub and the nested one of transformers 5.
 
-use super::{Families, ModelConfig, decoder::check_size, known::unlisted};
+use super::{Families, ModelConfig, check::check_size, known::unlisted};
 use crate::{
     dir,
     error::VlmError,

@@ -4,6 +4,7 @@
 //! What is here is what they share. [`ModelFamily`] is the seam: a family is added by a folder and
 //! a line in this file, or by another crate with [`Families::with`].
 
+mod check;
 mod config;
 mod decoder;
 mod family;

@@ -7,7 +7,7 @@
 //! 2. `rope_theta` inside that, else beside it, else the family's;
 //! 3. `rope_type` inside that, else `type`.
 
-use super::decoder::check_positive;
+use super::check::check_positive;
 use crate::{dir, nn::RopeScaling};
 use serde::Deserialize;
 use serde_json::Value;

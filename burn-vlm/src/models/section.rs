@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::decoder::check_positive;
+use super::check::check_positive;
 use crate::error::VlmError;
 use crate::image::Normalization;
 use crate::text::ProcessorFiles;

@@ -5,7 +5,7 @@ use crate::{
     freeze::is_trainable,
     models::{
         self, Vision, VisionSizes,
-        decoder::{check_channels, check_divides, check_positive, check_sizes},
+        check::{check_channels, check_divides, check_positive, check_sizes},
     },
     nn::{Linear, VisionBlock, VisionPlan, lazy_param, linears, norm::LayerNorm},
 };

@@ -10,7 +10,7 @@ use crate::image::{
     Alpha, ImagePatches, MAX_PIXELS, Normalization, PatchLayout, patchify, resize_bicubic,
     smart_resize,
 };
-use crate::models::decoder::check_size;
+use crate::models::check::check_size;
 use crate::models::section::{bicubic_only, check_all_steps, check_statistics, image_section};
 use crate::models::{ImageProcessor, PictureLimits, TokenIds};
 use crate::text::ProcessorFiles;

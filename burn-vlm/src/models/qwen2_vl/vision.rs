@@ -5,7 +5,7 @@ use crate::{
     freeze::is_trainable,
     models::{
         self, Vision, VisionSizes,
-        decoder::{check_channels, check_divides, check_size, check_sizes},
+        check::{check_channels, check_divides, check_size, check_sizes},
     },
     nn::{Linear, VisionBlock, VisionPlan, linears, norm::Norm},
 };
