@@ -251,7 +251,11 @@ fn an_adapter_is_found_by_its_name_in_the_hubs_cache() {
     fs::create_dir_all(repository.join("refs")).unwrap();
     fs::write(repository.join("refs/main"), "abc").unwrap();
     let model = Vlm::from_dir(&world.path("model"), &Device::flex()).unwrap();
-    let model = model.with_lora(&LoraConfig::default(), 3).unwrap();
+    let config = LoraConfig {
+        rank: 2,
+        ..LoraConfig::default()
+    };
+    let model = model.with_lora(&config, 3).unwrap();
     model.save(&snapshot, ExportDtype::F32).unwrap();
     for command in [
         vec!["inspect", "--model", "Org/Tiny"],
