@@ -13,7 +13,7 @@ mod show;
 mod time;
 
 /// Bytes of a text that a template makes: more than any conversation is.
-pub(super) const MAX_TEXT: usize = 64 << 20;
+pub(super) const MAX_TEXT: usize = 16 << 20;
 
 /// Characters to which a text is filled up.
 const MAX_WIDTH: usize = 1 << 20;

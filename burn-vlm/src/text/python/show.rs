@@ -27,7 +27,8 @@ fn write(value: &Value, out: &mut String) {
         ValueKind::None => out.push_str("None"),
         ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
         ValueKind::String => quote(value.as_str().unwrap_or_default(), out),
-        ValueKind::Seq => {
+        // A list that is repeated is one that can only be walked.
+        ValueKind::Seq | ValueKind::Iterable => {
             let tuple = value.downcast_object_ref::<Tuple>().is_some();
             let marks = if tuple { ['(', ')'] } else { ['[', ']'] };
             list(marks, value, out, write);
