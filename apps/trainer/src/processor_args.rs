@@ -2,7 +2,7 @@
 //! commands.
 
 use burn_rl::config::ModelInit;
-use burn_vlm::processor::ProcessorOptions;
+use burn_vlm::{models::PictureLimits, processor::ProcessorOptions};
 
 /// Settings over the model directory's own.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -65,10 +65,12 @@ impl ProcessorArgs {
     pub fn options(&self) -> ProcessorOptions {
         ProcessorOptions {
             chat_template: self.chat_template.clone(),
-            min_pixels: self.min_pixels,
-            max_pixels: self.max_pixels,
-            min_tiles: self.min_tiles,
-            max_tiles: self.max_tiles,
+            limits: PictureLimits {
+                min_pixels: self.min_pixels,
+                max_pixels: self.max_pixels,
+                min_tiles: self.min_tiles,
+                max_tiles: self.max_tiles,
+            },
             blank_image: self.blank_image,
             stored_orientation: self.stored_orientation,
         }

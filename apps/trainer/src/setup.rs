@@ -43,7 +43,7 @@ pub fn build(
     let pictures = config.model.processor_options();
     let found = Description::read(&dir, &pictures, &extensions.families)?;
     let compute = config.model.dtype.on(device);
-    let plain = LoadOptions::computing_in(compute).of(&extensions.families);
+    let plain = LoadOptions::computing_in(compute).among(&extensions.families);
     let options = plain.clone().allowing(&config.model.allow_tensors);
     let model = match config.model.init {
         ModelInit::Pretrained => Vlm::load(&dir, &options, device)?,

@@ -26,7 +26,7 @@ pub use decoder::{Biases, TextSection};
 pub use family::{Architecture, BoxUnits, Families, ModelConfig, ModelFamily, TextFamily};
 pub use images::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 pub use known::{KeyTable, KeyTables, Section};
-pub use section::{all_done, bicubic_only, image_section, positive};
+pub use section::{bicubic_only, check_all_steps, check_statistics, image_section};
 pub use tower::{Tap, VisionTower};
 pub use vision::{Vision, VisionConfig, VisionFeatures, VisionSizes};
 

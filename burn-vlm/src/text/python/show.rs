@@ -2,22 +2,24 @@
 
 use std::fmt::Write;
 
-use minijinja::Value;
+use super::check_size;
 use minijinja::value::{Tuple, ValueKind};
+use minijinja::{Error, Value};
 
 /// `str(value)`.
-pub(super) fn str(value: &Value) -> String {
+pub(super) fn str(value: &Value) -> Result<String, Error> {
     match value.as_str() {
-        Some(text) => text.to_owned(),
+        Some(text) => Ok(text.to_owned()),
         None => repr(value),
     }
 }
 
 /// `repr(value)`.
-pub(super) fn repr(value: &Value) -> String {
+pub(super) fn repr(value: &Value) -> Result<String, Error> {
     let mut out = String::new();
     write(value, &mut out);
-    out
+    check_size(out.len())?;
+    Ok(out)
 }
 
 fn write(value: &Value, out: &mut String) {
@@ -52,6 +54,10 @@ fn list(
 ) {
     out.push(open);
     for (i, item) in items.try_iter().into_iter().flatten().enumerate() {
+        // What is longer is refused, however it goes on.
+        if check_size(out.len()).is_err() {
+            break;
+        }
         if i > 0 {
             out.push_str(", ");
         }
