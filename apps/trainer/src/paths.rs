@@ -32,8 +32,10 @@ pub fn expand(run: &mut RunConfig) {
         &mut run.data.train,
         &mut run.eval.data,
     ];
-    let sets = run.data.blend.iter_mut().map(|set| &mut set.path);
-    for path in paths.into_iter().chain(sets) {
+    let roots = run.data.picture_roots.iter_mut();
+    let sets = run.data.blend.iter_mut();
+    let sets = sets.flat_map(|set| [&mut set.path].into_iter().chain(&mut set.picture_roots));
+    for path in paths.into_iter().chain(roots).chain(sets) {
         if path.starts_with('~') {
             *path = at_home(Path::new(path)).to_string_lossy().into_owned();
         }

@@ -5,6 +5,7 @@ mod columns;
 mod context;
 mod dataset;
 mod encode;
+mod json_rows;
 mod order;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -12,7 +13,9 @@ mod parquet;
 #[path = "no_parquet.rs"]
 mod parquet;
 mod picture;
+mod record;
 mod row;
+mod row_pictures;
 mod source;
 
 pub use blend::Blend;
@@ -21,5 +24,7 @@ pub use dataset::{OnError, RowDataset, read_records};
 pub use encode::{Encoder, GoldCheck, PromptSet, RowSource, Walk};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
-pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};
+pub use record::Record;
+pub use row::{DataRow, QUESTION_MARK, RowFormat, RowKind};
+pub use row_pictures::PictureDirs;
 pub use source::{PromptList, PromptSource};

@@ -95,13 +95,14 @@ impl<P: Policy> TrainerBuilder<P> {
             golds: Some(GoldCheck {
                 reward: reward.as_ref(),
                 policy: config.reward.on_unparsable_gold,
+                on_error: config.data.on_error,
             }),
             skipped: &mut skipped,
             fields: BTreeSet::new(),
         };
         // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
         let kind = match recipe.source() {
-            CompletionSource::Policy => RowKind::Training,
+            CompletionSource::Policy => RowKind::Prompt,
             CompletionSource::Data => RowKind::Demonstration,
         };
         let mut train = reader.open(prompts, kind)?;

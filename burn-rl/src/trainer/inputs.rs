@@ -153,7 +153,7 @@ impl Reader<'_> {
                 let n = if n == 0 { list.len() } else { n };
                 list.into_iter().take(n).map(Arc::new).collect()
             }
-            rows => self.set(rows, RowKind::Training)?.first(n)?,
+            rows => self.set(rows, RowKind::Prompt)?.first(n)?,
         })
     }
 

@@ -294,12 +294,16 @@ fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<D
         format.template.clone_from(template);
     }
     format.check("--template")?;
+    format
+        .picture_roots
+        .clone_from(&args.processor.picture_roots);
     let path = args.data.as_deref().unwrap_or(std::path::Path::new(""));
-    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Training)?;
+    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Prompt)?;
     set.truncate(args.samples.map_or(usize::MAX, |n| n as usize));
     let golds = GoldCheck {
         reward: rule,
         policy: args.on_unparsable_gold.into(),
+        on_error: OnError::Error,
     };
     golds.check(&mut set)?;
     for error in &set.skipped {
