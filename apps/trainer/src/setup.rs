@@ -6,13 +6,10 @@ use crate::{
 };
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_rl::{RunConfig, Trainer, config::ModelInit, dist::DeviceSpec, run_dir::RunDir};
+use burn_rl::{RunConfig, StopFlag, Trainer, config::ModelInit, dist::DeviceSpec, run_dir::RunDir};
 use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use run_log::tensorboard::TensorBoardWriter;
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::path::Path;
 
 /// Loads the models that `config` names and assembles the run, from step 0 or from its last
 /// checkpoint. Weights are read once, for the first of `devices`, and copied to the others.
@@ -24,7 +21,7 @@ pub fn build(
     run: RunDir,
     devices: &[DeviceSpec],
     resume: bool,
-    stop: Arc<AtomicBool>,
+    stop: impl Into<StopFlag>,
     extensions: &Extensions,
 ) -> Result<Trainer> {
     config.check(&extensions.algorithms, &extensions.rewards)?;

@@ -15,7 +15,7 @@ impl Guard {
         if !cfg!(unix) {
             return None;
         }
-        const SCRIPT: &str = "trap '' INT TERM HUP USR1; read -r line; kill -KILL -- \"-$0\"";
+        const SCRIPT: &str = "trap '' INT TERM HUP USR1; read -r line; kill -s KILL -- \"-$0\"";
         let mut shell = Command::new("sh");
         shell
             .args(["-c", SCRIPT, &group.to_string()])
@@ -33,5 +33,23 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+
+    #[test]
+    fn the_group_is_killed_when_the_pipe_closes_and_lives_when_it_is_let_go() {
+        let mut sleep = Command::new("sleep");
+        let mut started = sleep.arg("1000").process_group(0).spawn().unwrap();
+        drop(Guard::of(started.id()).unwrap());
+        assert!(started.try_wait().unwrap().is_none());
+        let mut guard = Guard::of(started.id()).unwrap();
+        // What the system does for a process that is gone.
+        drop(guard.0.stdin.take());
+        assert_eq!(started.wait().unwrap().signal(), Some(9));
     }
 }

@@ -4,6 +4,7 @@ use super::{
     EvalSet, Skipped, Trainer, TrainerBuilder,
     builder::{RunChoice, SinkOfRun},
     inputs::Reader,
+    measure,
 };
 use crate::{
     checkpoint,
@@ -154,23 +155,29 @@ impl<P: Policy> TrainerBuilder<P> {
             collector.restore(state.sampling, train.as_mut(), &latest)?;
             done = state.step;
         }
-        let learner: Box<dyn Learner<Policy = P>> = match &workers {
+        let mut learner: Box<dyn Learner<Policy = P>> = match &workers {
             None => Box::new(learner),
             Some(workers) => {
                 let steps = section.replica_check_steps;
                 Box::new(DataParallel::new(learner, workers.clone(), steps)?)
             }
         };
-        let engine = match self.engine {
+        learner.stop_on(&self.stop);
+        let mut engine = match self.engine {
             Some(mut engine) => {
                 engine.sync(&learner.replicas())?;
                 engine
             }
             None => kit.engine(workers.as_ref(), &learner.replicas(), &config)?,
         };
+        engine.stop_on(&self.stop);
         let mut sinks = self.sinks;
         let mut diagnostics = Diagnostics::default();
+        let mut owed = None;
         if let Some(run) = &run {
+            if resume {
+                owed = measure::owed(run, done, &due(&evaluations, done, config.train.steps))?;
+            }
             sinks.extend(run_sinks(run, self.run_sinks, resume.then_some(done))?);
             diagnostics = Diagnostics::of_run(&run.metrics())?.0;
         }
@@ -204,10 +211,18 @@ impl<P: Policy> TrainerBuilder<P> {
             sinks,
             peak_bytes: None,
             stop: self.stop,
+            owed,
             done,
             history: History::default(),
         })
     }
+}
+
+/// Names of the sets that are measured after `step` of `steps`.
+fn due(sets: &[EvalSet], step: u64, steps: u64) -> Vec<&str> {
+    let is_due = |every: u64| step == steps || every > 0 && step.is_multiple_of(every);
+    let due = sets.iter().filter(|set| is_due(set.config.every));
+    due.map(|set| set.config.name.as_str()).collect()
 }
 
 /// The threads of the devices, on the first of which the policy has to be.

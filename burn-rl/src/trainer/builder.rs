@@ -18,13 +18,11 @@ use crate::{
     recipe::Recipe,
     rollout::RolloutEngine,
     run_dir::RunDir,
+    stop::StopFlag,
 };
 use burn_rewards::{Reward, RewardError, RewardFn, RewardInput};
 use burn_vlm::{Processor, Vlm, generate::Sampling, lora::LoraConfig};
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::PathBuf, sync::Arc};
 
 /// Makes a sink of a run directory.
 pub(super) type SinkOfRun = Box<dyn FnOnce(&RunDir, Option<u64>) -> Result<Box<dyn Sink>, RlError>>;
@@ -166,7 +164,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) run: RunChoice,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
-    pub(super) stop: Arc<AtomicBool>,
+    pub(super) stop: StopFlag,
 }
 
 /// Where the files of a run go.
@@ -242,7 +240,7 @@ impl<P: Policy> TrainerBuilder<P> {
             run: RunChoice::Nowhere,
             sinks: vec![],
             run_sinks: vec![],
-            stop: Arc::default(),
+            stop: StopFlag::new(),
         }
     }
 
@@ -517,9 +515,9 @@ impl<P: Policy> TrainerBuilder<P> {
         self
     }
 
-    /// A flag that ends the run at the next safe point once it is true.
-    pub fn stop_flag(mut self, stop: Arc<AtomicBool>) -> Self {
-        self.stop = stop;
+    /// What asks the run to stop: a [`StopFlag`], or a flag of one's own as `Arc<AtomicBool>`.
+    pub fn stop_flag(mut self, stop: impl Into<StopFlag>) -> Self {
+        self.stop = stop.into();
         self
     }
 }

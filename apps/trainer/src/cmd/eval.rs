@@ -205,9 +205,17 @@ fn measure(
         let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let start = bar.position();
-        let found = evaluate(sampling, engine.as_ref(), &prompts, rule, 0, &mut |done| {
-            bar.set_position(start + done as u64);
-        })?;
+        let found = evaluate(
+            sampling,
+            engine.as_ref(),
+            &prompts,
+            rule,
+            0,
+            None,
+            &mut |done| {
+                bar.set_position(start + done as u64);
+            },
+        )?;
         for (row, records) in rows.iter().zip(found.records.chunks(sampling.draws)) {
             summary.add(records, &row.kept);
             for record in records {

@@ -308,7 +308,7 @@ fn measure(
         let requests = GenerationRequest::first(&prompts, n, Purpose::Filter);
         let params = GenerationParams::new(config.rollout.sampling, 0);
         let mut groups = engine.generate(&requests, &params, &mut |_| {})?;
-        rollout::reward(&mut groups, reward, None)?;
+        rollout::reward(&mut groups, reward, None, None)?;
         for (row, group) in rows.iter().zip(&groups) {
             let found = group
                 .rollouts

@@ -15,12 +15,12 @@ use crate::{
     plan::{self, Lengths, Plan, Target, free_memory, preview},
     progress::Progress,
     report, setup,
-    signals::{INTERRUPTED, stop_on_signal},
+    signals::{INTERRUPTED, parse_time, stop_on_signal},
     versions::versions,
 };
 use anyhow::Result;
 use burn_rl::{
-    checkpoint,
+    StopFlag, checkpoint,
     config::RunConfig,
     dist::DeviceSpec,
     run_dir::RunDir,
@@ -30,7 +30,7 @@ use run_log::files::write_atomic;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 /// Arguments of `trainer train`.
@@ -61,6 +61,11 @@ pub struct Args {
     /// Prints the resolved configuration and the plan, and exits. The device need not be there.
     #[arg(long)]
     pub dry_run: bool,
+    /// How long an update may go on after a signal, as 30s or 2m: one that takes longer is dropped,
+    /// and the run is saved as it was before it. By default it is finished. While updates run, the
+    /// weights and the optimiser's state are held twice.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub stop_within: Option<Duration>,
     /// Starts a run that is predicted not to fit into memory.
     #[arg(long)]
     pub ignore_memory: bool,
@@ -164,8 +169,10 @@ fn prepare(
     if !args.resume {
         write_atomic(&written, text.as_bytes())?;
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signal(stop.clone())?;
+    let stop = args
+        .stop_within
+        .map_or_else(StopFlag::new, StopFlag::patient_for);
+    stop_on_signal(&stop)?;
     if !args.ignore_memory {
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
