@@ -20,7 +20,7 @@ use crate::{
 };
 use anyhow::Result;
 use burn_rl::{
-    StopFlag, checkpoint,
+    RlError, StopFlag, checkpoint,
     config::RunConfig,
     dist::DeviceSpec,
     run_dir::RunDir,
@@ -99,6 +99,9 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         preview.tell_missing();
         return Ok(ExitCode::SUCCESS);
     }
+    let stop = args.stop_within;
+    let stop = stop.map_or_else(StopFlag::new, StopFlag::patient_for);
+    stop_on_signal(&stop)?;
     let devices = devices::parse(name)?;
     if resolved.run.model.path != BUILTIN_MODEL {
         described_in(Path::new(&resolved.run.model.path))?;
@@ -109,14 +112,21 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let mut trainer =
-        prepare(run, &mut resolved, &devices, args, extensions).inspect_err(|_| {
-            if !args.resume {
-                // Nothing is trained yet: what was just made must not stand in the way of a second
-                // try. That the first one failed is what is reported, not whether this works.
-                let _ = std::fs::remove_dir_all(&root);
-            }
-        })?;
+    let prepared = prepare(run, &mut resolved, &devices, args, extensions, stop);
+    let prepared = prepared.inspect_err(|_| {
+        if !args.resume {
+            // Nothing is trained yet: what was just made must not stand in the way of a second try.
+            // That the first one failed is what is reported, not whether this works.
+            let _ = std::fs::remove_dir_all(&root);
+        }
+    });
+    let mut trainer = match prepared {
+        Err(error) if error.downcast_ref().is_some_and(RlError::is_stopped) => {
+            say!("stopped before the run began");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        prepared => prepared?,
+    };
     say!("run directory {}", root.display());
     if devices.len() > 1 {
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
@@ -153,6 +163,7 @@ fn prepare(
     devices: &[DeviceSpec],
     args: &Args,
     extensions: &Extensions,
+    stop: StopFlag,
 ) -> Result<Trainer> {
     if args.resume {
         checkpoint::last(&run, resolved.run.seed)?;
@@ -169,10 +180,9 @@ fn prepare(
     if !args.resume {
         write_atomic(&written, text.as_bytes())?;
     }
-    let stop = args
-        .stop_within
-        .map_or_else(StopFlag::new, StopFlag::patient_for);
-    stop_on_signal(&stop)?;
+    if stop.is_requested() {
+        return Err(RlError::Stopped.into());
+    }
     if !args.ignore_memory {
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
