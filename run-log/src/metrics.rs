@@ -84,6 +84,15 @@ pub trait Sink: Send {
     /// [`LogError::Io`] if they cannot be written.
     fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), LogError>;
 
+    /// Takes more numbers of a step that it was given already: an interrupted run measures what the
+    /// step's weights are worth when it is continued.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    fn amend(&mut self, step: u64, more: &Metrics) -> Result<(), LogError> {
+        self.step(step, more)
+    }
+
     /// Hands everything taken so far to the operating system.
     ///
     /// # Errors

@@ -7,14 +7,12 @@ use crate::{
 use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::{
-    RunConfig, Trainer, config::ModelInit, dist::DeviceSpec, rollout::OtherRows, run_dir::RunDir,
+    RunConfig, StopFlag, Trainer, config::ModelInit, dist::DeviceSpec, rollout::OtherRows,
+    run_dir::RunDir,
 };
 use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use run_log::tensorboard::TensorBoardWriter;
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::path::{Path, PathBuf};
 
 /// Where a run begins, and where it writes.
 pub enum Start {
@@ -34,7 +32,7 @@ pub fn build(
     config: &RunConfig,
     start: Start,
     devices: &[DeviceSpec],
-    stop: Arc<AtomicBool>,
+    stop: impl Into<StopFlag>,
     extensions: &Extensions,
 ) -> Result<Trainer> {
     config.check(&extensions.algorithms, &extensions.rewards)?;

@@ -18,13 +18,11 @@ use crate::{
     recipe::Recipe,
     rollout::{OtherRows, RolloutEngine},
     run_dir::RunDir,
+    stop::StopFlag,
 };
 use burn_rewards::{Reward, RewardError, RewardFn, RewardInput};
 use burn_vlm::{Processor, Vlm, generate::Sampling, lora::LoraConfig};
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::PathBuf, sync::Arc};
 
 /// Makes a sink of a run directory.
 pub(super) type SinkOfRun = Box<dyn FnOnce(&RunDir, Option<u64>) -> Result<Box<dyn Sink>, RlError>>;
@@ -168,7 +166,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) checkpoint: Option<PathBuf>,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
-    pub(super) stop: Arc<AtomicBool>,
+    pub(super) stop: StopFlag,
 }
 
 /// Where the files of a run go.
@@ -246,7 +244,7 @@ impl<P: Policy> TrainerBuilder<P> {
             checkpoint: None,
             sinks: vec![],
             run_sinks: vec![],
-            stop: Arc::default(),
+            stop: StopFlag::new(),
         }
     }
 
@@ -542,9 +540,9 @@ impl<P: Policy> TrainerBuilder<P> {
         self
     }
 
-    /// A flag that ends the run at the next safe point once it is true.
-    pub fn stop_flag(mut self, stop: Arc<AtomicBool>) -> Self {
-        self.stop = stop;
+    /// What asks the run to stop: a [`StopFlag`], or a flag of one's own as `Arc<AtomicBool>`.
+    pub fn stop_flag(mut self, stop: impl Into<StopFlag>) -> Self {
+        self.stop = stop.into();
         self
     }
 }

@@ -1,6 +1,6 @@
 //! Completions of a step that is done, made again.
 
-use super::Trainer;
+use super::{StepEnd, Trainer};
 use crate::{error::RlError, learner::Policy, observer::Observer, rollout::records};
 use run_log::rollout_log::RolloutRecord;
 
@@ -36,7 +36,7 @@ impl<P: Policy> Trainer<P> {
         }
         self.evaluations.clear();
         for earlier in self.done + 1..step {
-            if !self.step(earlier, watch)? {
+            if self.step(earlier, watch)? == StepEnd::Abandoned {
                 return Ok(None);
             }
             self.done = earlier;

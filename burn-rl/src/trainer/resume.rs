@@ -52,7 +52,7 @@ impl<P: Policy> Resume<'_, P> {
     /// # Errors
     /// A checkpoint that cannot be used; data that are not those it was trained on, unless that is
     /// allowed.
-    pub fn from(self, found: Found) -> Result<(u64, Vec<Warning>), RlError> {
+    pub fn from(self, found: &Found) -> Result<(u64, Vec<Warning>), RlError> {
         if let Some(other) = found.state.made_of_others(self.made_of) {
             return Err(RlError::Config(format!(
                 "--resume: {other}: a run goes on as what it was; for another, start a new one with \
@@ -71,15 +71,10 @@ impl<P: Policy> Resume<'_, P> {
         }
         let model = Policy::reload(self.learner.model(), &found.dir)?;
         self.learner.restore(model, &found.dir)?;
-        let Found {
-            dir,
-            state,
-            damaged,
-        } = found;
-        let (step, sampling) = (state.step, state.sampling);
+        let (step, sampling) = (found.state.step, found.state.sampling.clone());
         let left_out = self
             .collector
-            .restore(sampling, self.train, self.other_rows, &dir)?;
+            .restore(sampling, self.train, self.other_rows, &found.dir)?;
         let mut warnings = vec![];
         let mut warn = |name, finding, advice| {
             warnings.push(Warning {
@@ -89,7 +84,7 @@ impl<P: Policy> Resume<'_, P> {
                 advice,
             });
         };
-        for finding in damaged {
+        for finding in found.damaged.clone() {
             let advice = "The run goes on from the newest checkpoint that is whole; the steps after \
                           it are made again";
             warn("damaged_checkpoint", finding, advice);

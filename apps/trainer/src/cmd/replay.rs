@@ -12,16 +12,15 @@ use crate::{
     signals::{INTERRUPTED, stop_on_signal},
 };
 use anyhow::Result;
-use burn_rl::run_dir::{RunDir, step_of};
+use burn_rl::{
+    StopFlag,
+    run_dir::{RunDir, step_of},
+};
 use run_log::{
     files::list,
     rollout_log::{RolloutRecord, read_rollouts},
 };
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::PathBuf, process::ExitCode};
 
 /// The status where a completion differs.
 const DIFFER: u8 = 1;
@@ -63,8 +62,8 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         None => say!("from step 0: no checkpoint is before step {}", args.step),
     }
     let devices = devices::parse(&args.device)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signal(stop.clone())?;
+    let stop = StopFlag::default();
+    stop_on_signal(&stop)?;
     let start = Start::Replayed(checkpoint);
     let mut trainer = build(&resolved.run, start, &devices, stop, extensions)?;
     let mut progress = Progress::new(
