@@ -1,5 +1,6 @@
 //! A row before it means anything.
 
+use crate::digest::Digest;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -12,6 +13,15 @@ pub struct Record {
     pub pictures: Vec<(String, Vec<PathBuf>)>,
     /// Line of the file, or row where the file has no lines; from 1.
     pub line: usize,
+}
+
+impl Record {
+    /// Adds the fields to a digest. Pictures inside a table count by their number.
+    pub(super) fn digest(&self, digest: Digest) -> Digest {
+        let pictures = self.pictures.iter().map(|(_, list)| list.len() as u64);
+        let fields = serde_json::to_string(&self.fields).unwrap_or_default();
+        pictures.fold(digest.text(&fields), Digest::number)
+    }
 }
 
 /// What a value is, for messages.

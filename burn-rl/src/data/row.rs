@@ -5,7 +5,7 @@ use super::{
     record::{Record, kind_of},
     row_pictures::{PictureDirs, pictures},
 };
-use crate::error::RlError;
+use crate::{digest::Digest, error::RlError};
 use burn_rewards::RewardInput;
 use burn_vlm::text::{Content, IMAGE_MARK, Message, place_images};
 use serde_json::{Map, Value};
@@ -168,6 +168,18 @@ impl DataRow {
             .with_set(&self.set)
             .with_fields(&self.fields)
             .with_image_files(&self.images)
+    }
+
+    /// Adds what was made in code to a digest.
+    pub(super) fn digest(&self, digest: Digest) -> Digest {
+        let turns = self.messages.iter();
+        let digest = turns.fold(digest.text(&self.id), |digest, turn| {
+            digest.text(&turn.role).text(&turn.plain_text())
+        });
+        let texts = [&self.target, &self.answer].map(|text| text.as_deref().unwrap_or("\0"));
+        let digest = texts.iter().fold(digest, |digest, text| digest.text(text));
+        let pictures = self.images.iter();
+        pictures.fold(digest, |digest, path| digest.text(&path.to_string_lossy()))
     }
 
     /// An error about this row.

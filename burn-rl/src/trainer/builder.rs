@@ -16,7 +16,7 @@ use crate::{
     learner::Policy,
     metrics::Sink,
     recipe::Recipe,
-    rollout::RolloutEngine,
+    rollout::{OtherRows, RolloutEngine},
     run_dir::RunDir,
     stop::StopFlag,
 };
@@ -162,6 +162,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) engine: Option<Box<dyn RolloutEngine<P>>>,
     pub(super) devices: Vec<DeviceSpec>,
     pub(super) run: RunChoice,
+    pub(super) other_rows: OtherRows,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
     pub(super) stop: StopFlag,
@@ -238,6 +239,7 @@ impl<P: Policy> TrainerBuilder<P> {
             engine: None,
             devices: vec![],
             run: RunChoice::Nowhere,
+            other_rows: OtherRows::Refuse,
             sinks: vec![],
             run_sinks: vec![],
             stop: StopFlag::new(),
@@ -472,6 +474,20 @@ impl<P: Policy> TrainerBuilder<P> {
     /// it had never stopped.
     pub fn resume(mut self, path: impl Into<PathBuf>) -> Self {
         self.run = RunChoice::Continued(path.into());
+        self
+    }
+
+    /// Continues with data that have changed since the run was saved. Its place in them then means
+    /// other rows, and groups that wait on rows that are no longer as they were are left out.
+    ///
+    /// ```
+    /// # fn of(builder: burn_rl::trainer::TrainerBuilder) -> Result<(), burn_rl::RlError> {
+    /// let trainer = builder.resume("runs/mine").accept_changed_data().build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn accept_changed_data(mut self) -> Self {
+        self.other_rows = OtherRows::LeaveOut;
         self
     }
 
