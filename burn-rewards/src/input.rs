@@ -255,6 +255,8 @@ impl RewardInput<'_> {
             }
             // Pictures inside a table are no files.
             if let Some(file) = self.image_files.get(i).filter(|file| file.is_file()) {
+                // The same whether the run began or was continued here or elsewhere.
+                let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
                 picture["path"] = file.to_string_lossy().into();
             }
             picture

@@ -14,6 +14,7 @@ mod measure;
 mod outcome;
 mod replay;
 mod resume;
+mod rollouts;
 
 pub use builder::TrainerBuilder;
 pub use inputs::{Prompts, Skipped};
@@ -30,7 +31,7 @@ use crate::{
     metrics::{Metrics, Sink},
     observer::{Event, Observer, Phase},
     recipe::{CompletionSource, Recipe},
-    rollout::{CollectInputs, Collected, Collector, RolloutEngine, make_portable, records},
+    rollout::{Collector, RolloutEngine},
     run_dir::RunDir,
     step_metrics,
     stop::StopFlag,
@@ -38,10 +39,7 @@ use crate::{
 };
 use burn_rewards::RewardFn;
 use burn_vlm::{Processor, Vlm, device::memory_bytes};
-use run_log::{
-    diagnostics::{Diagnostics, Warning},
-    rollout_log::write_rollouts,
-};
+use run_log::diagnostics::{Diagnostics, Warning};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A run, ready to go. [`Trainer::builder`] and [`Trainer::of_policy`] make one.
@@ -213,49 +211,6 @@ impl<P: Policy> Trainer<P> {
         self.learner.fill_old_logprobs(&mut waiting)?;
         collector.set_scores(waiting.scored);
         Ok(())
-    }
-
-    /// The rollouts of a step; none if the run was asked to stop.
-    fn sample(
-        &mut self,
-        collector: &mut Collector,
-        step: u64,
-        watch: &mut dyn Observer,
-    ) -> Result<Option<Collected>, RlError> {
-        let mut sources = CollectInputs {
-            train: self.train.as_mut(),
-            engine: self.engine.as_ref(),
-            reward: self.reward.as_ref(),
-            recipe: &self.recipe,
-            rollout: &self.rollout,
-            logprob_temperature: self.logprob_temperature,
-            filter: &self.filter,
-            stop: &self.stop,
-        };
-        collector.collect(&mut sources, step, watch)
-    }
-
-    fn log_rollouts(
-        &self,
-        step: u64,
-        found: &Collected,
-        batch: &TrainBatch,
-    ) -> Result<(), RlError> {
-        let Some(run) = &self.run else { return Ok(()) };
-        let mut rows = vec![];
-        for sampled in &found.sampled {
-            let index = found
-                .groups
-                .iter()
-                .position(|l| l.position == sampled.position);
-            let samples = index.map_or(0..0, |i| batch.scored.groups[i].clone());
-            let advantages: Vec<_> = samples.map(|i| batch.mean_advantage(i)).collect();
-            // Not those that passed the filters and were thrown away because the batch was full.
-            let kept = index.is_some() || self.collector.is_waiting(sampled.position);
-            rows.extend(records(&sampled.group, step, kept, &advantages));
-        }
-        make_portable(&mut rows, run.root());
-        Ok(write_rollouts(&run.rollouts(step), &rows)?)
     }
 
     fn save(&self, step: u64, watch: &mut dyn Observer) -> Result<(), RlError> {
