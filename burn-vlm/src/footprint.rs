@@ -10,7 +10,7 @@
 //! | a block forward | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than 2²⁴ in all |
 //! | a block forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
 //! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
-//! | a row of the head forward, backward | 2 V, 4 V |
+//! | a tile of the head: min(N, 1024) targets by min(V, 8192) entries | 1 a logit |
 //!
 //! Scores, logits and gradients of parameters are f32; the rest is in the compute precision.
 
@@ -19,7 +19,7 @@ use crate::{
     features::PATCHES,
     models::{ModelConfig, VisionConfig},
     nn::attention::SCORES,
-    tape::{ActivationRecompute, HEAD_ROWS},
+    tape::{ActivationRecompute, TILE_COLUMNS, TILE_ROWS},
 };
 
 /// Sizes of a padded batch.
@@ -179,9 +179,7 @@ impl<'a> Footprint<'a> {
         let text = Block::text(self.config);
         let kept = text.kept(n, batch.width as f64, ActivationRecompute::Block);
         kept + self.vision_forward(batch)
-            + text
-                .forward(n, batch.width as f64)
-                .max(2.0 * self.logits(batch))
+            + text.forward(n, batch.width as f64).max(self.logits(batch))
     }
 
     /// Gradients of a batch, themselves included.
@@ -209,16 +207,17 @@ impl<'a> Footprint<'a> {
             block = n * text.size * (2.0 * text.inner + text.d);
         }
         let own_head = F32 * trained.head as f64;
-        let head = kept + 4.0 * self.logits(batch) + own_head;
+        let head = kept + self.logits(batch) + own_head;
         let first_block = kept + block + own_head;
         // By then the gradients are all there, and of what was kept the first input.
         let last_block = 2.0 * n * text.size * text.d + block + F32 * trained.all as f64;
         head.max(first_block).max(last_block)
     }
 
-    /// Logits that exist at a time.
+    /// Logits that exist at a time: a tile's.
     fn logits(&self, batch: &BatchSizes) -> f64 {
-        F32 * (batch.targets.min(HEAD_ROWS) * self.config.text.vocab_size) as f64
+        let columns = self.config.text.vocab_size.min(TILE_COLUMNS);
+        F32 * (batch.targets.min(TILE_ROWS) * columns) as f64
     }
 
     /// All pictures of a batch through the tower together.

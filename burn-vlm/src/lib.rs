@@ -103,6 +103,7 @@ pub mod features;
 pub mod footprint;
 pub mod freeze;
 pub mod generate;
+pub mod host;
 pub mod hub;
 pub mod image;
 pub mod input;

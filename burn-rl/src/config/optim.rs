@@ -11,13 +11,13 @@ pub struct OptimConfig {
     /// Peak learning rate.
     pub lr: f64,
     /// Decay of the first moment.
-    pub beta1: f32,
+    pub beta1: f64,
     /// Decay of the second moment.
-    pub beta2: f32,
+    pub beta2: f64,
     /// Added to the root of the second moment.
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// Decoupled decay of matrices; norms, biases and other vectors have none.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 for no limit.
     pub max_grad_norm: f64,
     /// Steps in which the rate rises from 0.
@@ -66,10 +66,10 @@ impl OptimConfig {
     pub(super) fn check(&self, section: &str) -> Result<(), RlError> {
         let ranges = [
             ("lr", self.lr, 0.0, f64::MAX),
-            ("beta1", f64::from(self.beta1), 0.0, 0.999_999),
-            ("beta2", f64::from(self.beta2), 0.0, 0.999_999),
-            ("epsilon", f64::from(self.epsilon), 0.0, 1.0),
-            ("weight_decay", f64::from(self.weight_decay), 0.0, f64::MAX),
+            ("beta1", self.beta1, 0.0, 0.999_999),
+            ("beta2", self.beta2, 0.0, 0.999_999),
+            ("epsilon", self.epsilon, 0.0, 1.0),
+            ("weight_decay", self.weight_decay, 0.0, f64::MAX),
             ("max_grad_norm", self.max_grad_norm, 0.0, f64::MAX),
             ("warmup_ratio", self.warmup_ratio, 0.0, 1.0),
             ("min_lr_ratio", self.min_lr_ratio, 0.0, 1.0),

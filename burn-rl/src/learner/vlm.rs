@@ -7,10 +7,11 @@ use super::{
 use crate::error::RlError;
 use burn::tensor::Device;
 use burn_vlm::{
-    EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput,
-    tape::{Grads, Tape, Targets, TokenScores, Upstream},
+    EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput, runs_on_host,
+    tape::{Grads, HiddenGrads, Tape, Targets, TokenScores, Upstream},
     weights::ExportDtype,
 };
+use rayon::prelude::*;
 use std::path::Path;
 
 /// A micro-batch padded to one width, ready to be recorded.
@@ -53,6 +54,57 @@ impl PaddedBatch {
     }
 }
 
+/// Gradients of some micro-batches, added in their order. On a host their bodies are run side by
+/// side; their heads, which use all cores each, one after the other, so that the gradient of the
+/// head exists once.
+///
+/// # Errors
+/// A row that the model cannot read, and what `loss` says.
+pub(super) fn tape_gradients(
+    model: &Vlm,
+    batches: &[MicroBatch<'_>],
+    options: &PassOptions,
+    loss: &mut dyn FnMut(usize, &Tape<'_>) -> Result<Upstream, RlError>,
+    grads: &mut Grads,
+) -> Result<(), RlError> {
+    let padded = |batch: &MicroBatch<'_>| {
+        let padded = PaddedBatch::new(batch, model)?;
+        let model = match options.dropout_key {
+            Some(key) => model.with_dropout(&padded.input, key, batch.samples),
+            None => model.clone(),
+        };
+        Ok((padded, model))
+    };
+    let padded: Vec<(PaddedBatch, Vlm)> =
+        batches.iter().map(padded).collect::<Result<_, RlError>>()?;
+    let tapes: Vec<Tape<'_>> = padded
+        .par_iter()
+        .map(|(padded, model)| padded.record(model, options))
+        .collect();
+    let mut bodies = vec![];
+    for (i, tape) in tapes.into_iter().enumerate() {
+        let upstream = loss(i, &tape)?;
+        if let Some(hidden) = tape.heads_backward(upstream, grads) {
+            bodies.push((tape, hidden));
+        }
+    }
+    if !runs_on_host(&model.device()) {
+        // An accelerator has no room for gradients of a part beside the sum.
+        bodies
+            .into_iter()
+            .for_each(|(tape, hidden)| tape.body_backward(hidden, grads));
+        return Ok(());
+    }
+    let alone = |(tape, hidden): (Tape<'_>, HiddenGrads)| {
+        let mut own = Grads::new();
+        tape.body_backward(hidden, &mut own);
+        own
+    };
+    let found: Vec<Grads> = bodies.into_par_iter().map(alone).collect();
+    found.into_iter().for_each(|own| grads.merge(own, model));
+    Ok(())
+}
+
 impl Policy for Vlm {
     fn scores(
         &self,
@@ -70,15 +122,19 @@ impl Policy for Vlm {
         loss: &mut dyn FnMut(TokenScores) -> Result<Upstream, RlError>,
         grads: &mut Grads,
     ) -> Result<(), RlError> {
-        let padded = PaddedBatch::new(batch, self)?;
-        let model = match options.dropout_key {
-            Some(key) => self.with_dropout(&padded.input, key, batch.samples),
-            None => self.clone(),
-        };
-        let tape = padded.record(&model, options);
-        let upstream = loss(tape.scores())?;
-        tape.backward_into(upstream, grads);
-        Ok(())
+        let alone = std::slice::from_ref(batch);
+        self.gradients_of(alone, options, &mut |_, scores| loss(scores), grads)
+    }
+
+    fn gradients_of(
+        &self,
+        batches: &[MicroBatch<'_>],
+        options: &PassOptions,
+        loss: &mut dyn FnMut(usize, TokenScores) -> Result<Upstream, RlError>,
+        grads: &mut Grads,
+    ) -> Result<(), RlError> {
+        let loss = &mut |i, tape: &Tape<'_>| loss(i, tape.scores());
+        tape_gradients(self, batches, options, loss, grads)
     }
 
     fn device(&self) -> Device {

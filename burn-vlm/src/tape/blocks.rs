@@ -7,12 +7,11 @@ use super::{
 };
 use crate::{
     input::{VisionInput, VlmInput},
-    model::{Vlm, place_features},
+    model::Vlm,
     models::{Vision, VisionFeatures},
-    nn::decoder::Embedding,
 };
 use burn::{
-    module::Module,
+    module::{Module, Param},
     tensor::{IndexingUpdateOp, Tensor},
 };
 
@@ -178,25 +177,38 @@ impl Blocks {
                 }
             }
         }
-        let embed = |table: &Embedding| table.forward(input.tokens.clone());
+        let table = &text.embed_tokens.weight;
         let (Some(saved), Some((tower, vision))) = (self.vision, pictures) else {
             if reach.embed.own && !ended {
-                of_parameters(&text.embed_tokens, up, grads, embed);
+                read_backward(table, input, up, grads);
             }
             return;
         };
-        if !ended {
-            let table = &text.embed_tokens;
-            let placed = keep(&saved.features.tokens, reach.embed);
-            features.tokens = step(reach.embed, table, placed, up, grads, |table, features| {
-                place_features(embed(table), vision, features)
-            });
+        if !ended && reach.embed.live() {
+            if reach.embed.below {
+                features.tokens = Some(feature_grads(&up, vision, model));
+            }
+            if reach.embed.own {
+                let [b, t, d] = up.dims();
+                let replaced = vision.is_image.clone().expand([b, t, d]);
+                read_backward(table, input, up.mask_fill(replaced, 0.0), grads);
+            }
         }
         saved.backward(tower, vision, reach, features, grads);
     }
 }
 
-/// The gradient of features that were added to hidden states whose gradient is `up`.
+/// Adds the gradient of the table from which tokens were read.
+///
+/// # Shapes
+/// - up: `[B, T, D]`
+fn read_backward(table: &Param<Tensor<2>>, input: &VlmInput, up: Tensor<3>, grads: &mut Grads) {
+    let [b, t, d] = up.dims();
+    let ids = input.tokens.clone().reshape([b * t]);
+    grads.add_read(table, ids, up.reshape([b * t, d]));
+}
+
+/// The gradient of features that were put among, or added to, hidden states whose gradient is `up`.
 ///
 /// # Shapes
 /// - up: `[B, T, D]`
