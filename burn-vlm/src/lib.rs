@@ -124,7 +124,7 @@ pub use checkpoint::LoadOptions;
 pub use device::runs_on_host;
 pub use error::VlmError;
 pub use features::ImageFeatures;
-pub use input::{Row, VlmInput};
+pub use input::{PromptRow, Row, RowKey, VlmInput};
 pub use model::Vlm;
 pub use models::{Families, ModelConfig};
 pub use precision::{Compute, Precision};

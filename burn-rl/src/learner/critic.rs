@@ -8,7 +8,7 @@ use super::{
     optimizer::agreed_norm,
     schedule::learning_rate,
     tape::{ValueInput, differentiate_values},
-    vlm::{PaddedBatch, tape_gradients},
+    vlm::{PackedBatch, tape_gradients},
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
@@ -109,7 +109,7 @@ impl Critic {
     ) -> Result<Vec<Vec<f32>>, RlError> {
         let device = self.model.device();
         let values = |samples: &Vec<usize>| {
-            let micro = PaddedBatch::new(&batch.micro_batch(samples), &self.model)?;
+            let micro = PackedBatch::new(&batch.micro_batch(samples), &self.model)?;
             let tape = micro.record(&self.model, &pass_options(ActivationRecompute::Block));
             let values = values_of(&tape, micro.targets.shape(), &device);
             let values = lists(values, batch, samples);

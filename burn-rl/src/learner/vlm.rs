@@ -1,4 +1,4 @@
-//! A vision-language model as a policy: padded batches, and its own backward pass.
+//! A vision-language model as a policy: prompts once, and its own backward pass.
 
 use super::{
     batch::MicroBatch,
@@ -7,44 +7,35 @@ use super::{
 use crate::error::RlError;
 use burn::tensor::Device;
 use burn_vlm::{
-    EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput, runs_on_host,
+    EncodedPrompt, ImageFeatures, PromptRow, Vlm, VlmInput, runs_on_host,
     tape::{Grads, HiddenGrads, Tape, Targets, TokenScores, Upstream},
     weights::ExportDtype,
 };
 use rayon::prelude::*;
 use std::path::Path;
 
-/// A micro-batch padded to one width, ready to be recorded.
-pub(super) struct PaddedBatch {
+/// A micro-batch whose rows lie one after the other, ready to be recorded.
+pub(super) struct PackedBatch {
     pub input: VlmInput,
     pub targets: Targets,
 }
 
-impl PaddedBatch {
+impl PackedBatch {
     pub fn new(batch: &MicroBatch<'_>, model: &Vlm) -> Result<Self, RlError> {
         let device = model.device();
-        let rows = || batch.rows.iter();
-        let tokens: Vec<Vec<u32>> = rows()
-            .map(|row| {
-                let prompt = row.prompt.tokens.iter();
-                prompt.chain(&row.response).copied().collect()
-            })
-            .collect();
-        let inputs: Vec<Row<'_>> = tokens
+        let rows: Vec<PromptRow<'_>> = batch
+            .rows
             .iter()
-            .zip(rows())
-            .map(|(tokens, row)| Row {
-                tokens,
-                images: &row.prompt.images,
+            .map(|row| PromptRow {
+                prompt: &row.prompt,
+                response: &row.response,
             })
             .collect();
-        let mut input = VlmInput::new(&inputs, model.config(), &device)?;
+        let mut input = VlmInput::of_prompts(&rows, model.config(), &device)?;
         for features in batch.features {
             features.give(model, &mut input);
         }
-        let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
-        let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, &device)?;
+        let targets = Targets::of_prompts(&rows, &input, &device)?;
         Ok(Self { input, targets })
     }
 
@@ -67,19 +58,19 @@ pub(super) fn tape_gradients(
     loss: &mut dyn FnMut(usize, &Tape<'_>) -> Result<Upstream, RlError>,
     grads: &mut Grads,
 ) -> Result<(), RlError> {
-    let padded = |batch: &MicroBatch<'_>| {
-        let padded = PaddedBatch::new(batch, model)?;
+    let packed = |batch: &MicroBatch<'_>| {
+        let packed = PackedBatch::new(batch, model)?;
         let model = match options.dropout_key {
-            Some(key) => model.with_dropout(&padded.input, key, batch.samples),
+            Some(key) => model.with_dropout(&packed.input, key, &batch.row_keys()),
             None => model.clone(),
         };
-        Ok((padded, model))
+        Ok((packed, model))
     };
-    let padded: Vec<(PaddedBatch, Vlm)> =
-        batches.iter().map(padded).collect::<Result<_, RlError>>()?;
-    let tapes: Vec<Tape<'_>> = padded
+    let packed: Vec<(PackedBatch, Vlm)> =
+        batches.iter().map(packed).collect::<Result<_, RlError>>()?;
+    let tapes: Vec<Tape<'_>> = packed
         .par_iter()
-        .map(|(padded, model)| padded.record(model, options))
+        .map(|(packed, model)| packed.record(model, options))
         .collect();
     let mut bodies = vec![];
     for (i, tape) in tapes.into_iter().enumerate() {
@@ -111,8 +102,8 @@ impl Policy for Vlm {
         batch: &MicroBatch<'_>,
         options: &PassOptions,
     ) -> Result<TokenScores, RlError> {
-        let padded = PaddedBatch::new(batch, self)?;
-        Ok(padded.record(self, options).scores())
+        let packed = PackedBatch::new(batch, self)?;
+        Ok(packed.record(self, options).scores())
     }
 
     fn gradients(

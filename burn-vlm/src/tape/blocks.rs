@@ -2,6 +2,7 @@
 
 use super::{
     Grads,
+    layer::layer_backward,
     reach::{Reach, Stage},
     vjp::{of_parameters, vjp},
 };
@@ -128,7 +129,7 @@ impl Blocks {
         let mut layers = Vec::with_capacity(model.model.layers.len());
         for (i, (layer, stage)) in model.model.layers.iter().zip(&reach.layers).enumerate() {
             layers.push(keep(&x, *stage));
-            x = layer.forward(x, &input.ctx, None);
+            x = input.through(layer, x);
             x = model.add_taps(i, x, input, features);
         }
         let norm = keep(&x, reach.norm);
@@ -165,9 +166,15 @@ impl Blocks {
                     }
                 }
             }
-            let next = step(*stage, layer, x, up.clone(), grads, |layer, x| {
-                layer.forward(x, &input.ctx, None)
-            });
+            let next = match &input.shared {
+                Some(shared) => x.and_then(|x| {
+                    let (rope, segments) = (&input.ctx.rope, &shared.segments);
+                    layer_backward(*stage, layer, x, up.clone(), grads, rope, segments)
+                }),
+                None => step(*stage, layer, x, up.clone(), grads, |layer, x| {
+                    layer.forward(x, &input.ctx, None)
+                }),
+            };
             match next {
                 Some(next) => up = next,
                 None => {

@@ -10,6 +10,7 @@ mod blocks;
 mod grads;
 mod graph;
 mod head;
+mod layer;
 mod reach;
 mod rows;
 mod targets;
