@@ -44,6 +44,7 @@ mod clock;
 pub mod config;
 pub mod correction;
 pub mod data;
+mod digest;
 pub mod dist;
 pub mod error;
 pub mod eval;

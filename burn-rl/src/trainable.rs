@@ -30,6 +30,7 @@ pub fn make_trainable(
     freeze: &[String],
     seed: u64,
 ) -> Result<Vlm, RlError> {
+    check_settings(lora, &model)?;
     let model = model.merging_rollouts(lora.merge_rollouts);
     let model = if lora.is_on() {
         model.with_lora(lora, seed)?
@@ -40,6 +41,37 @@ pub fn make_trainable(
         burn_vlm::freeze::freeze(model, freeze, &keys, FREEZE)?
     };
     Ok(model.with_masters())
+}
+
+/// Refuses settings of `lora` that would change nothing: all of them where there is no adapter, and
+/// those that an adapter which is trained on brings with it.
+fn check_settings(lora: &LoraConfig, model: &Vlm) -> Result<(), RlError> {
+    if lora.is_on() {
+        return Ok(());
+    }
+    let fields = |lora: &LoraConfig| serde_json::to_value(lora).unwrap_or_default();
+    let (given, default) = (fields(lora), fields(&LoraConfig::default()));
+    let own = model.lora().map(|lora| fields(&lora.config));
+    for (key, value) in given.as_object().into_iter().flatten() {
+        let is_default = *value == default[key];
+        let message = match &own {
+            _ if is_default => continue,
+            None => format!(
+                "lora.{key} is {value}, but lora.rank is 0, so that there is no adapter: set \
+                 lora.rank, or leave lora.{key} out"
+            ),
+            // How it is sampled from is no property of the adapter.
+            Some(_) if key == "merge_rollouts" => continue,
+            Some(own) if *value == own[key] => continue,
+            Some(own) => format!(
+                "lora.{key} is {value}, but model.path is an adapter, whose adapter_config.json says \
+                 {}: leave lora.{key} out",
+                own[key]
+            ),
+        };
+        return Err(RlError::Config(message));
+    }
+    Ok(())
 }
 
 /// How many parameters a run has.
@@ -69,6 +101,7 @@ pub fn count_parameters(
     seed: u64,
 ) -> Result<ParameterCounts, RlError> {
     const LORA: &str = ".lora.";
+    check_settings(lora, &skeleton)?;
     let is_adapter = lora.is_on() || skeleton.lora().is_some();
     let keys = skeleton.keys();
     let model = match lora.is_on() {

@@ -11,6 +11,7 @@ mod builder;
 mod inputs;
 mod kit;
 mod outcome;
+mod resume;
 
 pub use builder::TrainerBuilder;
 pub use inputs::{Prompts, Skipped};
@@ -18,10 +19,10 @@ pub use outcome::{Outcome, RunEnd};
 pub use run_log::History;
 
 use crate::{
-    checkpoint::{self, TrainerState},
+    checkpoint::{self, MadeOf, TrainerState},
     clock::Clock,
     config::{CheckpointConfig, EvalConfig, EvalWeights, FilterConfig, RolloutConfig},
-    data::PromptSource,
+    data::{DataFingerprint, PromptSource},
     error::RlError,
     eval::evaluate,
     learner::{Learner, Policy, TrainBatch},
@@ -39,7 +40,10 @@ use run_log::{
     diagnostics::{Diagnostics, Warning},
     rollout_log::write_rollouts,
 };
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 /// A run, ready to go. [`Trainer::builder`] and [`Trainer::of_policy`] make one.
 pub struct Trainer<P: Policy = Vlm> {
@@ -54,6 +58,9 @@ pub struct Trainer<P: Policy = Vlm> {
     /// Where files go; none for a run that writes none.
     run: Option<RunDir>,
     train: Box<dyn PromptSource>,
+    /// What the run is trained and measured on, by the name of its section.
+    data: BTreeMap<String, DataFingerprint>,
+    made_of: MadeOf,
     skipped: Vec<Skipped>,
     evaluations: Vec<EvalSet>,
     reward: Box<dyn RewardFn>,
@@ -252,7 +259,8 @@ impl<P: Policy> Trainer<P> {
 
     fn save(&self, step: u64, watch: &mut dyn Observer) -> Result<(), RlError> {
         let Some(run) = &self.run else { return Ok(()) };
-        let state = TrainerState::new(step, self.seed, self.collector.state());
+        let (data, made_of) = (self.data.clone(), self.made_of.clone());
+        let state = TrainerState::new(step, self.seed, self.collector.state(), data, made_of);
         let (learner, keep) = (self.learner.as_ref(), self.checkpoint.keep);
         let path = checkpoint::save(run, learner, self.processor.as_deref(), &state, keep)?;
         watch.event(Event::Saved(&path));

@@ -1,6 +1,6 @@
 //! What walks through a training step.
 
-use crate::error::RlError;
+use crate::{digest::Digest, error::RlError};
 use burn_rewards::{BoxCoordinates, ImageSize, Reward, RewardInput};
 use burn_vlm::{EncodedPrompt, generate::FinishReason, rng::hash_text};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// Numbers of a picture that its digest looks at.
+    const PICTURE_SAMPLES: usize = 4096;
+
     /// A prompt of tokens alone, for a policy that reads nothing else. `id` is what random draws
     /// depend on.
     pub fn of_tokens(id: impl Into<String>, tokens: Vec<u32>, answer: impl Into<String>) -> Self {
@@ -44,6 +47,22 @@ impl Prompt {
             context: RowContext::default(),
             encoded: Arc::new(EncodedPrompt { tokens, images }),
         }
+    }
+
+    /// 16 hexadecimal digits of what the model reads and of the gold answer.
+    pub(crate) fn digest(&self) -> String {
+        let mut digest = Digest::new().text(&self.id).text(&self.answer);
+        for token in &self.encoded.tokens {
+            digest = digest.number(u64::from(*token));
+        }
+        for image in &self.encoded.images {
+            digest = image.grid.iter().fold(digest, |d, n| d.number(*n as u64));
+            // Spread over the picture: all of it would take longer than to read it.
+            let stride = image.patches.len().div_ceil(Self::PICTURE_SAMPLES).max(1);
+            let values = image.patches.iter().step_by(stride);
+            digest = values.fold(digest, |d, value| d.number(u64::from(value.to_bits())));
+        }
+        digest.hex()
     }
 
     /// What a reward is told of a response to it, outside of any step.

@@ -89,6 +89,11 @@ fn optimisers() {
         "critic.optim.lr = -1.0",
         &["critic.optim.lr is -1, expected 0 or more"],
     );
+    for epsilon in ["0.0", "-1.0", "1e-50", "nan"] {
+        let message = &["optim.epsilon is", "expected more than 0 and at most 1"];
+        refused(&format!("optim.epsilon = {epsilon}"), message);
+    }
+    refused("optim.lr = 1e39", &["optim.lr is 1"]);
     refused("optim.beta1 = 1.0", &["optim.beta1 is 1"]);
 }
 

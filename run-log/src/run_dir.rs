@@ -14,10 +14,13 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::LogError;
-use crate::files::list;
+use crate::files::{list, read_text, write_atomic};
 
 /// Name of the lock file: hidden, and ignored when a directory is checked for being empty.
 const LOCK_FILE: &str = ".lock";
+
+/// Holds the step of the last checkpoint that was saved.
+const SAVED_FILE: &str = ".saved";
 
 /// A run's directory.
 ///
@@ -178,6 +181,24 @@ impl RunDir {
         self.checkpoints_dir().join("latest")
     }
 
+    /// Notes that a checkpoint of `step` was saved, outside of `checkpoints/`, which may be a link to
+    /// a disk that is not always there.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn note_saved(&self, step: u64) -> Result<(), LogError> {
+        write_atomic(&self.root.join(SAVED_FILE), format!("{step}\n").as_bytes())
+    }
+
+    /// The step of the last checkpoint that was saved here, whether it is still there or not.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    pub fn saved_step(&self) -> Result<Option<u64>, LogError> {
+        let text = read_text(&self.root.join(SAVED_FILE))?;
+        Ok(text.and_then(|text| text.trim().parse().ok()))
+    }
+
     /// Drops the rollout and evaluation files of steps after `step`, and what an interrupted
     /// [`write_atomic`](crate::files::write_atomic) left beside them: a resumed run writes those steps again.
     ///
@@ -279,7 +300,6 @@ fn path_safe(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::write_atomic;
 
     #[test]
     fn a_used_directory_is_refused_with_a_way_out() {

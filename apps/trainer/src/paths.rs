@@ -1,11 +1,16 @@
-//! Paths as people write them: `~` is the home directory, also where no shell has replaced it.
+//! Paths as people write them: `~` is the home directory, also where no shell has replaced it, and
+//! in a configuration file `{run}` is the directory that the file is in.
 
 use burn_rl::config::RunConfig;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use std::{
     env,
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
 };
+use toml::{Table, Value};
+
+/// Stands in a configuration file for the directory that the file is in.
+const HERE: &str = "{run}";
 
 /// Reads the path of an argument.
 pub fn path() -> impl TypedValueParser<Value = PathBuf> {
@@ -23,6 +28,73 @@ pub fn at_home(path: &Path) -> PathBuf {
 
 /// The same for every path of a run.
 pub fn expand(run: &mut RunConfig) {
+    for path in all(run) {
+        if path.starts_with('~') {
+            *path = at_home(Path::new(path)).to_string_lossy().into_owned();
+        }
+    }
+}
+
+/// Puts the directory of a configuration file in the place of a leading `{run}`.
+pub fn at_file(table: &mut Table, file: &Path) {
+    let dir = file.parent().unwrap_or(Path::new(""));
+    table.iter_mut().for_each(|(_, value)| replace(value, dir));
+}
+
+fn replace(value: &mut Value, dir: &Path) {
+    match value {
+        Value::String(text) => {
+            if let Ok(rest) = Path::new(text.as_str()).strip_prefix(HERE) {
+                *text = dir.join(rest).to_string_lossy().into_owned();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, dir)),
+        Value::Table(table) => table.iter_mut().for_each(|(_, item)| replace(item, dir)),
+        _ => {}
+    }
+}
+
+/// The configuration as it stands in a run's directory, from where the run can be continued whatever
+/// becomes of the directory and wherever one stands: paths in it begin with `{run}`, others that
+/// exist are absolute, the files that reward programs are started with too.
+pub fn portable(run: &RunConfig, root: &Path) -> RunConfig {
+    let mut run = run.clone();
+    let root = absolute(root).unwrap_or_else(|_| root.into());
+    let carry = |path: &mut String| {
+        let Ok(full) = absolute(path.as_str()) else {
+            return;
+        };
+        *path = match full.strip_prefix(&root) {
+            Ok(inside) => Path::new(HERE).join(inside).to_string_lossy().into_owned(),
+            Err(_) if full.exists() => full.to_string_lossy().into_owned(),
+            // A name on the hub.
+            Err(_) => return,
+        };
+    };
+    all(&mut run)
+        .into_iter()
+        .filter(|path| !path.is_empty())
+        .for_each(carry);
+    let programs = run
+        .reward
+        .parts
+        .iter_mut()
+        .filter_map(|part| part.options.get_mut("command"));
+    for word in programs
+        .filter_map(serde_json::Value::as_array_mut)
+        .flatten()
+    {
+        if let serde_json::Value::String(word) = word
+            && Path::new(word.as_str()).is_file()
+        {
+            carry(word);
+        }
+    }
+    run
+}
+
+/// Every path of a run.
+fn all(run: &mut RunConfig) -> Vec<&mut String> {
     let paths = [
         &mut run.model.path,
         &mut run.model.chat_template,
@@ -33,11 +105,7 @@ pub fn expand(run: &mut RunConfig) {
         &mut run.eval.data,
     ];
     let sets = run.data.blend.iter_mut().map(|set| &mut set.path);
-    for path in paths.into_iter().chain(sets) {
-        if path.starts_with('~') {
-            *path = at_home(Path::new(path)).to_string_lossy().into_owned();
-        }
-    }
+    paths.into_iter().chain(sets).collect()
 }
 
 #[cfg(test)]
@@ -64,5 +132,26 @@ mod tests {
         assert!(!run.model.path.contains('~') && run.model.path.ends_with("/model"));
         assert!(!run.data.train.contains('~'));
         assert_eq!(run.eval.data, "rows");
+    }
+
+    #[test]
+    fn a_run_that_was_moved_finds_what_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("run"), dir.path().join("rows.jsonl"));
+        std::fs::write(&outside, "").unwrap();
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut run = RunConfig::default();
+        run.model.path = text(&root.join("base_model"));
+        run.data.train = text(&outside);
+        run.eval.data = "Some/Name".into();
+        let kept = portable(&run, &root);
+        assert_eq!(kept.model.path, "{run}/base_model");
+        assert_eq!(kept.data.train, run.data.train);
+        assert_eq!(kept.eval.data, "Some/Name");
+        assert_eq!(kept.critic.model, "");
+        let mut table = Table::try_from(&kept).unwrap();
+        at_file(&mut table, Path::new("elsewhere/config.toml"));
+        let moved: RunConfig = table.try_into().unwrap();
+        assert_eq!(moved.model.path, "elsewhere/base_model");
     }
 }

@@ -6,7 +6,9 @@ use crate::{
 };
 use anyhow::Result;
 use burn::tensor::Device;
-use burn_rl::{RunConfig, Trainer, config::ModelInit, dist::DeviceSpec, run_dir::RunDir};
+use burn_rl::{
+    RunConfig, Trainer, config::ModelInit, dist::DeviceSpec, rollout::OtherRows, run_dir::RunDir,
+};
 use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use run_log::tensorboard::TensorBoardWriter;
 use std::{
@@ -15,7 +17,7 @@ use std::{
 };
 
 /// Loads the models that `config` names and assembles the run, from step 0 or from its last
-/// checkpoint. Weights are read once, for the first of `devices`, and copied to the others.
+/// checkpoint with `resume`. Weights are read once, for the first of `devices`, and copied to the others.
 ///
 /// # Errors
 /// A model, a file or a value that cannot be used; no device.
@@ -23,7 +25,7 @@ pub fn build(
     config: &RunConfig,
     run: RunDir,
     devices: &[DeviceSpec],
-    resume: bool,
+    resume: Option<OtherRows>,
     stop: Arc<AtomicBool>,
     extensions: &Extensions,
 ) -> Result<Trainer> {
@@ -44,12 +46,15 @@ pub fn build(
         .rewards(extensions.rewards.clone())
         .configured(config)?
         .devices(devices.to_vec())
-        .opened_run(run, resume)
+        .opened_run(run, resume.is_some())
         .run_sink(|run, done| match done {
             None => TensorBoardWriter::create(run.root()),
             Some(done) => TensorBoardWriter::resume(run.root(), done),
         })
         .stop_flag(stop);
+    if resume == Some(OtherRows::LeaveOut) {
+        builder = builder.accept_changed_data();
+    }
     let recipe = config.algo.recipe(&extensions.algorithms)?;
     if recipe.critic().is_some()
         && let Some(critic) = critic(config, &plain, device)?

@@ -1,10 +1,10 @@
 //! All rows of a file, or of a directory of parquet files.
 
 use super::{
-    parquet,
+    SetFingerprint, parquet,
     row::{DataRow, Record, RowFormat, RowKind},
 };
-use crate::error::RlError;
+use crate::{digest::Digest, error::RlError};
 use burn::data::dataset::Dataset;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,6 +29,11 @@ pub enum OnError {
 pub struct RowDataset {
     path: PathBuf,
     rows: Vec<DataRow>,
+    /// Where each row stands among all that there are, those left out included.
+    places: Vec<usize>,
+    /// How many there are.
+    total: usize,
+    digest: Digest,
     /// Rows left out, each with its reason.
     pub skipped: Vec<RlError>,
 }
@@ -50,16 +55,27 @@ impl RowDataset {
         let mut set = Self {
             path: path.into(),
             rows: vec![],
+            places: vec![],
+            total: 0,
+            digest: Digest::new(),
             skipped: vec![],
         };
         for file in files(path)? {
             let file: Arc<Path> = file.into();
             for record in records_of(&file)? {
+                set.digest = match &record {
+                    Ok(record) => record.digest(set.digest),
+                    Err(error) => set.digest.text(&error.to_string()),
+                };
                 match record.and_then(|record| format.row(record, &file, kind)) {
-                    Ok(row) => set.rows.push(row),
+                    Ok(row) => {
+                        set.rows.push(row);
+                        set.places.push(set.total);
+                    }
                     Err(error) if on_error == OnError::Skip => set.skipped.push(error),
                     Err(error) => return Err(error),
                 }
+                set.total += 1;
             }
         }
         set.check_not_empty()?;
@@ -70,6 +86,9 @@ impl RowDataset {
     pub fn of_rows(rows: Vec<DataRow>) -> Self {
         Self {
             path: PathBuf::from(DataRow::IN_CODE),
+            places: (0..rows.len()).collect(),
+            total: rows.len(),
+            digest: rows.iter().fold(Digest::new(), |d, row| row.digest(d)),
             rows,
             skipped: vec![],
         }
@@ -99,22 +118,48 @@ impl RowDataset {
         &self.rows
     }
 
+    /// Where each of [`rows`](Self::rows) stands in the files, from 0. Rows that are left out keep
+    /// their place, so that leaving out one more moves no other.
+    pub fn places(&self) -> &[usize] {
+        &self.places
+    }
+
+    /// How many rows the files have, those that are left out included.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// What the files hold, whether it can be used or not.
+    pub fn fingerprint(&self) -> SetFingerprint {
+        SetFingerprint {
+            name: self
+                .path
+                .file_name()
+                .map_or_else(|| "data".into(), |n| n.to_string_lossy().into()),
+            rows: self.total,
+            digest: self.digest.hex(),
+        }
+    }
+
     /// Keeps the first `n` rows.
     pub fn truncate(&mut self, n: usize) {
         self.rows.truncate(n);
+        self.places.truncate(n);
     }
 
     /// Keeps the rows that `keep` says; the others are counted as skipped, with the reason.
     pub fn retain(&mut self, mut check: impl FnMut(&DataRow) -> Result<(), RlError>) {
-        let mut skipped = vec![];
-        self.rows.retain(|row| match check(row) {
-            Ok(()) => true,
-            Err(error) => {
-                skipped.push(error);
-                false
+        let rows = std::mem::take(&mut self.rows);
+        let places = std::mem::take(&mut self.places);
+        for (row, place) in rows.into_iter().zip(places) {
+            match check(&row) {
+                Ok(()) => {
+                    self.rows.push(row);
+                    self.places.push(place);
+                }
+                Err(error) => self.skipped.push(error),
             }
-        });
-        self.skipped.extend(skipped);
+        }
     }
 }
 

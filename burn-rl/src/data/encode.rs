@@ -1,8 +1,8 @@
 //! Rows made ready for the model.
 
 use super::{
-    Blend, Curriculum, DataRow, OnError, Order, PromptSource, RowDataset, RowFormat, RowKind,
-    context::context, picture_bytes,
+    Blend, Curriculum, DataFingerprint, DataRow, Drawn, OnError, Order, PromptSource, RowDataset,
+    RowFormat, RowKind, context::context, picture_bytes,
 };
 use crate::{error::RlError, types::Prompt};
 use burn::data::dataset::Dataset;
@@ -105,11 +105,15 @@ pub struct PromptSet {
     blend: Blend,
     encoder: Encoder,
     skipped: Vec<RlError>,
+    fingerprint: DataFingerprint,
 }
 
 struct Part {
     dataset: RowDataset,
+    /// Over all rows of the files.
     order: Order,
+    /// Which of the usable rows stands at each place of the files.
+    usable: Vec<Option<usize>>,
 }
 
 impl PromptSet {
@@ -166,13 +170,30 @@ impl PromptSet {
                 0 => walk.seed,
                 _ => mix(walk.seed, i as u64),
             };
-            let mut order = Order::new(dataset.len(), walk.shuffle, seed);
+            let mut order = Order::new(dataset.total(), walk.shuffle, seed);
             if walk.curriculum != Curriculum::None {
-                order = order.ranked(ranks(dataset.rows(), walk.curriculum)?);
+                order = order.ranked(ranks(&dataset, walk.curriculum)?);
             }
-            parts.push(Part { dataset, order });
+            let mut usable = vec![None; dataset.total()];
+            for (index, place) in dataset.places().iter().enumerate() {
+                usable[*place] = Some(index);
+            }
+            parts.push(Part {
+                dataset,
+                order,
+                usable,
+            });
         }
         Ok(Self {
+            fingerprint: DataFingerprint {
+                sets: parts
+                    .iter()
+                    .map(|part| part.dataset.fingerprint())
+                    .collect(),
+                weights: weights.clone(),
+                shuffle: walk.shuffle,
+                curriculum: walk.curriculum,
+            },
             parts,
             blend: Blend::new(&weights, walk.seed),
             encoder,
@@ -241,14 +262,28 @@ impl PromptSet {
 }
 
 impl PromptSource for PromptSet {
-    /// The rows are encoded in parallel.
-    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        let mut rows = Vec::with_capacity(n);
-        for position in first..first + n as u64 {
+    /// The rows are encoded in parallel. Every set has a usable row, so the walk finds `n`.
+    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Drawn>, RlError> {
+        let (mut rows, mut positions) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for position in first.. {
+            if rows.len() == n {
+                break;
+            }
             let (part, index) = self.blend.at(position);
-            rows.push((part, self.parts[part].order.row(index)));
+            let Part { order, usable, .. } = &mut self.parts[part];
+            if let Some(row) = usable[order.row(index)] {
+                rows.push((part, row));
+                positions.push(position);
+            }
         }
-        self.encode(&rows)
+        let prompts = positions.into_iter().zip(self.encode(&rows)?);
+        Ok(prompts
+            .map(|(position, prompt)| Drawn { position, prompt })
+            .collect())
+    }
+
+    fn fingerprint(&self) -> Option<DataFingerprint> {
+        Some(self.fingerprint.clone())
     }
 }
 
@@ -301,9 +336,9 @@ fn check_headers(rows: &[DataRow]) -> Result<(), RlError> {
     bad.map_or(Ok(()), Err)
 }
 
-/// What an epoch is sorted by.
-fn ranks(rows: &[DataRow], curriculum: Curriculum) -> Result<Vec<f64>, RlError> {
-    let rank = |row: &DataRow| {
+/// What an epoch is sorted by: a number for every row of the files.
+fn ranks(dataset: &RowDataset, curriculum: Curriculum) -> Result<Vec<f64>, RlError> {
+    let rank = |row: &DataRow| -> Result<f64, RlError> {
         let difficulty = row.difficulty.ok_or_else(|| {
             row.error(
                 "the row has no `difficulty` or `pass_rate` (or data.columns.difficulty), \
@@ -315,5 +350,10 @@ fn ranks(rows: &[DataRow], curriculum: Curriculum) -> Result<Vec<f64>, RlError> 
             _ => difficulty,
         })
     };
-    rows.iter().map(rank).collect()
+    // Rows that are left out are passed over wherever they stand.
+    let mut ranks = vec![0.0; dataset.total()];
+    for (row, place) in dataset.rows().iter().zip(dataset.places()) {
+        ranks[*place] = rank(row)?;
+    }
+    Ok(ranks)
 }

@@ -1,7 +1,7 @@
 //! One row of a data file: a conversation up to the response, the gold answer, and the pictures.
 
 use super::columns::Columns;
-use crate::error::RlError;
+use crate::{digest::Digest, error::RlError};
 use burn_rewards::RewardInput;
 use burn_vlm::text::{Content, IMAGE_MARK, Message, place_images};
 use serde_json::{Map, Value};
@@ -169,6 +169,18 @@ impl DataRow {
             .with_fields(&self.fields)
     }
 
+    /// Adds what was made in code to a digest.
+    pub(super) fn digest(&self, digest: Digest) -> Digest {
+        let turns = self.messages.iter();
+        let digest = turns.fold(digest.text(&self.id), |digest, turn| {
+            digest.text(&turn.role).text(&turn.plain_text())
+        });
+        let texts = [&self.target, &self.answer].map(|text| text.as_deref().unwrap_or("\0"));
+        let digest = texts.iter().fold(digest, |digest, text| digest.text(text));
+        let pictures = self.images.iter();
+        pictures.fold(digest, |digest, path| digest.text(&path.to_string_lossy()))
+    }
+
     /// An error about this row.
     pub fn error(&self, message: impl ToString) -> RlError {
         RlError::Data {
@@ -180,6 +192,13 @@ impl DataRow {
 }
 
 impl Record {
+    /// Adds the fields to a digest. Pictures inside a table count by their number.
+    pub(super) fn digest(&self, digest: Digest) -> Digest {
+        let pictures = self.pictures.iter().map(|(_, list)| list.len() as u64);
+        let fields = serde_json::to_string(&self.fields).unwrap_or_default();
+        pictures.fold(digest.text(&fields), Digest::number)
+    }
+
     /// A line of a JSONL file.
     pub(super) fn parse(path: &Path, line: usize, json: &[u8]) -> Result<Self, RlError> {
         let refuse = |message| RlError::Data {

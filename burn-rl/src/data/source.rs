@@ -1,17 +1,33 @@
 //! Where prompts come from.
 
-use super::Order;
-use crate::{error::RlError, types::Prompt};
+use super::{Curriculum, DataFingerprint, Order, SetFingerprint};
+use crate::{digest::Digest, error::RlError, types::Prompt};
 use std::sync::Arc;
+
+/// A prompt and where in the walk it stands.
+#[derive(Debug, Clone)]
+pub struct Drawn {
+    /// Its position.
+    pub position: u64,
+    /// The prompt.
+    pub prompt: Arc<Prompt>,
+}
 
 /// An endless walk over prompts: what is at a position depends on the position alone, so that a run
 /// can be continued anywhere.
 pub trait PromptSource: Send {
-    /// The prompts at positions `first..first + n` of the walk.
+    /// The first `n` prompts at or after the position `first`, in order. A position may hold none,
+    /// because its row was left out; it is passed over, and no other changes its meaning.
     ///
     /// # Errors
     /// A row that cannot be used.
-    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError>;
+    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Drawn>, RlError>;
+
+    /// What the walk goes over, by which a resumed run finds that it is another; none where that is
+    /// not known.
+    fn fingerprint(&self) -> Option<DataFingerprint> {
+        None
+    }
 }
 
 /// Prompts in memory, for policies that read tokens and nothing else.
@@ -21,13 +37,15 @@ pub trait PromptSource: Send {
 ///
 /// let prompts = (0..3).map(|token| Prompt::of_tokens(token.to_string(), vec![token], ""));
 /// let mut list = PromptList::new(prompts.collect(), false, 0)?;
-/// assert_eq!(list.draw(2, 2)?[1].id, "0");
+/// let drawn = list.draw(2, 2)?;
+/// assert_eq!((drawn[1].position, drawn[1].prompt.id.as_str()), (3, "0"));
 /// # Ok::<(), burn_rl::RlError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct PromptList {
     prompts: Vec<Arc<Prompt>>,
     order: Order,
+    shuffle: bool,
 }
 
 impl PromptList {
@@ -42,14 +60,35 @@ impl PromptList {
         }
         Ok(Self {
             order: Order::new(prompts.len(), shuffle, seed),
+            shuffle,
             prompts: prompts.into_iter().map(Arc::new).collect(),
         })
     }
 }
 
 impl PromptSource for PromptList {
-    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        let at = |position| self.prompts[self.order.row(position)].clone();
+    fn draw(&mut self, first: u64, n: usize) -> Result<Vec<Drawn>, RlError> {
+        let at = |position| Drawn {
+            position,
+            prompt: self.prompts[self.order.row(position)].clone(),
+        };
         Ok((first..first + n as u64).map(at).collect())
+    }
+
+    fn fingerprint(&self) -> Option<DataFingerprint> {
+        let all = self.prompts.iter();
+        let digest = all.fold(Digest::new(), |digest, prompt| {
+            digest.text(&prompt.digest())
+        });
+        Some(DataFingerprint {
+            sets: vec![SetFingerprint {
+                name: "prompts made in code".into(),
+                rows: self.prompts.len(),
+                digest: digest.hex(),
+            }],
+            weights: vec![1.0],
+            shuffle: self.shuffle,
+            curriculum: Curriculum::None,
+        })
     }
 }

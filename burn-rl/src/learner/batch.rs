@@ -54,7 +54,7 @@ impl TrainBatch {
     /// worth anything yet.
     pub fn new(groups: &[TrainGroup], temperature: f64) -> Self {
         let row = |group: &TrainGroup, response: &Vec<u32>| TrainRow {
-            prompt: group.prompt.clone(),
+            prompt: group.prompt.encoded.clone(),
             response: response.clone(),
         };
         let rows = groups

@@ -21,8 +21,9 @@ pub struct Demonstrations {
     coefficient: f64,
     temperature: f64,
     recipe: Arc<Recipe>,
-    /// The rows that were drawn last, and after how many: several replicas ask for them.
-    last: Option<(u64, TrainBatch)>,
+    /// The rows that were drawn last, from which position and up to which: several replicas ask for
+    /// them.
+    last: Option<(u64, TrainBatch, u64)>,
 }
 
 impl Demonstrations {
@@ -50,24 +51,25 @@ impl Demonstrations {
         self
     }
 
-    /// The rows after the first `drawn`, and how many they are.
+    /// The rows from the position `drawn` on, and the position after them.
     pub(super) fn draw(&mut self, drawn: u64) -> Result<(TrainBatch, u64), RlError> {
-        let rows = self.rows as u64;
-        if let Some((_, batch)) = self.last.as_ref().filter(|(after, _)| *after == drawn) {
-            return Ok((batch.clone(), rows));
+        if let Some((_, batch, next)) = self.last.as_ref().filter(|(at, ..)| *at == drawn) {
+            return Ok((batch.clone(), *next));
         }
-        let prompts = self.set.draw(drawn, self.rows)?;
+        let found = self.set.draw(drawn, self.rows)?;
+        let next = found.last().map_or(drawn, |last| last.position + 1);
+        let prompts: Vec<_> = found.into_iter().map(|d| d.prompt).collect();
         let group = |group: crate::types::Group| TrainGroup {
             position: 0,
-            prompt: group.prompt.encoded.clone(),
+            prompt: group.prompt.clone(),
             responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
             samples: group.samples(),
         };
         let groups = demonstrations(&prompts)?.into_iter().map(group);
         let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>(), self.temperature);
         batch.advantages = self.recipe.advantages(&batch.scored)?;
-        self.last = Some((drawn, batch.clone()));
-        Ok((batch, rows))
+        self.last = Some((drawn, batch.clone(), next));
+        Ok((batch, next))
     }
 
     /// The parts of the term.

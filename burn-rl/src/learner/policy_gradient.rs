@@ -57,8 +57,8 @@ enum Moved {
 }
 
 impl<P: Policy> PolicyGradient<P> {
-    /// A learner that starts from `model`, which is also the reference if the recipe needs one; for a
-    /// LoRA model the reference is the base model without its adapters.
+    /// A learner that starts from `model`, which as it is now is also the reference if the recipe
+    /// needs one.
     pub fn new(
         model: P,
         recipe: Arc<Recipe>,
@@ -199,8 +199,8 @@ impl<P: Policy> PolicyGradient<P> {
         let mut demonstrations = demonstrations
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (batch, drawn) = demonstrations.draw(self.state.demonstrated)?;
-        self.state.demonstrated += drawn;
+        let (batch, next) = demonstrations.draw(self.state.demonstrated)?;
+        self.state.demonstrated = next;
         let (recipe, coefficient) = (demonstrations.recipe(), demonstrations.coefficient());
         drop(demonstrations);
         let pass = Pass {

@@ -132,11 +132,16 @@ impl Policy for Vlm {
         self.device()
     }
 
-    /// For a model with adapters: the base model without them.
+    /// The model as it is. Beside fresh adapters, which change nothing, that is the model without
+    /// them.
     fn reference(&self, moves: bool) -> Self {
-        match moves {
+        let own = match self.has_fresh_lora() {
             true => self.without_lora(),
-            false => self.without_lora().for_inference(),
+            false => self.clone(),
+        };
+        match moves {
+            true => own,
+            false => own.for_inference(),
         }
     }
 

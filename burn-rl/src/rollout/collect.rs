@@ -2,7 +2,8 @@
 //! and again where the batch is to be refilled.
 
 use super::{
-    GenerationParams, GenerationRequest, Sampler, SamplingState, TrainGroup, demonstrations, reward,
+    GenerationParams, GenerationRequest, OtherRows, Sampler, SamplingState, TrainGroup,
+    demonstrations, reward,
 };
 use crate::{
     clock::Clock,
@@ -124,18 +125,21 @@ impl Collector {
         SamplingState::new(self.drawn, &self.batch)
     }
 
-    /// Continues from a state that was read from `path`.
+    /// Continues from a state that was read from `path`. Groups that wait on rows that are no longer
+    /// as they were are left out where that is allowed; gives their number.
     ///
     /// # Errors
-    /// A waiting group whose row is no longer as it was.
+    /// Such a group where it is not allowed.
     pub fn restore(
         &mut self,
         state: SamplingState,
         train: &mut dyn PromptSource,
+        other_rows: OtherRows,
         path: &Path,
-    ) -> Result<(), RlError> {
-        self.drawn = state.restore(&mut self.batch, train, path)?;
-        Ok(())
+    ) -> Result<usize, RlError> {
+        let (drawn, left_out) = state.restore(&mut self.batch, train, other_rows, path)?;
+        self.drawn = drawn;
+        Ok(left_out)
     }
 
     /// Whether the group of the prompt at `position` waits for an update.
@@ -182,7 +186,9 @@ impl Collector {
                 return Ok(None);
             }
             let mut clock = Clock::start();
-            let prompts = from.train.draw(self.drawn, size)?;
+            let drawn = from.train.draw(self.drawn, size)?;
+            let positions: Vec<u64> = drawn.iter().map(|d| d.position).collect();
+            let prompts: Vec<_> = drawn.into_iter().map(|d| d.prompt).collect();
             let mut groups = match from.recipe.source() {
                 CompletionSource::Data => demonstrations(&prompts)?,
                 CompletionSource::Policy => from.rollouts(&prompts, &mut draws, step, watch)?,
@@ -199,7 +205,7 @@ impl Collector {
 
             let (mut kept, mut dropped) = (vec![], vec![]);
             for (index, group) in groups.into_iter().enumerate() {
-                let position = self.drawn + index as u64;
+                let position = positions[index];
                 let mut samples = group.samples();
                 let verdict = match step <= from.recipe.filter_after() {
                     true => Verdict::Keep,
@@ -224,7 +230,7 @@ impl Collector {
                 });
             }
             found.greedy_rewards.extend(greedy.into_iter().flatten());
-            self.drawn += size as u64;
+            self.drawn = positions.last().map_or(self.drawn, |last| last + 1);
             self.batch.add(kept, &dropped);
             found.rounds += 1;
             if let Some(filled) = self.batch.take() {
@@ -251,7 +257,7 @@ impl Collector {
 fn train_group(position: u64, group: &Group, samples: Vec<Sample>) -> TrainGroup {
     TrainGroup {
         position,
-        prompt: group.prompt.encoded.clone(),
+        prompt: group.prompt.clone(),
         responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
         samples,
     }

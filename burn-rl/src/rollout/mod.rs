@@ -8,7 +8,7 @@ mod train_group;
 pub use collect::{CollectInputs, Collected, Collector, Sampled};
 pub use local::LocalEngine;
 pub use record::{make_portable, records};
-pub use train_group::{SamplingState, TrainGroup};
+pub use train_group::{OtherRows, SamplingState, TrainGroup};
 
 use crate::{
     error::RlError,

@@ -1,12 +1,11 @@
 //! Groups that passed the filters, on their way to an update; some wait from step to step.
 
 use crate::{
-    data::PromptSource,
+    data::{Drawn, PromptSource},
     error::RlError,
     filter::{GroupBuffer, RefillCount},
-    types::Sample,
+    types::{Prompt, Sample},
 };
-use burn_vlm::EncodedPrompt;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -17,7 +16,7 @@ pub struct TrainGroup {
     /// group for as long as the run lasts.
     pub position: u64,
     /// What the model read.
-    pub prompt: Arc<EncodedPrompt>,
+    pub prompt: Arc<Prompt>,
     /// What it answered, draw after draw.
     pub responses: Vec<Vec<u32>>,
     /// Rewards, masks and log-probabilities of the answers.
@@ -46,22 +45,45 @@ impl SamplingState {
         }
     }
 
-    /// Continues from it: gives the number of prompts drawn, and refills `batch`.
+    /// Continues from it: gives the number of prompts drawn and of groups left out, and refills
+    /// `batch`.
     ///
     /// # Errors
-    /// A waiting group whose row is no longer as it was; `path` is what the message calls the
-    /// state.
+    /// A waiting group whose row is no longer as it was, unless `other_rows` leaves it out; `path`
+    /// is what the message calls the state.
     pub fn restore(
         self,
         batch: &mut GroupBuffer<TrainGroup>,
         train: &mut dyn PromptSource,
+        other_rows: OtherRows,
         path: &Path,
-    ) -> Result<u64, RlError> {
-        let groups = self.waiting.into_iter();
-        let groups = groups.map(|saved| saved.group(train, path));
-        batch.restore(groups.collect::<Result<_, _>>()?, self.refills);
-        Ok(self.drawn)
+    ) -> Result<(u64, usize), RlError> {
+        let saved = self.waiting.len();
+        let mut groups = vec![];
+        for group in self.waiting {
+            match group.group(train) {
+                Ok(group) => groups.push(group),
+                Err(_) if other_rows == OtherRows::LeaveOut => {}
+                Err(message) => {
+                    let path = path.into();
+                    return Err(RlError::Checkpoint { path, message });
+                }
+            }
+        }
+        let left_out = saved - groups.len();
+        batch.restore(groups, self.refills);
+        Ok((self.drawn, left_out))
     }
+}
+
+/// What becomes of a group that waits on a row which is no longer as it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OtherRows {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is left out.
+    LeaveOut,
 }
 
 /// A [`TrainGroup`] in a file. Its prompt is read from the data again; numbers are the bits of floats,
@@ -70,7 +92,9 @@ impl SamplingState {
 #[serde(deny_unknown_fields)]
 struct SavedGroup {
     position: u64,
-    prompt_tokens: usize,
+    prompt_id: String,
+    /// As [`Prompt::digest`] gives it.
+    prompt: String,
     responses: Vec<Vec<u32>>,
     samples: Vec<SavedSample>,
 }
@@ -96,28 +120,37 @@ impl SavedGroup {
     fn new(group: &TrainGroup) -> Self {
         Self {
             position: group.position,
-            prompt_tokens: group.prompt.tokens.len(),
+            prompt_id: group.prompt.id.clone(),
+            prompt: group.prompt.digest(),
             responses: group.responses.clone(),
             samples: group.samples.iter().map(SavedSample::new).collect(),
         }
     }
 
-    fn group(self, train: &mut dyn PromptSource, path: &Path) -> Result<TrainGroup, RlError> {
-        let prompt = train.draw(self.position, 1)?.remove(0);
-        let (found, expected) = (prompt.encoded.tokens.len(), self.prompt_tokens);
-        if found != expected {
-            return Err(RlError::Checkpoint {
-                path: path.into(),
-                message: format!(
-                    "a group waits for an update, but its row `{}` has {found} tokens now, \
-                     expected the {expected} it was sampled with: the data have changed",
-                    prompt.id
-                ),
-            });
+    /// The group with its prompt; what is wrong where that is no longer there.
+    fn group(self, train: &mut dyn PromptSource) -> Result<TrainGroup, String> {
+        let refuse = |found: String| {
+            format!(
+                "a group waits for an update with answers to the row `{}`, but {found}; put the \
+                 data back as they were, or leave such groups out with --accept-changed-data",
+                self.prompt_id
+            )
+        };
+        let drawn = train.draw(self.position, 1);
+        let drawn = drawn.map_err(|e| refuse(format!("it cannot be read: {e}")))?;
+        let found = drawn.into_iter().find(|d| d.position == self.position);
+        let Some(Drawn { prompt, .. }) = found else {
+            return Err(refuse("it is left out now".into()));
+        };
+        if prompt.id != self.prompt_id {
+            return Err(refuse(format!("in its place is `{}` now", prompt.id)));
+        }
+        if prompt.digest() != self.prompt {
+            return Err(refuse("it is read as other tokens or pictures now".into()));
         }
         Ok(TrainGroup {
             position: self.position,
-            prompt: prompt.encoded.clone(),
+            prompt,
             responses: self.responses,
             samples: self.samples.into_iter().map(SavedSample::sample).collect(),
         })

@@ -4,9 +4,9 @@ use super::{
     EvalSet, Skipped, Trainer, TrainerBuilder,
     builder::{RunChoice, SinkOfRun},
     inputs::Reader,
+    resume::{Resume, made_of},
 };
 use crate::{
-    checkpoint,
     data::{GoldCheck, RowKind},
     dist::{DataParallel, DeviceSpec, Workers},
     error::RlError,
@@ -17,7 +17,11 @@ use crate::{
     run_dir::RunDir,
 };
 use run_log::{History, diagnostics::Diagnostics, step_log::JsonlWriter};
-use std::{collections::BTreeSet, fs, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::Arc,
+};
 
 impl<P: Policy> TrainerBuilder<P> {
     /// Checks everything, reads the data, and continues from the newest checkpoint where a run is
@@ -98,16 +102,18 @@ impl<P: Policy> TrainerBuilder<P> {
             }),
             skipped: &mut skipped,
             fields: BTreeSet::new(),
+            data: BTreeMap::new(),
         };
         // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
         let kind = match recipe.source() {
             CompletionSource::Policy => RowKind::Training,
             CompletionSource::Data => RowKind::Demonstration,
         };
-        let mut train = reader.open(prompts, kind)?;
+        let mut train = reader.open("data", prompts, kind)?;
         let mut evaluations = vec![];
         for (config, prompts) in self.evaluations {
-            let prompts = reader.first(prompts, config.samples)?;
+            let name = format!("eval.{}", config.name);
+            let prompts = reader.first(&name, prompts, config.samples)?;
             evaluations.push(EvalSet { config, prompts });
         }
         let fields: Vec<&str> = reader.fields.iter().map(String::as_str).collect();
@@ -115,9 +121,10 @@ impl<P: Policy> TrainerBuilder<P> {
             config.reward.check_fields(&fields)?;
         }
         let beside = match self.demonstrations {
-            Some(rows) => Some(reader.demonstrations(rows)?),
+            Some(rows) => Some(reader.demonstrations("train.demonstrations", rows)?),
             None => None,
         };
+        let data = reader.data;
 
         let (section, optim) = (&config.train, config.optim.clone());
         let mut learner =
@@ -145,13 +152,20 @@ impl<P: Policy> TrainerBuilder<P> {
         }
         let mini_batches = section.mini_batches;
         let mut collector = Collector::new(&config.rollout, &config.filter, mini_batches, &recipe);
-        let mut done = 0;
-        if let (Some(run), true) = (&run, resume)
-            && let Some((state, latest)) = checkpoint::last(run, config.seed)?
-        {
-            learner.restore(Policy::reload(learner.model(), &latest)?, &latest)?;
-            collector.restore(state.sampling, train.as_mut(), &latest)?;
-            done = state.step;
+        let made_of = made_of(&config, &recipe);
+        let (mut done, mut warnings) = (0, config.warnings(&recipe));
+        if let (Some(run), true) = (&run, resume) {
+            let resume = Resume {
+                learner: &mut learner,
+                collector: &mut collector,
+                train: train.as_mut(),
+                data: &data,
+                other_rows: self.other_rows,
+                made_of: &made_of,
+            };
+            let (steps, found) = resume.from(run, config.seed)?;
+            done = steps;
+            warnings.extend(found);
         }
         let learner: Box<dyn Learner<Policy = P>> = match &workers {
             None => Box::new(learner),
@@ -181,7 +195,9 @@ impl<P: Policy> TrainerBuilder<P> {
             CompletionSource::Data => config.train.logprob_temperature.of_demonstrations(),
         };
         Ok(Trainer {
-            warnings: config.warnings(&recipe),
+            warnings,
+            data,
+            made_of,
             logprob_temperature,
             seed: config.seed,
             steps: config.train.steps,

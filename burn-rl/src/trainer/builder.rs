@@ -16,7 +16,7 @@ use crate::{
     learner::Policy,
     metrics::Sink,
     recipe::Recipe,
-    rollout::RolloutEngine,
+    rollout::{OtherRows, RolloutEngine},
     run_dir::RunDir,
 };
 use burn_rewards::{Reward, RewardError, RewardFn, RewardInput};
@@ -164,6 +164,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) engine: Option<Box<dyn RolloutEngine<P>>>,
     pub(super) devices: Vec<DeviceSpec>,
     pub(super) run: RunChoice,
+    pub(super) other_rows: OtherRows,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
     pub(super) stop: Arc<AtomicBool>,
@@ -240,6 +241,7 @@ impl<P: Policy> TrainerBuilder<P> {
             engine: None,
             devices: vec![],
             run: RunChoice::Nowhere,
+            other_rows: OtherRows::Refuse,
             sinks: vec![],
             run_sinks: vec![],
             stop: Arc::default(),
@@ -474,6 +476,20 @@ impl<P: Policy> TrainerBuilder<P> {
     /// it had never stopped.
     pub fn resume(mut self, path: impl Into<PathBuf>) -> Self {
         self.run = RunChoice::Continued(path.into());
+        self
+    }
+
+    /// Continues with data that have changed since the run was saved. Its place in them then means
+    /// other rows, and groups that wait on rows that are no longer as they were are left out.
+    ///
+    /// ```
+    /// # fn of(builder: burn_rl::trainer::TrainerBuilder) -> Result<(), burn_rl::RlError> {
+    /// let trainer = builder.resume("runs/mine").accept_changed_data().build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn accept_changed_data(mut self) -> Self {
+        self.other_rows = OtherRows::LeaveOut;
         self
     }
 

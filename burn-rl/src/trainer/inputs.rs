@@ -2,14 +2,14 @@
 
 use crate::{
     data::{
-        DataRow, Encoder, GoldCheck, PromptList, PromptSet, PromptSource, RowDataset, RowKind,
-        RowSource, Walk,
+        DataFingerprint, DataRow, Encoder, GoldCheck, PromptList, PromptSet, PromptSource,
+        RowDataset, RowKind, RowSource, Walk,
     },
     error::RlError,
     types::Prompt,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -127,43 +127,71 @@ pub(super) struct Reader<'a> {
     pub skipped: &'a mut Vec<Skipped>,
     /// Names of the fields that some row has beside those that everybody reads.
     pub fields: BTreeSet<String>,
+    /// What was opened, by name.
+    pub data: BTreeMap<String, DataFingerprint>,
 }
 
 impl Reader<'_> {
-    /// The walk over some prompts.
+    /// The walk over some prompts, whose fingerprint is kept under `name`.
     pub fn open(
         &mut self,
+        name: &str,
         prompts: Prompts,
         kind: RowKind,
     ) -> Result<Box<dyn PromptSource>, RlError> {
-        Ok(match prompts.0 {
+        let source: Box<dyn PromptSource> = match prompts.0 {
             Inner::Source(source) => source,
             Inner::Encoded(list) => {
                 Box::new(PromptList::new(list, self.walk.shuffle, self.walk.seed)?)
             }
             rows => Box::new(self.set(rows, kind)?),
-        })
+        };
+        self.note(name, source.as_ref());
+        Ok(source)
     }
 
     /// The first `n` prompts, all for 0.
-    pub fn first(&mut self, prompts: Prompts, n: usize) -> Result<Vec<Arc<Prompt>>, RlError> {
-        Ok(match prompts.0 {
-            Inner::Source(mut source) => source.draw(0, n)?,
+    pub fn first(
+        &mut self,
+        name: &str,
+        prompts: Prompts,
+        n: usize,
+    ) -> Result<Vec<Arc<Prompt>>, RlError> {
+        match prompts.0 {
+            Inner::Source(mut source) => {
+                self.note(name, source.as_ref());
+                let drawn = source.draw(0, n)?.into_iter();
+                Ok(drawn.map(|drawn| drawn.prompt).collect())
+            }
             Inner::Encoded(list) => {
                 let n = if n == 0 { list.len() } else { n };
-                list.into_iter().take(n).map(Arc::new).collect()
+                Ok(list.into_iter().take(n).map(Arc::new).collect())
             }
-            rows => self.set(rows, RowKind::Training)?.first(n)?,
-        })
+            rows => {
+                let set = self.set(rows, RowKind::Training)?;
+                self.note(name, &set);
+                set.first(n)
+            }
+        }
     }
 
     /// Rows with an assistant turn to learn from.
-    pub fn demonstrations(&mut self, prompts: Prompts) -> Result<PromptSet, RlError> {
-        match prompts.0 {
-            Inner::Source(_) | Inner::Encoded(_) => Err(RlError::Config(
-                "the demonstrations are encoded already, expected files or rows".into(),
-            )),
-            rows => self.set(rows, RowKind::Demonstration),
+    pub fn demonstrations(&mut self, name: &str, prompts: Prompts) -> Result<PromptSet, RlError> {
+        let set = match prompts.0 {
+            Inner::Source(_) | Inner::Encoded(_) => {
+                return Err(RlError::Config(
+                    "the demonstrations are encoded already, expected files or rows".into(),
+                ));
+            }
+            rows => self.set(rows, RowKind::Demonstration)?,
+        };
+        self.note(name, &set);
+        Ok(set)
+    }
+
+    fn note(&mut self, name: &str, source: &dyn PromptSource) {
+        if let Some(found) = source.fingerprint() {
+            self.data.insert(name.into(), found);
         }
     }
 

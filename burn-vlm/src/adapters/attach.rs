@@ -60,6 +60,19 @@ impl Vlm {
         self.lora.as_deref()
     }
 
+    /// Whether the model has adapters that change nothing yet, as fresh ones do: B is 0 in all.
+    pub fn has_fresh_lora(&self) -> bool {
+        let mut fresh = self.lora.is_some();
+        self.clone().each_linear(&mut |_, layer| {
+            let Some(adapter) = layer.lora.as_ref().filter(|_| fresh) else {
+                return;
+            };
+            let largest = adapter.b.val().abs().max().cast(DType::F32);
+            fresh = largest.into_scalar::<f32>() == 0.0;
+        });
+        fresh
+    }
+
     /// The model that the adapters are beside, sharing its weights: a policy's own reference.
     pub fn without_lora(&self) -> Self {
         let mut model = self.clone();

@@ -137,6 +137,9 @@ pub fn base_dir(dir: &Path) -> Result<PathBuf, VlmError> {
             return Ok(base);
         }
     }
+    if let Some(moved) = moved_base(dir) {
+        return Ok(moved);
+    }
     let mut message = format!(
         "base_model_name_or_path is `{name}`, expected the directory of the model that the adapter \
          was trained beside"
@@ -147,6 +150,22 @@ pub fn base_dir(dir: &Path) -> Result<PathBuf, VlmError> {
         ));
     }
     Err(VlmError::config(path, message))
+}
+
+/// The base of an adapter that was moved together with it, as a run's directory is: a directory
+/// beside the adapter, or beside one of those it is in, of the name that the base had and with its
+/// weights.
+fn moved_base(dir: &Path) -> Option<PathBuf> {
+    let base = dir::json(&dir.join(BASE)).ok()?;
+    let fingerprint = base["fingerprint"].as_str()?;
+    let name = Path::new(base["path"].as_str()?).file_name()?;
+    let dir = std::fs::canonicalize(dir).ok()?;
+    let beside = dir.ancestors().skip(1).map(|parent| parent.join(name));
+    beside
+        .filter(|found| found.join("config.json").is_file())
+        .find(|found| {
+            WeightFiles::open(found).is_ok_and(|files| files.fingerprint() == fingerprint)
+        })
 }
 
 pub(crate) fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {

@@ -8,6 +8,7 @@ pub mod tiny;
 use burn_rl::{
     error::RlError,
     observer::{Event, Observer},
+    rollout::OtherRows,
     run_dir::RunDir,
     trainer::RunEnd,
 };
@@ -106,7 +107,8 @@ pub fn try_start_on(
     let mut resolved = config::resolve(Some(text), &[], &[], &extensions).unwrap();
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
+    let resume = resumed.then_some(OtherRows::Refuse);
     let devices = devices::parse(devices).unwrap();
-    let mut trainer = build(&resolved.run, run, &devices, resumed, stop, &extensions).unwrap();
+    let mut trainer = build(&resolved.run, run, &devices, resume, stop, &extensions).unwrap();
     Ok(trainer.run(watch)?.end)
 }

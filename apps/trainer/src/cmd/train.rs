@@ -23,6 +23,7 @@ use burn_rl::{
     checkpoint,
     config::RunConfig,
     dist::DeviceSpec,
+    rollout::OtherRows,
     run_dir::RunDir,
     trainer::{RunEnd, Skipped, Trainer},
 };
@@ -48,6 +49,10 @@ pub struct Args {
     /// Continues the run in --run-dir from its last checkpoint.
     #[arg(long, requires = "run_dir")]
     pub resume: bool,
+    /// With --resume: goes on although the data have changed since the run was saved, so that its
+    /// place in them means other rows.
+    #[arg(long, requires = "resume")]
+    pub accept_changed_data: bool,
     /// Number of steps.
     #[arg(long)]
     pub steps: Option<u64>,
@@ -67,6 +72,14 @@ pub struct Args {
 }
 
 impl Args {
+    /// How the run in the directory is continued, if it is.
+    fn continuation(&self) -> Option<OtherRows> {
+        self.resume.then_some(match self.accept_changed_data {
+            true => OtherRows::LeaveOut,
+            false => OtherRows::Refuse,
+        })
+    }
+
     /// `Args::default()`, which stands for a bare `trainer`, has no device.
     fn device_name(&self) -> &str {
         match self.device.as_str() {
@@ -159,7 +172,10 @@ fn prepare(
         tracing::info!("{note}");
         text.push_str(&format!("# {note}\n"));
     }
-    text.push_str(&config::to_toml(resolved));
+    text.push_str(&config::to_toml(&Resolved {
+        run: paths::portable(&resolved.run, run.root()),
+        ..resolved.clone()
+    }));
     let written = run.config();
     if !args.resume {
         write_atomic(&written, text.as_bytes())?;
@@ -170,7 +186,7 @@ fn prepare(
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
     let config = &resolved.run;
-    let built = setup::build(config, run, devices, args.resume, stop, extensions)?;
+    let built = setup::build(config, run, devices, args.continuation(), stop, extensions)?;
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;

@@ -1,7 +1,7 @@
 //! One source of configuration values, and where in it each stands.
 
 use super::read;
-use crate::input_error::InputError;
+use crate::{input_error::InputError, paths};
 use serde_path_to_error::Segment;
 use std::path::{Path, PathBuf};
 use toml::{
@@ -61,6 +61,9 @@ impl Layer {
         match toml::from_str::<Table>(text) {
             Ok(mut table) => {
                 table.remove(EXTENDS);
+                if let Source::File(path, _) = &source {
+                    paths::at_file(&mut table, path);
+                }
                 let layer = Self { table, source };
                 layer.check().map(|()| layer)
             }

@@ -136,17 +136,17 @@ fn longer_ones_than_a_tile_has_queries() {
 fn neighbours_share_a_tile() {
     let (segments, ..) = lay(&[(3, vec![2, 0, 4]), (2, vec![])]);
     let tiles = Segments::new(&segments, 1).tiles;
-    let tile = |context: &[Range<usize>], own, first: &[usize]| Tile {
-        context: context.to_vec(),
+    let tile = |context: Option<Range<usize>>, own, first: &[usize]| Tile {
+        context: context.into_iter().collect(),
         own,
         first: first.to_vec(),
     };
     assert_eq!(
         tiles,
         [
-            tile(&[], 0..3, &[0, 0, 0]),
-            tile(&[0..3], 3..9, &[0, 0, 2, 2, 2, 2]),
-            tile(&[], 9..11, &[0, 0]),
+            tile(None, 0..3, &[0, 0, 0]),
+            tile(Some(0..3), 3..9, &[0, 0, 2, 2, 2, 2]),
+            tile(None, 9..11, &[0, 0]),
         ]
     );
 }

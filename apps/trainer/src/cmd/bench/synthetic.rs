@@ -1,7 +1,11 @@
 //! Prompts and responses that mean nothing, of given sizes.
 
 use crate::input_error::InputError;
-use burn_rl::{learner::TrainBatch, rollout::TrainGroup, types::Sample};
+use burn_rl::{
+    learner::TrainBatch,
+    rollout::TrainGroup,
+    types::{Prompt, Sample},
+};
 use burn_vlm::{
     EncodedPrompt, ModelConfig,
     generate::{Completion, Purpose, Request, SampleKey},
@@ -133,7 +137,10 @@ pub fn batch(requests: &[Request], drawn: &[Completion], draws: usize) -> TrainB
     let groups = requests.chunks(draws).zip(drawn.chunks(draws)).enumerate();
     let group = |(i, (requests, drawn)): (usize, (&[Request], &[Completion]))| TrainGroup {
         position: i as u64,
-        prompt: requests[0].prompt.clone(),
+        prompt: Arc::new(Prompt {
+            encoded: requests[0].prompt.clone(),
+            ..Prompt::of_tokens(i.to_string(), vec![], "")
+        }),
         responses: drawn.iter().map(|c| c.tokens.clone()).collect(),
         samples: drawn.iter().enumerate().map(sample).collect(),
     };

@@ -1,79 +1,29 @@
 //! Checkpoints: written beside, synced, renamed; whole or not at all.
 //!
 //! A checkpoint is a Hugging Face model directory with a few files more: the optimiser's moments,
-//! `learner_state.json` and `trainer_state.json`. Any tool that loads such directories loads it.
-//! A moving average of the weights, a critic and a renewed reference are model directories in it.
+//! `learner_state.json`, `trainer_state.json` and `checksums.json`. Any tool that loads such
+//! directories loads it. A moving average of the weights, a critic and a renewed reference are model
+//! directories in it.
+
+mod checksums;
+mod find;
+mod state;
+
+pub use find::{Found, last};
+pub use state::{MadeOf, TrainerState};
 
 use crate::{
     error::RlError,
     learner::{AVERAGE_DIR, Learner, Policy},
-    rollout::SamplingState,
     run_dir::{RunDir, step_of},
 };
 use burn_vlm::Processor;
-use run_log::files::list;
-use serde::{Deserialize, Serialize};
+use find::is_latest;
+use state::STATE;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
 };
-
-const STATE: &str = "trainer_state.json";
-
-/// Where a run stands, beside weights and moments. There is no random state: every draw is a
-/// function of seed, step, prompt and draw.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainerState {
-    /// Version of this format.
-    pub format: u32,
-    /// Steps done.
-    pub step: u64,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Where sampling stands.
-    pub sampling: SamplingState,
-}
-
-/// The version of [`TrainerState`] that is written.
-const FORMAT: u32 = 2;
-
-impl TrainerState {
-    /// The state after `step` steps.
-    pub fn new(step: u64, seed: u64, sampling: SamplingState) -> Self {
-        Self {
-            format: FORMAT,
-            step,
-            seed,
-            sampling,
-        }
-    }
-
-    /// Reads the state of a checkpoint.
-    ///
-    /// # Errors
-    /// A file that is missing, malformed or of another version.
-    pub fn read(dir: &Path) -> Result<Self, RlError> {
-        let path = dir.join(STATE);
-        let bytes = fs::read(&path).map_err(|e| RlError::io(&path, e))?;
-        let broken = |message: String| RlError::Checkpoint {
-            path: path.clone(),
-            message,
-        };
-        #[derive(Deserialize)]
-        struct Format {
-            format: u32,
-        }
-        let found: Format = serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?;
-        if found.format != FORMAT {
-            return Err(broken(format!(
-                "format is {}, expected {FORMAT}",
-                found.format
-            )));
-        }
-        serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))
-    }
-}
 
 /// Writes a checkpoint, points `latest` at it and removes those older than the newest `keep`.
 ///
@@ -104,8 +54,21 @@ pub fn save<P: Policy>(
         return Err(error);
     }
     point_latest(run, &dir)?;
+    run.note_saved(state.step)?;
     prune(run, state.step, keep)?;
     Ok(dir)
+}
+
+/// Points `latest` at the checkpoint that a run goes on from, where it named a damaged one: what is
+/// saved next is then newer than what `latest` names, and takes the damaged one's place.
+///
+/// # Errors
+/// Anything the file system refuses.
+pub fn go_on_from(run: &RunDir, found: &Found) -> Result<(), RlError> {
+    match found.damaged.is_empty() {
+        true => Ok(()),
+        false => point_latest(run, &found.dir),
+    }
 }
 
 fn write<P: Policy>(
@@ -127,7 +90,8 @@ fn write<P: Policy>(
     let path = dir.join(STATE);
     let json = serde_json::to_string_pretty(state).map_err(std::io::Error::other);
     json.and_then(|json| fs::write(&path, json))
-        .map_err(|e| RlError::io(&path, e))
+        .map_err(|e| RlError::io(&path, e))?;
+    checksums::write(dir)
 }
 
 /// Syncs every file, then renames the directory.
@@ -183,75 +147,6 @@ fn link(name: &Path, at: &Path) -> std::io::Result<()> {
     fs::write(at, name.to_string_lossy().as_bytes())
 }
 
-/// The name of the checkpoint that `latest` points at, if it points at one.
-fn named_latest(run: &RunDir) -> Option<PathBuf> {
-    let latest = run.latest_checkpoint();
-    fs::read_link(&latest).ok().or_else(|| {
-        let name = PathBuf::from(fs::read_to_string(&latest).ok()?);
-        // A step's name and nothing else: whatever else a file holds, this crate did not write it.
-        (step_of(&name).is_some() && name.components().count() == 1).then_some(name)
-    })
-}
-
-/// The checkpoint that a run goes on from: the one that `latest` names, else the newest whole one;
-/// none where nothing was saved.
-///
-/// # Errors
-/// [`RlError::Checkpoint`] if `latest` names one that is missing, or is no link.
-pub fn newest(run: &RunDir) -> Result<Option<PathBuf>, RlError> {
-    let latest = run.latest_checkpoint();
-    let refuse = |message: &str| {
-        Err(RlError::Checkpoint {
-            path: latest.clone(),
-            message: message.into(),
-        })
-    };
-    if let Some(name) = named_latest(run) {
-        let named = run.checkpoints_dir().join(name);
-        return match (named.is_dir(), latest.is_symlink()) {
-            (true, true) => Ok(Some(latest)),
-            (true, false) => Ok(Some(named)),
-            (false, _) => refuse("names a checkpoint that is missing, expected a whole one"),
-        };
-    }
-    if latest.exists() {
-        return refuse(
-            "found a file or directory, expected a link, which copies and archives may lose: \
-             remove it, and the run goes on from the newest step beside it",
-        );
-    }
-    let whole = list(&run.checkpoints_dir())?.into_iter();
-    let whole = whole.filter(|dir| dir.extension().is_none() && dir.join(STATE).is_file());
-    Ok(whole
-        .filter(|dir| step_of(dir).is_some())
-        .max_by_key(|dir| step_of(dir)))
-}
-
-/// The state and the directory of the checkpoint that a run of this seed goes on from, if there is
-/// one.
-///
-/// # Errors
-/// A checkpoint that cannot be used, or is of another seed.
-pub fn last(run: &RunDir, seed: u64) -> Result<Option<(TrainerState, PathBuf)>, RlError> {
-    let Some(latest) = newest(run)? else {
-        return Ok(None);
-    };
-    let state = TrainerState::read(&latest)?;
-    if state.seed != seed {
-        return Err(RlError::Config(format!(
-            "--resume: seed is {seed}, but the checkpoint was trained with {}",
-            state.seed
-        )));
-    }
-    Ok(Some((state, latest)))
-}
-
-/// Whether `latest` names the checkpoint `dir`, which is then whole.
-fn is_latest(run: &RunDir, dir: &Path) -> bool {
-    let named = named_latest(run);
-    dir.is_dir() && named.is_some_and(|name| dir.file_name() == Some(name.as_os_str()))
-}
-
 /// Keeps the newest `keep` checkpoints up to `step`, and removes what killed runs left half
 /// written. Checkpoints of later steps stay: somebody may have gone back on purpose.
 fn prune(run: &RunDir, step: u64, keep: usize) -> Result<(), RlError> {
@@ -279,7 +174,7 @@ mod tests {
     use super::*;
 
     /// A run with checkpoint directories of these names, the newest of which is `latest`.
-    fn run(names: &[&str], latest: &str) -> (tempfile::TempDir, RunDir) {
+    pub(super) fn run(names: &[&str], latest: &str) -> (tempfile::TempDir, RunDir) {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::create(dir.path().join("run")).unwrap();
         for name in names {
@@ -320,28 +215,5 @@ mod tests {
         let (_dir, run) = run(&before, "step_000015");
         prune(&run, 15, 1).unwrap();
         assert_eq!(names(&run), ["latest", "step_000015", "step_000020"]);
-    }
-
-    /// As it is where the file system has no symbolic links.
-    #[test]
-    fn a_file_that_holds_the_name_points_at_it_too() {
-        let (_dir, run) = run(&["step_000002", "step_000004"], "step_000004");
-        fs::remove_file(run.latest_checkpoint()).unwrap();
-        fs::write(run.latest_checkpoint(), "step_000002").unwrap();
-        assert!(is_latest(&run, &run.checkpoint(2)));
-        assert_eq!(newest(&run).unwrap(), Some(run.checkpoint(2)));
-        for other in ["", "step_000002/..", "something else"] {
-            fs::write(run.latest_checkpoint(), other).unwrap();
-            assert!(newest(&run).is_err(), "{other}");
-        }
-    }
-
-    #[test]
-    fn only_a_checkpoint_that_is_named_and_there_is_the_latest() {
-        let (_dir, run) = run(&["step_000002", "step_000004"], "step_000004");
-        assert!(is_latest(&run, &run.checkpoint(4)));
-        assert!(!is_latest(&run, &run.checkpoint(2)));
-        fs::remove_dir(run.checkpoint(4)).unwrap();
-        assert!(!is_latest(&run, &run.checkpoint(4)));
     }
 }
