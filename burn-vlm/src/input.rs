@@ -183,7 +183,7 @@ impl VlmInput {
             next_positions: vec![],
             width: n,
             shared: Some(SharedRows {
-                segments: Segments::new(&layout.segments, heads),
+                segments: Segments::new(&layout.segments, heads, device),
                 rows: layout.rows,
             }),
         })

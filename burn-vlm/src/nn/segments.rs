@@ -9,12 +9,15 @@ mod key_sum;
 mod softmax;
 
 use crate::device::runs_on_host;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use key_sum::KeySum;
 use std::ops::Range;
 
-/// Queries of a tile, at most.
+/// Queries of a tile on a host, at most.
 pub(crate) const TILE_QUERIES: usize = 128;
+
+/// The same on an accelerator, which would wait for its next work most of the time otherwise.
+const ACCELERATOR_QUERIES: usize = 1024;
 
 /// Scores of a tile over all heads, at most, unless one query has more: 64 MiB in f32.
 pub(crate) const TILE_SCORES: usize = 1 << 24;
@@ -48,13 +51,17 @@ struct Tile {
 }
 
 impl Segments {
-    /// Segments in their order, read by a model of `heads` query heads.
-    pub fn new(segments: &[Segment], heads: usize) -> Self {
+    /// Segments in their order, read by a model of `heads` query heads on `device`.
+    pub fn new(segments: &[Segment], heads: usize, device: &Device) -> Self {
+        let most = match runs_on_host(device) {
+            true => TILE_QUERIES,
+            false => ACCELERATOR_QUERIES,
+        };
         let mut tiles: Vec<Tile> = vec![];
         for Segment { context, own } in segments {
             let context: Vec<Range<usize>> = context.iter().cloned().collect();
             let keys = own.len() + context.iter().map(Range::len).sum::<usize>();
-            let queries = (TILE_SCORES / (heads * keys).max(1)).clamp(1, TILE_QUERIES);
+            let queries = (TILE_SCORES / (heads * keys).max(1)).clamp(1, most);
             let fits =
                 |tile: &&mut Tile| tile.context == context && tile.own.len() + own.len() <= queries;
             if let Some(tile) = tiles.last_mut().filter(fits) {

@@ -35,7 +35,7 @@ impl Grads {
     pub fn add<const D: usize>(&mut self, id: ParamId, grad: Tensor<D>) {
         let grad = match self.params.remove::<D>(id) {
             Some(sum) => sum_of(sum, grad),
-            None => grad,
+            None => contiguous(grad),
         };
         self.params.register(id, grad);
     }
@@ -126,6 +126,15 @@ impl Grads {
             }
         }
         module.visit(&mut Drain { from, to: self });
+    }
+}
+
+/// The same values in their order; on a host that is made of a transposed view here, where several
+/// micro-batches are at work, and not where their gradients are summed.
+fn contiguous<const D: usize>(grad: Tensor<D>) -> Tensor<D> {
+    match grad.dtype() == DType::F32 && runs_on_host(&grad.device()) {
+        true => HostTensor::take(grad).give_back(),
+        false => grad,
     }
 }
 

@@ -4,8 +4,9 @@ use super::Tile;
 use crate::{
     device::runs_on_host,
     host::{HostTensor, exp, in_place, vectorized},
+    nn::int_tensor,
 };
-use burn::tensor::{Bool, Tensor, TensorData, activation::softmax};
+use burn::tensor::{Int, Tensor, activation::softmax};
 use rayon::prelude::*;
 
 /// A score this low is as good as none.
@@ -85,13 +86,19 @@ fn exponentials(values: &mut [f32], max: f32, scale: f32) -> f32 {
 pub(super) fn with_ops(scores: Tensor<4>, tile: &Tile, scale: f64) -> Tensor<4> {
     let [_, kv, rows, keys] = scores.dims();
     let (context, n) = (tile.context_len(), tile.own.len());
-    let hidden = |query: usize| {
-        let seen = context + tile.first[query]..context + query + 1;
-        (0..keys).map(move |key| key >= context && !seen.contains(&key))
+    let device = scores.device();
+    let column = |values: Vec<i64>| {
+        int_tensor(values, &device)
+            .reshape([n, 1])
+            .expand([n, keys])
     };
-    let mask: Vec<bool> = (0..n).flat_map(hidden).collect();
-    let mask = TensorData::new(mask, [1, 1, 1, n, keys]);
-    let mask = Tensor::<5, Bool>::from_data(mask, &scores.device());
+    let first = column(tile.first.iter().map(|first| *first as i64).collect());
+    let query = column((0..n as i64).collect());
+    let key = Tensor::<1, Int>::arange(-(context as i64)..(keys - context) as i64, &device);
+    let key = key.reshape([1, keys]).expand([n, keys]);
+    let is_own = key.clone().greater_equal_elem(0);
+    let is_elsewhere = key.clone().lower(first).bool_or(key.greater(query));
+    let mask = is_own.bool_and(is_elsewhere).reshape([1, 1, 1, n, keys]);
     let shape = [1, kv, rows / n, n, keys];
     let scores = scores.mul_scalar(scale).reshape(shape);
     let scores = scores.mask_fill(mask.expand(shape), MASKED);

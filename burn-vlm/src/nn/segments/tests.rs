@@ -73,7 +73,7 @@ fn check(groups: &[Group], key: u64) {
         let part = |range: &Range<usize>| x.clone().narrow(2, range.start, range.len());
         Tensor::cat(parts.map(part).collect(), 2)
     };
-    let segments = Segments::new(&segments, heads);
+    let segments = Segments::new(&segments, heads, &Device::flex());
     let found = segments.attend(q.clone(), k.clone(), v.clone());
     let tracked = [&q, &k, &v].map(|x| x.clone().autodiff().require_grad());
     let [tq, tk, tv] = tracked.clone();
@@ -135,7 +135,7 @@ fn longer_ones_than_a_tile_has_queries() {
 #[test]
 fn neighbours_share_a_tile() {
     let (segments, ..) = lay(&[(3, vec![2, 0, 4]), (2, vec![])]);
-    let tiles = Segments::new(&segments, 1).tiles;
+    let tiles = Segments::new(&segments, 1, &Device::flex()).tiles;
     let tile = |context: Option<Range<usize>>, own, first: &[usize]| Tile {
         context: context.into_iter().collect(),
         own,
