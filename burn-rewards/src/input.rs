@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// Everything a reward may look at.
 ///
@@ -23,12 +27,17 @@ pub struct RewardInput<'a> {
     pub prompt: &'a str,
     /// What the model answered, special tokens removed.
     pub response: &'a str,
-    /// The gold answer of the data row.
+    /// The gold answer of the data row; empty where it has none.
     pub answer: &'a str,
+    /// All answers that are accepted, `answer` first, where there are several; else empty. A
+    /// reward in a [`crate::Composite`] need not look: it is asked about each of them.
+    pub answers: &'a [String],
     /// Length of the response in tokens, where it was counted.
     pub response_tokens: Option<usize>,
     /// Whether the response was cut at the length limit.
     pub truncated: bool,
+    /// The row's id in its file; empty where that is not known.
+    pub row_id: &'a str,
     /// Name of the data set that the row is from; empty where it has none.
     pub set: &'a str,
     /// The training step, from 1; none outside of training.
@@ -40,8 +49,13 @@ pub struct RewardInput<'a> {
     pub prompt_end: &'a str,
     /// The prompt's pictures in their order.
     pub images: &'a [ImageSize],
+    /// Their files; those inside a parquet file by a name that no other program can read.
+    pub image_files: &'a [PathBuf],
     /// How models of this family write coordinates; none where that is not known.
     pub coordinates: Option<BoxCoordinates>,
+    /// True once nobody wants the reward any more: who waits for another program then gives up,
+    /// with any error.
+    pub cancel: Option<&'a AtomicBool>,
 }
 
 /// A picture's size in pixels, width before height.
@@ -74,14 +88,18 @@ impl<'a> RewardInput<'a> {
             prompt: "",
             response,
             answer,
+            answers: &[],
             response_tokens: None,
             truncated: false,
+            row_id: "",
             set: "",
             step: None,
             fields: None,
             prompt_end: "",
             images: &[],
+            image_files: &[],
             coordinates: None,
+            cancel: None,
         }
     }
 
@@ -103,6 +121,20 @@ impl<'a> RewardInput<'a> {
     #[must_use]
     pub fn with_truncated(mut self, truncated: bool) -> Self {
         self.truncated = truncated;
+        self
+    }
+
+    /// All answers that are accepted, where there are several.
+    #[must_use]
+    pub fn with_answers(mut self, answers: &'a [String]) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    /// The row's id in its file.
+    #[must_use]
+    pub fn with_row_id(mut self, id: &'a str) -> Self {
+        self.row_id = id;
         self
     }
 
@@ -141,6 +173,20 @@ impl<'a> RewardInput<'a> {
         self
     }
 
+    /// The files of the prompt's pictures.
+    #[must_use]
+    pub fn with_image_files(mut self, files: &'a [PathBuf]) -> Self {
+        self.image_files = files;
+        self
+    }
+
+    /// What becomes true once nobody wants the reward any more.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: &'a AtomicBool) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
     /// How models of this family write coordinates.
     #[must_use]
     pub fn with_coordinates(mut self, coordinates: BoxCoordinates) -> Self {
@@ -164,22 +210,57 @@ impl<'a> RewardInput<'a> {
         self.prompt_end.trim_end().ends_with("<think>")
     }
 
+    /// Whether nobody wants the reward any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
+    /// The gold answer as other programs are told it: a text, a list of those that are accepted, or
+    /// null.
+    pub(crate) fn gold(&self) -> Value {
+        match (self.answers, self.answer) {
+            ([], "") => Value::Null,
+            ([], answer) => answer.into(),
+            (answers, _) => answers.into(),
+        }
+    }
+
     /// What other programs are told of a row, beside prompt, response and answer.
     pub(crate) fn context(&self) -> Map<String, Value> {
         let all = json!({
             "response_tokens": self.response_tokens,
             "truncated": self.truncated,
+            "row_id": self.row_id,
             "set": self.set,
             "step": self.step,
             "fields": self.fields,
             "prompt_end": self.prompt_end,
-            "images": self.images,
+            "images": self.pictures(),
             "coordinates": self.coordinates,
         });
         match all {
             Value::Object(all) => all,
             _ => Map::new(),
         }
+    }
+}
+
+impl RewardInput<'_> {
+    /// Each picture with its sizes and its file, as far as they are known.
+    fn pictures(&self) -> Vec<Value> {
+        let one = |i: usize| {
+            let mut picture = json!({});
+            if let Some(size) = self.images.get(i) {
+                picture = json!(size);
+            }
+            // Pictures inside a table are no files.
+            if let Some(file) = self.image_files.get(i).filter(|file| file.is_file()) {
+                picture["path"] = file.to_string_lossy().into();
+            }
+            picture
+        };
+        let count = self.images.len().max(self.image_files.len());
+        (0..count).map(one).collect()
     }
 }
 

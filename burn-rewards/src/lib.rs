@@ -36,5 +36,5 @@ pub use config::{PartConfig, RewardConfig};
 pub use error::RewardError;
 pub use gold::OnUnparsableGold;
 pub use input::{BoxCoordinates, ImageSize, RewardInput};
-pub use reward::{Reward, RewardFn};
+pub use reward::{Notice, Reward, RewardFn};
 pub use rules::{RULES, Registry, Rule};

@@ -36,6 +36,15 @@ impl Reward {
     }
 }
 
+/// Something that a person should know of a reward that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The rule.
+    pub rule: String,
+    /// What has happened, and what became of it.
+    pub message: String,
+}
+
 /// A reward: callable from any thread, and the same for the same input.
 ///
 /// Implement it for a reward of your own and give it to [`crate::Composite`], or to the trainer as
@@ -94,6 +103,24 @@ pub trait RewardFn: Send + Sync {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the row of `row` needs a gold answer: rows without one are refused where it does.
+    /// Asked once a row before training, of rows that have none; by default it is tried.
+    fn needs_answer(&self, row: &RewardInput<'_>) -> bool {
+        matches!(self.score(row), Err(RewardError::Gold { .. }))
+    }
+
+    /// Whether it looks at [`RewardInput::answers`] itself. One that does not is asked about each
+    /// accepted answer, and the best is what counts.
+    fn reads_all_answers(&self) -> bool {
+        false
+    }
+
+    /// What has happened since this was asked last that a person should know, though rewards were
+    /// given: a program was started again. Nothing for rewards that ask nobody.
+    fn take_notices(&self) -> Vec<Notice> {
+        vec![]
     }
 
     /// How the response was read and judged, one step a line, for people. Empty where the value

@@ -53,6 +53,9 @@ pub enum RlError {
     /// Training cannot go on.
     #[error("{0}")]
     Training(String),
+    /// The run was asked to stop, and something was left undone.
+    #[error("the run was asked to stop")]
+    Stopped,
     /// One of several replicas cannot go on, and so none can.
     #[error("replica {rank} on {device}: {cause}")]
     Replica {
@@ -74,6 +77,15 @@ impl RlError {
         }
     }
 
+    /// Whether something was left undone because the run was asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped | Self::Vlm(VlmError::Stopped) => true,
+            Self::Replica { cause, .. } => cause.is_stopped(),
+            _ => false,
+        }
+    }
+
     /// Whether the input or the configuration is at fault, rather than the run.
     pub fn is_input(&self) -> bool {
         match self {
@@ -85,7 +97,7 @@ impl RlError {
             Self::Vlm(error) => error.is_input(),
             Self::Log(error) => error.is_input(),
             Self::Io { source, .. } => burn_vlm::error::is_input(source.kind()),
-            Self::Training(_) => false,
+            Self::Training(_) | Self::Stopped => false,
             Self::Replica { cause, .. } => cause.is_input(),
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 use burn_rewards::RewardFn;
 use burn_vlm::generate::{FinishReason, Purpose};
 use run_log::RolloutRecord;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 /// What an evaluation found.
 #[derive(Debug, Clone)]
@@ -24,6 +24,7 @@ pub struct Evaluation {
 /// Completes every prompt as often as the configuration says and scores the completions.
 ///
 /// Greedy sampling makes `pass@1` the greedy accuracy.
+/// Rewards of programs and servers are not waited for once `cancel` is true.
 /// With several draws, `pass@k` is there for every power of two up to their number, and for it.
 ///
 /// # Errors
@@ -34,6 +35,7 @@ pub fn evaluate(
     prompts: &[Arc<Prompt>],
     rule: &dyn RewardFn,
     step: u64,
+    cancel: Option<&AtomicBool>,
     finished: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, RlError> {
     let (set, draws) = (&config.name, config.draws);
@@ -44,7 +46,7 @@ pub fn evaluate(
         finished,
     )?;
     // No step: what is measured is the same at every step of a run.
-    rollout::reward(&mut groups, rule, None)?;
+    rollout::reward(&mut groups, rule, None, cancel)?;
     let rollouts: Vec<&Rollout> = groups.iter().flat_map(|g| &g.rollouts).collect();
     let mean = |f: &dyn Fn(&Rollout) -> f64| {
         rollouts.iter().map(|r| f(r)).sum::<f64>() / rollouts.len().max(1) as f64

@@ -61,6 +61,7 @@ pub mod rollout;
 pub mod select;
 pub mod shape;
 pub mod step_metrics;
+pub mod stop;
 pub mod trainable;
 pub mod trainer;
 pub mod types;
@@ -75,4 +76,5 @@ pub use recipe::Recipe;
 pub use rollout::RolloutEngine;
 /// The files of a run.
 pub use run_log::{LogError, metrics, run_dir};
+pub use stop::StopFlag;
 pub use trainer::{Outcome, Trainer, TrainerBuilder};

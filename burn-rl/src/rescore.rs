@@ -347,9 +347,11 @@ fn context(record: &RolloutRecord) -> Result<RowContext, RlError> {
 /// What the reward of a run was told of a completion.
 fn input<'a>(record: &'a RolloutRecord, context: &'a RowContext, step: u64) -> RewardInput<'a> {
     let mut input = RewardInput::new(&record.response, &record.answer)
+        .with_answers(&context.answers)
         .with_prompt(&record.prompt)
         .with_response_tokens(record.tokens)
         .with_truncated(is_cut(record))
+        .with_row_id(&context.row_id)
         .with_set(&context.set)
         .with_step(step)
         .with_fields(&context.fields)

@@ -19,6 +19,9 @@ pub fn of_collected(found: &Collected, recipe: &Recipe, metrics: &mut Metrics) {
             let greedy = found.greedy_rewards.iter().copied();
             metrics.set("reward/greedy", mean(greedy));
         }
+        if found.restarts > 0 {
+            metrics.set("reward/restarts", found.restarts as f64);
+        }
         of_filters(found, metrics);
     }
     of_lengths(&groups, metrics);

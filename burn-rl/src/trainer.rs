@@ -10,7 +10,9 @@ mod build;
 mod builder;
 mod inputs;
 mod kit;
+mod measure;
 mod outcome;
+mod replay;
 mod resume;
 
 pub use builder::TrainerBuilder;
@@ -21,10 +23,9 @@ pub use run_log::History;
 use crate::{
     checkpoint::{self, MadeOf, TrainerState},
     clock::Clock,
-    config::{CheckpointConfig, EvalConfig, EvalWeights, FilterConfig, RolloutConfig},
+    config::{CheckpointConfig, EvalConfig, FilterConfig, RolloutConfig},
     data::{DataFingerprint, PromptSource},
     error::RlError,
-    eval::evaluate,
     learner::{Learner, Policy, TrainBatch},
     metrics::{Metrics, Sink},
     observer::{Event, Observer, Phase},
@@ -32,6 +33,7 @@ use crate::{
     rollout::{CollectInputs, Collected, Collector, RolloutEngine, make_portable, records},
     run_dir::RunDir,
     step_metrics,
+    stop::StopFlag,
     types::Prompt,
 };
 use burn_rewards::RewardFn;
@@ -40,10 +42,7 @@ use run_log::{
     diagnostics::{Diagnostics, Warning},
     rollout_log::write_rollouts,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A run, ready to go. [`Trainer::builder`] and [`Trainer::of_policy`] make one.
 pub struct Trainer<P: Policy = Vlm> {
@@ -77,11 +76,24 @@ pub struct Trainer<P: Policy = Vlm> {
     sinks: Vec<Box<dyn Sink>>,
     /// Most bytes that a device was seen to hold.
     peak_bytes: Option<f64>,
-    /// Set to true from outside to stop at the next safe point.
-    stop: Arc<AtomicBool>,
+    /// Asks the run to stop.
+    stop: StopFlag,
     /// Steps done.
     done: u64,
+    /// The numbers of the last step, where it was saved before all its evaluations were made.
+    owed: Option<Metrics>,
     history: History,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StepEnd {
+    /// With everything that belongs to it.
+    Whole,
+    /// The run is to stop, and nothing was learned.
+    Abandoned,
+    /// The run is to stop; what was learned is not measured yet.
+    NotMeasured,
 }
 
 /// Held-out rows and how they are measured.
@@ -105,42 +117,31 @@ impl<P: Policy> Trainer<P> {
         for warning in &self.warnings {
             watch.event(Event::Warned(warning));
         }
-        if self.done == 0 {
-            let mut metrics = Metrics::new();
-            self.evaluate(0, &mut metrics, watch)?;
-            if !metrics.is_empty() {
-                self.emit(0, &metrics)?;
-            }
+        if !self.measure_owed(watch)? {
+            self.save(self.done, watch)?;
+            return Ok(RunEnd::Interrupted);
         }
         for step in self.done + 1..=self.steps {
-            if !self.step(step, watch)? {
-                self.save(step - 1, watch)?;
+            let end = self.step(step, watch)?;
+            if end != StepEnd::Abandoned {
+                self.done = step;
+            }
+            if end != StepEnd::Whole {
+                self.save(self.done, watch)?;
                 return Ok(RunEnd::Interrupted);
             }
-            self.done = step;
         }
         Ok(RunEnd::Done)
     }
 
-    /// One step; false if the run was asked to stop before its update began.
-    fn step(&mut self, step: u64, watch: &mut dyn Observer) -> Result<bool, RlError> {
+    fn step(&mut self, step: u64, watch: &mut dyn Observer) -> Result<StepEnd, RlError> {
         let mut clock = Clock::start();
         let mut metrics = Metrics::new();
         let mut collector = self.collector.clone();
-        let mut sources = CollectInputs {
-            train: self.train.as_mut(),
-            engine: self.engine.as_ref(),
-            reward: self.reward.as_ref(),
-            recipe: &self.recipe,
-            rollout: &self.rollout,
-            logprob_temperature: self.logprob_temperature,
-            filter: &self.filter,
-            stop: &self.stop,
-        };
-        let found = collector.collect(&mut sources, step, watch);
+        let found = self.sample(&mut collector, step, watch);
         let found = found.inspect_err(|error| self.save_what_was_learned(step, error, watch))?;
         let Some(found) = found else {
-            return Ok(false);
+            return Ok(StepEnd::Abandoned);
         };
         step_metrics::of_collected(&found, &self.recipe, &mut metrics);
         clock.lap();
@@ -150,20 +151,15 @@ impl<P: Policy> Trainer<P> {
         watch.event(Event::Progress(Phase::Update, 0, batch.rows.len()));
         let (mut score_s, mut update_s) = (0.0, 0.0);
         if !batch.rows.is_empty() {
-            self.engine.release();
-            self.note_memory();
-            for replica in self.learner.replicas() {
-                replica.device().memory_cleanup();
-            }
-            self.learner.score(&mut batch)?;
-            batch.advantages = self.recipe.advantages(&batch.scored)?;
-            // Groups that wait are learned from after this update: what they were sampled with is
-            // noted while it is still there.
-            let mut waiting = TrainBatch::new(collector.waiting(), self.logprob_temperature);
-            self.learner.fill_old_logprobs(&mut waiting)?;
-            collector.set_scores(waiting.scored);
+            let scored = self.score(&mut batch, &mut collector);
             score_s = clock.lap();
-            metrics.merge(self.learner.update(&batch, step)?);
+            match scored.and_then(|()| self.learner.update(&batch, step)) {
+                Ok(found) => metrics.merge(found),
+                Err(error) if error.is_stopped() || self.stop.is_overdue() => {
+                    return Ok(StepEnd::Abandoned);
+                }
+                Err(error) => return Err(error),
+            }
             self.engine.sync(&self.learner.replicas())?;
             update_s = clock.lap();
         }
@@ -187,16 +183,56 @@ impl<P: Policy> Trainer<P> {
         if let Some(bytes) = self.peak_bytes {
             metrics.set("memory/peak_bytes", bytes);
         }
-        self.evaluate(step, &mut metrics, watch)?;
+        let measured = self.evaluate(step, &mut metrics, watch)?;
         self.emit(step, &metrics)?;
         watch.event(Event::Stepped(step, &metrics));
         for warning in self.diagnostics.observe(step, &metrics) {
             watch.event(Event::Warned(&warning));
         }
+        if !measured {
+            return Ok(StepEnd::NotMeasured);
+        }
         if self.is_due(step, self.checkpoint.every) {
             self.save(step, watch)?;
         }
-        Ok(true)
+        Ok(StepEnd::Whole)
+    }
+
+    /// Makes a batch ready to be learned from.
+    fn score(&mut self, batch: &mut TrainBatch, collector: &mut Collector) -> Result<(), RlError> {
+        self.engine.release();
+        self.note_memory();
+        for replica in self.learner.replicas() {
+            replica.device().memory_cleanup();
+        }
+        self.learner.score(batch)?;
+        batch.advantages = self.recipe.advantages(&batch.scored)?;
+        // Groups that wait are learned from after this update: what they were sampled with is
+        // noted while it is still there.
+        let mut waiting = TrainBatch::new(collector.waiting(), self.logprob_temperature);
+        self.learner.fill_old_logprobs(&mut waiting)?;
+        collector.set_scores(waiting.scored);
+        Ok(())
+    }
+
+    /// The rollouts of a step; none if the run was asked to stop.
+    fn sample(
+        &mut self,
+        collector: &mut Collector,
+        step: u64,
+        watch: &mut dyn Observer,
+    ) -> Result<Option<Collected>, RlError> {
+        let mut sources = CollectInputs {
+            train: self.train.as_mut(),
+            engine: self.engine.as_ref(),
+            reward: self.reward.as_ref(),
+            recipe: &self.recipe,
+            rollout: &self.rollout,
+            logprob_temperature: self.logprob_temperature,
+            filter: &self.filter,
+            stop: &self.stop,
+        };
+        collector.collect(&mut sources, step, watch)
     }
 
     fn log_rollouts(
@@ -220,41 +256,6 @@ impl<P: Policy> Trainer<P> {
         }
         make_portable(&mut rows, run.root());
         Ok(write_rollouts(&run.rollouts(step), &rows)?)
-    }
-
-    /// Measures every set that is due.
-    fn evaluate(
-        &mut self,
-        step: u64,
-        metrics: &mut Metrics,
-        watch: &mut dyn Observer,
-    ) -> Result<(), RlError> {
-        for set in &self.evaluations {
-            let config = &set.config;
-            if step > 0 && !self.is_due(step, config.every) {
-                continue;
-            }
-            let average = self.learner.average();
-            let average = average.filter(|_| config.weights == EvalWeights::Average);
-            if let Some(model) = average {
-                self.engine.sync(&[model])?;
-            }
-            let (engine, rule) = (self.engine.as_ref(), self.reward.as_ref());
-            let total = set.prompts.len() * config.draws;
-            watch.event(Event::Progress(Phase::Eval, 0, total));
-            let progress = &mut |done| watch.event(Event::Progress(Phase::Eval, done, total));
-            let mut found = evaluate(config, engine, &set.prompts, rule, step, progress)?;
-            if average.is_some() {
-                self.engine.sync(&self.learner.replicas())?;
-            }
-            if let Some(run) = &self.run {
-                make_portable(&mut found.records, run.root());
-                write_rollouts(&run.eval(&config.name, step), &found.records)?;
-            }
-            watch.event(Event::Evaluated(step, &found.metrics));
-            metrics.merge(found.metrics);
-        }
-        Ok(())
     }
 
     fn save(&self, step: u64, watch: &mut dyn Observer) -> Result<(), RlError> {

@@ -18,7 +18,7 @@ pub struct Prompt {
     pub text: String,
     /// The picture files.
     pub images: Vec<PathBuf>,
-    /// The gold answer; empty where a row only demonstrates.
+    /// The gold answer; empty where a row has none.
     pub answer: String,
     /// The demonstrated response as tokens, stop token included, if the row has one.
     pub target: Option<Vec<u32>>,
@@ -69,13 +69,16 @@ impl Prompt {
     pub fn reward_input<'a>(&'a self, rollout: &'a Rollout) -> RewardInput<'a> {
         let context = &self.context;
         let mut input = RewardInput::new(&rollout.text, &self.answer)
+            .with_answers(&context.answers)
             .with_prompt(&self.text)
             .with_response_tokens(rollout.tokens.len())
             .with_truncated(rollout.finish == FinishReason::Length)
+            .with_row_id(&context.row_id)
             .with_set(&context.set)
             .with_fields(&context.fields)
             .with_prompt_end(&context.prompt_end)
-            .with_images(&context.images);
+            .with_images(&context.images)
+            .with_image_files(&self.images);
         input.coordinates = context.coordinates;
         input
     }
@@ -86,6 +89,12 @@ impl Prompt {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RowContext {
+    /// The row's id in its file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub row_id: String,
+    /// All answers that are accepted, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<String>,
     /// Name of the data set.
     pub set: Arc<str>,
     /// The row's fields, without its prompt and its pictures.

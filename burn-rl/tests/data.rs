@@ -16,7 +16,7 @@ fn golden(name: &str) -> PathBuf {
 }
 
 fn open(path: &Path, format: &RowFormat) -> Vec<DataRow> {
-    let set = RowDataset::open(path, format, OnError::Error, RowKind::Training).unwrap();
+    let set = RowDataset::open(path, format, OnError::Error, RowKind::Prompt).unwrap();
     (0..set.len()).map(|i| set.get(i).unwrap()).collect()
 }
 
@@ -155,7 +155,7 @@ fn what_cannot_be_read_is_named() {
     let path = dir.path().join("rows.jsonl");
     let error = |content: &str, format: &RowFormat| {
         std::fs::write(&path, content).unwrap();
-        let set = RowDataset::open(&path, format, OnError::Error, RowKind::Training);
+        let set = RowDataset::open(&path, format, OnError::Error, RowKind::Prompt);
         set.err().unwrap().to_string()
     };
     let plain = RowFormat::default();
@@ -164,15 +164,39 @@ fn what_cannot_be_read_is_named() {
             r#"{"text": "?", "answer": "1"}"#,
             "found the fields `text`, `answer`",
         ),
-        ("[1, 2]", "not a JSON list of data rows"),
+        ("[1, 2]", "found a number, expected a JSON object"),
         ("3", "found a number, expected a JSON object"),
         (
-            r#"{"question": "?", "answer": ["1"]}"#,
-            "`answer` is a list, expected a string",
+            r#"{"question": "?", "answer": {"value": 1}}"#,
+            "`answer` is an object, expected a string, a number, true or false, or a list",
+        ),
+        (
+            r#"{"question": "?", "answer": ["1", null]}"#,
+            "`answer[1]` is null, expected a string",
+        ),
+        (
+            r#"{"question": " ", "answer": "1"}"#,
+            "`question` asks nothing",
+        ),
+        (
+            r#"{"messages": [{"role": "user", "content": "1?"}, {"role": "user", "content": ""}]}"#,
+            "`messages` asks nothing",
+        ),
+        (
+            r#"{"question": "?", "images": {"bytes": "iVBOR", "path": null}}"#,
+            "`images`: a picture is an object with `bytes` and no `path`, expected a path",
+        ),
+        (
+            r#"{"question": "?", "images": [""]}"#,
+            "`images`: a picture is an empty text, expected a path",
+        ),
+        (
+            r#"{"question": "?", "images": "https://example.org/a.png"}"#,
+            "is on the web, expected the path of a file",
         ),
         (
             r#"{"question": "?", "answer": "1", "images": [{"bytes": null}]}"#,
-            "a picture is an object, expected a path",
+            "`images`: a picture is an object, expected a path",
         ),
     ] {
         let message = error(content, &plain);
@@ -193,7 +217,90 @@ fn what_cannot_be_read_is_named() {
 
     let damaged = dir.path().join("x.parquet");
     std::fs::write(&damaged, b"PAR1 and no more").unwrap();
-    let set = RowDataset::open(&damaged, &gold, OnError::Error, RowKind::Training);
+    let set = RowDataset::open(&damaged, &gold, OnError::Error, RowKind::Prompt);
     let message = set.err().unwrap().to_string();
     assert!(message.contains("not readable as parquet"), "{message}");
+}
+
+#[test]
+fn answers_as_people_write_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rows.jsonl");
+    let row = |answer: &str| format!("{{\"question\": \"?\", \"answer\": {answer}}}\n");
+    let answers = [
+        r#""a""#,
+        "5",
+        "true",
+        "null",
+        r#"["a"]"#,
+        r#"["a", 2, false]"#,
+        "[]",
+    ];
+    std::fs::write(&path, answers.map(row).concat()).unwrap();
+    let rows = open(&path, &RowFormat::default());
+    let first: Vec<_> = rows.iter().map(|row| row.answer.as_deref()).collect();
+    let expected = [
+        Some("a"),
+        Some("5"),
+        Some("true"),
+        None,
+        Some("a"),
+        Some("a"),
+        None,
+    ];
+    assert_eq!(first, expected);
+    let all: Vec<&[String]> = rows.iter().map(|row| &row.answers[..]).collect();
+    assert_eq!(all[5], ["a", "2", "false"]);
+    assert!(all[..5].iter().all(|list| list.is_empty()));
+}
+
+#[test]
+fn pictures_are_beside_their_data_file_or_where_they_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (folder, file) in [("data/images", "in.png"), ("other", "out.png")] {
+        std::fs::create_dir_all(at(folder)).unwrap();
+        std::fs::write(at(folder).join(file), b"not looked at").unwrap();
+    }
+    let path = at("data/rows.jsonl");
+    let found = |image: &str, roots: &[&str]| {
+        let row = serde_json::json!({"question": "?", "images": [image]});
+        std::fs::write(&path, row.to_string()).unwrap();
+        let format = RowFormat {
+            picture_roots: roots.iter().map(|root| at(root)).collect(),
+            ..RowFormat::default()
+        };
+        let set = RowDataset::open(&path, &format, OnError::Error, RowKind::Prompt);
+        set.map(|_| ()).map_err(|e| e.to_string())
+    };
+    let absolute = at("other/out.png").display().to_string();
+    let address = format!("file://{absolute}");
+    for inside in ["images/in.png", "./images/../images/in.png"] {
+        assert_eq!(found(inside, &[]), Ok(()));
+    }
+    for outside in ["../other/out.png", &absolute, &address] {
+        let message = found(outside, &[]).unwrap_err();
+        let expected = "outside of the data file's directory: expected it inside, or its directory \
+                        named in data.picture_roots";
+        assert!(
+            message.contains("rows.jsonl:1: ") && message.contains(expected),
+            "{message}"
+        );
+        assert_eq!(found(outside, &["other"]), Ok(()));
+        assert_eq!(found(outside, &["."]), Ok(()));
+    }
+    let message = found("images/in.png", &["nowhere"]).unwrap_err();
+    assert!(message.contains("data.picture_roots names "), "{message}");
+
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+        symlink(at("other/out.png"), at("data/images/link.png")).unwrap();
+        assert!(found("images/link.png", &[]).is_err());
+        assert_eq!(found("images/link.png", &["other"]), Ok(()));
+        // A data file that is a link itself, as in the cache of the hub: both directories count.
+        std::fs::rename(&path, at("other/rows")).unwrap();
+        symlink(at("other/rows"), &path).unwrap();
+        assert_eq!(found("images/link.png", &[]), Ok(()));
+    }
 }

@@ -52,6 +52,9 @@ pub enum VlmError {
     /// What was computed is infinite or no number.
     #[error("{0}")]
     NotFinite(String),
+    /// Whoever asked for completions does not want them any more.
+    #[error("sampling was stopped")]
+    Stopped,
 }
 
 impl VlmError {
@@ -67,7 +70,7 @@ impl VlmError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Io { source, .. } => is_input(source.kind()),
-            Self::NotFinite(_) => false,
+            Self::NotFinite(_) | Self::Stopped => false,
             _ => true,
         }
     }

@@ -41,6 +41,10 @@ const HELP: &[(&str, &str)] = &[
         "Mean reward of the greedy completions that others are compared with.",
     ),
     (
+        "reward/restarts",
+        "How often a program that gives rewards was started again.",
+    ),
+    (
         "reward/zero_std_groups",
         "Share of groups whose draws all earned the same: no signal.",
     ),

@@ -4,6 +4,14 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::LogError;
 
+/// What a clock or a memory gauge says, and so differs between two runs that do the same.
+const MEASURED: [&str; 3] = ["time/", "throughput/", "memory/"];
+
+/// Whether a number of this name is measured rather than computed.
+pub fn is_measured(name: &str) -> bool {
+    MEASURED.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The named numbers of one step, in the order in which they were first set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics {
@@ -75,6 +83,15 @@ pub trait Sink: Send {
     /// # Errors
     /// [`LogError::Io`] if they cannot be written.
     fn step(&mut self, step: u64, metrics: &Metrics) -> Result<(), LogError>;
+
+    /// Takes more numbers of a step that it was given already: an interrupted run measures what the
+    /// step's weights are worth when it is continued.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    fn amend(&mut self, step: u64, more: &Metrics) -> Result<(), LogError> {
+        self.step(step, more)
+    }
 
     /// Hands everything taken so far to the operating system.
     ///

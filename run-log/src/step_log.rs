@@ -77,6 +77,23 @@ impl Sink for JsonlWriter {
             .map_err(|e| LogError::io(&self.path, e))
     }
 
+    /// The numbers join the line of their step, as if they had been there from the start.
+    fn amend(&mut self, step: u64, more: &Metrics) -> Result<(), LogError> {
+        let text = fs::read(&self.path).map_err(|e| LogError::io(&self.path, e))?;
+        let before = lines_until(&self.path, &text, step.saturating_sub(1))?;
+        let own = lines_until(&self.path, &text, step)?;
+        let own = own[before.len()..].trim_ascii_end();
+        let (Some(own), false) = (own.strip_suffix(b"}"), more.is_empty()) else {
+            return self.step(step, more);
+        };
+        let more = serde_json::to_vec(more).map_err(|e| LogError::io(&self.path, e.into()))?;
+        let whole = [&before, own, b",", &more[1..], b"\n"].concat();
+        write_atomic(&self.path, &whole)?;
+        let file = OpenOptions::new().append(true).open(&self.path);
+        self.file = file.map_err(|e| LogError::io(&self.path, e))?;
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<(), LogError> {
         self.file.flush().map_err(|e| LogError::io(&self.path, e))
     }
@@ -209,6 +226,23 @@ mod tests {
             sink.step(step, &metrics(step as f64 / 3.0)).unwrap();
         }
         assert_eq!(fs::read(whole).unwrap(), fs::read(killed).unwrap());
+    }
+
+    #[test]
+    fn numbers_that_come_later_join_the_line_of_their_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut sink = JsonlWriter::create(&path).unwrap();
+        sink.step(1, &metrics(0.1)).unwrap();
+        sink.step(2, &metrics(1.0 / 3.0)).unwrap();
+        let mut more = Metrics::new();
+        more.set("eval/x/tokens", 4.0);
+        sink.amend(2, &more).unwrap();
+        sink.step(3, &metrics(0.5)).unwrap();
+        let expected = "{\"step\":1,\"reward/mean\":0.1}\n\
+            {\"step\":2,\"reward/mean\":0.3333333333333333,\"eval/x/tokens\":4.0}\n\
+            {\"step\":3,\"reward/mean\":0.5}\n";
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
     }
 
     #[test]

@@ -113,6 +113,7 @@ impl Bench {
             template: if direct { self.direct } else { self.reasoning }.into(),
             keep: self.by.iter().map(|field| (*field).to_owned()).collect(),
             set: self.name.into(),
+            picture_roots: vec![],
         }
     }
 }

@@ -104,8 +104,10 @@ fn all(run: &mut RunConfig) -> Vec<&mut String> {
         &mut run.data.train,
         &mut run.eval.data,
     ];
-    let sets = run.data.blend.iter_mut().map(|set| &mut set.path);
-    paths.into_iter().chain(sets).collect()
+    let roots = run.data.picture_roots.iter_mut();
+    let sets = run.data.blend.iter_mut();
+    let sets = sets.flat_map(|set| [&mut set.path].into_iter().chain(&mut set.picture_roots));
+    paths.into_iter().chain(roots).chain(sets).collect()
 }
 
 #[cfg(test)]

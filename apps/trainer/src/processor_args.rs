@@ -1,8 +1,10 @@
 //! Arguments that say where weights come from and how text and pictures are processed, alike in all
 //! commands.
 
-use burn_rl::config::ModelInit;
-use burn_vlm::processor::ProcessorOptions;
+use crate::paths;
+use burn_rl::{config::ModelInit, data::RowFormat};
+use burn_vlm::{models::PictureLimits, processor::ProcessorOptions};
+use std::path::PathBuf;
 
 /// Settings over the model directory's own.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -30,6 +32,10 @@ pub struct ProcessorArgs {
     /// Shows a white picture to conversations that have none.
     #[arg(long)]
     pub blank_image: bool,
+    /// A directory that pictures of data rows may be in beside that of the data file; may be
+    /// repeated.
+    #[arg(long = "picture-root", value_name = "DIR", value_parser = paths::path())]
+    pub picture_roots: Vec<PathBuf>,
     /// Takes pictures as their files store them, whatever their EXIF orientation says.
     #[arg(long)]
     pub stored_orientation: bool,
@@ -61,14 +67,24 @@ pub fn parse_init(text: &str) -> Result<ModelInit, String> {
 }
 
 impl ProcessorArgs {
+    /// How rows with the usual names are read.
+    pub fn row_format(&self) -> RowFormat {
+        RowFormat {
+            picture_roots: self.picture_roots.clone(),
+            ..RowFormat::default()
+        }
+    }
+
     /// For the processor.
     pub fn options(&self) -> ProcessorOptions {
         ProcessorOptions {
             chat_template: self.chat_template.clone(),
-            min_pixels: self.min_pixels,
-            max_pixels: self.max_pixels,
-            min_tiles: self.min_tiles,
-            max_tiles: self.max_tiles,
+            limits: PictureLimits {
+                min_pixels: self.min_pixels,
+                max_pixels: self.max_pixels,
+                min_tiles: self.min_tiles,
+                max_tiles: self.max_tiles,
+            },
             blank_image: self.blank_image,
             stored_orientation: self.stored_orientation,
         }

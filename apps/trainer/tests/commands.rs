@@ -360,7 +360,7 @@ fn a_bad_row_is_named_by_file_and_line() {
         (missing, "no.png does not exist"),
         (
             json!("x"),
-            "not a score row: invalid type: string \"x\", expected a JSON object",
+            "not a data row: found a text, expected a JSON object",
         ),
     ];
     for (row, expected) in cases {

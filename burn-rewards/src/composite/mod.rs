@@ -4,11 +4,12 @@ mod part;
 
 pub use part::Part;
 
-use crate::{OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput};
+use crate::{Notice, OnUnparsableGold, Reward, RewardError, RewardFn, RewardInput};
 use part::wrong_clip;
 
 /// The sum of rewards times their weights. Parts are logged as they were judged, before weight,
-/// gate and clip; of several verdicts the first part's is taken.
+/// gate and clip; of several verdicts the first part's is taken. Where several gold answers are
+/// accepted, each part judges by the one that is best for the response.
 pub struct Composite {
     parts: Vec<Part>,
     clip: Option<(f64, f64)>,
@@ -125,7 +126,7 @@ fn no_part(input: &RewardInput<'_>) -> RewardError {
 impl RewardFn for Composite {
     fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
         let one = |part: &Part| match part.applies(input) {
-            true => self.take(part, part.reward.score(input)),
+            true => self.take(part, part.score(input)),
             false => Ok(None),
         };
         let scored = self.parts.iter().map(one).collect::<Result<_, _>>()?;
@@ -148,7 +149,7 @@ impl RewardFn for Composite {
         for part in &self.parts {
             let own: Vec<RewardInput<'_>> =
                 inputs.iter().copied().filter(|i| part.applies(i)).collect();
-            let mut results = part.reward.score_batch(&own).into_iter();
+            let mut results = part.score_batch(&own).into_iter();
             for (row, input) in rows.iter_mut().zip(inputs) {
                 let missing = || Err(RewardError::service(&part.rule, "a response got no reward"));
                 let taken = match part.applies(input) {
@@ -176,10 +177,20 @@ impl RewardFn for Composite {
         if self.on_unparsable_gold == OnUnparsableGold::Zero {
             return Ok(());
         }
-        own.try_for_each(|part| match part.reward.check_gold(row) {
+        own.try_for_each(|part| match part.check_gold(row) {
             Err(RewardError::NotApplicable { .. }) => Ok(()),
             result => result,
         })
+    }
+
+    fn needs_answer(&self, row: &RewardInput<'_>) -> bool {
+        let mut own = self.parts.iter().filter(|part| part.covers(row));
+        own.any(|part| part.reward.needs_answer(row))
+    }
+
+    fn take_notices(&self) -> Vec<Notice> {
+        let parts = self.parts.iter();
+        parts.flat_map(|part| part.reward.take_notices()).collect()
     }
 
     fn explain(&self, input: &RewardInput<'_>) -> Vec<String> {
@@ -298,6 +309,44 @@ mod tests {
         for (input, scored) in inputs.iter().zip(&batch) {
             assert_eq!(*scored, reward.score(input));
         }
+    }
+
+    #[test]
+    fn of_several_accepted_answers_the_best_counts() {
+        let reward =
+            reward(json!({"parts": [{"rule": "answer_exact"}, {"rule": "answer_format"}]}));
+        let answers = ["2", "two", ""].map(str::to_owned);
+        let input = |text| RewardInput::new(text, "2").with_answers(&answers);
+        let texts = [
+            "<answer>two</answer>",
+            "<answer>2</answer>",
+            "<answer>3</answer>",
+        ];
+        let inputs = texts.map(input);
+        let batch = reward.score_batch(&inputs);
+        for (input, scored) in inputs.iter().zip(&batch) {
+            assert_eq!(*scored, reward.score(input));
+        }
+        let right: Vec<_> = batch.iter().map(|s| s.as_ref().unwrap().correct).collect();
+        assert_eq!(right, [Some(true), Some(true), Some(false)]);
+        // One that can be used is enough.
+        assert!(reward.check_gold(&input("")).is_ok());
+        let none = ["".to_owned(), " ".to_owned()];
+        let unusable = RewardInput::new("", "").with_answers(&none);
+        assert!(matches!(
+            reward.check_gold(&unusable),
+            Err(RewardError::Gold { .. })
+        ));
+    }
+
+    #[test]
+    fn a_gold_answer_is_needed_where_a_part_that_judges_the_row_compares_with_it() {
+        let reward = reward(json!({"parts": [
+            {"rule": "answer_format"},
+            {"rule": "answer_exact", "when": {"set": "geo"}}]}));
+        let row = RewardInput::new("", "");
+        assert!(!reward.needs_answer(&row));
+        assert!(reward.needs_answer(&row.with_set("geo")));
     }
 
     struct Odd;

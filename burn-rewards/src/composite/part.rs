@@ -91,6 +91,46 @@ impl Part {
         (self.from_step..=self.until_step).contains(&step) && self.covers(input)
     }
 
+    /// Its judgement of one response.
+    pub(super) fn score(&self, input: &RewardInput<'_>) -> Result<Reward, RewardError> {
+        match self.asks_about_each(input) {
+            false => self.reward.score(input),
+            true => best(each_answer(input).map(|input| self.reward.score(&input))),
+        }
+    }
+
+    /// The same of many, as one batch.
+    pub(super) fn score_batch(
+        &self,
+        inputs: &[RewardInput<'_>],
+    ) -> Vec<Result<Reward, RewardError>> {
+        if !inputs.iter().any(|input| self.asks_about_each(input)) {
+            return self.reward.score_batch(inputs);
+        }
+        let each = |input| match self.asks_about_each(input) {
+            false => vec![*input],
+            true => each_answer(input).collect(),
+        };
+        let counts: Vec<usize> = inputs.iter().map(|input| each(input).len()).collect();
+        let all: Vec<RewardInput<'_>> = inputs.iter().flat_map(each).collect();
+        let mut scored = self.reward.score_batch(&all).into_iter();
+        let counts = counts.into_iter();
+        counts.map(|n| best(scored.by_ref().take(n))).collect()
+    }
+
+    /// Whether the gold answer of a row can be used; of several one is enough.
+    pub(super) fn check_gold(&self, row: &RewardInput<'_>) -> Result<(), RewardError> {
+        if !self.asks_about_each(row) {
+            return self.reward.check_gold(row);
+        }
+        let checks = each_answer(row).map(|row| self.reward.check_gold(&row));
+        best(checks.map(|check| check.map(|()| Reward::default()))).map(|_| ())
+    }
+
+    fn asks_about_each(&self, input: &RewardInput<'_>) -> bool {
+        !input.answers.is_empty() && !self.reward.reads_all_answers()
+    }
+
     /// Whether no response can be judged by both.
     fn excludes(&self, other: &Self) -> bool {
         let before = |a: &Self, b: &Self| a.until_step < b.from_step;
@@ -183,6 +223,39 @@ impl Part {
             correct: Some(false),
         }
     }
+}
+
+/// The input once with each accepted answer.
+fn each_answer<'a>(input: &RewardInput<'a>) -> impl Iterator<Item = RewardInput<'a>> {
+    let input = *input;
+    input.answers.iter().map(move |answer| RewardInput {
+        answer,
+        answers: &[],
+        ..input
+    })
+}
+
+/// The best judgement: right before wrong, then by its value, then the first. Answers that cannot
+/// be used count only where none can.
+fn best(all: impl Iterator<Item = Result<Reward, RewardError>>) -> Result<Reward, RewardError> {
+    let mut best: Option<Reward> = None;
+    let mut unusable = None;
+    for scored in all {
+        let scored = match scored {
+            Ok(scored) => scored,
+            Err(error @ RewardError::Gold { .. }) => {
+                unusable.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let rank = |r: &Reward| (r.correct == Some(true), r.value);
+        if best.as_ref().is_none_or(|best| rank(best) < rank(&scored)) {
+            best = Some(scored);
+        }
+    }
+    let missing = || RewardError::service("reward", "a response got no reward");
+    best.ok_or_else(|| unusable.unwrap_or_else(missing))
 }
 
 pub(super) fn wrong_clip((low, high): (f64, f64)) -> Option<String> {

@@ -2,14 +2,26 @@
 
 use super::excerpt;
 use serde_json::{Map, Value};
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{RecvTimeoutError, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 /// A reply longer than this is no reply.
 const LONGEST_REPLY: u64 = 64 << 20;
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How often a wait looks whether anybody still waits.
+const GLANCE: Duration = Duration::from_millis(20);
+
 /// A server and how patient to be with it.
+#[derive(Clone)]
 pub(crate) struct Server {
     agent: ureq::Agent,
     pub url: String,
@@ -40,32 +52,62 @@ impl Server {
         }
     }
 
-    /// Posts a JSON object and reads one. Once `is_off`, it is not tried again.
+    /// Posts a JSON object and reads one. Once `is_off`, it is not tried again; once `cancel` is
+    /// true, it is not waited for either.
     ///
     /// # Errors
     /// What the last try came to.
     pub fn post(
         &self,
         body: &Value,
+        cancel: Option<&AtomicBool>,
         is_off: impl Fn() -> bool,
     ) -> Result<Map<String, Value>, String> {
-        let body = body.to_string();
+        let body: Arc<str> = body.to_string().into();
         let mut pause = self.pause;
         for attempt in 1.. {
-            match self.once(&body) {
+            match self.once(&body, cancel) {
                 Ok(reply) => return Ok(reply),
                 Err(Failure::Final(message)) => return Err(message),
                 Err(Failure::Passing(message)) if attempt >= self.tries || is_off() => {
                     return Err(format!("{message} (tried {attempt} times)"));
                 }
-                Err(Failure::Passing(_)) => thread::sleep(pause),
+                Err(Failure::Passing(message)) => {
+                    if waits_out(pause, cancel) {
+                        return Err(message);
+                    }
+                }
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Err("it was not tried".into())
     }
 
-    fn once(&self, body: &str) -> Result<Map<String, Value>, Failure> {
+    /// One request. It is left to itself once nobody waits for it.
+    fn once(
+        &self,
+        body: &Arc<str>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Map<String, Value>, Failure> {
+        let Some(cancel) = cancel else {
+            return self.send(body);
+        };
+        let (sender, reply) = channel();
+        let (server, body) = (self.clone(), body.clone());
+        thread::spawn(move || sender.send(server.send(&body)));
+        loop {
+            match reply.recv_timeout(GLANCE) {
+                Ok(reply) => return reply,
+                Err(RecvTimeoutError::Timeout) if !cancel.load(Ordering::Relaxed) => {}
+                Err(_) => {
+                    let message = "nobody waits for the reply any more";
+                    return Err(Failure::Final(message.into()));
+                }
+            }
+        }
+    }
+
+    fn send(&self, body: &str) -> Result<Map<String, Value>, Failure> {
         let down = |error: ureq::Error| Failure::Passing(format!("is the server up? {error}"));
         let mut request = self
             .agent
@@ -95,6 +137,22 @@ impl Server {
             Failure::Final(format!("it answered {shown}, expected a JSON object: {e}"))
         })
     }
+}
+
+/// Waits for so long; true if that was cut short because nobody waits any more.
+fn waits_out(pause: Duration, cancel: Option<&AtomicBool>) -> bool {
+    let Some(cancel) = cancel else {
+        thread::sleep(pause);
+        return false;
+    };
+    let start = Instant::now();
+    while let Some(left) = pause.checked_sub(start.elapsed()) {
+        if cancel.load(Ordering::Relaxed) {
+            return true;
+        }
+        thread::sleep(left.min(GLANCE));
+    }
+    false
 }
 
 /// Refuses what is no address that this program can ask.

@@ -1,5 +1,6 @@
 //! Rewards that another program gives.
 
+mod guard;
 pub(crate) mod process;
 
 #[cfg(feature = "http")]

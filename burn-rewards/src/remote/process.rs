@@ -3,7 +3,7 @@
 //! Three threads stand at its pipes, so that no side ever waits for the other to read: requests
 //! are written, replies read and standard error drained each on its own.
 
-use super::excerpt;
+use super::{excerpt, guard::Guard};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
@@ -25,6 +25,8 @@ const AHEAD: usize = 64;
 const STDERR_TAIL: usize = 2000;
 /// How long a process whose input has ended may take to end.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often a wait looks whether anybody still waits for the reply.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// What went wrong with a process.
 #[derive(Debug)]
@@ -33,11 +35,15 @@ pub(crate) enum Fault {
     Gone(String),
     /// It answers something else than asked: a new one would do the same.
     Protocol(String),
+    /// Nobody waits for its replies any more.
+    Cancelled,
 }
 
 /// A running process.
 pub(crate) struct Process {
     child: Child,
+    /// Ends its group when this process is killed.
+    guard: Option<Guard>,
     /// Lines on their way to standard input; dropping it closes the pipe.
     requests: Option<Sender<Vec<u8>>>,
     lines: Receiver<Line>,
@@ -45,6 +51,8 @@ pub(crate) struct Process {
     /// taken for one to a later request.
     asked: u64,
     stderr: Arc<Mutex<VecDeque<u8>>>,
+    /// Whether the system was asked how it ended: its number may be another's from then on.
+    is_collected: bool,
 }
 
 enum Line {
@@ -72,6 +80,7 @@ impl Process {
         let mut child = builder
             .spawn()
             .map_err(|e| format!("cannot start `{name}`: {e}"))?;
+        let guard = Guard::of(child.id());
         let (requests, to_write) = channel::<Vec<u8>>();
         if let Some(mut stdin) = child.stdin.take() {
             thread::spawn(move || {
@@ -93,10 +102,12 @@ impl Process {
         }
         Ok(Self {
             child,
+            guard,
             requests: Some(requests),
             lines,
             asked: 0,
             stderr,
+            is_collected: false,
         })
     }
 
@@ -110,12 +121,13 @@ impl Process {
     /// Asks everything in `questions`, which are (id, line), and hands each reply to `answered`.
     ///
     /// # Errors
-    /// No reply for `timeout`, an end of the process, or a line that is no reply. What was
-    /// answered before stays answered.
+    /// No reply for `timeout`, an end of the process, a line that is no reply, or a yes of
+    /// `is_cancelled`. What was answered before stays answered.
     pub fn ask(
         &mut self,
         questions: &[(u64, Vec<u8>)],
         timeout: Duration,
+        is_cancelled: &dyn Fn() -> bool,
         answered: &mut dyn FnMut(u64, Value),
     ) -> Result<(), Fault> {
         let mut waiting: Vec<u64> = vec![];
@@ -133,7 +145,7 @@ impl Process {
             if waiting.is_empty() {
                 return Ok(());
             }
-            let reply = self.reply(timeout)?;
+            let reply = self.reply(timeout, is_cancelled)?;
             let id = reply.get("id").and_then(Value::as_u64);
             let Some(place) = waiting.iter().position(|w| Some(*w) == id) else {
                 let shown = excerpt(reply.to_string().as_bytes());
@@ -145,8 +157,21 @@ impl Process {
         }
     }
 
-    fn reply(&mut self, timeout: Duration) -> Result<Value, Fault> {
-        match self.lines.recv_timeout(timeout) {
+    fn reply(
+        &mut self,
+        timeout: Duration,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Value, Fault> {
+        let start = Instant::now();
+        let line = loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            match self.lines.recv_timeout(left.min(GLANCE)) {
+                Err(RecvTimeoutError::Timeout) if is_cancelled() => return Err(Fault::Cancelled),
+                Err(RecvTimeoutError::Timeout) if left > GLANCE => {}
+                line => break line,
+            }
+        };
+        match line {
             Ok(Line::Text(line)) => match serde_json::from_slice(&line) {
                 Ok(value @ Value::Object(_)) => Ok(value),
                 _ => Err(Fault::Protocol(format!(
@@ -172,18 +197,37 @@ impl Process {
         }
     }
 
-    /// How the process ended, if it does in that time.
+    /// How the process ended, if it does in that time. What it started ends with it.
     fn wait(&mut self, patience: Duration) -> Option<String> {
+        if self.is_collected {
+            return None;
+        }
         let start = Instant::now();
-        loop {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(format!("it ended with {status}"));
-            }
+        while !self.has_ended() {
             if start.elapsed() >= patience {
                 return None;
             }
             thread::sleep(Duration::from_millis(2));
         }
+        self.kill_group();
+        let status = self.child.wait().ok()?;
+        self.is_collected = true;
+        Some(format!("it ended with {status}"))
+    }
+
+    /// Whether the process has ended; the system keeps its number until it is waited for, so that
+    /// its group is still its own.
+    #[cfg(unix)]
+    fn has_ended(&mut self) -> bool {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let pid = self.pid();
+        pid.is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), how), Ok(None)))
+    }
+
+    #[cfg(not(unix))]
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     fn last_words(&self) -> String {
@@ -195,17 +239,37 @@ impl Process {
         }
     }
 
-    /// Ends the process and what it started, at once.
-    fn kill(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    #[cfg(unix)]
+    fn pid(&self) -> Option<rustix::process::Pid> {
+        rustix::process::Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// Ends a process that does not answer.
+    /// Ends what the process started, and the process where it still runs.
+    fn kill_group(&mut self) {
+        #[cfg(unix)]
+        if let Some(pid) = self.pid() {
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+        self.guard = None;
+    }
+
+    /// Ends the process and what it started, at once.
+    fn kill(&mut self) {
+        if self.is_collected {
+            return;
+        }
+        self.kill_group();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.is_collected = true;
+    }
+
+    /// Tells the process that nothing more comes.
+    pub fn close_input(&mut self) {
+        self.requests = None;
+    }
+
+    /// Ends a process that does not answer, or whose answers nobody needs.
     pub fn abandon(mut self) {
         self.kill();
     }

@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::{
-    Reward, RewardError, RewardFn, RewardInput,
+    Notice, Reward, RewardError, RewardFn, RewardInput,
     remote::{
         PROTOCOL, excerpt, number,
         process::{Fault, Process},
@@ -24,8 +24,9 @@ use std::{
 ///
 /// ```text
 /// → {"version":2,"id":7,"prompt":"…","response":"…","answer":"…","response_tokens":31,
-///    "truncated":false,"set":"geo3k","step":12,"fields":{"answer":"…","level":3},
-///    "prompt_end":"…<think>\n","images":[{"original":[640,480],"resized":[644,476]}],
+///    "truncated":false,"row_id":"train-17","set":"geo3k","step":12,
+///    "fields":{"id":"train-17","answer":"…","level":3},"prompt_end":"…<think>\n",
+///    "images":[{"original":[640,480],"resized":[644,476],"path":"data/images/17.png"}],
 ///    "coordinates":"resized"}
 /// ← {"id":7,"reward":0.5,"correct":true,"parts":{"style":0.5}}
 /// ← {"id":8,"error":"…"}            the run ends with this message
@@ -33,11 +34,15 @@ use std::{
 /// ← {"id":10,"applies":false}       it says nothing about this row
 /// ```
 ///
-/// `correct` and `parts` may be left out. Ids count up as long as the program runs. What is not
-/// known is null; `version` counts up when a key changes its meaning, and keys may be added without
-/// that. The program is started with the first response and ends when its standard input does. One that ends early or does not reply in time is started again;
-/// a program that keeps doing so, or that writes something else, ends the run with a message that
-/// has its last words on standard error. No response ever gets a reward that was not given.
+/// `correct` and `parts` may be left out. Ids count up as long as the program runs. `answer` is null
+/// where the row has none, and a list where several are accepted; `fields` has all fields of the row
+/// but its prompt and its pictures. What is not known is null; `version` counts up when a key changes
+/// its meaning, and keys may be added without that. The program is started with the first response
+/// and ends when its standard input does. One that ends early or does not reply in time is started
+/// again, which is said and counted; one that does so more often than `restarts` in a run, or that
+/// writes something else, ends the run with a message that has its last words on standard error. No
+/// response ever gets a reward that was not given. What the program has started itself ends with it,
+/// and it ends with the run, also where that is killed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Command {
@@ -47,7 +52,7 @@ pub struct Command {
     pub processes: usize,
     /// Longest wait for the next reply, in seconds.
     pub timeout_s: f64,
-    /// How often it is started again without a reply in between.
+    /// How often it may be started again in a run, all its processes together.
     pub restarts: usize,
     /// Names of the parts that every reply has.
     pub parts: Vec<String>,
@@ -77,7 +82,7 @@ impl Options for Command {
         ("timeout_s", "longest wait for the next reply, in seconds"),
         (
             "restarts",
-            "how often it is started again without a reply in between",
+            "how often it may be started again in a run, all its processes together",
         ),
         ("parts", "names of the parts that every reply has"),
     ];
@@ -104,6 +109,8 @@ impl Options for Command {
         Ok(Box::new(CommandReward {
             slots: (0..self.processes).map(|_| Mutex::new(None)).collect(),
             next: AtomicUsize::new(0),
+            restarts: AtomicUsize::new(0),
+            notices: Mutex::default(),
             timeout,
             options: self,
         }))
@@ -116,6 +123,10 @@ struct CommandReward {
     /// The processes, as far as they have started.
     slots: Vec<Mutex<Option<Process>>>,
     next: AtomicUsize,
+    /// How often one of them was started again.
+    restarts: AtomicUsize,
+    /// What nobody was told yet.
+    notices: Mutex<Vec<Notice>>,
 }
 
 type Scored = Result<Reward, RewardError>;
@@ -132,7 +143,7 @@ impl CommandReward {
         let mut slot = self.slots[slot % self.slots.len()]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut fruitless = 0;
+        let is_cancelled = || inputs.iter().any(RewardInput::is_cancelled);
         let failure = loop {
             let open: Vec<usize> = (0..inputs.len())
                 .filter(|i| results[*i].is_none())
@@ -149,9 +160,7 @@ impl CommandReward {
                 .zip(&open)
                 .map(|(id, i)| (id, request(id, &inputs[*i])))
                 .collect();
-            let mut replies = 0;
-            let asked = process.ask(&questions, self.timeout, &mut |id, reply| {
-                replies += 1;
+            let asked = process.ask(&questions, self.timeout, &is_cancelled, &mut |id, reply| {
                 let i = open[(id - first) as usize];
                 results[i] = Some(self.reward(&inputs[i], &reply));
             });
@@ -161,11 +170,14 @@ impl CommandReward {
                     process.abandon();
                     break message;
                 }
+                Err(Fault::Cancelled) => {
+                    process.abandon();
+                    break "nobody waits for it any more".into();
+                }
                 Err(Fault::Gone(message)) => {
                     process.abandon();
-                    fruitless = if replies > 0 { 1 } else { fruitless + 1 };
-                    if fruitless > self.options.restarts {
-                        break format!("{message} (started {fruitless} times in vain)");
+                    if let Some(message) = self.is_not_started_again(message) {
+                        break message;
                     }
                 }
             }
@@ -174,6 +186,27 @@ impl CommandReward {
             .into_iter()
             .map(|result| result.unwrap_or_else(|| Err(self.error(&failure))))
             .collect()
+    }
+
+    /// Notes that a process has to be started again; a message where that was often enough.
+    fn is_not_started_again(&self, message: String) -> Option<String> {
+        let (before, limit) = (
+            self.restarts.fetch_add(1, Ordering::Relaxed),
+            self.options.restarts,
+        );
+        if before >= limit {
+            return Some(format!("{message} (started {} times in vain)", limit + 1));
+        }
+        let program = self.options.command.join(" ");
+        let n = before + 1;
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.push(Notice {
+            rule: Command::NAME.into(),
+            message: format!(
+                "`{program}`: {message}; it is started again (restart {n} of {limit} in this run)"
+            ),
+        });
+        None
     }
 
     fn start(&self) -> Result<Process, String> {
@@ -234,7 +267,7 @@ fn request(id: u64, input: &RewardInput<'_>) -> Vec<u8> {
         "id": id,
         "prompt": input.prompt,
         "response": input.response,
-        "answer": input.answer,
+        "answer": input.gold(),
     });
     if let Value::Object(request) = &mut request {
         request.extend(input.context());
@@ -274,5 +307,28 @@ impl RewardFn for CommandReward {
 
     fn check_gold(&self, _row: &RewardInput<'_>) -> Result<(), RewardError> {
         Ok(())
+    }
+
+    fn needs_answer(&self, _row: &RewardInput<'_>) -> bool {
+        false
+    }
+
+    fn reads_all_answers(&self) -> bool {
+        true
+    }
+
+    fn take_notices(&self) -> Vec<Notice> {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *notices)
+    }
+}
+
+impl Drop for CommandReward {
+    fn drop(&mut self) {
+        // All of them end at the same time, not one after the other.
+        for slot in &mut self.slots {
+            let slot = slot.get_mut().unwrap_or_else(PoisonError::into_inner);
+            slot.iter_mut().for_each(Process::close_input);
+        }
     }
 }

@@ -167,14 +167,15 @@ mod serving {
                     })
                 }),
                 "prompts": column(&|i| i.prompt.into()),
-                "labels": column(&|i| i.answer.into()),
+                "labels": inputs.iter().map(label).collect::<Vec<_>>(),
                 "responses": column(&|i| i.response.into()),
                 "inputs": inputs.iter().map(RewardInput::context).collect::<Vec<_>>(),
                 "version": PROTOCOL,
             });
+            let cancel = inputs.first().and_then(|input| input.cancel);
             let scored = self
                 .server
-                .post(&body, || failure.get().is_some())
+                .post(&body, cancel, || failure.get().is_some())
                 .and_then(|r| self.rewards(&r, inputs.len()));
             match scored {
                 Ok(rewards) => rewards.into_iter().map(Ok).collect(),
@@ -224,6 +225,14 @@ mod serving {
         }
     }
 
+    /// The gold answer, a list where several are accepted; the contract knows no null.
+    fn label(input: &RewardInput<'_>) -> Value {
+        match input.gold() {
+            Value::Null => "".into(),
+            gold => gold,
+        }
+    }
+
     /// `n` numbers; a number alone stands for a list of one.
     fn numbers(value: &Value, n: usize) -> Option<Vec<f64>> {
         let values = match value {
@@ -256,6 +265,14 @@ mod serving {
 
         fn check_gold(&self, _row: &RewardInput<'_>) -> Result<(), RewardError> {
             Ok(())
+        }
+
+        fn needs_answer(&self, _row: &RewardInput<'_>) -> bool {
+            false
+        }
+
+        fn reads_all_answers(&self) -> bool {
+            true
         }
     }
 }

@@ -86,6 +86,10 @@ impl RewardFn for SimpleRl {
         ))
     }
 
+    fn needs_answer(&self, _row: &RewardInput<'_>) -> bool {
+        true
+    }
+
     fn part_names(&self) -> Vec<String> {
         vec![SimpleRlBox::PART.into()]
     }

@@ -6,6 +6,7 @@ use burn_rewards::{BoxCoordinates, ImageSize, RewardError, RewardFn, RewardInput
 use serde_json::{Value, json};
 use std::{
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -86,8 +87,17 @@ done"#;
 #[test]
 fn a_program_that_ends_early_is_started_again() {
     let body = r#"read -r line; ok "$(id "$line")" 1; exit 3"#;
-    let reward = program(body, json!({"restarts": 1}));
+    let reward = program(body, json!({"restarts": 4}));
     assert_eq!(values(&*reward, 5), [1.0; 5]);
+    let notices = reward.take_notices();
+    let last = notices.last().unwrap();
+    assert_eq!((notices.len(), last.rule.as_str()), (4, "command"));
+    let expected = "it ended with exit status: 3; it is started again (restart 4 of 4 in this run)";
+    assert!(last.message.contains(expected), "{}", last.message);
+    assert!(reward.take_notices().is_empty(), "told once");
+    // The limit is that of the run: an answer in between does not begin it anew.
+    let message = message(&*reward);
+    assert!(message.contains("(started 5 times in vain)"), "{message}");
 }
 
 #[test]
@@ -158,7 +168,7 @@ fn a_program_is_told_all_that_is_known_and_may_leave_a_row_out() {
 while read -r line; do
     i=$(id "$line")
     case $line in
-        '{"version":2,'*'"set":"geo","step":7,"fields":{"level":[1]},"prompt_end":"<think>\n","images":[{"original":[4,3],"resized":[2,1]}],"coordinates":"thousandths"'*) ok "$i" 1;;
+        '{"version":2,'*'"row_id":"r-9","set":"geo","step":7,"fields":{"level":[1]},"prompt_end":"<think>\n","images":[{"original":[4,3],"resized":[2,1]}],"coordinates":"thousandths"'*) ok "$i" 1;;
         *) printf '{"id":%s,"applies":false}\n' "$i";;
     esac
 done"#;
@@ -171,6 +181,7 @@ done"#;
     let input = RewardInput::new("r", "a");
     let known = input
         .with_set("geo")
+        .with_row_id("r-9")
         .with_step(7)
         .with_fields(fields.as_object().unwrap())
         .with_prompt_end("<think>\n")
@@ -243,10 +254,72 @@ cat > /dev/null"#;
     let child = values(&*reward, 1)[0];
     assert!(is_running(child));
     message(&*reward);
-    // Killed together with its parent; the system may take a moment to collect it.
+    ends(child);
+}
+
+#[test]
+fn what_a_program_started_ends_with_it() {
+    let body = r#"
+sleep 1000 & child=$!
+while read -r line; do ok "$(id "$line")" $child; done"#;
+    let reward = program(body, json!({}));
+    let child = values(&*reward, 1)[0];
+    assert!(is_running(child));
+    drop(reward);
+    ends(child);
+}
+
+/// Fails unless the process is gone soon; it was killed, and the system may take a moment.
+fn ends(pid: f64) {
     let start = Instant::now();
-    while is_running(child) && start.elapsed() < Duration::from_secs(10) {
+    while is_running(pid) && start.elapsed() < Duration::from_secs(10) {
         std::thread::yield_now();
     }
-    assert!(!is_running(child));
+    assert!(!is_running(pid));
+}
+
+#[test]
+fn a_program_is_not_waited_for_once_nobody_wants_its_answer() {
+    let body = r#"sleep 1000 & echo $! >&2; read -r line; cat > /dev/null"#;
+    let reward = program(body, json!({"timeout_s": 1000}));
+    let cancel = AtomicBool::new(false);
+    let input = RewardInput::new("r", "a").with_cancel(&cancel);
+    let scored = std::thread::scope(|scope| {
+        let scored = scope.spawn(|| reward.score_batch(&[input; 3]));
+        cancel.store(true, Ordering::Relaxed);
+        scored.join().unwrap()
+    });
+    for error in scored {
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains("nobody waits for it"), "{message}");
+    }
+    assert!(reward.take_notices().is_empty(), "it is not started again");
+}
+
+#[test]
+fn a_program_is_sent_every_accepted_answer_and_the_files_of_pictures() {
+    let picture = tempfile::NamedTempFile::new().unwrap();
+    let path = picture.path().to_path_buf();
+    let body = format!(
+        r#"
+while read -r line; do
+    case $line in
+        *'"answer":["a","b"],'*'"images":[{{"path":"{}"}}]'*) ok "$(id "$line")" 1;;
+        *'"answer":null,'*'"images":[{{}}]'*) ok "$(id "$line")" 2;;
+        *) ok "$(id "$line")" 0;;
+    esac
+done"#,
+        path.display()
+    );
+    let reward = program(&body, json!({}));
+    let answers = ["a".to_owned(), "b".to_owned()];
+    let files = [path, "x.parquet#0.0.0.0".into()];
+    let one = RewardInput::new("r", "a").with_answers(&answers);
+    let known = one.with_image_files(&files[..1]);
+    // What is inside of a table is no file.
+    let none = RewardInput::new("r", "").with_image_files(&files[1..]);
+    let scored = reward.score_batch(&[known, none]);
+    let values: Vec<f64> = scored.into_iter().map(|s| s.unwrap().value).collect();
+    assert_eq!(values, [1.0, 2.0]);
+    assert!(!reward.needs_answer(&none) && reward.reads_all_answers());
 }

@@ -80,7 +80,7 @@ fn the_request_is_that_of_remote_reward_models() {
     let (body, token) = &server.seen.lock().unwrap()[0];
     let expected = json!({"query": ["<u>2 {response}<a>3{x}"], "prompts": ["2 {response}"],
         "labels": ["4"], "responses": ["3"], "version": 2, "inputs": [{
-            "response_tokens": null, "truncated": false, "set": "geo", "step": 7,
+            "response_tokens": null, "truncated": false, "row_id": "", "set": "geo", "step": 7,
             "fields": {"level": 3}, "prompt_end": "", "images": [], "coordinates": null}]});
     assert_eq!(*body, expected);
     assert_eq!(*token, format!("Bearer {}", std::env::var("PATH").unwrap()));

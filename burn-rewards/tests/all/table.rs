@@ -1,7 +1,7 @@
 //! The table of rules: what is listed is what there is.
 #![allow(clippy::unwrap_used)] // Outside #[test] functions clippy sees no test.
 
-use burn_rewards::{PartConfig, RULES, RewardError, RewardInput, Rule};
+use burn_rewards::{PartConfig, RULES, RewardError, RewardInput, Rule, rules};
 use serde_json::{Map, Value, json};
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -203,4 +203,40 @@ fn values_stay_in_their_range_and_blank_gold_answers_are_refused_early() {
             }
         }
     }
+}
+
+#[test]
+fn rules_that_compare_need_a_gold_answer_and_no_others_do() {
+    let free = [
+        "answer_format",
+        "length",
+        "soft_overlong",
+        "ngram_repetition",
+        "command",
+        "http",
+    ];
+    for rule in RULES.iter() {
+        let mut options = match rule.name {
+            "command" => json!({"command": ["true"]}),
+            "http" => json!({"url": "http://localhost:1"}),
+            "chat_judge" => json!({"url": "http://localhost:1", "model": "m"}),
+            _ => json!({}),
+        };
+        let of_form = free.contains(&rule.name) || rule.name.ends_with("_format");
+        let row = RewardInput::new("", "");
+        let needs = |options: &Value| {
+            let built = rule.reward(options.as_object().unwrap()).unwrap();
+            built.needs_answer(&row)
+        };
+        assert_eq!(needs(&options), !of_form, "{}", rule.name);
+        if (rule.defaults)().contains_key("compat") {
+            options["compat"] = json!(true);
+            assert_eq!(needs(&options), !of_form, "{} as the original", rule.name);
+        }
+    }
+    let asks_for_form =
+        json!({"url": "http://localhost:1", "model": "m", "template": "{response}"});
+    let judge = rules::find("chat_judge").unwrap();
+    let judge = judge.reward(asks_for_form.as_object().unwrap()).unwrap();
+    assert!(!judge.needs_answer(&RewardInput::new("", "")));
 }

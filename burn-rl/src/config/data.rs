@@ -31,6 +31,9 @@ pub struct DataConfig {
     pub max_prompt_tokens: usize,
     /// What a row that cannot be used does.
     pub on_error: OnError,
+    /// Directories that pictures may be in beside that of their data file; what a symbolic link
+    /// leads to counts. A row that names another picture cannot be used.
+    pub picture_roots: Vec<String>,
 }
 
 impl Default for DataConfig {
@@ -45,6 +48,7 @@ impl Default for DataConfig {
             curriculum: Curriculum::None,
             max_prompt_tokens: 4096,
             on_error: OnError::Error,
+            picture_roots: vec![],
         }
     }
 }
@@ -69,6 +73,9 @@ pub struct SetConfig {
     /// As `data.template`.
     #[serde(default)]
     pub template: String,
+    /// Directories that its pictures may be in beside those of `data.picture_roots`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub picture_roots: Vec<String>,
 }
 
 fn one() -> f64 {
@@ -101,6 +108,7 @@ impl SetConfig {
             template: self.template.clone(),
             keep: vec![],
             set: self.name().into(),
+            picture_roots: self.picture_roots.iter().map(Into::into).collect(),
         }
     }
 }
@@ -113,7 +121,7 @@ impl DataConfig {
                 name: self.name.clone(),
                 ..self.set(&self.train)
             }],
-            false => self.blend.clone(),
+            false => self.blend.iter().map(|set| self.with_roots(set)).collect(),
         }
     }
 
@@ -125,7 +133,15 @@ impl DataConfig {
             weight: 1.0,
             columns: self.columns.clone(),
             template: self.template.clone(),
+            picture_roots: self.picture_roots.clone(),
         }
+    }
+
+    /// A set whose pictures may also be where those of all sets may be.
+    fn with_roots(&self, set: &SetConfig) -> SetConfig {
+        let mut set = set.clone();
+        set.picture_roots.extend_from_slice(&self.picture_roots);
+        set
     }
 
     /// In which order rows come, and what becomes of those that cannot be used.

@@ -26,6 +26,8 @@ pub(super) fn context(
     let end = encoded.tokens.len().saturating_sub(END_TOKENS);
     let sizes = images.iter().zip(&encoded.images);
     Ok(RowContext {
+        row_id: row.id.clone(),
+        answers: row.answers.clone(),
         set: row.set.clone(),
         fields: row.fields.clone(),
         prompt_end: processor.decode(&encoded.tokens[end..], false)?,

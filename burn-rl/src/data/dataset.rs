@@ -1,13 +1,14 @@
 //! All rows of a file, or of a directory of parquet files.
 
 use super::{
-    SetFingerprint, parquet,
-    row::{DataRow, Record, RowFormat, RowKind},
+    SetFingerprint, json_rows, parquet,
+    record::Record,
+    row::{DataRow, RowFormat, RowKind},
+    row_pictures::PictureDirs,
 };
 use crate::{digest::Digest, error::RlError};
 use burn::data::dataset::Dataset;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -62,12 +63,13 @@ impl RowDataset {
         };
         for file in files(path)? {
             let file: Arc<Path> = file.into();
+            let dirs = PictureDirs::new(&file, &format.picture_roots).map_err(RlError::Config)?;
             for record in records_of(&file)? {
                 set.digest = match &record {
                     Ok(record) => record.digest(set.digest),
                     Err(error) => set.digest.text(&error.to_string()),
                 };
-                match record.and_then(|record| format.row(record, &file, kind)) {
+                match record.and_then(|record| format.row(record, &file, &dirs, kind)) {
                     Ok(row) => {
                         set.rows.push(row);
                         set.places.push(set.total);
@@ -232,21 +234,5 @@ fn records_of(path: &Path) -> Result<Vec<Result<Record, RlError>>, RlError> {
         return Ok(rows.into_iter().enumerate().map(record).collect());
     }
     let bytes = std::fs::read(path).map_err(|e| RlError::io(path, e))?;
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        let rows: Vec<Map<String, Value>> = serde_json::from_slice(&bytes)
-            .map_err(|e| refuse(e.line(), format!("not a JSON list of data rows: {e}")))?;
-        let record = |(i, fields)| {
-            Ok(Record {
-                fields,
-                pictures: vec![],
-                line: i + 1,
-            })
-        };
-        return Ok(rows.into_iter().enumerate().map(record).collect());
-    }
-    let lines = bytes.split(|b| *b == b'\n').enumerate();
-    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    Ok(lines
-        .map(|(i, line)| Record::parse(path, i + 1, line))
-        .collect())
+    json_rows::records(path, &bytes)
 }

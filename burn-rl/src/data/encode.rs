@@ -215,13 +215,15 @@ impl PromptSet {
     fn encode(&self, rows: &[(usize, usize)]) -> Result<Vec<Arc<Prompt>>, RlError> {
         rows.par_iter()
             .map(|(part, index)| {
-                let mut row = self.parts[*part].dataset.get(*index)?;
+                let row = self.parts[*part].dataset.get(*index)?;
+                let encoded = self.encoder.encode(&row);
+                let mut prompt = encoded.map_err(|e| row.error(e))?;
                 if self.parts.len() > 1 {
                     // Ids need to be unique only in their file.
-                    row.id = format!("{part}:{}", row.id);
+                    prompt.id = format!("{part}:{}", row.id);
+                    prompt.key = hash_text(&prompt.id);
                 }
-                let encoded = self.encoder.encode(&row);
-                encoded.map(Arc::new).map_err(|e| row.error(e))
+                Ok(Arc::new(prompt))
             })
             .collect()
     }
@@ -287,31 +289,49 @@ impl PromptSource for PromptSet {
     }
 }
 
+/// What is said of a row that lacks what its reward compares with.
+const NO_ANSWER: &str = "the row has no `answer`, which its reward compares responses with (or \
+                         another of the usual names, or what data.columns.answer names)";
+
 /// Asks the reward about every gold answer before anything is sampled.
 pub struct GoldCheck<'a> {
     /// The reward that will need them.
     pub reward: &'a dyn RewardFn,
     /// What one that it cannot use does.
     pub policy: OnUnparsableGold,
+    /// What a row does that has none, where the reward needs one.
+    pub on_error: OnError,
 }
 
 impl GoldCheck<'_> {
-    /// Refuses the first row of a gold answer that cannot be used, or leaves out every such row.
+    /// Refuses the first row of a gold answer that cannot be used, or that has none where the
+    /// reward needs one, or leaves out every such row.
     ///
     /// # Errors
     /// That row, with its line; a set of which no row is left.
     pub fn check(&self, dataset: &mut RowDataset) -> Result<(), RlError> {
         let refusal = |row: &DataRow| {
             let question = row.question();
-            let refused = self.reward.check_gold(&row.reward_input(&question));
-            Some(row.error(refused.err()?))
+            let input = row.reward_input(&question);
+            if !row.has_answer() && self.reward.needs_answer(&input) {
+                let skipped = self.on_error == OnError::Skip;
+                return Some((skipped, row.error(NO_ANSWER)));
+            }
+            let refused = self.reward.check_gold(&input).err()?;
+            Some((false, row.error(refused)))
         };
-        let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
-        if self.policy != OnUnparsableGold::Skip {
-            return found.into_iter().flatten().next().map_or(Ok(()), Err);
+        let all_skipped = self.policy == OnUnparsableGold::Skip;
+        let mut found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
+        let is_fatal = |found: &&mut Option<(bool, RlError)>| {
+            let skipped = found.as_ref().map(|(skipped, _)| *skipped);
+            skipped.is_some_and(|skipped| !skipped && !all_skipped)
+        };
+        if let Some((_, error)) = found.iter_mut().find(is_fatal).and_then(Option::take) {
+            return Err(error);
         }
         let mut found = found.into_iter();
-        dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
+        let mut next = || found.next().flatten().map_or(Ok(()), |(_, e)| Err(e));
+        dataset.retain(|_| next());
         dataset.check_not_empty()
     }
 }

@@ -6,6 +6,7 @@ mod context;
 mod dataset;
 mod encode;
 mod fingerprint;
+mod json_rows;
 mod order;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -13,7 +14,9 @@ mod parquet;
 #[path = "no_parquet.rs"]
 mod parquet;
 mod picture;
+mod record;
 mod row;
+mod row_pictures;
 mod source;
 
 pub use blend::Blend;
@@ -23,5 +26,7 @@ pub use encode::{Encoder, GoldCheck, PromptSet, RowSource, Walk};
 pub use fingerprint::{DataFingerprint, SetFingerprint};
 pub use order::{Curriculum, Order};
 pub use picture::picture_bytes;
-pub use row::{DataRow, QUESTION_MARK, Record, RowFormat, RowKind, image_files};
+pub use record::Record;
+pub use row::{DataRow, QUESTION_MARK, RowFormat, RowKind};
+pub use row_pictures::PictureDirs;
 pub use source::{Drawn, PromptList, PromptSource};

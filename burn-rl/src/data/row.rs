@@ -1,6 +1,10 @@
 //! One row of a data file: a conversation up to the response, the gold answer, and the pictures.
 
-use super::columns::Columns;
+use super::{
+    columns::Columns,
+    record::{Record, kind_of},
+    row_pictures::{PictureDirs, pictures},
+};
 use crate::{digest::Digest, error::RlError};
 use burn_rewards::RewardInput;
 use burn_vlm::text::{Content, IMAGE_MARK, Message, place_images};
@@ -22,8 +26,10 @@ pub struct DataRow {
     pub messages: Vec<Message>,
     /// A last turn of the assistant: what the row demonstrates.
     pub target: Option<String>,
-    /// The gold answer, if there is one.
+    /// The gold answer, if there is one; of several that are accepted the first.
     pub answer: Option<String>,
+    /// All answers that are accepted, where there are several.
+    pub answers: Vec<String>,
     /// Pictures, in the order of their marks: files, or references into a parquet file that
     /// [`picture_bytes`](super::picture_bytes) reads like files.
     pub images: Vec<PathBuf>,
@@ -44,11 +50,10 @@ pub struct DataRow {
 /// What a row must have beside a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKind {
-    /// A gold answer or a demonstration: something to learn from.
-    Training,
     /// A last turn of the assistant, to be imitated.
     Demonstration,
-    /// Nothing.
+    /// Nothing; whether a gold answer is needed is asked of the reward
+    /// ([`GoldCheck`](super::GoldCheck)).
     Prompt,
 }
 
@@ -64,17 +69,8 @@ pub struct RowFormat {
     pub keep: Vec<String>,
     /// Name of the data set.
     pub set: Arc<str>,
-}
-
-/// A row as it stands in its file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// Its fields, without pictures.
-    pub fields: Map<String, Value>,
-    /// Pictures inside the row, by the name of their field.
-    pub pictures: Vec<(String, Vec<PathBuf>)>,
-    /// Line of the file, or row where the file has no lines; from 1.
-    pub line: usize,
+    /// Directories that pictures may be in beside that of the data file.
+    pub picture_roots: Vec<PathBuf>,
 }
 
 impl RowFormat {
@@ -90,14 +86,19 @@ impl RowFormat {
         }
     }
 
-    pub(super) fn row(
+    /// The row that a record of `file` is; its pictures must exist, in one of `dirs`.
+    ///
+    /// # Errors
+    /// A row that cannot be used, with file and line.
+    pub fn row(
         &self,
         record: Record,
         file: &Arc<Path>,
+        dirs: &PictureDirs,
         kind: RowKind,
     ) -> Result<DataRow, RlError> {
         let line = record.line;
-        read(record, file, kind, self).map_err(|message| RlError::Data {
+        read(record, file, dirs, kind, self).map_err(|message| RlError::Data {
             path: file.to_path_buf(),
             line,
             message,
@@ -133,6 +134,7 @@ impl DataRow {
             messages: vec![Message::with_image_marks("user", question)],
             target: None,
             answer: Some(answer.into()),
+            answers: vec![],
             images,
             difficulty: None,
             kept: Map::new(),
@@ -146,13 +148,9 @@ impl DataRow {
         Ok(row)
     }
 
-    /// Parses line `line` of the file `path`; its pictures must exist.
-    ///
-    /// # Errors
-    /// A row that cannot be used, with file and line.
-    pub fn parse(path: &Path, line: usize, json: &[u8], kind: RowKind) -> Result<Self, RlError> {
-        let record = Record::parse(path, line, json)?;
-        RowFormat::default().row(record, &path.into(), kind)
+    /// Whether there is a gold answer that says something.
+    pub fn has_answer(&self) -> bool {
+        self.answer.as_ref().is_some_and(|a| !a.trim().is_empty())
     }
 
     /// What the user wrote last, for people and for rewards.
@@ -164,9 +162,12 @@ impl DataRow {
     /// What a reward may know of it before there is a response.
     pub fn reward_input<'a>(&'a self, question: &'a str) -> RewardInput<'a> {
         RewardInput::new("", self.answer.as_deref().unwrap_or_default())
+            .with_answers(&self.answers)
             .with_prompt(question)
+            .with_row_id(&self.id)
             .with_set(&self.set)
             .with_fields(&self.fields)
+            .with_image_files(&self.images)
     }
 
     /// Adds what was made in code to a digest.
@@ -191,39 +192,10 @@ impl DataRow {
     }
 }
 
-impl Record {
-    /// Adds the fields to a digest. Pictures inside a table count by their number.
-    pub(super) fn digest(&self, digest: Digest) -> Digest {
-        let pictures = self.pictures.iter().map(|(_, list)| list.len() as u64);
-        let fields = serde_json::to_string(&self.fields).unwrap_or_default();
-        pictures.fold(digest.text(&fields), Digest::number)
-    }
-
-    /// A line of a JSONL file.
-    pub(super) fn parse(path: &Path, line: usize, json: &[u8]) -> Result<Self, RlError> {
-        let refuse = |message| RlError::Data {
-            path: path.into(),
-            line,
-            message,
-        };
-        match serde_json::from_slice(json) {
-            Ok(Value::Object(fields)) => Ok(Self {
-                fields,
-                pictures: vec![],
-                line,
-            }),
-            Ok(other) => Err(refuse(format!(
-                "not a data row: found {}, expected a JSON object",
-                kind_of(&other)
-            ))),
-            Err(error) => Err(refuse(format!("not a data row: {error}"))),
-        }
-    }
-}
-
 fn read(
     record: Record,
     file: &Arc<Path>,
+    dirs: &PictureDirs,
     kind: RowKind,
     format: &RowFormat,
 ) -> Result<DataRow, String> {
@@ -238,6 +210,17 @@ fn read(
     if messages.is_empty() {
         return Err("the conversation has no turn to answer".into());
     }
+    let images = pictures(&record, &format.columns, dirs, addresses)?;
+    let asks = |turn: &Message| {
+        let shown = turn.content.contains(&Content::Image);
+        shown || !turn.plain_text().trim().is_empty()
+    };
+    let alone = images.len() > messages.iter().map(Message::image_count).sum::<usize>();
+    if !alone && messages.last().is_some_and(|turn| !asks(turn)) {
+        return Err(format!(
+            "`{name}` asks nothing: the last turn has no text and no picture"
+        ));
+    }
     if let Some((before, after)) = format.template.split_once(QUESTION_MARK) {
         let last = messages.iter_mut().rev().find(|m| m.role == "user");
         let last = last.ok_or("the conversation has no user turn for data.template")?;
@@ -247,15 +230,14 @@ fn read(
         }
         last.content = surrounded(before, question, after);
     }
-    let images = pictures(&record, &format.columns, file, addresses)?;
     place_images(&mut messages, images.len()).map_err(|e| e.to_string())?;
-    let answer = match format.columns.answer(fields)? {
-        Some((name, value)) => Some(text(name, value)?),
-        None => None,
+    let mut answers = match format.columns.answer(fields)? {
+        Some((name, value)) => accepted(name, value)?,
+        None => vec![],
     };
-    let can_train = answer.as_ref().is_some_and(|a| !a.trim().is_empty()) || target.is_some();
-    if kind == RowKind::Training && !can_train {
-        return Err("the row has no `answer`".into());
+    let answer = answers.first().cloned();
+    if answers.len() < 2 {
+        answers.clear();
     }
     if kind == RowKind::Demonstration && target.is_none() {
         return Err("the row ends without an assistant turn to learn from".into());
@@ -270,6 +252,7 @@ fn read(
         messages,
         target,
         answer,
+        answers,
         images,
         difficulty: format.columns.difficulty(fields)?,
         kept: format
@@ -355,77 +338,6 @@ fn normal_parts(mut content: Value) -> Value {
     content
 }
 
-/// The pictures of a row, from its parts or from a field of their own.
-fn pictures(
-    record: &Record,
-    columns: &Columns,
-    file: &Path,
-    addresses: Vec<String>,
-) -> Result<Vec<PathBuf>, String> {
-    let names = columns.image_names();
-    let inside = record
-        .pictures
-        .iter()
-        .find(|(name, list)| names.contains(&name.as_str()) && !list.is_empty());
-    if let Some((_, list)) = inside {
-        return Ok(list.clone());
-    }
-    let mut urls = vec![];
-    let field = names
-        .iter()
-        .find_map(|name| Some((name, super::columns::lookup(&record.fields, name)?)));
-    match field {
-        None | Some((_, Value::Null)) => {}
-        Some((_, Value::Array(list))) => {
-            for item in list {
-                urls.push(path_of(item).ok_or_else(|| wrong_picture(item))?);
-            }
-        }
-        Some((_, one)) => urls.push(path_of(one).ok_or_else(|| wrong_picture(one))?),
-    }
-    match (urls.is_empty(), addresses.is_empty()) {
-        (_, true) => image_files(&urls, file),
-        (true, false) => image_files(&addresses, file),
-        (false, false) => Err(format!(
-            "pictures are named in the conversation and in `{}`, expected one of them",
-            field.map_or("", |(name, _)| name)
-        )),
-    }
-}
-
-fn path_of(value: &Value) -> Option<String> {
-    let path = value.get("path").unwrap_or(value);
-    path.as_str().map(str::to_owned)
-}
-
-fn wrong_picture(value: &Value) -> String {
-    format!("a picture is {}, expected a path", kind_of(value))
-}
-
-/// The picture files of a row of the data file `path`: each a path relative to that file, or a
-/// `file://` address.
-///
-/// # Errors
-/// A file that does not exist.
-pub fn image_files(urls: &[String], path: &Path) -> Result<Vec<PathBuf>, String> {
-    let dir = path.parent().unwrap_or(Path::new(""));
-    let file = |url: &String| {
-        if url.starts_with("data:") {
-            return Err(format!(
-                "an image is a data: URI of {} characters, expected the path of a file (pictures \
-                 inside a table are read from parquet)",
-                url.len()
-            ));
-        }
-        let file = dir.join(url.strip_prefix("file://").unwrap_or(url));
-        match file.is_file() {
-            true => Ok(file),
-            false => Err(format!("image {} does not exist", file.display())),
-        }
-    };
-    urls.iter().map(file).collect()
-}
-
 /// Text before and after parts, adjacent texts joined.
 fn surrounded(before: &str, parts: Vec<Content>, after: &str) -> Vec<Content> {
     let around = |text| Message::with_image_marks("user", text).content;
@@ -447,13 +359,23 @@ fn text(name: &str, value: &Value) -> Result<String, String> {
     }
 }
 
-fn kind_of(value: &Value) -> &'static str {
+/// The answers that are accepted: one, or those of a list.
+fn accepted(name: &str, value: &Value) -> Result<Vec<String>, String> {
+    let one = |name: &str, value: &Value| match value {
+        Value::Bool(answer) => Ok(answer.to_string()),
+        Value::String(_) | Value::Number(_) => text(name, value),
+        other => Err(format!(
+            "`{name}` is {}, expected a string, a number, true or false, or a list of answers that \
+             are accepted",
+            kind_of(other)
+        )),
+    };
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        Value::Array(list) => {
+            let items = list.iter().enumerate();
+            let items = items.map(|(i, item)| one(&format!("{name}[{i}]"), item));
+            items.collect()
+        }
+        value => Ok(vec![one(name, value)?]),
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     error::RlError,
     learner::Policy,
     rollout::{GenerationParams, GenerationRequest, RolloutEngine, Sampler},
+    stop::StopFlag,
     types::{Group, Rollout},
 };
 use burn_vlm::Transfer;
@@ -70,6 +71,12 @@ impl<E: Sampler + Sync> Sampler for ParallelEngine<E> {
         });
         let found = found.map_err(|_| RlError::Training("sampling panicked".into()))??;
         Ok(join(requests, found.into_iter().flatten()))
+    }
+
+    fn stop_on(&mut self, stop: &StopFlag) {
+        self.engines
+            .iter_mut()
+            .for_each(|engine| engine.stop_on(stop));
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     error::RlError,
     learner::{Learner, Replicate, TrainBatch, difference},
     metrics::Metrics,
+    stop::StopFlag,
 };
 use std::{path::Path, sync::Arc};
 
@@ -128,6 +129,11 @@ impl<L: Replicate> Learner for DataParallel<L> {
             self.check(&format!("step {step}"))?;
         }
         Ok(metrics.into_iter().next().unwrap_or_default())
+    }
+
+    fn stop_on(&mut self, stop: &StopFlag) {
+        let replicas = self.replicas.iter_mut();
+        replicas.for_each(|replica| replica.stop_on(stop));
     }
 
     fn model(&self) -> &L::Policy {

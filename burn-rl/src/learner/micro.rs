@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::TrainConfig, error::RlError, recipe::Recipe, regularize::KlEstimator,
-    select::StepScores, types::Sample,
+    select::StepScores, stop::StopFlag, types::Sample,
 };
 use burn::tensor::{Device, Tensor};
 use burn_vlm::tape::{ActivationRecompute, Grads, TokenScores, Upstream};
@@ -22,9 +22,21 @@ pub(super) struct Pass<'a, P> {
     pub train: &'a TrainConfig,
     pub device: &'a Device,
     pub replica: &'a Replica,
+    pub stop: &'a StopFlag,
+    /// Whether something is learned, which ends only when it is overdue.
+    pub learns: bool,
 }
 
 impl<P: Policy> Pass<'_, P> {
+    /// # Errors
+    /// [`RlError::Stopped`] once the pass is to end.
+    fn check_stop(&self) -> Result<(), RlError> {
+        match self.learns {
+            true => self.stop.check_overdue(),
+            false => self.stop.check_requested(),
+        }
+    }
+
     /// Those of this replica's share.
     fn micro_batches(&self, batch: &TrainBatch, samples: &[usize]) -> Vec<Vec<usize>> {
         batch.micro_batches(
@@ -40,6 +52,7 @@ impl<P: Policy> Pass<'_, P> {
     /// Another replica's.
     pub fn scores(&self, batch: &TrainBatch, samples: Vec<usize>) -> Result<StepScores, RlError> {
         let score = |samples: &Vec<usize>| {
+            self.check_stop()?;
             let options = PassOptions {
                 temperature: batch.temperature,
                 recompute: ActivationRecompute::Block,
@@ -109,6 +122,7 @@ impl<P: Policy> Pass<'_, P> {
         let (mut own, mut stats) = (Stats::default(), Stats::default());
         let mut grads = Grads::new();
         for parts in rounds(self.device, &parts) {
+            self.check_stop()?;
             let micro: Vec<MicroBatch<'_>> = parts.iter().map(|p| batch.micro_batch(p)).collect();
             let loss = &mut |i: usize, scores: TokenScores| {
                 check_shape(&scores, micro[i].shape())?;

@@ -35,7 +35,7 @@ pub(crate) use replicate::difference;
 pub use replicate::{Checksum, Replicate, checksums};
 pub use schedule::learning_rate;
 
-use crate::{error::RlError, metrics::Metrics};
+use crate::{error::RlError, metrics::Metrics, stop::StopFlag};
 use std::path::Path;
 
 /// The moving average of the weights, in a checkpoint: a model directory of its own.
@@ -63,8 +63,13 @@ pub trait Learner: Send {
     /// Learns from a batch; `step` counts from 1.
     ///
     /// # Errors
-    /// [`RlError::Training`] where learning cannot go on.
+    /// [`RlError::Training`] where learning cannot go on; [`RlError::Stopped`] where the run is
+    /// stopped and the update had to be given up: everything is then as before it.
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError>;
+
+    /// Is given what asks the run to stop, before the first step. Scoring then ends with
+    /// [`RlError::Stopped`] once it is asked to, and an update once it is overdue.
+    fn stop_on(&mut self, _stop: &StopFlag) {}
 
     /// The policy as it is now.
     fn model(&self) -> &Self::Policy;

@@ -16,6 +16,7 @@ use crate::{
     error::RlError,
     metrics::Metrics,
     recipe::{CompletionSource, Recipe},
+    stop::StopFlag,
     types::Sample,
 };
 use burn::tensor::Device;
@@ -46,6 +47,7 @@ pub struct PolicyGradient<P = Vlm> {
     seed: u64,
     device: Device,
     replica: Replica,
+    stop: StopFlag,
 }
 
 /// How an optimiser step ended.
@@ -81,6 +83,7 @@ impl<P: Policy> PolicyGradient<P> {
             optim,
             seed,
             replica: Replica::alone(),
+            stop: StopFlag::new(),
         }
     }
 
@@ -114,6 +117,16 @@ impl<P: Policy> PolicyGradient<P> {
             train: &self.train,
             device: &self.device,
             replica: &self.replica,
+            stop: &self.stop,
+            learns: true,
+        }
+    }
+
+    /// A pass that nothing is learned in.
+    fn scoring<'a>(&'a self, policy: &'a P) -> Pass<'a, P> {
+        Pass {
+            learns: false,
+            ..self.pass(policy)
         }
     }
 
@@ -121,7 +134,7 @@ impl<P: Policy> PolicyGradient<P> {
     fn fill_old(&self, batch: &mut TrainBatch) -> Result<(), RlError> {
         let samples = 0..batch.rows.len();
         let missing = samples.filter(|i| !has_old(&batch.scored.samples[*i]));
-        let scores = self.pass(&self.model).scores(batch, missing.collect())?;
+        let scores = self.scoring(&self.model).scores(batch, missing.collect())?;
         for (i, logp) in scores.samples.into_iter().zip(scores.logp) {
             batch.scored.samples[i].old_logp = logp;
         }
@@ -220,6 +233,79 @@ impl<P: Policy> PolicyGradient<P> {
         Ok(Some((grads, loss)))
     }
 
+    /// The learner as it is, which an update that is given up goes back to. Tensors are shared until
+    /// the update writes new ones: for its time there are two of each.
+    fn snapshot(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            reference: self.reference.clone(),
+            average: self.average.clone(),
+            replica: self.replica.clone(),
+            ..self.on(&self.device)
+        }
+    }
+
+    /// An update, which may be left half done.
+    fn learn(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
+        batch.check_temperature()?;
+        let lr = learning_rate(&self.optim, step, self.train.steps);
+        let (mut stats, mut critic_stats) = (Stats::default(), CriticStats::default());
+        for sample in &batch.scored.samples {
+            stats.compare(&sample.sampler_logp, &sample.old_logp);
+        }
+        let (several, parts) = (self.several_updates(batch), self.mini_batches(batch));
+        let lacks_old = |sample: &Sample| !sample.is_empty() && !has_old(sample);
+        if several && self.recipe.needs().old_logp && batch.scored.samples.iter().any(lacks_old) {
+            // After the first update the current policy is no longer the one before it.
+            return Err(RlError::NotProvided("old_logp"));
+        }
+        let mut stopped = false;
+        'passes: for epoch in 0..self.train.epochs {
+            let mut groups = batch.scored.groups.clone();
+            if self.recipe.source() == CompletionSource::Policy && several {
+                let key = mix(mix(self.seed, step), epoch as u64);
+                groups.sort_by_key(|group| mix(key, group.start as u64));
+            }
+            for part in parts.iter().map(|part| &groups[part.clone()]) {
+                self.stop.check_overdue()?;
+                if let Some(critic) = &mut self.critic {
+                    let samples: Vec<usize> = part.iter().cloned().flatten().collect();
+                    let samples = Share {
+                        batch,
+                        samples: &samples,
+                        weights: &weights(&self.recipe, &batch.scored, part),
+                        replica: &self.replica,
+                    };
+                    let moved = critic.update(&samples, step, &self.train, &mut critic_stats)?;
+                    let row = &mut self.state.critic_skipped_in_a_row;
+                    count_skipped(row, moved, self.train.max_skipped_updates, "the critic")?;
+                }
+                if step <= self.train.freezing_actor_steps {
+                    continue;
+                }
+                let key = mix(self.seed, step);
+                if let Moved::TooFar = self.optimizer_step(batch, part, lr, key, &mut stats)? {
+                    stopped = true;
+                    break 'passes;
+                }
+            }
+        }
+        let average = batch.advantages.reward_average;
+        self.state.carried.reward_average = average.or(self.state.carried.reward_average);
+        self.renew_reference(step);
+        let mut metrics = stats.into_metrics();
+        self.steer_kl(batch, &mut metrics);
+        if self.train.target_kl > 0.0 {
+            metrics.set("policy/stopped_early", f64::from(u8::from(stopped)));
+        }
+        metrics.set("optim/lr", lr);
+        if let Some(critic) = &self.critic {
+            let lr = critic.learning_rate(step, self.train.steps);
+            metrics.merge(critic.metrics(&critic_stats, batch, lr));
+        }
+        Ok(metrics)
+    }
+
     /// Lets the weight of the KL follow the KL of the step, if the recipe says so.
     fn steer_kl(&mut self, batch: &TrainBatch, metrics: &mut Metrics) {
         let in_loss = metrics.get("policy/kl_ref");
@@ -263,12 +349,13 @@ impl<P: Policy> Learner for PolicyGradient<P> {
         }
         if let Some(reference) = &self.reference {
             let all = (0..batch.rows.len()).collect();
-            let found = self.pass(reference).scores(batch, all)?.logp;
+            let found = self.scoring(reference).scores(batch, all)?.logp;
             for (sample, logp) in batch.scored.samples.iter_mut().zip(found) {
                 sample.ref_logp = logp;
             }
         }
         if let Some(critic) = &self.critic {
+            self.stop.check_requested()?;
             let found = critic.values(batch, &self.train, &self.replica)?;
             for (sample, values) in batch.scored.samples.iter_mut().zip(found) {
                 sample.values = values;
@@ -283,62 +370,16 @@ impl<P: Policy> Learner for PolicyGradient<P> {
     }
 
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
-        batch.check_temperature()?;
-        let lr = learning_rate(&self.optim, step, self.train.steps);
-        let (mut stats, mut critic_stats) = (Stats::default(), CriticStats::default());
-        for sample in &batch.scored.samples {
-            stats.compare(&sample.sampler_logp, &sample.old_logp);
+        let before = self.stop.has_patience_to_lose().then(|| self.snapshot());
+        let updated = self.learn(batch, step);
+        if let (Err(_), true, Some(before)) = (&updated, self.stop.is_overdue(), before) {
+            *self = before;
         }
-        let (several, parts) = (self.several_updates(batch), self.mini_batches(batch));
-        let lacks_old = |sample: &Sample| !sample.is_empty() && !has_old(sample);
-        if several && self.recipe.needs().old_logp && batch.scored.samples.iter().any(lacks_old) {
-            // After the first update the current policy is no longer the one before it.
-            return Err(RlError::NotProvided("old_logp"));
-        }
-        let mut stopped = false;
-        'passes: for epoch in 0..self.train.epochs {
-            let mut groups = batch.scored.groups.clone();
-            if self.recipe.source() == CompletionSource::Policy && several {
-                let key = mix(mix(self.seed, step), epoch as u64);
-                groups.sort_by_key(|group| mix(key, group.start as u64));
-            }
-            for part in parts.iter().map(|part| &groups[part.clone()]) {
-                if let Some(critic) = &mut self.critic {
-                    let samples: Vec<usize> = part.iter().cloned().flatten().collect();
-                    let samples = Share {
-                        batch,
-                        samples: &samples,
-                        weights: &weights(&self.recipe, &batch.scored, part),
-                        replica: &self.replica,
-                    };
-                    let moved = critic.update(&samples, step, &self.train, &mut critic_stats)?;
-                    let row = &mut self.state.critic_skipped_in_a_row;
-                    count_skipped(row, moved, self.train.max_skipped_updates, "the critic")?;
-                }
-                if step <= self.train.freezing_actor_steps {
-                    continue;
-                }
-                let key = mix(self.seed, step);
-                if let Moved::TooFar = self.optimizer_step(batch, part, lr, key, &mut stats)? {
-                    stopped = true;
-                    break 'passes;
-                }
-            }
-        }
-        let average = batch.advantages.reward_average;
-        self.state.carried.reward_average = average.or(self.state.carried.reward_average);
-        self.renew_reference(step);
-        let mut metrics = stats.into_metrics();
-        self.steer_kl(batch, &mut metrics);
-        if self.train.target_kl > 0.0 {
-            metrics.set("policy/stopped_early", f64::from(u8::from(stopped)));
-        }
-        metrics.set("optim/lr", lr);
-        if let Some(critic) = &self.critic {
-            let lr = critic.learning_rate(step, self.train.steps);
-            metrics.merge(critic.metrics(&critic_stats, batch, lr));
-        }
-        Ok(metrics)
+        updated
+    }
+
+    fn stop_on(&mut self, stop: &StopFlag) {
+        self.stop = stop.clone();
     }
 
     fn model(&self) -> &P {
@@ -401,6 +442,7 @@ impl<P: Policy> Replicate for PolicyGradient<P> {
             seed: self.seed,
             device: device.clone(),
             replica: Replica::alone(),
+            stop: self.stop.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     GenerationParams, GenerationRequest, OtherRows, Sampler, SamplingState, TrainGroup,
-    demonstrations, reward,
+    demonstrations, reward, tell_notices,
 };
 use crate::{
     clock::Clock,
@@ -13,18 +13,12 @@ use crate::{
     filter::{GroupBuffer, ShortBatch, Verdict},
     observer::{Event, Observer, Phase},
     recipe::{CompletionSource, Recipe},
+    stop::StopFlag,
     types::{Group, Prompt, Sample, ScoredBatch},
 };
 use burn_rewards::RewardFn;
 use burn_vlm::generate::{Purpose, Sampling};
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// What sampling works with.
 pub struct CollectInputs<'a> {
@@ -43,7 +37,7 @@ pub struct CollectInputs<'a> {
     /// What becomes of a batch in which filters leave gaps.
     pub filter: &'a FilterConfig,
     /// Asks to stop.
-    pub stop: &'a AtomicBool,
+    pub stop: &'a StopFlag,
 }
 
 /// Where sampling stands: how far the walk over the data has come, and which groups wait.
@@ -85,6 +79,8 @@ pub struct Collected {
     pub rounds: usize,
     /// Groups that wait for the next update; none where the batch is not refilled.
     pub waiting: Option<usize>,
+    /// How often a program that gives rewards was started again.
+    pub restarts: usize,
     /// Seconds spent sampling.
     pub rollout_s: f64,
     /// Seconds spent grading.
@@ -167,7 +163,7 @@ impl Collector {
     }
 
     /// Samples until there is a batch, or until the step has had its rollouts; none if the run was
-    /// asked to stop.
+    /// asked to stop, whatever was left undone.
     ///
     /// # Errors
     /// Rows and rewards that cannot be used; [`RlError::Training`] if the filters have left no
@@ -178,11 +174,26 @@ impl Collector {
         step: u64,
         watch: &mut dyn Observer,
     ) -> Result<Option<Collected>, RlError> {
+        match self.sample(from, step, watch) {
+            Err(error) if from.stop.is_requested() => {
+                tracing::info!("step {step} was stopped while it sampled: {error}");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
+    fn sample(
+        &mut self,
+        from: &mut CollectInputs<'_>,
+        step: u64,
+        watch: &mut dyn Observer,
+    ) -> Result<Option<Collected>, RlError> {
         let size = from.rollout.prompts_per_step;
         let mut found = Collected::default();
         let mut draws = DrawCounter::default();
         loop {
-            if from.stop.load(Ordering::Relaxed) {
+            if from.stop.is_requested() {
                 return Ok(None);
             }
             let mut clock = Clock::start();
@@ -196,10 +207,12 @@ impl Collector {
             let greedy = from.greedy_rewards(&prompts, step)?;
             found.rollout_s += clock.lap();
             if from.recipe.source() == CompletionSource::Policy {
-                reward(&mut groups, from.reward, Some(step))?;
+                let scored = from.score(&mut groups, step);
+                found.restarts += tell_notices(from.reward, step, watch);
+                scored?;
             }
             found.reward_s += clock.lap();
-            if from.stop.load(Ordering::Relaxed) {
+            if from.stop.is_requested() {
                 return Ok(None);
             }
 
@@ -310,6 +323,11 @@ impl CollectInputs<'_> {
         )
     }
 
+    fn score(&self, groups: &mut [Group], step: u64) -> Result<(), RlError> {
+        let cancel = self.stop.requested();
+        reward(groups, self.reward, Some(step), Some(cancel))
+    }
+
     /// The reward of a greedy completion of every prompt, if some part reads it.
     fn greedy_rewards(
         &self,
@@ -327,7 +345,7 @@ impl CollectInputs<'_> {
         let mut groups =
             self.engine
                 .complete(&requests, &self.params(sampling, step), &mut |_| {})?;
-        reward(&mut groups, self.reward, Some(step))?;
+        self.score(&mut groups, step)?;
         let rewards = groups.iter().map(|g| g.rollouts[0].reward.value);
         Ok(Some(rewards.collect()))
     }

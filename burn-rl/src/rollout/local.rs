@@ -3,6 +3,7 @@
 use super::{GenerationParams, GenerationRequest, RolloutEngine, Sampler};
 use crate::{
     error::RlError,
+    stop::StopFlag,
     types::{Group, Rollout},
 };
 use burn_rewards::Reward;
@@ -20,6 +21,7 @@ pub struct LocalEngine {
     stop: Vec<u32>,
     max_batch: usize,
     seed: u64,
+    stop_flag: StopFlag,
 }
 
 impl LocalEngine {
@@ -37,6 +39,7 @@ impl LocalEngine {
             stop,
             max_batch,
             seed,
+            stop_flag: StopFlag::new(),
         }
     }
 
@@ -85,7 +88,9 @@ impl Sampler for LocalEngine {
             max_batch: self.max_batch,
             logprob_temperature: params.logprob_temperature,
         };
-        let mut done = generator.generate(&draws, finished)?.into_iter();
+        let mut done = generator
+            .generate_until(self.stop_flag.requested(), &draws, finished)?
+            .into_iter();
         let group = |request: &GenerationRequest| {
             let rollouts = done.by_ref().take(request.len()).map(|c| self.rollout(c));
             Ok(Group {
@@ -95,6 +100,10 @@ impl Sampler for LocalEngine {
             })
         };
         requests.iter().map(group).collect()
+    }
+
+    fn stop_on(&mut self, stop: &StopFlag) {
+        self.stop_flag = stop.clone();
     }
 }
 

@@ -12,6 +12,8 @@ pub use train_group::{OtherRows, SamplingState, TrainGroup};
 
 use crate::{
     error::RlError,
+    observer::{Event, Observer},
+    stop::StopFlag,
     types::{Group, Prompt, Rollout},
 };
 use burn_rewards::{Reward, RewardFn, RewardInput};
@@ -19,7 +21,11 @@ use burn_vlm::{
     Vlm,
     generate::{FinishReason, Purpose, Sampling},
 };
-use std::{ops::Range, sync::Arc};
+use run_log::diagnostics::Warning;
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 /// Completions of a prompt that are asked for.
 #[derive(Debug, Clone)]
@@ -88,6 +94,10 @@ pub trait Sampler: Send {
         params: &GenerationParams,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Group>, RlError>;
+
+    /// Is given what asks the run to stop, before the first call: a sampler that looks at it between
+    /// tokens ends [`generate`](Self::generate) with [`RlError::Stopped`], and the run need not wait.
+    fn stop_on(&mut self, _stop: &StopFlag) {}
 }
 
 impl dyn Sampler + '_ {
@@ -180,11 +190,16 @@ pub fn demonstrations(prompts: &[Arc<Prompt>]) -> Result<Vec<Group>, RlError> {
 }
 
 /// Scores every completion, all of them as one batch; at training step `step`, or outside of
-/// training.
+/// training. Programs and servers are not waited for once `cancel` is true.
 ///
 /// # Errors
 /// A reward that cannot judge; where the data are at fault, with the id of the row.
-pub fn reward(groups: &mut [Group], rule: &dyn RewardFn, step: Option<u64>) -> Result<(), RlError> {
+pub fn reward(
+    groups: &mut [Group],
+    rule: &dyn RewardFn,
+    step: Option<u64>,
+    cancel: Option<&AtomicBool>,
+) -> Result<(), RlError> {
     let rows = groups.iter().flat_map(|group| {
         group
             .rollouts
@@ -194,7 +209,7 @@ pub fn reward(groups: &mut [Group], rule: &dyn RewardFn, step: Option<u64>) -> R
     let inputs: Vec<RewardInput<'_>> = rows
         .map(|(prompt, rollout)| {
             let mut input = prompt.reward_input(rollout);
-            input.step = step;
+            (input.step, input.cancel) = (step, cancel);
             input
         })
         .collect();
@@ -209,4 +224,18 @@ pub fn reward(groups: &mut [Group], rule: &dyn RewardFn, step: Option<u64>) -> R
         }
     }
     Ok(())
+}
+
+/// Tells what a person should know of a reward that goes on, and how many such things there were.
+pub(crate) fn tell_notices(rule: &dyn RewardFn, step: u64, watch: &mut dyn Observer) -> usize {
+    let notices = rule.take_notices();
+    for notice in &notices {
+        watch.event(Event::Warned(&Warning {
+            step,
+            name: "reward_program",
+            finding: format!("reward `{}`: {}", notice.rule, notice.message),
+            advice: "Its last lines on standard error say why",
+        }));
+    }
+    notices.len()
 }

@@ -4,9 +4,11 @@ use super::{
     EvalSet, Skipped, Trainer, TrainerBuilder,
     builder::{RunChoice, SinkOfRun},
     inputs::Reader,
+    measure,
     resume::{Resume, made_of},
 };
 use crate::{
+    checkpoint,
     data::{GoldCheck, RowKind},
     dist::{DataParallel, DeviceSpec, Workers},
     error::RlError,
@@ -99,6 +101,7 @@ impl<P: Policy> TrainerBuilder<P> {
             golds: Some(GoldCheck {
                 reward: reward.as_ref(),
                 policy: config.reward.on_unparsable_gold,
+                on_error: config.data.on_error,
             }),
             skipped: &mut skipped,
             fields: BTreeSet::new(),
@@ -106,7 +109,7 @@ impl<P: Policy> TrainerBuilder<P> {
         };
         // Only sampled responses are rewarded; those that data demonstrate need no gold answer.
         let kind = match recipe.source() {
-            CompletionSource::Policy => RowKind::Training,
+            CompletionSource::Policy => RowKind::Prompt,
             CompletionSource::Data => RowKind::Demonstration,
         };
         let mut train = reader.open("data", prompts, kind)?;
@@ -154,7 +157,12 @@ impl<P: Policy> TrainerBuilder<P> {
         let mut collector = Collector::new(&config.rollout, &config.filter, mini_batches, &recipe);
         let made_of = made_of(&config, &recipe);
         let (mut done, mut warnings) = (0, config.warnings(&recipe));
-        if let (Some(run), true) = (&run, resume) {
+        let saved = match (&self.checkpoint, &run) {
+            (Some(dir), _) => Some(checkpoint::at(dir, config.seed)?),
+            (None, Some(run)) if resume => checkpoint::last(run, config.seed)?,
+            _ => None,
+        };
+        if let Some(saved) = saved {
             let resume = Resume {
                 learner: &mut learner,
                 collector: &mut collector,
@@ -163,27 +171,36 @@ impl<P: Policy> TrainerBuilder<P> {
                 other_rows: self.other_rows,
                 made_of: &made_of,
             };
-            let (steps, found) = resume.from(run, config.seed)?;
+            let (steps, found) = resume.from(&saved)?;
+            if let Some(run) = &run {
+                checkpoint::go_on_from(run, &saved, config.checkpoint.keep)?;
+            }
             done = steps;
             warnings.extend(found);
         }
-        let learner: Box<dyn Learner<Policy = P>> = match &workers {
+        let mut learner: Box<dyn Learner<Policy = P>> = match &workers {
             None => Box::new(learner),
             Some(workers) => {
                 let steps = section.replica_check_steps;
                 Box::new(DataParallel::new(learner, workers.clone(), steps)?)
             }
         };
-        let engine = match self.engine {
+        learner.stop_on(&self.stop);
+        let mut engine = match self.engine {
             Some(mut engine) => {
                 engine.sync(&learner.replicas())?;
                 engine
             }
             None => kit.engine(workers.as_ref(), &learner.replicas(), &config)?,
         };
+        engine.stop_on(&self.stop);
         let mut sinks = self.sinks;
         let mut diagnostics = Diagnostics::default();
+        let mut owed = None;
         if let Some(run) = &run {
+            if resume {
+                owed = measure::owed(run, done, &due(&evaluations, done, config.train.steps))?;
+            }
             sinks.extend(run_sinks(run, self.run_sinks, resume.then_some(done))?);
             diagnostics = Diagnostics::of_run(&run.metrics())?.0;
         }
@@ -219,10 +236,18 @@ impl<P: Policy> TrainerBuilder<P> {
             sinks,
             peak_bytes: None,
             stop: self.stop,
+            owed,
             done,
             history: History::default(),
         })
     }
+}
+
+/// Names of the sets that are measured after `step` of `steps`.
+fn due(sets: &[EvalSet], step: u64, steps: u64) -> Vec<&str> {
+    let is_due = |every: u64| step == steps || every > 0 && step.is_multiple_of(every);
+    let due = sets.iter().filter(|set| is_due(set.config.every));
+    due.map(|set| set.config.name.as_str()).collect()
 }
 
 /// The threads of the devices, on the first of which the policy has to be.

@@ -18,13 +18,11 @@ use crate::{
     recipe::Recipe,
     rollout::{OtherRows, RolloutEngine},
     run_dir::RunDir,
+    stop::StopFlag,
 };
 use burn_rewards::{Reward, RewardError, RewardFn, RewardInput};
 use burn_vlm::{Processor, Vlm, generate::Sampling, lora::LoraConfig};
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::PathBuf, sync::Arc};
 
 /// Makes a sink of a run directory.
 pub(super) type SinkOfRun = Box<dyn FnOnce(&RunDir, Option<u64>) -> Result<Box<dyn Sink>, RlError>>;
@@ -165,9 +163,10 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) devices: Vec<DeviceSpec>,
     pub(super) run: RunChoice,
     pub(super) other_rows: OtherRows,
+    pub(super) checkpoint: Option<PathBuf>,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
-    pub(super) stop: Arc<AtomicBool>,
+    pub(super) stop: StopFlag,
 }
 
 /// Where the files of a run go.
@@ -242,9 +241,10 @@ impl<P: Policy> TrainerBuilder<P> {
             devices: vec![],
             run: RunChoice::Nowhere,
             other_rows: OtherRows::Refuse,
+            checkpoint: None,
             sinks: vec![],
             run_sinks: vec![],
-            stop: Arc::default(),
+            stop: StopFlag::new(),
         }
     }
 
@@ -479,6 +479,13 @@ impl<P: Policy> TrainerBuilder<P> {
         self
     }
 
+    /// Begins where a checkpoint of a run was saved, and leaves that run as it is: nothing is written
+    /// unless there is a [`run_dir`](Self::run_dir). [`Trainer::replay`] has an example.
+    pub fn from_checkpoint(mut self, path: impl Into<PathBuf>) -> Self {
+        self.checkpoint = Some(path.into());
+        self
+    }
+
     /// Continues with data that have changed since the run was saved. Its place in them then means
     /// other rows, and groups that wait on rows that are no longer as they were are left out.
     ///
@@ -533,9 +540,9 @@ impl<P: Policy> TrainerBuilder<P> {
         self
     }
 
-    /// A flag that ends the run at the next safe point once it is true.
-    pub fn stop_flag(mut self, stop: Arc<AtomicBool>) -> Self {
-        self.stop = stop;
+    /// What asks the run to stop: a [`StopFlag`], or a flag of one's own as `Arc<AtomicBool>`.
+    pub fn stop_flag(mut self, stop: impl Into<StopFlag>) -> Self {
+        self.stop = stop.into();
         self
     }
 }

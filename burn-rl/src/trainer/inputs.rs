@@ -168,7 +168,7 @@ impl Reader<'_> {
                 Ok(list.into_iter().take(n).map(Arc::new).collect())
             }
             rows => {
-                let set = self.set(rows, RowKind::Training)?;
+                let set = self.set(rows, RowKind::Prompt)?;
                 self.note(name, &set);
                 set.first(n)
             }

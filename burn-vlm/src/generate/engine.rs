@@ -16,7 +16,13 @@ use crate::{
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// A completion to be drawn.
 #[derive(Debug, Clone)]
@@ -92,12 +98,25 @@ impl Generator<'_> {
         requests: &[Request],
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Completion>, VlmError> {
+        self.generate_until(&AtomicBool::new(false), requests, finished)
+    }
+
+    /// The same, looking before each token whether `stop` has become true.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate); [`VlmError::Stopped`] once `stop` is true.
+    pub fn generate_until(
+        &self,
+        stop: &AtomicBool,
+        requests: &[Request],
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Completion>, VlmError> {
         self.check(requests)?;
         let mut done = Vec::with_capacity(requests.len());
         for batch in requests.chunks(self.max_batch) {
             let before = done.len();
             let bucket = bucket(&self.model.device());
-            done.extend(self.batch(batch, bucket, &mut |n| finished(before + n))?);
+            done.extend(self.batch(batch, bucket, stop, &mut |n| finished(before + n))?);
         }
         Ok(done)
     }
@@ -110,9 +129,12 @@ impl Generator<'_> {
             ));
         }
         let temperature = self.logprob_temperature;
-        if !(temperature > 0.0 && temperature.is_finite()) {
+        // What the logits are divided by is f32.
+        if !(temperature > 0.0 && (temperature as f32).is_normal()) {
             return Err(VlmError::Request(format!(
-                "logprob_temperature is {temperature}, expected more than 0"
+                "logprob_temperature is {temperature}, expected a number from {:e} to {:e}",
+                f32::MIN_POSITIVE,
+                f32::MAX
             )));
         }
         let limit = self.model.config().max_positions();
@@ -141,8 +163,13 @@ impl Generator<'_> {
         &self,
         requests: &[Request],
         bucket: usize,
+        stop: &AtomicBool,
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Completion>, VlmError> {
+        let is_stopped = || stop.load(Ordering::Relaxed);
+        if is_stopped() {
+            return Err(VlmError::Stopped);
+        }
         let device = self.model.device();
         let (prompts, prompt_of) = unique_prompts(requests);
         let rows: Vec<Row<'_>> = prompts
@@ -176,13 +203,16 @@ impl Generator<'_> {
         let mut done = vec![Completion::new(); requests.len()];
 
         loop {
+            if is_stopped() {
+                return Err(VlmError::Stopped);
+            }
             let drawn = self.draw(hidden, &active, requests, &done);
             if drawn.iter().any(|token| !token.logprob.is_finite()) {
-                return Err(VlmError::NotFinite(
-                    "the scores of the next token are not finite: the model is broken, or a number \
-                     overflowed in the precision that it computes in"
-                        .into(),
-                ));
+                return Err(VlmError::NotFinite(format!(
+                    "the scores of the next token are not finite at logprob_temperature {}: the \
+                     model is broken, or a number overflowed in the precision that it computes in",
+                    self.logprob_temperature
+                )));
             }
             let mut rows_left = vec![];
             for (row, (sequence, token)) in active.iter().zip(&drawn).enumerate() {
@@ -313,6 +343,27 @@ mod tests {
     use std::path::Path;
 
     #[test]
+    fn a_temperature_that_is_none_in_f32_is_refused() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
+        let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
+        for logprob_temperature in [1e-50, 1e50, 0.0, -1.0, f64::NAN] {
+            let generator = Generator {
+                model: &model,
+                sampling: Sampling::greedy(1),
+                stop: &[],
+                max_batch: 1,
+                logprob_temperature,
+            };
+            let message = generator
+                .generate(&[], &mut |_| {})
+                .unwrap_err()
+                .to_string();
+            let expected = format!("logprob_temperature is {logprob_temperature}, expected");
+            assert!(message.starts_with(&expected), "{message}");
+        }
+    }
+
+    #[test]
     fn what_is_read_beyond_the_end_of_the_cache_changes_nothing() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
         let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
@@ -341,14 +392,57 @@ mod tests {
             },
         };
         let requests: Vec<Request> = prompts.iter().enumerate().map(request).collect();
-        let plain = generator.batch(&requests, 1, &mut |_| {}).unwrap();
+        let go_on = AtomicBool::new(false);
+        let plain = generator.batch(&requests, 1, &go_on, &mut |_| {}).unwrap();
         for bucket in [4, 64] {
-            let found = generator.batch(&requests, bucket, &mut |_| {}).unwrap();
+            let found = generator
+                .batch(&requests, bucket, &go_on, &mut |_| {})
+                .unwrap();
             for (found, plain) in found.iter().zip(&plain) {
                 assert_eq!(found.tokens, plain.tokens, "{bucket}");
                 let pairs = found.logprobs.iter().zip(&plain.logprobs);
                 pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{bucket}: {a} {b}"));
             }
         }
+    }
+    #[test]
+    fn whoever_asks_may_stop_it_between_tokens() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
+        let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
+        let (stop, never) = (AtomicBool::new(false), AtomicBool::new(false));
+        let generator = |max_new_tokens| Generator {
+            model: &model,
+            sampling: Sampling {
+                max_new_tokens,
+                ..Sampling::default()
+            },
+            stop: &[],
+            max_batch: 1,
+            logprob_temperature: 1.0,
+        };
+        let tokens = vec![10, 11];
+        let images = vec![];
+        let prompt = Arc::new(EncodedPrompt { tokens, images });
+        let request = |draw| Request {
+            prompt: prompt.clone(),
+            key: SampleKey {
+                draw,
+                ..SampleKey::default()
+            },
+        };
+        // The second of three is not begun once the first is done.
+        let requests = [request(0), request(1), request(2)];
+        let mut told = vec![];
+        let found = generator(2).generate_until(&stop, &requests, &mut |done| {
+            told.push(done);
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert!(matches!(found, Err(VlmError::Stopped)));
+        assert_eq!(told, [1]);
+        assert!(
+            generator(2)
+                .generate_until(&never, &requests, &mut |_| {})
+                .is_ok()
+        );
     }
 }

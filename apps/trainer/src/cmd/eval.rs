@@ -205,9 +205,17 @@ fn measure(
         let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let start = bar.position();
-        let found = evaluate(sampling, engine.as_ref(), &prompts, rule, 0, &mut |done| {
-            bar.set_position(start + done as u64);
-        })?;
+        let found = evaluate(
+            sampling,
+            engine.as_ref(),
+            &prompts,
+            rule,
+            0,
+            None,
+            &mut |done| {
+                bar.set_position(start + done as u64);
+            },
+        )?;
         for (row, records) in rows.iter().zip(found.records.chunks(sampling.draws)) {
             summary.add(records, &row.kept);
             for record in records {
@@ -294,12 +302,16 @@ fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<D
         format.template.clone_from(template);
     }
     format.check("--template")?;
+    format
+        .picture_roots
+        .clone_from(&args.processor.picture_roots);
     let path = args.data.as_deref().unwrap_or(std::path::Path::new(""));
-    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Training)?;
+    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Prompt)?;
     set.truncate(args.samples.map_or(usize::MAX, |n| n as usize));
     let golds = GoldCheck {
         reward: rule,
         policy: args.on_unparsable_gold.into(),
+        on_error: OnError::Error,
     };
     golds.check(&mut set)?;
     for error in &set.skipped {

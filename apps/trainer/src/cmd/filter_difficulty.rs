@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -120,6 +120,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     }
     let records = records_of(&rows)?;
     let mut files: Vec<&Arc<Path>> = vec![];
+    let mut outside: BTreeSet<PathBuf> = BTreeSet::new();
     let mut report = Report {
         settings,
         lower: args.lower,
@@ -152,6 +153,11 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
                 let file = files.iter().position(|file| **file == row.file);
                 let kept = kept_row(record, row, rate, &args.out, file.unwrap_or_default());
                 out.json(&kept?)?;
+                outside.extend(
+                    row.images
+                        .iter()
+                        .filter_map(|image| dir_outside(image, &args.out)),
+                );
             }
         }
     }
@@ -172,6 +178,12 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         report.unscored,
         report.mean_pass_rate
     );
+    if !outside.is_empty() {
+        say!(
+            "its pictures stay where they are: train with data.picture_roots = {}",
+            json!(outside)
+        );
+    }
     Ok(())
 }
 
@@ -216,12 +228,13 @@ fn read_rows(config: &RunConfig, reward: &dyn RewardFn) -> Result<(Vec<DataRow>,
     let golds = GoldCheck {
         reward,
         policy: config.reward.on_unparsable_gold,
+        on_error: config.data.on_error,
     };
     let (mut rows, mut left_out) = (vec![], 0);
     for set in config.data.sets() {
         let on_error = config.data.on_error;
         let path = Path::new(&set.path);
-        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Training)?;
+        let mut found = RowDataset::open(path, &set.format(), on_error, RowKind::Prompt)?;
         golds.check(&mut found)?;
         left_out += found.skipped.len();
         for error in &found.skipped {
@@ -295,7 +308,7 @@ fn measure(
         let requests = GenerationRequest::first(&prompts, n, Purpose::Filter);
         let params = GenerationParams::new(config.rollout.sampling, 0);
         let mut groups = engine.generate(&requests, &params, &mut |_| {})?;
-        rollout::reward(&mut groups, reward, None)?;
+        rollout::reward(&mut groups, reward, None, None)?;
         for (row, group) in rows.iter().zip(&groups) {
             let found = group
                 .rollouts
@@ -353,6 +366,14 @@ fn kept_row(record: &Record, row: &DataRow, rate: f64, out: &Path, file: usize) 
     }
     fields.insert(field, json!(files));
     Ok(Value::Object(fields))
+}
+
+/// The directory of a picture file, unless that is where the rows are written or below it.
+fn dir_outside(image: &Path, out: &Path) -> Option<PathBuf> {
+    let home = out.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let home = home.unwrap_or(Path::new(".")).canonicalize().ok()?;
+    let dir = image.canonicalize().ok()?.parent()?.to_path_buf();
+    (!dir.starts_with(home)).then_some(dir)
 }
 
 /// Writes a picture that an interrupted call may have written already, and no other.

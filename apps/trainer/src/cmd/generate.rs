@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use burn_rl::{
-    data::{DataRow, Encoder, OnError, RowDataset, RowFormat, RowKind},
+    data::{DataRow, Encoder, OnError, RowDataset, RowKind},
     error::RlError,
     types::Prompt,
 };
@@ -167,7 +167,12 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
 /// The prompts of a file, or the one of `--prompt`.
 fn rows(args: &Args) -> Result<Vec<DataRow>> {
     if let Some(path) = &args.data {
-        let set = RowDataset::open(path, &RowFormat::default(), OnError::Error, RowKind::Prompt)?;
+        let set = RowDataset::open(
+            path,
+            &args.conversation.processor.row_format(),
+            OnError::Error,
+            RowKind::Prompt,
+        )?;
         return Ok(set.rows().to_vec());
     }
     let prompt = args.prompt.as_deref().unwrap_or_default();
@@ -187,6 +192,7 @@ fn rows(args: &Args) -> Result<Vec<DataRow>> {
         messages,
         target: None,
         answer: None,
+        answers: vec![],
         images,
         difficulty: None,
         kept: Default::default(),

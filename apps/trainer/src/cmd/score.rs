@@ -89,7 +89,7 @@ impl Scorable {
 /// A model that cannot be used, or a row, with its line; results that would replace the rows.
 pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
     check_apart(args.out.as_deref(), &args.data)?;
-    let rows = read_rows(&args.data)?;
+    let rows = read_rows(&args.data, &args.conversation.processor.picture_roots)?;
     let (device, compute) = args.device.open()?;
     let (model, reading) = load(args, &rows, compute, &device, &extensions.families)?;
     let mut out = Output::create(args.out.as_deref())?;
@@ -151,7 +151,7 @@ fn load(
         true => Pictures::from_dir(&described_in(&dir)?, families)?,
         false => Pictures::NONE,
     };
-    let options = LoadOptions::computing_in(compute).of(families);
+    let options = LoadOptions::computing_in(compute).among(families);
     let model = Vlm::load(&dir, &options, device)?;
     if pictures.processor().is_some() {
         let fits = pictures.check_fit(model.config().vision.as_deref());

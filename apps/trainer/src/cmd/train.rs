@@ -14,13 +14,14 @@ use crate::{
     paths,
     plan::{self, Lengths, Plan, Target, free_memory, preview},
     progress::Progress,
-    report, setup,
-    signals::{INTERRUPTED, stop_on_signal},
+    report,
+    setup::{self, Start},
+    signals::{INTERRUPTED, parse_time, stop_on_signal},
     versions::versions,
 };
 use anyhow::Result;
 use burn_rl::{
-    checkpoint,
+    RlError, StopFlag, checkpoint,
     config::RunConfig,
     dist::DeviceSpec,
     rollout::OtherRows,
@@ -31,7 +32,7 @@ use run_log::files::write_atomic;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 /// Arguments of `trainer train`.
@@ -66,18 +67,23 @@ pub struct Args {
     /// Prints the resolved configuration and the plan, and exits. The device need not be there.
     #[arg(long)]
     pub dry_run: bool,
+    /// How long an update may go on after a signal, as 30s or 2m: one that takes longer is dropped,
+    /// and the run is saved as it was before it. By default it is finished. While updates run, the
+    /// weights and the optimiser's state are held twice.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub stop_within: Option<Duration>,
     /// Starts a run that is predicted not to fit into memory.
     #[arg(long)]
     pub ignore_memory: bool,
 }
 
 impl Args {
-    /// How the run in the directory is continued, if it is.
-    fn continuation(&self) -> Option<OtherRows> {
-        self.resume.then_some(match self.accept_changed_data {
-            true => OtherRows::LeaveOut,
-            false => OtherRows::Refuse,
-        })
+    fn start(&self, run: RunDir) -> Start {
+        match (self.resume, self.accept_changed_data) {
+            (false, _) => Start::New(run),
+            (true, false) => Start::Continued(run, OtherRows::Refuse),
+            (true, true) => Start::Continued(run, OtherRows::LeaveOut),
+        }
     }
 
     /// `Args::default()`, which stands for a bare `trainer`, has no device.
@@ -107,6 +113,9 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         preview.tell_missing();
         return Ok(ExitCode::SUCCESS);
     }
+    let stop = args.stop_within;
+    let stop = stop.map_or_else(StopFlag::new, StopFlag::patient_for);
+    stop_on_signal(&stop)?;
     let devices = devices::parse(name)?;
     if resolved.run.model.path != BUILTIN_MODEL {
         described_in(Path::new(&resolved.run.model.path))?;
@@ -117,14 +126,21 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         None => RunDir::fresh("runs", &resolved.run.name)?,
     };
     let root = run.root().to_owned();
-    let mut trainer =
-        prepare(run, &mut resolved, &devices, args, extensions).inspect_err(|_| {
-            if !args.resume {
-                // Nothing is trained yet: what was just made must not stand in the way of a second
-                // try. That the first one failed is what is reported, not whether this works.
-                let _ = std::fs::remove_dir_all(&root);
-            }
-        })?;
+    let prepared = prepare(run, &mut resolved, &devices, args, extensions, stop);
+    let prepared = prepared.inspect_err(|_| {
+        if !args.resume {
+            // Nothing is trained yet: what was just made must not stand in the way of a second try.
+            // That the first one failed is what is reported, not whether this works.
+            let _ = std::fs::remove_dir_all(&root);
+        }
+    });
+    let mut trainer = match prepared {
+        Err(error) if error.downcast_ref().is_some_and(RlError::is_stopped) => {
+            say!("stopped before the run began");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        prepared => prepared?,
+    };
     say!("run directory {}", root.display());
     if devices.len() > 1 {
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
@@ -161,6 +177,7 @@ fn prepare(
     devices: &[DeviceSpec],
     args: &Args,
     extensions: &Extensions,
+    stop: StopFlag,
 ) -> Result<Trainer> {
     if args.resume {
         checkpoint::last(&run, resolved.run.seed)?;
@@ -180,13 +197,14 @@ fn prepare(
     if !args.resume {
         write_atomic(&written, text.as_bytes())?;
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signal(stop.clone())?;
+    if stop.is_requested() {
+        return Err(RlError::Stopped.into());
+    }
     if !args.ignore_memory {
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
     let config = &resolved.run;
-    let built = setup::build(config, run, devices, args.continuation(), stop, extensions)?;
+    let built = setup::build(config, args.start(run), devices, stop, extensions)?;
     if args.resume {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;

@@ -78,7 +78,7 @@ impl Lengths {
             ..Self::default()
         };
         let mut read = |set: &SetConfig| {
-            let (path, kind) = (set.path.as_ref(), RowKind::Training);
+            let (path, kind) = (set.path.as_ref(), RowKind::Prompt);
             let rows = RowDataset::open(path, &set.format(), config.data.on_error, kind).ok()?;
             let first = rows.rows().par_iter().take(LOOKED_AT);
             let prompts: Vec<Prompt> = first.filter_map(|row| encoder.encode(row).ok()).collect();

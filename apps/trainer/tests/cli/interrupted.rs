@@ -102,10 +102,7 @@ fn ctrl_c_saves_and_the_run_continues() {
         .unwrap();
     let metrics = world.path("run/metrics.jsonl");
     wait_until(&mut child, || lines(&metrics) >= 2);
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -INT {}", child.id())])
-        .status();
-    assert!(sent.unwrap().success());
+    send("INT", &child);
     let output = child.wait_with_output().unwrap();
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(130), "{message}");
@@ -125,6 +122,91 @@ fn ctrl_c_saves_and_the_run_continues() {
     assert_eq!(latest(&world, "run"), format!("step_{next:06}"));
     world.text(&train("straight", &more, &[]));
     assert_same_runs(&world, "run", "straight");
+}
+
+#[track_caller]
+fn send(signal: &str, child: &Child) {
+    let kill = format!("kill -{signal} {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn an_early_warning_saves_and_leaves_rollouts_as_they_are() {
+    let world = World::new();
+    let more = [
+        "--set",
+        "rollout.samples_per_prompt=16",
+        "--set",
+        "rollout.sampling.max_new_tokens=32",
+        "--stop-within",
+        "0s",
+    ];
+    let mut child = world
+        .command(&train("run", "1000000", &more))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let metrics = world.path("run/metrics.jsonl");
+    wait_until(&mut child, || lines(&metrics) > 0);
+    send("USR1", &child);
+    let output = child.wait_with_output().unwrap();
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    let done = tiny::reproducible_metrics(&world.path("run")).len();
+    assert_eq!(latest(&world, "run"), format!("step_{done:06}"));
+}
+
+/// A reward program that says its number and then nothing more, and what it starts beside it.
+const HANGS: &str = "reward.parts=[{rule='command',options={timeout_s=1000.0,command=['sh','-c',\
+    'sleep 1000 & echo $$ > pid.tmp; echo $! >> pid.tmp; mv pid.tmp pids; cat > /dev/null']}}]";
+
+/// Starts a run whose reward program hangs, and waits for it to do so.
+fn hanging(world: &World) -> (Child, Vec<String>) {
+    let mut child = world
+        .command(&train("run", "2", &["--set", HANGS]))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pids = world.path("pids");
+    wait_until(&mut child, || pids.exists());
+    let pids = world.read("pids").lines().map(str::to_owned).collect();
+    (child, pids)
+}
+
+#[track_caller]
+fn all_end(pids: &[String]) {
+    assert_eq!(pids.len(), 2);
+    let start = Instant::now();
+    let is_running = |pid: &String| {
+        let mut kill = Command::new("kill");
+        kill.args(["-0", pid]).stderr(Stdio::null());
+        kill.status().unwrap().success()
+    };
+    while pids.iter().any(is_running) {
+        assert!(start.elapsed() < Duration::from_secs(30), "one is left");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_reward_program_that_hangs_does_not_hold_up_a_stop() {
+    let world = World::new();
+    let (child, pids) = hanging(&world);
+    send("TERM", &child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(latest(&world, "run"), "step_000000");
+    all_end(&pids);
+}
+
+#[test]
+fn what_a_killed_run_has_started_ends_with_it() {
+    let world = World::new();
+    let (mut child, pids) = hanging(&world);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    all_end(&pids);
 }
 
 #[test]

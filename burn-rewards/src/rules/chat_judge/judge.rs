@@ -13,7 +13,11 @@ use crate::{
     rules::Options,
 };
 use serde_json::{Map, Value, json};
-use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{OnceLock, atomic::AtomicBool},
+};
 
 /// What a template may name, beside fields of the row.
 const NAMES: [&str; 3] = ["question", "response", "gold"];
@@ -118,6 +122,7 @@ impl Judge {
     fn reply(
         &self,
         request: &Value,
+        cancel: Option<&AtomicBool>,
         failure: &OnceLock<RewardError>,
     ) -> Result<String, RewardError> {
         let ask = || -> Result<String, String> {
@@ -126,7 +131,9 @@ impl Judge {
             {
                 return Ok(reply);
             }
-            let posted = self.server.post(request, || failure.get().is_some())?;
+            let posted = self
+                .server
+                .post(request, cancel, || failure.get().is_some())?;
             let reply = content(&posted)?;
             // A reply that cannot be used is asked for again by the next run.
             self.value(&reply)?;
@@ -224,7 +231,7 @@ fn content(reply: &Map<String, Value>) -> Result<String, String> {
 
 impl RewardFn for Judge {
     fn score(&self, input: &RewardInput<'_>) -> Scored {
-        let reply = self.reply(&self.request(input)?, &OnceLock::new())?;
+        let reply = self.reply(&self.request(input)?, input.cancel, &OnceLock::new())?;
         self.scored(&reply)
     }
 
@@ -246,8 +253,9 @@ impl RewardFn for Judge {
             Ok(place)
         };
         let asked: Vec<Result<usize, RewardError>> = inputs.iter().map(&mut place).collect();
+        let cancel = inputs.first().and_then(|input| input.cancel);
         let failure = OnceLock::new();
-        let ask = |i: usize| Some(self.reply(&requests[i], &failure));
+        let ask = |i: usize| Some(self.reply(&requests[i], cancel, &failure));
         let replies = in_parallel(requests.len(), self.options.connections, ask);
         let scored = |place: usize| match &replies[place] {
             Some(reply) => self.scored(reply.as_ref().map_err(RewardError::clone)?),
@@ -263,8 +271,12 @@ impl RewardFn for Judge {
         self.request(row).map(|_| ())
     }
 
+    fn needs_answer(&self, row: &RewardInput<'_>) -> bool {
+        matches!(self.request(row), Err(RewardError::Gold { .. }))
+    }
+
     fn explain(&self, input: &RewardInput<'_>) -> Vec<String> {
-        let reply = |request| self.reply(&request, &OnceLock::new());
+        let reply = |request| self.reply(&request, input.cancel, &OnceLock::new());
         match self.request(input).and_then(reply) {
             Ok(reply) => vec![format!("the judge answered: {reply}")],
             Err(error) => vec![error.to_string()],

@@ -43,6 +43,10 @@ impl RewardFn for MmEurekaQwenAccuracy {
         Ok(Reward::verdict(Self::PART, correct))
     }
 
+    fn needs_answer(&self, _row: &RewardInput<'_>) -> bool {
+        true
+    }
+
     fn part_names(&self) -> Vec<String> {
         vec![Self::PART.into()]
     }

@@ -65,6 +65,10 @@ impl RewardFn for MmEurekaZeroAccuracy {
         Ok(Reward::verdict(Self::PART, judge(answer, response)))
     }
 
+    fn needs_answer(&self, _row: &RewardInput<'_>) -> bool {
+        true
+    }
+
     fn part_names(&self) -> Vec<String> {
         vec![Self::PART.into()]
     }

@@ -103,6 +103,10 @@ impl RewardFn for R1vAccuracy {
         Ok(Reward::verdict(Self::PART, correct))
     }
 
+    fn needs_answer(&self, _row: &RewardInput<'_>) -> bool {
+        true
+    }
+
     fn part_names(&self) -> Vec<String> {
         vec![Self::PART.into()]
     }

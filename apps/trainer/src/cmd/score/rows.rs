@@ -2,7 +2,7 @@
 
 use super::Scorable;
 use burn_rl::{
-    data::{DataRow, Encoder, RowKind, image_files},
+    data::{DataRow, Encoder, PictureDirs, Record, RowFormat, RowKind, read_records},
     error::RlError,
 };
 use burn_vlm::{
@@ -73,16 +73,16 @@ struct Fields {
     image_urls: Vec<String>,
 }
 
-/// Reads all rows; pictures stay on disk, but must exist.
+/// Reads all rows; pictures stay on disk, but must exist, beside the file or in one of `roots`.
 ///
 /// # Errors
 /// A row that cannot be used, with its line; a file without rows.
-pub fn read_rows(path: &Path) -> Result<Vec<ScoreRow>, RlError> {
-    let bytes = std::fs::read(path).map_err(|e| RlError::io(path, e))?;
-    let lines = bytes.split(|b| *b == b'\n').enumerate();
-    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    let rows = lines
-        .map(|(i, line)| parse(path, i + 1, line))
+pub fn read_rows(path: &Path, roots: &[PathBuf]) -> Result<Vec<ScoreRow>, RlError> {
+    let dirs = PictureDirs::new(path, roots).map_err(RlError::Config)?;
+    let file: Arc<Path> = path.into();
+    let records = read_records(path)?.into_iter();
+    let rows = records
+        .map(|record| parse(&file, record, &dirs))
         .collect::<Result<Vec<_>, _>>()?;
     match rows.is_empty() {
         true => Err(wrong(path, 1, "no row in this file")),
@@ -98,17 +98,19 @@ fn wrong(path: &Path, line: usize, message: impl Into<String>) -> RlError {
     }
 }
 
-fn parse(path: &Path, line: usize, json: &[u8]) -> Result<ScoreRow, RlError> {
+fn parse(path: &Arc<Path>, record: Record, dirs: &PictureDirs) -> Result<ScoreRow, RlError> {
+    let line = record.line;
     let refuse = |message: String| wrong(path, line, message);
-    let fields: Fields =
-        serde_json::from_slice(json).map_err(|e| refuse(format!("not a score row: {e}")))?;
+    let fields = Fields::deserialize(&Value::Object(record.fields.clone()));
+    let fields = fields.map_err(|e| refuse(format!("not a score row: {e}")))?;
     let (id, content) = match (
         fields.response,
         fields.prompt_tokens,
         fields.response_tokens,
     ) {
         (Some(response), None, None) => {
-            let row = Box::new(DataRow::parse(path, line, json, RowKind::Prompt)?);
+            let row = RowFormat::default().row(record, path, dirs, RowKind::Prompt)?;
+            let row: Box<DataRow> = Box::new(row);
             (row.id.clone(), Content::Text { row, response })
         }
         (None, Some(prompt), Some(response)) => {
@@ -122,7 +124,7 @@ fn parse(path: &Path, line: usize, json: &[u8]) -> Result<ScoreRow, RlError> {
                     "`prompt_tokens` is empty, expected at least one id".into(),
                 ));
             }
-            let images = image_files(&fields.image_urls, path).map_err(refuse)?;
+            let images = dirs.files(&fields.image_urls).map_err(refuse)?;
             (
                 id,
                 Content::Tokens {
