@@ -7,10 +7,12 @@
 //!
 //! | moment | numbers a token |
 //! |---|---|
-//! | a block forward | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than 2²⁴ in all |
-//! | a block forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
+//! | a block forward, of a padded batch or a picture | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than 2²⁴ in all |
+//! | a block of the tower forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
+//! | a block of the decoder forward, prompts once | max(2 D + 2 I, 3 Q + 2 K), and a tile's scores |
+//! | the same forward and backward | max(7 D + 6 I + 3 Q + 4 K, 6 D + 6 Q + 8 K and two tiles' scores) |
 //! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
-//! | a row of the head forward, backward | 2 V, 4 V |
+//! | a tile of the head: min(N, 1024) targets by min(V, 8192) entries | 1 a logit |
 //!
 //! Scores, logits and gradients of parameters are f32; the rest is in the compute precision.
 
@@ -18,17 +20,22 @@ use crate::{
     Compute,
     features::PATCHES,
     models::{ModelConfig, VisionConfig},
-    nn::attention::SCORES,
-    tape::{ActivationRecompute, HEAD_ROWS},
+    nn::{
+        attention::SCORES,
+        segments::{TILE_QUERIES, TILE_SCORES},
+    },
+    tape::{ActivationRecompute, TILE_COLUMNS, TILE_ROWS},
 };
 
-/// Sizes of a padded batch.
+/// Sizes of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BatchSizes {
     /// Sequences.
     pub rows: usize,
     /// Tokens of the longest one.
     pub width: usize,
+    /// Tokens that are run, padding included: a shared prompt's once.
+    pub tokens: usize,
     /// Tokens that are predicted, in all rows.
     pub targets: usize,
     /// Different pictures.
@@ -116,6 +123,28 @@ impl Block {
         n * feed_forward.max(self.size * kept + 5.0 * s) + F32 * self.d * self.inner
     }
 
+    /// Scores of a tile of queries of which the longest row has so many keys, in bytes.
+    fn tile(&self, n: f64, keys: f64) -> f64 {
+        let queries = n.min(TILE_QUERIES as f64);
+        F32 * (self.heads * queries * keys).min(TILE_SCORES as f64)
+    }
+
+    /// One block of segments, nothing kept.
+    fn segments_forward(&self, n: f64, keys: f64) -> f64 {
+        let attention = n * self.size * (3.0 * self.q + 2.0 * self.k) + self.tile(n, keys);
+        attention.max(n * self.size * (2.0 * self.d + 2.0 * self.inner))
+    }
+
+    /// One block of segments forward and backward, without the gradients of its parameters but for
+    /// one that is under way.
+    fn segments_backward(&self, n: f64, keys: f64) -> f64 {
+        let heads = 2.0 * (self.q + 2.0 * self.k) + self.q;
+        let feed_forward = 7.0 * self.d + heads + 6.0 * self.inner;
+        let attention = 6.0 * self.d + 2.0 * heads;
+        let attention = n * self.size * attention + 2.0 * self.tile(n, keys);
+        (n * self.size * feed_forward).max(attention) + F32 * self.d * self.inner
+    }
+
     /// What autodiff keeps of one block.
     fn graph(&self, n: f64, keys: f64) -> f64 {
         let s = F32 * self.heads * keys;
@@ -175,13 +204,13 @@ impl<'a> Footprint<'a> {
 
     /// Log-probabilities of a batch.
     pub fn score(&self, batch: &BatchSizes) -> f64 {
-        let n = (batch.rows * batch.width) as f64;
+        let n = batch.tokens as f64;
         let text = Block::text(self.config);
         let kept = text.kept(n, batch.width as f64, ActivationRecompute::Block);
         kept + self.vision_forward(batch)
             + text
-                .forward(n, batch.width as f64)
-                .max(2.0 * self.logits(batch))
+                .segments_forward(n, batch.width as f64)
+                .max(self.logits(batch))
     }
 
     /// Gradients of a batch, themselves included.
@@ -191,10 +220,10 @@ impl<'a> Footprint<'a> {
         trained: &TrainedSizes,
         recompute: ActivationRecompute,
     ) -> f64 {
-        let (n, keys) = ((batch.rows * batch.width) as f64, batch.width as f64);
+        let (n, keys) = (batch.tokens as f64, batch.width as f64);
         let text = Block::text(self.config);
         let mut kept = text.kept(n, keys, recompute) + 2.0 * n * text.size * text.d;
-        let mut block = text.backward(n, keys);
+        let mut block = text.segments_backward(n, keys);
         if let (Some(vision), true) = (&self.config.vision, trained.tower && batch.patches > 0) {
             let tower = Block::tower(&**vision, self.config.compute);
             let patches = (batch.pictures * batch.patches) as f64;
@@ -209,16 +238,17 @@ impl<'a> Footprint<'a> {
             block = n * text.size * (2.0 * text.inner + text.d);
         }
         let own_head = F32 * trained.head as f64;
-        let head = kept + 4.0 * self.logits(batch) + own_head;
+        let head = kept + self.logits(batch) + own_head;
         let first_block = kept + block + own_head;
         // By then the gradients are all there, and of what was kept the first input.
         let last_block = 2.0 * n * text.size * text.d + block + F32 * trained.all as f64;
         head.max(first_block).max(last_block)
     }
 
-    /// Logits that exist at a time.
+    /// Logits that exist at a time: a tile's.
     fn logits(&self, batch: &BatchSizes) -> f64 {
-        F32 * (batch.targets.min(HEAD_ROWS) * self.config.text.vocab_size) as f64
+        let columns = self.config.text.vocab_size.min(TILE_COLUMNS);
+        F32 * (batch.targets.min(TILE_ROWS) * columns) as f64
     }
 
     /// All pictures of a batch through the tower together.

@@ -1,13 +1,14 @@
-//! Rows of tokens and pictures as one padded batch.
+//! Rows of tokens and pictures as one batch: padded, or one after the other with prompts once.
 
 use crate::{
     error::VlmError,
     image::ImagePatches,
     models::{ModelConfig, VisionFeatures},
-    nn::{DecoderContext, Position, VisionPlan},
+    nn::{DecoderContext, DecoderLayer, Position, Segment, Segments, VisionPlan},
+    text::EncodedPrompt,
 };
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use std::{ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 /// One sequence: its tokens, and the pictures whose placeholder tokens it begins with.
 #[derive(Debug, Clone)]
@@ -18,7 +19,27 @@ pub struct Row<'a> {
     pub images: &'a [Arc<ImagePatches>],
 }
 
-/// A batch padded on the left to its longest row, with everything the model needs to run it.
+/// A prompt, and a response to it.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptRow<'a> {
+    /// What the model read. Neighbouring rows share it if it is the same [`Arc`].
+    pub prompt: &'a Arc<EncodedPrompt>,
+    /// What it answered, or is taken to have answered.
+    pub response: &'a [u32],
+}
+
+/// What the dropout of a row depends on, beside the update and the layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowKey {
+    /// The number of its prompt.
+    pub prompt: usize,
+    /// The number of its sample.
+    pub sample: usize,
+}
+
+/// A batch with everything the model needs to run it: rows padded on the left to the longest
+/// ([`new`](Self::new)), or one after the other without padding, a prompt once for all of its
+/// responses ([`of_prompts`](Self::of_prompts)), which is B = 1 and T = N, the number of all tokens.
 ///
 /// A picture that several rows share is encoded once.
 #[derive(Debug, Clone)]
@@ -35,6 +56,26 @@ pub struct VlmInput {
     pub next_positions: Vec<u32>,
     /// T
     pub width: usize,
+    /// Where prompts and responses are, if they are one after the other.
+    pub shared: Option<SharedRows>,
+}
+
+/// Prompts and responses one after the other.
+#[derive(Debug, Clone)]
+pub struct SharedRows {
+    /// What sees what.
+    pub segments: Segments,
+    /// Where each row is.
+    pub rows: Vec<RowPlace>,
+}
+
+/// Where a row is among all tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPlace {
+    /// Its prompt, which other rows may share.
+    pub prompt: Range<usize>,
+    /// Its response, but for the last token: nothing is predicted from it.
+    pub response: Range<usize>,
 }
 
 /// The pictures of a batch and where their features go.
@@ -93,16 +134,202 @@ impl VlmInput {
                 rope: config.text.rope().table(&positions, b, device),
                 mask: Some(causal_mask(&lens, width, device)),
             },
-            vision: VisionInput::new(rows, width, config, device),
+            vision: VisionInput::new(
+                rows.iter()
+                    .enumerate()
+                    .map(|(r, row)| (r * width + width - row.tokens.len(), row)),
+                [b, width],
+                config,
+                device,
+            ),
             lens,
             next_positions,
             width,
+            shared: None,
         })
+    }
+
+    /// Rows one after the other on `device`: neighbours of one prompt are run with it once. A prompt
+    /// whose positions or rotations depend on what follows is not shared.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_prompts(
+        rows: &[PromptRow<'_>],
+        config: &ModelConfig,
+        device: &Device,
+    ) -> Result<Self, VlmError> {
+        let layout = Layout::new(rows, config)?;
+        let n = layout.tokens.len();
+        let ids = layout.tokens.iter().map(|t| i64::from(*t)).collect();
+        let prompts = layout.prompts.iter().map(|(at, tokens)| Row {
+            tokens,
+            images: &rows[*at].prompt.images,
+        });
+        let prompts: Vec<Row<'_>> = prompts.collect();
+        let starts = layout
+            .prompts
+            .iter()
+            .map(|(at, _)| layout.rows[*at].prompt.start);
+        let heads = config.text.num_attention_heads;
+        Ok(Self {
+            tokens: Tensor::from_data(TensorData::new(ids, [1, n]), device),
+            ctx: DecoderContext {
+                rope: config.text.rope().table_of(&layout.angles, [1, n], device),
+                mask: None,
+            },
+            vision: VisionInput::new(starts.zip(&prompts), [1, n], config, device),
+            lens: vec![n],
+            next_positions: vec![],
+            width: n,
+            shared: Some(SharedRows {
+                segments: Segments::new(&layout.segments, heads, device),
+                rows: layout.rows,
+            }),
+        })
+    }
+
+    /// A block of the decoder on hidden states of this batch.
+    ///
+    /// # Shapes
+    /// - x and output: `[B, T, D]`
+    pub(crate) fn through(&self, layer: &DecoderLayer, x: Tensor<3>) -> Tensor<3> {
+        match &self.shared {
+            Some(shared) => layer.forward_segments(x, &self.ctx.rope, &shared.segments),
+            None => layer.forward(x, &self.ctx, None),
+        }
     }
 
     /// B
     pub fn batch(&self) -> usize {
         self.lens.len()
+    }
+}
+
+/// Prompts and responses one after the other, on the host.
+struct Layout<'a> {
+    tokens: Vec<u32>,
+    /// A rotary angle for each token and frequency.
+    angles: Vec<f32>,
+    segments: Vec<Segment>,
+    rows: Vec<RowPlace>,
+    /// The first row of each prompt, and what of it may be image tokens.
+    prompts: Vec<(usize, Cow<'a, [u32]>)>,
+}
+
+/// What a row alone says of its tokens.
+struct RowAlone<'a> {
+    tokens: Vec<u32>,
+    positions: Vec<Position>,
+    frequencies: Cow<'a, [f32]>,
+}
+
+impl<'a> Layout<'a> {
+    fn new(rows: &[PromptRow<'a>], config: &ModelConfig) -> Result<Self, VlmError> {
+        if rows.is_empty() {
+            return Err(VlmError::Request("no rows, expected at least one".into()));
+        }
+        let rope = config.text.rope();
+        let alone = |row: &PromptRow<'_>| {
+            let tokens = [&row.prompt.tokens[..], row.response].concat();
+            let grids = row.prompt.images.iter().map(|image| image.grid);
+            let (positions, _) = config.positions(&tokens, grids);
+            let frequencies = rope.frequencies_of(&positions);
+            RowAlone {
+                frequencies,
+                tokens,
+                positions,
+            }
+        };
+        let mut found = Self {
+            tokens: vec![],
+            angles: vec![],
+            segments: vec![],
+            rows: vec![],
+            prompts: vec![],
+        };
+        let mut r = 0;
+        while r < rows.len() {
+            let (prompt, first) = (rows[r].prompt, alone(&rows[r]));
+            let len = prompt.tokens.len();
+            let whole = Row {
+                tokens: &first.tokens,
+                images: &prompt.images,
+            };
+            let refuse = |r: usize, m| VlmError::Request(format!("row {r}: {m}"));
+            if prompt.tokens.is_empty() {
+                return Err(refuse(r, "no prompt, expected at least one token".into()));
+            }
+            check(&whole, config).map_err(|m| refuse(r, m))?;
+            let prompt_alone = Row {
+                tokens: &prompt.tokens,
+                images: &prompt.images,
+            };
+            // Else a response has placeholders of the prompt's pictures.
+            let is_whole = check(&prompt_alone, config).is_ok();
+            let mut others = vec![];
+            for (i, row) in rows.iter().enumerate().skip(r + 1) {
+                if !is_whole || !Arc::ptr_eq(row.prompt, prompt) {
+                    break;
+                }
+                let other = alone(row);
+                if other.positions[..len] != first.positions[..len]
+                    || other.frequencies != first.frequencies
+                {
+                    break;
+                }
+                let response = Row {
+                    tokens: &other.tokens,
+                    images: &prompt.images,
+                };
+                check(&response, config).map_err(|m| refuse(i, m))?;
+                others.push(other);
+            }
+            let start = found.tokens.len();
+            let mut push = |alone: &RowAlone<'_>, part: Range<usize>| {
+                found.tokens.extend_from_slice(&alone.tokens[part.clone()]);
+                let (positions, angles) = (&alone.positions[part], &mut found.angles);
+                rope.push_angles(positions, &alone.frequencies, angles);
+                found.tokens.len()
+            };
+            let last = |alone: &RowAlone<'_>| len.max(alone.tokens.len() - 1);
+            if others.is_empty() {
+                // Its prompt is nobody else's: one sequence.
+                let end = push(&first, 0..last(&first));
+                found.segments.push(Segment {
+                    context: None,
+                    own: start..end,
+                });
+                found.rows.push(RowPlace {
+                    prompt: start..start + len,
+                    response: start + len..end,
+                });
+                found.prompts.push((r, Cow::Owned(first.tokens)));
+            } else {
+                let prompt_end = push(&first, 0..len);
+                let shared = start..prompt_end;
+                found.segments.push(Segment {
+                    context: None,
+                    own: shared.clone(),
+                });
+                let mut start = prompt_end;
+                for row in [&first].into_iter().chain(&others) {
+                    let end = push(row, len..last(row));
+                    found.segments.push(Segment {
+                        context: Some(shared.clone()),
+                        own: start..end,
+                    });
+                    found.rows.push(RowPlace {
+                        prompt: shared.clone(),
+                        response: start..end,
+                    });
+                    start = end;
+                }
+                found.prompts.push((r, Cow::Borrowed(&prompt.tokens)));
+            }
+            r += 1 + others.len();
+        }
+        Ok(found)
     }
 }
 
@@ -138,13 +365,18 @@ fn check(row: &Row<'_>, config: &ModelConfig) -> Result<(), String> {
 }
 
 impl VisionInput {
-    fn new(rows: &[Row<'_>], width: usize, config: &ModelConfig, device: &Device) -> Option<Self> {
+    /// `rows` come with the place of their first token among the `B · T` positions.
+    fn new<'a>(
+        rows: impl Iterator<Item = (usize, &'a Row<'a>)>,
+        [b, t]: [usize; 2],
+        config: &ModelConfig,
+        device: &Device,
+    ) -> Option<Self> {
         let mut images: Vec<(&Arc<ImagePatches>, usize)> = vec![];
         let mut features = 0;
-        let mut feature = vec![0_i64; rows.len() * width];
-        let mut is_image = vec![false; rows.len() * width];
-        for (r, row) in rows.iter().enumerate() {
-            let first = r * width + width - row.tokens.len();
+        let mut feature = vec![0_i64; b * t];
+        let mut is_image = vec![false; b * t];
+        for (first, row) in rows {
             let mut slots = (0..row.tokens.len())
                 .filter(|t| Some(row.tokens[*t]) == config.image_token_id)
                 .map(|t| first + t);
@@ -177,7 +409,7 @@ impl VisionInput {
                 .cast(config.compute.dtype()),
             plan: vision.plan(&grids, device),
             feature: Tensor::from_data(TensorData::new(feature, [slots]), device),
-            is_image: Tensor::from_data(TensorData::new(is_image, [rows.len(), width, 1]), device),
+            is_image: Tensor::from_data(TensorData::new(is_image, [b, t, 1]), device),
             features: None,
             images: images.into_iter().map(|(image, _)| image.clone()).collect(),
         })

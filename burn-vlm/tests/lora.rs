@@ -11,7 +11,7 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use burn_vlm::{
-    Compute, Vlm, VlmInput,
+    Compute, EncodedPrompt, PromptRow, RowKey, Vlm, VlmInput,
     freeze::trainable,
     generate::{Completion, Generator, Sampling},
     lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig},
@@ -246,11 +246,15 @@ fn how_completions_are_sampled_outlives_a_reload() {
     }
 }
 
+fn row_key(sample: usize) -> RowKey {
+    RowKey { prompt: 0, sample }
+}
+
 #[test]
 fn dropout_is_the_same_in_both_passes_and_in_any_batch() {
     let s = setup("qwen2_5_vl");
     let model = adapted(&s.base, &config(0.2));
-    let noisy = |key| model.with_dropout(&s.input, key, &[10, 11, 12]);
+    let noisy = |key| model.with_dropout(&s.input, key, &[10, 11, 12].map(row_key));
     let once = logp(&noisy(1), &s);
     assert_eq!(once, logp(&noisy(1), &s));
     assert!(furthest(&once, &logp(&noisy(2), &s)) > 1e-3);
@@ -270,7 +274,7 @@ fn dropout_is_the_same_in_both_passes_and_in_any_batch() {
             VlmInput::new(&s.case.rows()[row..=row], model.config(), &Device::flex()).unwrap();
         let targets =
             Targets::new(&[&s.case.tokens[row]], &[R], input.width, &Device::flex()).unwrap();
-        let alone = model.with_dropout(&input, 1, &[10 + row]);
+        let alone = model.with_dropout(&input, 1, &[row_key(10 + row)]);
         let tape = Tape::record(&alone, &input, &targets, 1.0, ActivationRecompute::Block);
         let alone: Vec<f32> = tape.scores().logp.into_data().iter().collect();
         assert!(
@@ -579,4 +583,42 @@ fn what_changes_the_numbers_and_is_not_supported_is_refused() {
             .unwrap_err()
             .contains("not a whole safetensors file")
     );
+}
+
+#[test]
+fn dropout_of_a_shared_prompt_is_that_of_each_row_alone() {
+    let s = setup("qwen2_5_vl");
+    let model = adapted(&s.base, &config(0.2));
+    let prompt = |n: u32| {
+        let tokens = (0..9).map(|i| 11 * i + n).collect();
+        let images = vec![];
+        std::sync::Arc::new(EncodedPrompt { tokens, images })
+    };
+    let (a, b) = (prompt(1), prompt(2));
+    let responses: [&[u32]; 3] = [&[5, 6, 7, 8], &[9, 3], &[40, 41, 42]];
+    let rows = [(&a, 0, 0), (&a, 0, 1), (&b, 2, 2)];
+    let logp = |picked: &[usize]| -> Vec<Vec<f32>> {
+        let of = |i: &usize| PromptRow {
+            prompt: rows[*i].0,
+            response: responses[*i],
+        };
+        let key = |i: &usize| RowKey {
+            prompt: rows[*i].1,
+            sample: rows[*i].2,
+        };
+        let (own, keys): (Vec<_>, Vec<_>) = picked.iter().map(|i| (of(i), key(i))).unzip();
+        let input = VlmInput::of_prompts(&own, model.config(), &Device::flex()).unwrap();
+        let targets = Targets::of_prompts(&own, &input, &Device::flex()).unwrap();
+        let noisy = model.with_dropout(&input, 1, &keys);
+        let tape = Tape::record(&noisy, &input, &targets, 1.0, ActivationRecompute::Block);
+        let r = targets.shape()[1];
+        let all: Vec<f32> = tape.scores().logp.into_data().iter().collect();
+        let rows = all.chunks(r).zip(&own);
+        rows.map(|(x, row)| x[..row.response.len()].to_vec())
+            .collect()
+    };
+    let together = logp(&[0, 1, 2]);
+    for (i, together) in together.iter().enumerate() {
+        assert!(furthest(&logp(&[i])[0], together) < 1e-5, "row {i}");
+    }
 }

@@ -11,7 +11,7 @@ use burn::{
 };
 use burn_vlm::{
     Vlm, VlmInput,
-    tape::{ActivationRecompute, Grads, HEAD_ROWS, Tape, Upstream},
+    tape::{ActivationRecompute, Grads, TILE_ROWS, Tape, Upstream},
     weights::shapes,
 };
 use common::{Case, golden};
@@ -151,12 +151,12 @@ fn gradients_equal_one_autodiff_graph() {
 fn the_head_in_chunks_equals_the_head_at_once() {
     // More targets than one chunk holds: the same row many times over must score the same.
     let s = setup("qwen2_5_vl");
-    let copies = HEAD_ROWS / (s.case.tokens[1].len() - 1) + 2;
+    let copies = TILE_ROWS / (s.case.tokens[1].len() - 1) + 2;
     let rows: Vec<_> = (0..copies).map(|_| s.case.rows()[1].clone()).collect();
     let input = VlmInput::new(&rows, s.model.config(), &Device::flex()).unwrap();
     let tokens: Vec<&[u32]> = rows.iter().map(|r| r.tokens).collect();
     let counts = vec![tokens[0].len() - 1; copies];
-    assert!(counts.iter().sum::<usize>() > HEAD_ROWS);
+    assert!(counts.iter().sum::<usize>() > TILE_ROWS);
     let targets =
         burn_vlm::tape::Targets::new(&tokens, &counts, input.width, &Device::flex()).unwrap();
     let tape = Tape::record(&s.model, &input, &targets, 1.0, ActivationRecompute::Block);

@@ -11,13 +11,13 @@ pub struct OptimConfig {
     /// Peak learning rate.
     pub lr: f64,
     /// Decay of the first moment.
-    pub beta1: f32,
+    pub beta1: f64,
     /// Decay of the second moment.
-    pub beta2: f32,
+    pub beta2: f64,
     /// Added to the root of the second moment.
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// Decoupled decay of matrices; norms, biases and other vectors have none.
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 for no limit.
     pub max_grad_norm: f64,
     /// Steps in which the rate rises from 0.
@@ -67,14 +67,9 @@ impl OptimConfig {
         let ranges = [
             // What f32 holds: beyond, a step is no number.
             ("lr", self.lr, 0.0, f32::MAX.into()),
-            ("beta1", f64::from(self.beta1), 0.0, 0.999_999),
-            ("beta2", f64::from(self.beta2), 0.0, 0.999_999),
-            (
-                "weight_decay",
-                f64::from(self.weight_decay),
-                0.0,
-                f32::MAX.into(),
-            ),
+            ("beta1", self.beta1, 0.0, 0.999_999),
+            ("beta2", self.beta2, 0.0, 0.999_999),
+            ("weight_decay", self.weight_decay, 0.0, f32::MAX.into()),
             ("max_grad_norm", self.max_grad_norm, 0.0, f64::MAX),
             ("warmup_ratio", self.warmup_ratio, 0.0, 1.0),
             ("min_lr_ratio", self.min_lr_ratio, 0.0, 1.0),
@@ -83,7 +78,7 @@ impl OptimConfig {
             super::in_range(&format!("{section}.{key}"), value, low, high)?;
         }
         // A parameter without a gradient would move by 0/0.
-        if !(self.epsilon >= f32::MIN_POSITIVE && self.epsilon <= 1.0) {
+        if !(self.epsilon >= f64::from(f32::MIN_POSITIVE) && self.epsilon <= 1.0) {
             return Err(RlError::Config(format!(
                 "{section}.epsilon is {}, expected more than 0 and at most 1",
                 self.epsilon

@@ -18,8 +18,8 @@ pub struct TrainConfig {
     pub mini_batches: usize,
     /// Most sequences that are differentiated together; the result does not depend on it.
     pub micro_batch: usize,
-    /// Most tokens that are differentiated together, padding included; a longer sequence goes
-    /// alone. 0 for no limit; the result does not depend on it.
+    /// Most tokens that are differentiated together, a prompt counted once for its responses; a
+    /// longer sequence goes alone. 0 for no limit; the result does not depend on it.
     pub micro_batch_tokens: usize,
     /// Temperature at which log-probabilities and entropies are taken, those of the reference
     /// included: `sampling`, that at which completions are drawn (1 for demonstrations), or a

@@ -6,7 +6,7 @@ use crate::{
     types::{Advantages, ScoredBatch},
 };
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use burn_vlm::{EncodedPrompt, ImageFeatures};
+use burn_vlm::{EncodedPrompt, ImageFeatures, RowKey};
 use std::sync::Arc;
 
 /// A prompt and one response to it.
@@ -85,6 +85,7 @@ impl TrainBatch {
         MicroBatch {
             rows: samples.iter().map(|i| &self.rows[*i]).collect(),
             samples,
+            prompts: samples.iter().map(|i| self.prompt_of(*i)).collect(),
             features: &self.features,
         }
     }
@@ -110,9 +111,16 @@ impl TrainBatch {
         self.rows[i].prompt.tokens.len() + self.rows[i].response.len()
     }
 
-    /// Splits samples into micro-batches, alike in length so that little is padded: at most
-    /// `rows` rows and, where `tokens` is not 0, at most so many tokens with their padding. A row
-    /// that is longer goes alone. An empty response has nothing to score or to learn: it is in none.
+    /// The first of the neighbouring rows that share the prompt of row `i`.
+    fn prompt_of(&self, i: usize) -> usize {
+        let same = |j: &usize| Arc::ptr_eq(&self.rows[*j].prompt, &self.rows[i].prompt);
+        (0..i).rev().take_while(same).last().unwrap_or(i)
+    }
+
+    /// Splits samples into micro-batches in their order: at most `rows` rows and, where `tokens` is
+    /// not 0, at most so many tokens, a prompt counted once for the neighbours that share it. A row
+    /// that is longer goes alone. Rows of one prompt stay together if they fit a micro-batch. An
+    /// empty response has nothing to score or to learn: it is in none.
     pub(super) fn micro_batches(
         &self,
         samples: &[usize],
@@ -120,18 +128,34 @@ impl TrainBatch {
         tokens: usize,
     ) -> Vec<Vec<usize>> {
         let has_tokens = |i: &&usize| !self.rows[**i].response.is_empty();
-        let mut sorted: Vec<usize> = samples.iter().filter(has_tokens).copied().collect();
-        sorted.sort_by_key(|i| (self.row_len(*i), *i));
-        let mut parts: Vec<Vec<usize>> = vec![];
-        for i in sorted {
-            // Sorted by length: this row is the longest so far, to which the others are padded.
-            let fits = |part: &Vec<usize>| {
-                let padded = (part.len() + 1) * self.row_len(i);
-                part.len() < rows && (tokens == 0 || padded <= tokens)
-            };
-            match parts.last_mut().filter(|part| fits(part)) {
-                Some(part) => part.push(i),
-                None => parts.push(vec![i]),
+        let samples: Vec<usize> = samples.iter().filter(has_tokens).copied().collect();
+        let limit = if tokens == 0 { usize::MAX } else { tokens };
+        let prompt = |i: usize| self.rows[i].prompt.tokens.len();
+        let response = |i: &usize| self.rows[*i].response.len();
+        let (mut parts, mut used): (Vec<Vec<usize>>, usize) = (vec![], 0);
+        for group in samples.chunk_by(|a, b| self.prompt_of(*a) == self.prompt_of(*b)) {
+            let whole = prompt(group[0]) + group.iter().map(response).sum::<usize>();
+            let fits =
+                |part: &Vec<usize>| part.len() + group.len() <= rows && used + whole <= limit;
+            if let Some(part) = parts.last_mut().filter(|part| fits(part)) {
+                part.extend(group);
+                used += whole;
+                continue;
+            }
+            let mut open = false;
+            for i in group {
+                let fits = |part: &Vec<usize>| part.len() < rows && used + response(i) <= limit;
+                match parts.last_mut().filter(|part| open && fits(part)) {
+                    Some(part) => {
+                        part.push(*i);
+                        used += response(i);
+                    }
+                    None => {
+                        parts.push(vec![*i]);
+                        used = prompt(*i) + response(i);
+                        open = true;
+                    }
+                }
             }
         }
         parts
@@ -146,11 +170,23 @@ pub struct MicroBatch<'a> {
     pub rows: Vec<&'a TrainRow>,
     /// The index of each row in its batch.
     pub samples: &'a [usize],
+    /// The number of each row's prompt: that of the first of the batch's rows that share it.
+    pub prompts: Vec<usize>,
     /// Pictures that are encoded already, as [`TrainBatch::features`].
     pub features: &'a [Arc<ImageFeatures>],
 }
 
 impl MicroBatch<'_> {
+    /// What the dropout of each row depends on.
+    pub(super) fn row_keys(&self) -> Vec<RowKey> {
+        let rows = self.prompts.iter().zip(self.samples);
+        rows.map(|(prompt, sample)| RowKey {
+            prompt: *prompt,
+            sample: *sample,
+        })
+        .collect()
+    }
+
     /// B, the number of rows, and R, the number of tokens of the longest response.
     pub fn shape(&self) -> [usize; 2] {
         let longest = self.rows.iter().map(|row| row.response.len()).max();
@@ -191,25 +227,9 @@ mod tests {
     use super::*;
     use crate::types::Sample;
 
-    /// A batch of rows of these lengths, of which the prompt is one token.
-    fn batch(lengths: &[usize]) -> TrainBatch {
-        let prompt = Arc::new(EncodedPrompt {
-            tokens: vec![0],
-            images: vec![],
-        });
-        let row = |len: &usize| TrainRow {
-            prompt: prompt.clone(),
-            response: vec![0; len - 1],
-        };
-        TrainBatch {
-            rows: lengths.iter().map(row).collect(),
-            ..TrainBatch::default()
-        }
-    }
-
     #[test]
     fn the_mean_advantage_is_that_of_tokens_in_the_loss() {
-        let mut batch = batch(&[4, 3]);
+        let mut batch = groups(&[(1, &[3, 2])]);
         let sample = |mask: &[bool]| Sample {
             mask: mask.to_vec(),
             ..Sample::default()
@@ -222,26 +242,58 @@ mod tests {
         assert_eq!(batch.mean_advantage(1), None, "no token takes part");
     }
 
+    /// Rows by group: the length of its prompt, and of each response.
+    fn groups(groups: &[(usize, &[usize])]) -> TrainBatch {
+        let rows = groups.iter().flat_map(|(prompt, responses)| {
+            let prompt = Arc::new(EncodedPrompt {
+                tokens: vec![0; *prompt],
+                images: vec![],
+            });
+            let row = move |len: &usize| TrainRow {
+                prompt: prompt.clone(),
+                response: vec![0; *len],
+            };
+            responses.iter().map(row)
+        });
+        TrainBatch {
+            rows: rows.collect(),
+            ..TrainBatch::default()
+        }
+    }
+
     #[test]
-    fn micro_batches_hold_rows_and_tokens_with_their_padding() {
-        let batch = batch(&[9, 2, 4, 2, 5, 20]);
-        let all: Vec<usize> = (0..6).collect();
-        // By rows alone, from short to long.
+    fn micro_batches_count_a_prompt_once_and_keep_its_rows_together() {
+        let batch = groups(&[
+            (10, &[2, 0, 3]),
+            (4, &[5, 5]),
+            (20, &[9]),
+            (3, &[1, 1, 1, 8]),
+        ]);
+        let all: Vec<usize> = (0..10).collect();
+        // Four rows: two groups of two, and the third with none of the fourth, which is four itself.
         assert_eq!(
             batch.micro_batches(&all, 4, 0),
-            [vec![1, 3, 2, 4], vec![0, 5]]
+            [vec![0, 2, 3, 4], vec![5], vec![6, 7, 8, 9]]
         );
-        // 3 rows padded to 4 are 12 tokens; with the row of 5 they would be 20; 5 and 9 would be
-        // 18; the row of 20 is too long and goes alone.
+        // 10 + 2 + 3 tokens and 4 + 5 + 5 are 29; 20 + 9 are 29; 3 + 11 are 14.
         assert_eq!(
-            batch.micro_batches(&all, 4, 12),
-            [vec![1, 3, 2], vec![4], vec![0], vec![5]]
+            batch.micro_batches(&all, 8, 29),
+            [vec![0, 2, 3, 4], vec![5], vec![6, 7, 8, 9]]
         );
-        // The number of rows still counts.
         assert_eq!(
-            batch.micro_batches(&all, 2, 12),
-            [vec![1, 3], vec![2, 4], vec![0], vec![5]]
+            batch.micro_batches(&all, 8, 28),
+            [vec![0, 2], vec![3, 4], vec![5], vec![6, 7, 8, 9]],
+            "one of 29 goes alone"
         );
-        assert_eq!(batch.micro_batches(&[5, 0], 4, 100), [vec![0, 5]]);
+        // A group that fits no micro-batch is split, its prompt in each part.
+        assert_eq!(
+            batch.micro_batches(&[6, 7, 8, 9], 8, 12),
+            [vec![6, 7, 8], vec![9]]
+        );
+        assert_eq!(
+            batch.micro_batches(&[6, 7, 8, 9], 3, 0),
+            [vec![6, 7, 8], vec![9]]
+        );
+        assert_eq!(batch.micro_batch(&[4, 8]).prompts, [3, 6]);
     }
 }

@@ -3,12 +3,12 @@
 use super::{
     AdamW, PassOptions, Replica, TrainBatch,
     batch::{padded, padded_mask},
-    concurrency::{each_part, sum_gradients},
+    concurrency::{each_part, rounds},
     micro::{lists, scalar},
     optimizer::agreed_norm,
     schedule::learning_rate,
     tape::{ValueInput, differentiate_values},
-    vlm::PaddedBatch,
+    vlm::{PackedBatch, tape_gradients},
 };
 use crate::{
     config::{OptimConfig, TrainConfig},
@@ -109,9 +109,8 @@ impl Critic {
     ) -> Result<Vec<Vec<f32>>, RlError> {
         let device = self.model.device();
         let values = |samples: &Vec<usize>| {
-            let micro = PaddedBatch::new(&batch.micro_batch(samples), &self.model)?;
-            let recompute = ActivationRecompute::Block;
-            let tape = self.record(&micro, recompute);
+            let micro = PackedBatch::new(&batch.micro_batch(samples), &self.model)?;
+            let tape = micro.record(&self.model, &pass_options(ActivationRecompute::Block));
             let values = values_of(&tape, micro.targets.shape(), &device);
             let values = lists(values, batch, samples);
             Ok(samples.iter().copied().zip(values).collect::<Vec<_>>())
@@ -132,15 +131,6 @@ impl Critic {
         Ok(all.iter().map(of).collect())
     }
 
-    fn record<'a>(&'a self, micro: &'a PaddedBatch, recompute: ActivationRecompute) -> Tape<'a> {
-        let options = PassOptions {
-            temperature: 1.0,
-            recompute,
-            dropout_key: None,
-        };
-        micro.record(&self.model, &options)
-    }
-
     /// One optimiser step on some samples; false where it was left out because of gradients that are
     /// not finite.
     ///
@@ -153,16 +143,22 @@ impl Critic {
         train: &TrainConfig,
         stats: &mut CriticStats,
     ) -> Result<bool, RlError> {
-        let (parts, recompute) = (share.micro_batches(train), train.activation_recompute);
-        let work = |part: &Vec<usize>, grads: &mut Grads| {
-            self.micro_gradients(share.batch, part, share.weights, recompute, grads)
-        };
-        let mut loss = 0.0;
-        let grads = sum_gradients(&self.model, &parts, work, |own| loss += own)?;
+        let parts = share.micro_batches(train);
+        let options = pass_options(train.activation_recompute);
+        let (mut grads, mut loss) = (Grads::new(), 0.0);
+        for parts in rounds(&self.model.device(), &parts) {
+            let micro: Vec<_> = parts.iter().map(|p| share.batch.micro_batch(p)).collect();
+            let values = &mut |i: usize, tape: &Tape<'_>| {
+                let (own, upstream) = self.loss(share, &parts[i], micro[i].shape(), tape);
+                loss += own;
+                Ok(upstream)
+            };
+            tape_gradients(&self.model, &micro, &options, values, &mut grads)?;
+        }
         let losses = share.replica.gather("losses of the critic", loss)?;
         stats.loss += losses.iter().sum::<f64>();
-        let grads = share.replica.sum(grads, &self.model)?;
-        let norm = agreed_norm(share.replica, &self.model, &grads)?;
+        let mut grads = share.replica.sum(grads, &self.model)?;
+        let norm = agreed_norm(share.replica, &self.model, &mut grads)?;
         let lr = learning_rate(&self.optim, step, train.steps);
         self.model = self.optimizer.step(self.model.take(), grads, lr, norm);
         stats.updates += 1.0;
@@ -173,22 +169,19 @@ impl Critic {
         Ok(norm.is_finite())
     }
 
-    fn micro_gradients(
+    /// The loss of some samples, and its derivatives by their values.
+    fn loss(
         &self,
-        batch: &TrainBatch,
+        share: &Share<'_>,
         samples: &[usize],
-        weights: &[f64],
-        recompute: ActivationRecompute,
-        grads: &mut Grads,
-    ) -> Result<f64, RlError> {
-        let device = self.model.device();
-        let micro = PaddedBatch::new(&batch.micro_batch(samples), &self.model)?;
-        let tape = self.record(&micro, recompute);
-        let shape = micro.targets.shape();
+        shape: [usize; 2],
+        tape: &Tape<'_>,
+    ) -> (f64, Upstream) {
+        let (batch, device) = (share.batch, self.model.device());
         let sample = |i: &usize| &batch.scored.samples[*i];
         let spread: Vec<Vec<f32>> = samples
             .iter()
-            .map(|i| vec![weights[*i] as f32; shape[1]])
+            .map(|i| vec![share.weights[*i] as f32; shape[1]])
             .collect();
         let returns = samples
             .iter()
@@ -196,7 +189,7 @@ impl Critic {
         let old_values = samples.iter().map(|i| sample(i).values.as_slice());
         let mask = samples.iter().map(|i| sample(i).mask.as_slice());
         let input = ValueInput {
-            values: values_of(&tape, shape, &device),
+            values: values_of(tape, shape, &device),
             old_values: padded(old_values, shape, &device),
             returns: padded(returns, shape, &device),
             mask: padded_mask(mask, shape, &device),
@@ -207,8 +200,7 @@ impl Critic {
             values: Some(d_values),
             ..Upstream::default()
         };
-        tape.backward_into(upstream, grads);
-        Ok(scalar(loss))
+        (scalar(loss), upstream)
     }
 
     /// The numbers of a step.
@@ -258,6 +250,14 @@ impl Critic {
         self.optimizer.load(&dir, &model, &device)?;
         self.model = model;
         Ok(())
+    }
+}
+
+fn pass_options(recompute: ActivationRecompute) -> PassOptions {
+    PassOptions {
+        temperature: 1.0,
+        recompute,
+        dropout_key: None,
     }
 }
 

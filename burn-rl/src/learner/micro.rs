@@ -1,8 +1,8 @@
 //! Passes of the policy over micro-batches: scoring, and gradients of a recipe's loss.
 
 use super::{
-    PassOptions, Policy, Replica, TrainBatch,
-    concurrency::{each_part, sum_gradients},
+    MicroBatch, PassOptions, Policy, Replica, TrainBatch,
+    concurrency::{each_part, rounds},
     stats::Stats,
     step_plan::{StepPlan, StepRows, has_old},
     tape::differentiate,
@@ -114,36 +114,29 @@ impl<P: Policy> Pass<'_, P> {
         plan: &StepPlan,
     ) -> Result<(Grads, Stats), RlError> {
         let parts = self.micro_batches(batch, samples);
-        let (mut own, mut stats) = (Stats::default(), Stats::default());
-        let work =
-            |part: &Vec<usize>, grads: &mut Grads| self.micro_gradients(batch, part, plan, grads);
-        let grads = sum_gradients(self.policy, &parts, work, |found| own.merge(found))?;
-        let all = self.replica.gather("numbers of an update", own)?;
-        all.into_iter().for_each(|found| stats.merge(found));
-        Ok((grads, stats))
-    }
-
-    fn micro_gradients(
-        &self,
-        batch: &TrainBatch,
-        samples: &[usize],
-        plan: &StepPlan,
-        grads: &mut Grads,
-    ) -> Result<Stats, RlError> {
-        self.check_stop()?;
         let options = PassOptions {
             temperature: batch.temperature,
             recompute: self.train.activation_recompute,
             dropout_key: Some(plan.dropout_key),
         };
-        let mut stats = Stats::default();
-        let micro = batch.micro_batch(samples);
-        let loss = &mut |scores: TokenScores| {
-            check_shape(&scores, micro.shape())?;
-            self.loss(batch, samples, plan, scores, &mut stats)
-        };
-        self.policy.gradients(&micro, &options, loss, grads)?;
-        Ok(stats)
+        let (mut own, mut stats) = (Stats::default(), Stats::default());
+        let mut grads = Grads::new();
+        for parts in rounds(self.device, &parts) {
+            self.check_stop()?;
+            let micro: Vec<MicroBatch<'_>> = parts.iter().map(|p| batch.micro_batch(p)).collect();
+            let loss = &mut |i: usize, scores: TokenScores| {
+                check_shape(&scores, micro[i].shape())?;
+                let mut stats = Stats::default();
+                let upstream = self.loss(batch, &parts[i], plan, scores, &mut stats)?;
+                own.merge(stats);
+                Ok(upstream)
+            };
+            self.policy
+                .gradients_of(&micro, &options, loss, &mut grads)?;
+        }
+        let all = self.replica.gather("numbers of an update", own)?;
+        all.into_iter().for_each(|found| stats.merge(found));
+        Ok((grads, stats))
     }
 
     /// Derivatives of the loss of some samples by their scores; what is found on the way goes into

@@ -1,21 +1,22 @@
 //! AdamW on named parameters.
 //!
-//! Burn's own AdamW does the arithmetic. Its state is kept here by parameter name, because names
-//! survive a restart and Burn's parameter ids do not; and the gradient is clipped here by its
-//! global norm, because Burn clips each tensor by its own.
+//! Moments are kept by parameter name, because names survive a restart and Burn's parameter ids do
+//! not; gradients are clipped by their global norm. On a host a step is one pass over a parameter,
+//! its gradient and its moments, in place.
 
 use super::Replica;
 use crate::{config::OptimConfig, error::RlError};
 use burn::{
     module::{Module, Param, ParamId},
-    optim::{AdamW as BurnAdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer},
     tensor::{DType, Device, Tensor, TensorData},
 };
 use burn_vlm::{
+    host::{self, AdamWStep, HostTensor},
+    runs_on_host,
     tape::Grads,
     weights::{
-        F32View, NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes,
-        write_f32,
+        F32View, NamedShape, ParamMapper, TensorVisitor, for_each_tensor, map_params, shapes,
+        trained, write_f32,
     },
 };
 use safetensors::SafeTensors;
@@ -31,29 +32,26 @@ const TIMES: &str = "updates";
 
 /// Decoupled weight decay ([arXiv:1711.05101](https://arxiv.org/abs/1711.05101)); moments in f32.
 pub struct AdamW {
-    decayed: BurnAdamW,
-    plain: BurnAdamW,
-    max_grad_norm: f64,
-    /// State of each parameter, flattened, by its path.
-    state: BTreeMap<String, AdamWState<1>>,
+    config: OptimConfig,
+    /// Of each parameter, by its path.
+    moments: BTreeMap<String, Moments>,
+}
+
+/// Of one parameter, flattened.
+#[derive(Clone)]
+struct Moments {
+    /// How often it was moved.
+    time: usize,
+    first: Tensor<1>,
+    second: Tensor<1>,
 }
 
 impl AdamW {
     /// An optimiser that has seen nothing yet.
     pub fn new(config: &OptimConfig) -> Self {
-        let build = |weight_decay| {
-            AdamWConfig::new()
-                .with_beta_1(config.beta1)
-                .with_beta_2(config.beta2)
-                .with_epsilon(config.epsilon)
-                .with_weight_decay(weight_decay)
-                .build()
-        };
         Self {
-            decayed: build(config.weight_decay),
-            plain: build(0.0),
-            max_grad_norm: config.max_grad_norm,
-            state: BTreeMap::new(),
+            config: config.clone(),
+            moments: BTreeMap::new(),
         }
     }
 
@@ -63,28 +61,48 @@ impl AdamW {
         if !norm.is_finite() {
             return model;
         }
-        let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
-        let factor = if clip { self.max_grad_norm / norm } else { 1.0 };
+        let limit = self.config.max_grad_norm;
+        let clip = limit > 0.0 && norm > limit;
+        let factor = if clip { limit / norm } else { 1.0 };
         let mut step = Step {
             optimizer: self,
             grads,
             lr,
             factor,
         };
-        map_tensors(model, &mut step)
+        map_params(model, &mut step)
+    }
+
+    /// The numbers of the step that moves a parameter for the `time`-th time.
+    fn numbers(&self, lr: f64, factor: f64, decay: f64, time: usize) -> AdamWStep {
+        let OptimConfig { beta1, beta2, .. } = self.config;
+        let correction = |beta: f64| 1.0 - beta.powf(time as f64);
+        AdamWStep {
+            grad_scale: factor as f32,
+            beta1: beta1 as f32,
+            rest1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            rest2: (1.0 - beta2) as f32,
+            keep: (1.0 - lr * decay) as f32,
+            rate: (lr / correction(beta1)) as f32,
+            root_scale: (1.0 / correction(beta2).sqrt()) as f32,
+            epsilon: self.config.epsilon as f32,
+        }
     }
 
     /// The same on another device, to the bit.
     pub(super) fn on(&self, device: &Device) -> Self {
-        let moved = |(path, state): (&String, &AdamWState<1>)| {
-            let state = BurnAdamW::to_device(state.clone(), device);
-            (path.clone(), state)
+        let moved = |(path, own): (&String, &Moments)| {
+            let own = Moments {
+                time: own.time,
+                first: own.first.clone().to_device(device),
+                second: own.second.clone().to_device(device),
+            };
+            (path.clone(), own)
         };
         Self {
-            decayed: self.decayed.clone(),
-            plain: self.plain.clone(),
-            max_grad_norm: self.max_grad_norm,
-            state: self.state.iter().map(moved).collect(),
+            config: self.config.clone(),
+            moments: self.moments.iter().map(moved).collect(),
         }
     }
 
@@ -94,15 +112,11 @@ impl AdamW {
     /// Anything the file system refuses.
     pub fn save(&self, dir: &Path) -> Result<(), RlError> {
         let path = dir.join(FILE);
-        let mut tensors = Vec::with_capacity(2 * self.state.len());
+        let mut tensors = Vec::with_capacity(2 * self.moments.len());
         let mut times = BTreeMap::new();
-        for (name, state) in &self.state {
-            let momentum = &state.momentum;
-            times.insert(name, momentum.time);
-            for (kind, moment) in [
-                ("exp_avg", &momentum.moment_1),
-                ("exp_avg_sq", &momentum.moment_2),
-            ] {
+        for (name, own) in &self.moments {
+            times.insert(name, own.time);
+            for (kind, moment) in [("exp_avg", &own.first), ("exp_avg_sq", &own.second)] {
                 tensors.push((format!("{kind}.{name}"), F32View::of(moment)));
             }
         }
@@ -137,7 +151,7 @@ impl AdamW {
             .into_iter()
             .map(|p: NamedShape| (p.path.clone(), p.len()))
             .collect();
-        self.state.clear();
+        self.moments.clear();
         for (name, time) in times {
             let moment = |kind: &str| -> Result<Tensor<1>, RlError> {
                 let key = format!("{kind}.{name}");
@@ -157,26 +171,39 @@ impl AdamW {
                     ))),
                 }
             };
-            let momentum =
-                AdaptiveMomentumState::new(time, moment("exp_avg")?, moment("exp_avg_sq")?);
-            self.state.insert(name.clone(), AdamWState::new(momentum));
+            let own = Moments {
+                time,
+                first: moment("exp_avg")?,
+                second: moment("exp_avg_sq")?,
+            };
+            self.moments.insert(name.clone(), own);
         }
         Ok(())
     }
 }
 
-/// √Σ g² over all parameters, in f64 over f32 sums of each tensor.
-pub fn global_norm<M: Module>(model: &M, grads: &Grads) -> f64 {
+/// √Σ g² over all parameters, in f64 over f32 sums. On a host the sums are of pieces of a fixed
+/// length, in their order: the same bits on any number of cores.
+pub fn global_norm<M: Module>(model: &M, grads: &mut Grads) -> f64 {
     struct Squares<'a> {
-        grads: &'a Grads,
+        grads: &'a mut Grads,
         sum: f64,
     }
     impl TensorVisitor for Squares<'_> {
         fn visit<const D: usize>(&mut self, _: &str, id: ParamId, _: Tensor<D>) {
-            if let Some(grad) = self.grads.get::<D>(id) {
-                let squares = grad.cast(DType::F32).square().sum();
-                self.sum += f64::from(squares.into_scalar::<f32>());
-            }
+            let Some(grad) = self.grads.remove::<D>(id) else {
+                return;
+            };
+            let grad = grad.cast(DType::F32);
+            let grad = match runs_on_host(&grad.device()) {
+                true => host::in_place(grad, |grad| self.sum += host::sum_of_squares(grad)),
+                false => {
+                    let squares = grad.clone().square().sum();
+                    self.sum += f64::from(squares.into_scalar::<f32>());
+                    grad
+                }
+            };
+            self.grads.add(id, grad);
         }
     }
     let mut squares = Squares { grads, sum: 0.0 };
@@ -189,7 +216,7 @@ pub fn global_norm<M: Module>(model: &M, grads: &Grads) -> f64 {
 pub(super) fn agreed_norm<M: Module>(
     replica: &Replica,
     model: &M,
-    grads: &Grads,
+    grads: &mut Grads,
 ) -> Result<f64, RlError> {
     let norms = replica.gather("norms of gradients", global_norm(model, grads))?;
     Ok(norms[0])
@@ -202,23 +229,114 @@ struct Step<'a> {
     factor: f64,
 }
 
-impl TensorMapper for Step<'_> {
-    fn map<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) -> Option<Tensor<D>> {
-        let grad = self.grads.remove::<D>(param.id)?;
-        let shape = grad.dims();
-        let n: usize = shape.iter().product();
-        let flat = |x: Tensor<D>| x.reshape([n]);
-        let grad = flat(grad).cast(DType::F32).mul_scalar(self.factor);
-        let rule = if D > 1 {
-            &self.optimizer.decayed
-        } else {
-            &self.optimizer.plain
+impl ParamMapper for Step<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(grad) = self.grads.remove::<D>(param.id) else {
+            return param;
         };
-        let state = self.optimizer.state.remove(path);
-        let (value, state) = rule.step(self.lr, flat(param.val()), grad, state);
-        if let Some(state) = state {
-            self.optimizer.state.insert(path.to_owned(), state);
+        let n = grad.shape().num_elements();
+        let grad = grad.reshape([n]).cast(DType::F32);
+        let mut own = match self.optimizer.moments.remove(path) {
+            Some(own) => own,
+            None => Moments {
+                time: 0,
+                first: grad.zeros_like(),
+                second: grad.zeros_like(),
+            },
+        };
+        own.time += 1;
+        let config = &self.optimizer.config;
+        let decay = if D > 1 { config.weight_decay } else { 0.0 };
+        let step = self
+            .optimizer
+            .numbers(self.lr, self.factor, decay, own.time);
+        let (id, value, _) = param.consume();
+        let (value, own) = match runs_on_host(&value.device()) {
+            true => move_in_place(step, value, grad, own),
+            false => move_by_operations(step, value, grad, own),
+        };
+        self.optimizer.moments.insert(path.to_owned(), own);
+        trained(id, value)
+    }
+}
+
+/// One pass over slices of a host's memory.
+fn move_in_place<const D: usize>(
+    step: AdamWStep,
+    value: Tensor<D>,
+    grad: Tensor<1>,
+    own: Moments,
+) -> (Tensor<D>, Moments) {
+    let (mut value, grad) = (HostTensor::take(value), HostTensor::take(grad));
+    let (mut first, mut second) = (HostTensor::take(own.first), HostTensor::take(own.second));
+    host::adamw(
+        step,
+        value.values_mut(),
+        grad.values(),
+        first.values_mut(),
+        second.values_mut(),
+    );
+    let own = Moments {
+        time: own.time,
+        first: first.give_back(),
+        second: second.give_back(),
+    };
+    (value.give_back(), own)
+}
+
+/// The same through Burn's operations, on any device.
+fn move_by_operations<const D: usize>(
+    step: AdamWStep,
+    value: Tensor<D>,
+    grad: Tensor<1>,
+    own: Moments,
+) -> (Tensor<D>, Moments) {
+    let grad = grad.mul_scalar(step.grad_scale);
+    let (rest1, rest2) = (
+        grad.clone().mul_scalar(step.rest1),
+        grad.square().mul_scalar(step.rest2),
+    );
+    let first = own.first.mul_scalar(step.beta1) + rest1;
+    let second = own.second.mul_scalar(step.beta2) + rest2;
+    let root = second.clone().sqrt().mul_scalar(step.root_scale);
+    let delta = first.clone().mul_scalar(step.rate) / root.add_scalar(step.epsilon);
+    let shape = value.dims();
+    let value = value.mul_scalar(step.keep) - delta.reshape(shape);
+    let own = Moments {
+        time: own.time,
+        first,
+        second,
+    };
+    (value, own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_and_operations_agree() {
+        let device = Device::flex();
+        let n = 50_000;
+        let list = |key: usize| -> Tensor<1> {
+            let value = |i: usize| ((i * 7919 + key * 104_729) % 2003) as f32 / 1000.0 - 1.0;
+            Tensor::from_data(TensorData::new((0..n).map(value).collect(), [n]), &device)
+        };
+        let optimizer = AdamW::new(&OptimConfig::default());
+        let fresh = || Moments {
+            time: 0,
+            first: Tensor::zeros([n], &device),
+            second: Tensor::zeros([n], &device),
+        };
+        let (mut a, mut b) = ((list(0), fresh()), (list(0), fresh()));
+        for time in 1..=3 {
+            let step = optimizer.numbers(1e-2, 0.5, 0.1, time);
+            a = move_in_place(step, a.0, list(time), a.1);
+            b = move_by_operations(step, b.0, list(time), b.1);
         }
-        Some(value.reshape(shape))
+        let off = |a: Tensor<1>, b: Tensor<1>| (a - b).abs().max().into_scalar::<f32>();
+        assert!(off(a.0, b.0) < 1e-6);
+        assert!(off(a.1.first, b.1.first) < 1e-7);
+        assert!(off(a.1.second, b.1.second) < 1e-7);
     }
 }

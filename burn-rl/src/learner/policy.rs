@@ -106,6 +106,24 @@ pub trait Policy: Module + Sync + 'static {
         Ok(())
     }
 
+    /// [`gradients`](Self::gradients) of several micro-batches, added in their order; `loss` is also
+    /// told which of them the scores are of. On a host they may be worked on at a time.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients).
+    fn gradients_of(
+        &self,
+        batches: &[MicroBatch<'_>],
+        options: &PassOptions,
+        loss: &mut dyn FnMut(usize, TokenScores) -> Result<Upstream, RlError>,
+        grads: &mut Grads,
+    ) -> Result<(), RlError> {
+        for (i, batch) in batches.iter().enumerate() {
+            self.gradients(batch, options, &mut |scores| loss(i, scores), grads)?;
+        }
+        Ok(())
+    }
+
     /// The device the parameters are on.
     fn device(&self) -> Device {
         self.devices().into_iter().next().unwrap_or_default()

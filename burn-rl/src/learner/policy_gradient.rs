@@ -185,8 +185,8 @@ impl<P: Policy> PolicyGradient<P> {
             grads.merge(found, &self.model);
             total.demonstration_loss = Some(total.demonstration_loss.unwrap_or(0.0) + loss);
         }
-        let grads = self.replica.sum(grads, &self.model)?;
-        let norm = agreed_norm(&self.replica, &self.model, &grads)?;
+        let mut grads = self.replica.sum(grads, &self.model)?;
+        let norm = agreed_norm(&self.replica, &self.model, &mut grads)?;
         self.model = self.optimizer.step(self.model.take(), grads, lr, norm);
         total.updates += 1.0;
         if norm.is_finite() {

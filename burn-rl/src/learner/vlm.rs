@@ -1,4 +1,4 @@
-//! A vision-language model as a policy: padded batches, and its own backward pass.
+//! A vision-language model as a policy: prompts once, and its own backward pass.
 
 use super::{
     batch::MicroBatch,
@@ -7,43 +7,35 @@ use super::{
 use crate::error::RlError;
 use burn::tensor::Device;
 use burn_vlm::{
-    EncodedPrompt, ImageFeatures, Row, Vlm, VlmInput,
-    tape::{Grads, Tape, Targets, TokenScores, Upstream},
+    EncodedPrompt, ImageFeatures, PromptRow, Vlm, VlmInput, runs_on_host,
+    tape::{Grads, HiddenGrads, Tape, Targets, TokenScores, Upstream},
     weights::ExportDtype,
 };
+use rayon::prelude::*;
 use std::path::Path;
 
-/// A micro-batch padded to one width, ready to be recorded.
-pub(super) struct PaddedBatch {
+/// A micro-batch whose rows lie one after the other, ready to be recorded.
+pub(super) struct PackedBatch {
     pub input: VlmInput,
     pub targets: Targets,
 }
 
-impl PaddedBatch {
+impl PackedBatch {
     pub fn new(batch: &MicroBatch<'_>, model: &Vlm) -> Result<Self, RlError> {
         let device = model.device();
-        let rows = || batch.rows.iter();
-        let tokens: Vec<Vec<u32>> = rows()
-            .map(|row| {
-                let prompt = row.prompt.tokens.iter();
-                prompt.chain(&row.response).copied().collect()
-            })
-            .collect();
-        let inputs: Vec<Row<'_>> = tokens
+        let rows: Vec<PromptRow<'_>> = batch
+            .rows
             .iter()
-            .zip(rows())
-            .map(|(tokens, row)| Row {
-                tokens,
-                images: &row.prompt.images,
+            .map(|row| PromptRow {
+                prompt: &row.prompt,
+                response: &row.response,
             })
             .collect();
-        let mut input = VlmInput::new(&inputs, model.config(), &device)?;
+        let mut input = VlmInput::of_prompts(&rows, model.config(), &device)?;
         for features in batch.features {
             features.give(model, &mut input);
         }
-        let counts: Vec<usize> = rows().map(|row| row.response.len()).collect();
-        let tokens: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
-        let targets = Targets::new(&tokens, &counts, input.width, &device)?;
+        let targets = Targets::of_prompts(&rows, &input, &device)?;
         Ok(Self { input, targets })
     }
 
@@ -53,14 +45,65 @@ impl PaddedBatch {
     }
 }
 
+/// Gradients of some micro-batches, added in their order. On a host their bodies are run side by
+/// side; their heads, which use all cores each, one after the other, so that the gradient of the
+/// head exists once.
+///
+/// # Errors
+/// A row that the model cannot read, and what `loss` says.
+pub(super) fn tape_gradients(
+    model: &Vlm,
+    batches: &[MicroBatch<'_>],
+    options: &PassOptions,
+    loss: &mut dyn FnMut(usize, &Tape<'_>) -> Result<Upstream, RlError>,
+    grads: &mut Grads,
+) -> Result<(), RlError> {
+    let packed = |batch: &MicroBatch<'_>| {
+        let packed = PackedBatch::new(batch, model)?;
+        let model = match options.dropout_key {
+            Some(key) => model.with_dropout(&packed.input, key, &batch.row_keys()),
+            None => model.clone(),
+        };
+        Ok((packed, model))
+    };
+    let packed: Vec<(PackedBatch, Vlm)> =
+        batches.iter().map(packed).collect::<Result<_, RlError>>()?;
+    let tapes: Vec<Tape<'_>> = packed
+        .par_iter()
+        .map(|(packed, model)| packed.record(model, options))
+        .collect();
+    let mut bodies = vec![];
+    for (i, tape) in tapes.into_iter().enumerate() {
+        let upstream = loss(i, &tape)?;
+        if let Some(hidden) = tape.heads_backward(upstream, grads) {
+            bodies.push((tape, hidden));
+        }
+    }
+    if !runs_on_host(&model.device()) {
+        // An accelerator has no room for gradients of a part beside the sum.
+        bodies
+            .into_iter()
+            .for_each(|(tape, hidden)| tape.body_backward(hidden, grads));
+        return Ok(());
+    }
+    let alone = |(tape, hidden): (Tape<'_>, HiddenGrads)| {
+        let mut own = Grads::new();
+        tape.body_backward(hidden, &mut own);
+        own
+    };
+    let found: Vec<Grads> = bodies.into_par_iter().map(alone).collect();
+    found.into_iter().for_each(|own| grads.merge(own, model));
+    Ok(())
+}
+
 impl Policy for Vlm {
     fn scores(
         &self,
         batch: &MicroBatch<'_>,
         options: &PassOptions,
     ) -> Result<TokenScores, RlError> {
-        let padded = PaddedBatch::new(batch, self)?;
-        Ok(padded.record(self, options).scores())
+        let packed = PackedBatch::new(batch, self)?;
+        Ok(packed.record(self, options).scores())
     }
 
     fn gradients(
@@ -70,15 +113,19 @@ impl Policy for Vlm {
         loss: &mut dyn FnMut(TokenScores) -> Result<Upstream, RlError>,
         grads: &mut Grads,
     ) -> Result<(), RlError> {
-        let padded = PaddedBatch::new(batch, self)?;
-        let model = match options.dropout_key {
-            Some(key) => self.with_dropout(&padded.input, key, batch.samples),
-            None => self.clone(),
-        };
-        let tape = padded.record(&model, options);
-        let upstream = loss(tape.scores())?;
-        tape.backward_into(upstream, grads);
-        Ok(())
+        let alone = std::slice::from_ref(batch);
+        self.gradients_of(alone, options, &mut |_, scores| loss(scores), grads)
+    }
+
+    fn gradients_of(
+        &self,
+        batches: &[MicroBatch<'_>],
+        options: &PassOptions,
+        loss: &mut dyn FnMut(usize, TokenScores) -> Result<Upstream, RlError>,
+        grads: &mut Grads,
+    ) -> Result<(), RlError> {
+        let loss = &mut |i, tape: &Tape<'_>| loss(i, tape.scores());
+        tape_gradients(self, batches, options, loss, grads)
     }
 
     fn device(&self) -> Device {

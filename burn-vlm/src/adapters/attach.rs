@@ -5,6 +5,7 @@ use crate::{
     Vlm, VlmInput,
     error::VlmError,
     freeze::set_trainable,
+    input::RowKey,
     lora::{ALL_LINEAR, Lora, LoraConfig, ends_in},
     nn::{Adapter, Dropout, Linear, PositionKeys, linear::Linears},
     rng::{hash_text, mix},
@@ -129,22 +130,20 @@ impl Vlm {
         self
     }
 
-    /// The model as it is to be trained on `input`, whose row `i` is sample `samples[i]` of the
-    /// update `key`: with the dropout of its adapters, if they have any. Weights are shared.
+    /// The model as it is to be trained on `input`, whose row `i` is `rows[i]` of the update `key`:
+    /// with the dropout of its adapters, if they have any. Weights are shared.
     ///
-    /// The mask of a token depends on `key`, its sample, its place in it and the layer; that of a
-    /// patch on `key`, its picture, its place in it and the layer.
-    pub fn with_dropout(&self, input: &VlmInput, key: u64, samples: &[usize]) -> Self {
+    /// The mask of a token depends on `key`, its place in its row, the layer, and its row's sample;
+    /// that of a token of a prompt that [rows may share](VlmInput::of_prompts) on the prompt's number
+    /// in place of the sample's, whether it is shared or not; that of a patch on `key`, its picture,
+    /// its place in it and the layer.
+    pub fn with_dropout(&self, input: &VlmInput, key: u64, rows: &[RowKey]) -> Self {
         let mut model = self.clone();
         if !self.has_dropout() {
             return model;
         }
         let p = self.lora.as_ref().map_or(0.0, |lora| lora.config.dropout);
-        let tokens = input.lens.iter().zip(samples).flat_map(|(len, sample)| {
-            let (pad, row) = (input.width - len, mix(key, *sample as u64));
-            (0..input.width).map(move |t| mix(row, t.wrapping_sub(pad) as u64))
-        });
-        let tokens = Arc::new(PositionKeys::Tokens(tokens.collect()));
+        let tokens = Arc::new(PositionKeys::Tokens(token_keys(input, key, rows)));
         let pictures = input.vision.iter().flat_map(|vision| &vision.images);
         let pictures = pictures.map(|image| {
             let values = image.patches.iter();
@@ -177,6 +176,29 @@ impl Vlm {
             .collect();
         set_trainable(self, |id| (!head.contains(&id)).then_some(false))
     }
+}
+
+/// A key for each of the `B · T` tokens.
+fn token_keys(input: &VlmInput, key: u64, rows: &[RowKey]) -> Vec<u64> {
+    let Some(shared) = &input.shared else {
+        let rows = input.lens.iter().zip(rows).flat_map(|(len, row)| {
+            let (pad, row) = (input.width - len, mix(key, row.sample as u64));
+            (0..input.width).map(move |t| mix(row, t.wrapping_sub(pad) as u64))
+        });
+        return rows.collect();
+    };
+    let mut keys = vec![0; input.width];
+    for (place, row) in shared.rows.iter().zip(rows) {
+        let prompt = mix(mix(key, 1), row.prompt as u64);
+        for (t, at) in place.prompt.clone().enumerate() {
+            keys[at] = mix(prompt, t as u64);
+        }
+        let sample = mix(key, row.sample as u64);
+        for (t, at) in place.response.clone().enumerate() {
+            keys[at] = mix(sample, (place.prompt.len() + t) as u64);
+        }
+    }
+    keys
 }
 
 /// Paths of the layers that `config` asks for.

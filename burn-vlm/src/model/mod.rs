@@ -154,7 +154,7 @@ impl Vlm {
         let features = self.image_features(input);
         let mut x = self.embed(input, features.as_ref().map(|own| own.tokens.clone()));
         for (i, layer) in self.model.layers.iter().enumerate() {
-            x = layer.forward(x, &input.ctx, None);
+            x = input.through(layer, x);
             x = self.add_taps(i, x, input, features.as_ref());
         }
         self.model.norm.forward(x)

@@ -1,7 +1,7 @@
 //! The text decoder that all families share: pre-norm blocks of grouped attention and SwiGLU.
 
 use super::{
-    KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, SwiGlu,
+    KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, Segments, SwiGlu,
     attention::{grouped_attention, merge_heads, split_heads},
     linears,
     tensors::lazy_param,
@@ -218,24 +218,62 @@ impl DecoderLayer {
             + self
                 .self_attn
                 .forward(self.input_layernorm.forward(x), ctx, cache);
+        self.feed_forward(x)
+    }
+
+    /// Sequences one after the other in a row, which see what `segments` says.
+    ///
+    /// # Shapes
+    /// - input and output: `[1, N, D]`
+    pub fn forward_segments(
+        &self,
+        x: Tensor<3>,
+        rope: &RopeTable,
+        segments: &Segments,
+    ) -> Tensor<3> {
+        let [q, k, v] = self.before_attention(x.clone(), rope);
+        self.after_attention(x, segments.attend(q, k, v))
+    }
+
+    /// Queries, keys and values.
+    ///
+    /// # Shapes
+    /// - input: `[B, T, D]`
+    /// - output: `[B, H, T, head_dim]`, and `[B, K, T, head_dim]` twice
+    pub(crate) fn before_attention(&self, x: Tensor<3>, rope: &RopeTable) -> [Tensor<4>; 3] {
+        self.self_attn.heads(self.input_layernorm.forward(x), rope)
+    }
+
+    /// What comes after the heads have attended.
+    ///
+    /// # Shapes
+    /// - x and output: `[B, T, D]`; attended: `[B, H, T, head_dim]`
+    pub(crate) fn after_attention(&self, x: Tensor<3>, attended: Tensor<4>) -> Tensor<3> {
+        let attended = self.self_attn.o_proj.forward(merge_heads(attended));
+        self.feed_forward(x + attended)
+    }
+
+    fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
 }
 
 impl SelfAttention {
+    /// Rotated queries and keys, and values.
+    fn heads(&self, x: Tensor<3>, rope: &RopeTable) -> [Tensor<4>; 3] {
+        let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
+        let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
+        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        [rope.rotate(q), rope.rotate(k), v]
+    }
+
     fn forward(
         &self,
         x: Tensor<3>,
         ctx: &DecoderContext,
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
-        let q = ctx
-            .rope
-            .rotate(split_heads(self.q_proj.forward(x.clone()), self.heads));
-        let k = ctx
-            .rope
-            .rotate(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
-        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        let [q, k, v] = self.heads(x, &ctx.rope);
         let [k, v] = match cache {
             Some((cache, layer)) => cache.append(layer, k, v),
             None => [k, v],

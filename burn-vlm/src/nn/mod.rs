@@ -14,6 +14,7 @@ pub mod mlp;
 pub mod norm;
 pub mod packing;
 pub mod rope;
+pub mod segments;
 mod tensors;
 pub mod vision;
 
@@ -25,6 +26,7 @@ pub use linear::{Linear, Linears, linears};
 pub use mlp::SwiGlu;
 pub use norm::RmsNorm;
 pub use rope::{Position, Rope, RopeScaling, RopeTable};
+pub use segments::{Segment, Segments};
 pub(crate) use tensors::rounded;
 pub use tensors::{int_tensor, lazy_param};
 pub use vision::{VisionBlock, VisionPlan};

@@ -1,6 +1,7 @@
 //! Rotary position embedding in the half-split form of Hugging Face checkpoints.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use std::borrow::Cow;
 
 /// A position in time, height and width; text has the same number three times.
 pub type Position = [u32; 3];
@@ -234,18 +235,44 @@ impl Rope {
 
     /// The rotation table of `batch` rows of equal length.
     pub fn table(&self, positions: &[Position], batch: usize, device: &Device) -> RopeTable {
-        let half = self.frequencies.len();
         let len = positions.len() / batch.max(1);
-        let mut angles = Vec::with_capacity(positions.len() * half);
+        let mut angles = Vec::with_capacity(positions.len() * self.frequencies.len());
         for row in positions.chunks_exact(len.max(1)) {
-            let grown = self.grown(row);
-            let frequencies = grown.as_ref().unwrap_or(&self.frequencies);
-            for position in row {
-                let angle = |(f, axis): (&f32, &usize)| position[*axis] as f32 * f;
-                angles.extend(frequencies.iter().zip(&self.axis).map(angle));
-            }
+            self.push_angles(row, &self.frequencies_of(row), &mut angles);
         }
-        let table = RopeTable::from_angles(&angles, [batch, len, half], device);
+        self.table_of(&angles, [batch, len], device)
+    }
+
+    /// The frequencies of a whole row, which may depend on its length.
+    pub fn frequencies_of(&self, row: &[Position]) -> Cow<'_, [f32]> {
+        match self.grown(row) {
+            Some(grown) => Cow::Owned(grown),
+            None => Cow::Borrowed(&self.frequencies),
+        }
+    }
+
+    /// Appends the angles of some positions, one for each frequency.
+    pub(crate) fn push_angles(
+        &self,
+        positions: &[Position],
+        frequencies: &[f32],
+        angles: &mut Vec<f32>,
+    ) {
+        for position in positions {
+            let angle = |(f, axis): (&f32, &usize)| position[*axis] as f32 * f;
+            angles.extend(frequencies.iter().zip(&self.axis).map(angle));
+        }
+    }
+
+    /// The table of angles that [`push_angles`](Self::push_angles) has put together.
+    pub(crate) fn table_of(
+        &self,
+        angles: &[f32],
+        [batch, len]: [usize; 2],
+        device: &Device,
+    ) -> RopeTable {
+        let half = self.frequencies.len();
+        let table = RopeTable::from_angles(angles, [batch, len, half], device);
         match self.attention == 1.0 {
             true => table,
             false => RopeTable {

@@ -2,17 +2,17 @@
 
 use super::{
     Grads,
+    layer::layer_backward,
     reach::{Reach, Stage},
     vjp::{of_parameters, vjp},
 };
 use crate::{
     input::{VisionInput, VlmInput},
-    model::{Vlm, place_features},
+    model::Vlm,
     models::{Vision, VisionFeatures},
-    nn::decoder::Embedding,
 };
 use burn::{
-    module::Module,
+    module::{Module, Param},
     tensor::{IndexingUpdateOp, Tensor},
 };
 
@@ -129,7 +129,7 @@ impl Blocks {
         let mut layers = Vec::with_capacity(model.model.layers.len());
         for (i, (layer, stage)) in model.model.layers.iter().zip(&reach.layers).enumerate() {
             layers.push(keep(&x, *stage));
-            x = layer.forward(x, &input.ctx, None);
+            x = input.through(layer, x);
             x = model.add_taps(i, x, input, features);
         }
         let norm = keep(&x, reach.norm);
@@ -165,29 +165,48 @@ impl Blocks {
                     }
                 }
             }
-            up = step(*stage, layer, x, above, grads, |layer, x| {
-                layer.forward(x, &input.ctx, None)
-            });
+            up = match &input.shared {
+                Some(shared) => x.and_then(|x| {
+                    let (rope, segments) = (&input.ctx.rope, &shared.segments);
+                    layer_backward(*stage, layer, x, above, grads, rope, segments)
+                }),
+                None => step(*stage, layer, x, above, grads, |layer, x| {
+                    layer.forward(x, &input.ctx, None)
+                }),
+            };
         }
-        let embed = |table: &Embedding| table.forward(input.tokens.clone());
+        let table = &text.embed_tokens.weight;
         let (Some(saved), Some((tower, vision))) = (self.vision, pictures) else {
             if let Some(up) = up.filter(|_| reach.embed.own) {
-                of_parameters(&text.embed_tokens, up, grads, embed);
+                read_backward(table, input, up, grads);
             }
             return;
         };
-        if let Some(up) = up {
-            let table = &text.embed_tokens;
-            let placed = keep(&saved.features.tokens, reach.embed);
-            features.tokens = step(reach.embed, table, placed, up, grads, |table, features| {
-                place_features(embed(table), vision, features)
-            });
+        if let Some(up) = up.filter(|_| reach.embed.live()) {
+            if reach.embed.below {
+                features.tokens = Some(feature_grads(&up, vision, model));
+            }
+            if reach.embed.own {
+                let [b, t, d] = up.dims();
+                let replaced = vision.is_image.clone().expand([b, t, d]);
+                read_backward(table, input, up.mask_fill(replaced, 0.0), grads);
+            }
         }
         saved.backward(tower, vision, reach, features, grads);
     }
 }
 
-/// The gradient of features that were added to hidden states whose gradient is `up`.
+/// Adds the gradient of the table from which tokens were read.
+///
+/// # Shapes
+/// - up: `[B, T, D]`
+fn read_backward(table: &Param<Tensor<2>>, input: &VlmInput, up: Tensor<3>, grads: &mut Grads) {
+    let [b, t, d] = up.dims();
+    let ids = input.tokens.clone().reshape([b * t]);
+    grads.add_read(table, ids, up.reshape([b * t, d]));
+}
+
+/// The gradient of features that were put among, or added to, hidden states whose gradient is `up`.
 ///
 /// # Shapes
 /// - up: `[B, T, D]`

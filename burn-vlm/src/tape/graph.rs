@@ -50,7 +50,7 @@ impl Graph {
         let tokens = features.as_ref().map(|own| own.tokens.clone());
         let mut x = at(reach.embed).embed(input, tokens);
         for (i, stage) in reach.layers.iter().enumerate() {
-            x = at(*stage).model.layers[i].forward(x, &input.ctx, None);
+            x = input.through(&at(*stage).model.layers[i], x);
             x = plain.add_taps(i, x, input, features.as_ref());
         }
         let selected = select(at(reach.norm).model.norm.forward(x));

@@ -10,12 +10,15 @@ mod blocks;
 mod grads;
 mod graph;
 mod head;
+mod layer;
 mod reach;
+mod rows;
 mod targets;
 mod vjp;
 
 pub use grads::Grads;
-pub use head::{HEAD_ROWS, TokenScores};
+pub use head::{TILE_COLUMNS, TILE_ROWS, TokenScores};
+
 pub use reach::{Reach, Stage};
 pub use targets::Targets;
 
@@ -27,7 +30,9 @@ use crate::{
 use blocks::Blocks;
 use burn::tensor::Tensor;
 use graph::Graph;
+use head::{FlatScores, Head, HeadUpstream};
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// What is kept between the forward and the backward pass of the blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -62,7 +67,11 @@ pub struct Tape<'a> {
     selected: Tensor<2>,
     targets: &'a Targets,
     temperature: f64,
+    scores: OnceLock<FlatScores>,
 }
+
+/// The gradient of what the heads read.
+pub struct HiddenGrads(Tensor<2>);
 
 enum Body {
     Blocks(Box<Blocks>),
@@ -100,6 +109,7 @@ impl<'a> Tape<'a> {
             selected,
             targets,
             temperature,
+            scores: OnceLock::new(),
         }
     }
 
@@ -108,11 +118,23 @@ impl<'a> Tape<'a> {
     /// # Shapes
     /// - output: `[B, R]` each, zero where a row has no target
     pub fn scores(&self) -> TokenScores {
-        let weight = self.model.head_weight();
-        let flat = head::forward(&self.selected, weight, self.targets.ids(), self.temperature);
+        let flat = self.flat_scores();
         TokenScores {
-            logp: self.targets.unflatten(flat.logp),
-            entropy: self.targets.unflatten(flat.entropy),
+            logp: self.targets.unflatten(flat.logp.clone()),
+            entropy: self.targets.unflatten(flat.entropy.clone()),
+        }
+    }
+
+    fn flat_scores(&self) -> &FlatScores {
+        self.scores.get_or_init(|| self.head().scores())
+    }
+
+    fn head(&self) -> Head<'_> {
+        Head {
+            hidden: &self.selected,
+            weight: self.model.head_weight(),
+            ids: self.targets.ids(),
+            temperature: self.temperature,
         }
     }
 
@@ -136,6 +158,15 @@ impl<'a> Tape<'a> {
 
     /// Adds the gradients of [`backward`](Self::backward) to others.
     pub fn backward_into(self, upstream: Upstream, grads: &mut Grads) {
+        if let Some(hidden) = self.heads_backward(upstream, grads) {
+            self.body_backward(hidden, grads);
+        }
+    }
+
+    /// The first part of [`backward_into`](Self::backward_into): adds the gradients of the heads.
+    /// What it returns is for [`body_backward`](Self::body_backward); none where there is nothing to
+    /// go on with.
+    pub fn heads_backward(&self, upstream: Upstream, grads: &mut Grads) -> Option<HiddenGrads> {
         let mut parts = vec![];
         if upstream.logp.is_some() || upstream.entropy.is_some() {
             parts.push(self.head_backward(upstream.logp, upstream.entropy, grads));
@@ -150,13 +181,15 @@ impl<'a> Tape<'a> {
             }
             parts.push(found.hidden);
         }
-        let Some(hidden) = parts.into_iter().reduce(|a, b| a + b) else {
-            return;
-        };
+        parts.into_iter().reduce(|a, b| a + b).map(HiddenGrads)
+    }
+
+    /// The second part of [`backward_into`](Self::backward_into): adds the gradients of the blocks.
+    pub fn body_backward(self, hidden: HiddenGrads, grads: &mut Grads) {
         match self.body {
-            Body::Graph(graph) => graph.backward(hidden, grads),
+            Body::Graph(graph) => graph.backward(hidden.0, grads),
             Body::Blocks(blocks) => {
-                let hidden = self.targets.unselect(hidden, self.input);
+                let hidden = self.targets.unselect(hidden.0, self.input);
                 blocks.backward(self.model, self.input, hidden, grads);
             }
         }
@@ -171,25 +204,18 @@ impl<'a> Tape<'a> {
     ) -> Tensor<2> {
         let flat = |d: Tensor<2>| self.targets.flatten(d);
         let none = || Tensor::zeros([self.selected.dims()[0]], &self.selected.device());
-        let head = match &self.model.lm_head {
+        let weight = match &self.model.lm_head {
             Some(head) => &head.weight,
             None => &self.model.model.embed_tokens.weight,
         };
-        let upstream = head::HeadUpstream {
+        let upstream = HeadUpstream {
             logp: d_logp.map_or_else(none, flat),
             entropy: d_entropy.map(flat),
         };
-        let found = head::backward(
-            &self.selected,
-            self.model.head_weight(),
-            self.targets.ids(),
-            self.temperature,
-            upstream,
-            is_trained(head),
-        );
-        if let Some(weight) = found.weight {
-            grads.add(head.id, weight);
+        let (head, scores) = (self.head(), self.flat_scores());
+        if !is_trained(weight) {
+            return head.backward(scores, &upstream, None);
         }
-        found.hidden
+        grads.add_rows(weight, |sum| head.backward(scores, &upstream, Some(sum)))
     }
 }

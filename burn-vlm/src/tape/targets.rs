@@ -1,7 +1,11 @@
 //! Which positions are predicted, and how they line up as `[B, R]`.
 
-use crate::{error::VlmError, input::VlmInput};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use crate::{
+    error::VlmError,
+    input::{PromptRow, VlmInput},
+    nn::int_tensor,
+};
+use burn::tensor::{Device, Int, Tensor};
 
 /// The last tokens of every row as prediction targets.
 ///
@@ -48,29 +52,71 @@ impl Targets {
                 ));
             }
         }
-        let r = counts.iter().copied().max().unwrap_or(0);
-        let total: usize = counts.iter().sum();
+        let targets = rows.iter().zip(counts).enumerate();
+        let targets = targets.map(|(b, (row, count))| {
+            let end = (b + 1) * width - 1;
+            (&row[row.len() - count..], end - count..end)
+        });
+        Ok(Self::from_rows(targets, device))
+    }
+
+    /// The responses of a batch [of prompts](VlmInput::of_prompts), row by row.
+    ///
+    /// # Errors
+    /// A batch that was padded, or of another number of rows.
+    pub fn of_prompts(
+        rows: &[PromptRow<'_>],
+        input: &VlmInput,
+        device: &Device,
+    ) -> Result<Self, VlmError> {
+        let refuse = |message: String| VlmError::Request(message);
+        let shared = input.shared.as_ref();
+        let places = &shared
+            .ok_or_else(|| refuse("a padded batch, expected one of prompts".into()))?
+            .rows;
+        if places.len() != rows.len() {
+            let (found, expected) = (places.len(), rows.len());
+            return Err(refuse(format!(
+                "a batch of {found} rows, expected {expected}"
+            )));
+        }
+        let targets = rows.iter().zip(places).map(|(row, place)| {
+            // The first token is predicted from the prompt's last, each other from the one before.
+            let before = std::iter::once(place.prompt.end - 1).chain(place.response.clone());
+            (row.response, before)
+        });
+        Ok(Self::from_rows(targets, device))
+    }
+
+    /// The targets of each row, with the position of the hidden state that predicts each.
+    fn from_rows<'a>(
+        rows: impl ExactSizeIterator<Item = (&'a [u32], impl Iterator<Item = usize>)>,
+        device: &Device,
+    ) -> Self {
+        let b = rows.len();
+        let rows: Vec<(&[u32], Vec<usize>)> = rows
+            .map(|(tokens, before)| (tokens, before.take(tokens.len()).collect()))
+            .collect();
+        let r = rows.iter().map(|(tokens, _)| tokens.len()).max();
+        let r = r.unwrap_or(0);
+        let total: usize = rows.iter().map(|(tokens, _)| tokens.len()).sum();
         let (mut ids, mut hidden, mut slots) = (vec![], vec![], vec![]);
-        let mut unslot = vec![total as i64; rows.len() * r];
-        for (b, (row, count)) in rows.iter().zip(counts).enumerate() {
-            for i in 0..*count {
+        let mut unslot = vec![total as i64; b * r];
+        for (b, (tokens, before)) in rows.iter().enumerate() {
+            for (i, (token, before)) in tokens.iter().zip(before).enumerate() {
                 unslot[b * r + i] = ids.len() as i64;
-                ids.push(i64::from(row[row.len() - count + i]));
-                hidden.push((b * width + width - count + i - 1) as i64);
+                ids.push(i64::from(*token));
+                hidden.push(*before as i64);
                 slots.push((b * r + i) as i64);
             }
         }
-        let int = |values: Vec<i64>| {
-            let len = values.len();
-            Tensor::from_data(TensorData::new(values, [len]), device)
-        };
-        Ok(Self {
-            ids: int(ids),
-            hidden: int(hidden),
-            slots: int(slots),
-            unslot: int(unslot),
-            shape: [rows.len(), r],
-        })
+        Self {
+            ids: int_tensor(ids, device),
+            hidden: int_tensor(hidden, device),
+            slots: int_tensor(slots, device),
+            unslot: int_tensor(unslot, device),
+            shape: [b, r],
+        }
     }
 
     /// `[B, R]`

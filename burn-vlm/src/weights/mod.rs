@@ -18,7 +18,10 @@ pub use init::initialise;
 pub(crate) use init::normal;
 pub use keys::{FileTensor, KeyMap, KeyRow, Piece};
 pub use load::{Allow, LoadReport, load};
-pub use named::{NamedShape, TensorMapper, TensorVisitor, for_each_tensor, map_tensors, shapes};
+pub use named::{
+    NamedShape, ParamMapper, TensorMapper, TensorVisitor, for_each_tensor, map_params, map_tensors,
+    shapes, trained,
+};
 pub(crate) use precision::name_dtype;
 pub(crate) use prefix::nearest;
 pub use prefix::{NamePrefix, select};

@@ -121,17 +121,34 @@ pub trait TensorMapper {
 
 /// Replaces float parameters, keeping their ids.
 pub fn map_tensors<M: Module, T: TensorMapper>(module: M, mapper: &mut T) -> M {
+    struct ByReference<'a, T>(&'a mut T);
+    impl<T: TensorMapper> ParamMapper for ByReference<'_, T> {
+        fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match self.0.map(path, &param) {
+                Some(value) => trained(param.id, value),
+                None => param,
+            }
+        }
+    }
+    map_params(module, &mut ByReference(mapper))
+}
+
+/// What [`map_params`] calls with every parameter.
+pub trait ParamMapper {
+    /// The parameter that takes the place of `param`, with its id. Nothing here holds the value that
+    /// is given, so that it can be changed in place.
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
+}
+
+/// Replaces float parameters by what is made of them.
+pub fn map_params<M: Module, T: ParamMapper>(module: M, mapper: &mut T) -> M {
     struct Walk<'a, T> {
         path: Path,
         inner: &'a mut T,
     }
-    impl<T: TensorMapper> ModuleMapper for Walk<'_, T> {
+    impl<T: ParamMapper> ModuleMapper for Walk<'_, T> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            match self.inner.map(&self.path.name(), &param) {
-                // `set_require_grad` marks a plain tensor as trainable once it meets autodiff.
-                Some(value) => Param::initialized(param.id, value).set_require_grad(true),
-                None => param,
-            }
+            self.inner.map(&self.path.name(), param)
         }
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
@@ -144,4 +161,10 @@ pub fn map_tensors<M: Module, T: TensorMapper>(module: M, mapper: &mut T) -> M {
         path: Path::default(),
         inner: mapper,
     })
+}
+
+/// A parameter that is trained.
+pub fn trained<const D: usize>(id: ParamId, value: Tensor<D>) -> Param<Tensor<D>> {
+    // `set_require_grad` marks a plain tensor as trainable once it meets autodiff.
+    Param::initialized(id, value).set_require_grad(true)
 }

@@ -6,8 +6,8 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use burn_vlm::{
-    EncodedPrompt, Families, ImageFeatures, LoadOptions, ModelConfig, Processor, Row, Transfer,
-    Vlm, VlmInput,
+    EncodedPrompt, Families, ImageFeatures, LoadOptions, ModelConfig, Processor, PromptRow, Row,
+    Transfer, Vlm, VlmInput,
     freeze::freeze,
     generate::{Generator, Request, SampleKey, Sampling},
     image::ImagePatches,
@@ -469,4 +469,44 @@ fn the_command_line_inspects_and_samples_it() {
         drawn["behaviour_logprobs"].as_array().unwrap().len(),
         drawn["tokens"].as_array().unwrap().len()
     );
+}
+
+#[test]
+fn prompts_that_are_run_once_have_the_gradients_of_plain_rows() {
+    let dir = directory();
+    let model = load(dir.path());
+    let batch = Batch::new(model.config());
+    let parts = batch.tokens.iter().zip(&batch.images).zip(&batch.responses);
+    let parts: Vec<(Arc<EncodedPrompt>, &[u32])> = parts
+        .map(|((tokens, images), count)| {
+            let (prompt, response) = tokens.split_at(tokens.len() - count);
+            let prompt = EncodedPrompt {
+                tokens: prompt.to_vec(),
+                images: images.clone(),
+            };
+            (Arc::new(prompt), response)
+        })
+        .collect();
+    // Every row twice: a prompt, its pictures and taps collect the gradients of both.
+    let row = |(prompt, response)| [PromptRow { prompt, response }; 2];
+    let rows: Vec<PromptRow<'_>> = parts.iter().flat_map(|(p, r)| row((p, *r))).collect();
+    let device = Device::flex();
+    let input = VlmInput::of_prompts(&rows, model.config(), &device).unwrap();
+    let targets = Targets::of_prompts(&rows, &input, &device).unwrap();
+    let plain = batch.gradients(&model, BOTH[0]);
+    for recompute in BOTH {
+        let tape = Tape::record(&model, &input, &targets, 1.0, recompute);
+        let found = tape.backward(Upstream {
+            logp: Some(Tensor::full(targets.shape(), 0.5, &device)),
+            ..Upstream::default()
+        });
+        for param in shapes(&model) {
+            let [a, b] = [&plain, &found].map(|g| gradient(g, param.id, param.shape.len()));
+            let (a, b) = (a.expect(&param.path), b.expect(&param.path));
+            let scale = a.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+            for (a, b) in a.iter().zip(&b) {
+                assert!((a - b).abs() <= 2e-5 * scale, "{}: {a} {b}", param.path);
+            }
+        }
+    }
 }

@@ -78,6 +78,7 @@ impl Memory {
             let prefill = BatchSizes {
                 rows: read,
                 width: lengths.prompt,
+                tokens: read * lengths.prompt,
                 targets: 0,
                 pictures: read * lengths.segments,
                 patches: lengths.patches,
@@ -108,8 +109,14 @@ impl Memory {
         let recompute = config.train.activation_recompute;
         let gradients = passes.gradients(&micro, &counts.trained, recompute);
         let mut update = concurrent as f64 * gradients + sums * trained;
-        // The optimiser moves one matrix at a time.
-        update = update.max(F32 * (trained + 6.0 * counts.largest as f64));
+        if !target.is_gpu {
+            // The gradient of the matrix that predicts tokens exists once.
+            let copies = concurrent - 1 + usize::from(sums > 0.0);
+            update -= F32 * (counts.trained.head * copies) as f64;
+        }
+        // On a host it moves what there is; elsewhere one matrix at a time is made anew.
+        let moved = if target.is_gpu { 6.0 } else { 0.0 };
+        update = update.max(F32 * (trained + moved * counts.largest as f64));
         if critic > 0.0 {
             let whole = TrainedSizes {
                 all: critic as usize,
@@ -165,15 +172,21 @@ fn micro_batch(config: &RunConfig, lengths: &Lengths) -> BatchSizes {
     let rows = train
         .micro_batch
         .min(completions.div_ceil(train.mini_batches));
-    let rows = match train.micro_batch_tokens {
-        0 => rows,
-        tokens => rows.min((tokens / width).max(1)),
-    };
+    // Rows of one prompt are neighbours.
+    let samples = rollout.samples_per_prompt.max(1);
+    let tokens_of = |rows: usize| rows.div_ceil(samples) * lengths.prompt + rows * response;
+    let mut rows = rows.max(1);
+    if train.micro_batch_tokens > 0 {
+        while rows > 1 && tokens_of(rows) > train.micro_batch_tokens {
+            rows -= 1;
+        }
+    }
     BatchSizes {
         rows,
         width,
+        tokens: tokens_of(rows),
         targets: rows * response,
-        pictures: rows.min(rollout.prompts_per_step) * lengths.segments,
+        pictures: rows.div_ceil(samples) * lengths.segments,
         patches: lengths.patches,
     }
 }
