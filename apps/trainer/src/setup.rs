@@ -3,6 +3,7 @@
 use crate::{
     Extensions, hub,
     model_dir::{Description, described_in},
+    progress::checking,
 };
 use anyhow::Result;
 use burn::tensor::Device;
@@ -49,6 +50,7 @@ pub fn build(
             None => TensorBoardWriter::create(run.root()),
             Some(done) => TensorBoardWriter::resume(run.root(), done),
         })
+        .on_check(checking())
         .stop_flag(stop);
     if resume == Some(OtherRows::LeaveOut) {
         builder = builder.accept_changed_data();
