@@ -12,6 +12,7 @@ mod inputs;
 mod kit;
 mod measure;
 mod outcome;
+mod replay;
 mod resume;
 
 pub use builder::TrainerBuilder;
@@ -137,17 +138,7 @@ impl<P: Policy> Trainer<P> {
         let mut clock = Clock::start();
         let mut metrics = Metrics::new();
         let mut collector = self.collector.clone();
-        let mut sources = CollectInputs {
-            train: self.train.as_mut(),
-            engine: self.engine.as_ref(),
-            reward: self.reward.as_ref(),
-            recipe: &self.recipe,
-            rollout: &self.rollout,
-            logprob_temperature: self.logprob_temperature,
-            filter: &self.filter,
-            stop: &self.stop,
-        };
-        let found = collector.collect(&mut sources, step, watch);
+        let found = self.sample(&mut collector, step, watch);
         let found = found.inspect_err(|error| self.save_what_was_learned(step, error, watch))?;
         let Some(found) = found else {
             return Ok(StepEnd::Abandoned);
@@ -222,6 +213,26 @@ impl<P: Policy> Trainer<P> {
         self.learner.fill_old_logprobs(&mut waiting)?;
         collector.set_scores(waiting.scored);
         Ok(())
+    }
+
+    /// The rollouts of a step; none if the run was asked to stop.
+    fn sample(
+        &mut self,
+        collector: &mut Collector,
+        step: u64,
+        watch: &mut dyn Observer,
+    ) -> Result<Option<Collected>, RlError> {
+        let mut sources = CollectInputs {
+            train: self.train.as_mut(),
+            engine: self.engine.as_ref(),
+            reward: self.reward.as_ref(),
+            recipe: &self.recipe,
+            rollout: &self.rollout,
+            logprob_temperature: self.logprob_temperature,
+            filter: &self.filter,
+            stop: &self.stop,
+        };
+        collector.collect(&mut sources, step, watch)
     }
 
     fn log_rollouts(

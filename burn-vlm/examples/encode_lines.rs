@@ -45,7 +45,11 @@ fn answer(
     }
     let template = match line["template"].as_str() {
         Some(source) => ChatTemplate::new(source, Path::new("template"), files)?,
-        None => ChatTemplate::from_files(files)?,
+        None => {
+            let config = files.object(ProcessorFiles::CONFIG)?;
+            let reads_pictures = config.is_some_and(|config| config["vision_config"].is_object());
+            ChatTemplate::from_files(files, reads_pictures)?
+        }
     };
     let messages: Vec<Message> = serde_json::from_value(line["messages"].clone())?;
     let open = line["add_generation_prompt"] == true;

@@ -89,11 +89,27 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Value, VlmError> {
     serde_json::from_slice(bytes).map_err(|e| VlmError::config(path, format!("not JSON: {e}")))
 }
 
+/// What kind of value this is, in words.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// The fields of a JSON object.
 ///
 /// # Errors
 /// A key that is missing or of a wrong type, by its path in the object.
 pub(crate) fn fields<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
+    // A list would be taken for the fields in their order.
+    if !json.is_object() {
+        return Err(format!("found {}, expected an object", kind(json)));
+    }
     serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         let message = plainly(error.into_inner().to_string());
@@ -102,6 +118,18 @@ pub(crate) fn fields<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
             _ => format!("{path}: {message}"),
         }
     })
+}
+
+/// The value of a key that is true or false; none where it is missing or null.
+///
+/// # Errors
+/// Another value.
+pub(crate) fn flag(json: &Value, key: &str) -> Result<Option<bool>, String> {
+    match &json[key] {
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(*flag)),
+        other => Err(format!("{key} is {other}, expected true or false")),
+    }
 }
 
 /// A message of serde without the names of Rust's types.
@@ -135,7 +163,8 @@ pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
 
 /// Refuses a symbolic link out of the directory, but for one to a file of the same name, as people
 /// put directories together, and one into the blobs of the hub's cache that the directory is in:
-/// what is read here is carried into checkpoints and exports.
+/// what is read here is carried into checkpoints and exports. A link to a link of the same name is
+/// what that one is.
 ///
 /// # Errors
 /// Such a link, with what it leads to.
@@ -155,8 +184,11 @@ pub(crate) fn check_link(path: &Path) -> Result<(), VlmError> {
         .ancestors()
         .find(|at| at.file_name().is_some_and(|name| name == "snapshots"))
         .and_then(|snapshots| Some(snapshots.parent()?.join("blobs")));
+    let next = dir.join(fs::read_link(path).map_err(io)?);
+    let of_same_name = next.file_name() == path.file_name();
     let allowed = target.starts_with(&dir)
         || target.file_name() == path.file_name()
+        || (of_same_name && check_link(&next).is_ok())
         || blobs.is_some_and(|blobs| target.starts_with(blobs));
     match allowed {
         true => Ok(()),
@@ -224,10 +256,17 @@ mod tests {
         fs::create_dir_all(cache.join("blobs")).unwrap();
         fs::write(cache.join("blobs/0123"), "[]").unwrap();
         symlink("../../blobs/0123", snapshot.join("config.json")).unwrap();
-        assert_eq!(
-            json(&snapshot.join("config.json")).unwrap(),
-            Value::Array(vec![])
-        );
+        let linked = dir.path().join("config.json");
+        symlink(snapshot.join("config.json"), &linked).unwrap();
+        for path in [snapshot.join("config.json"), linked] {
+            assert_eq!(json(&path).unwrap(), Value::Array(vec![]));
+        }
+        // A link of the right name leads nowhere else.
+        fs::create_dir(dir.path().join("inner")).unwrap();
+        symlink(&secret, dir.path().join("inner/merges.txt")).unwrap();
+        let path = dir.path().join("merges.txt");
+        symlink("inner/merges.txt", &path).unwrap();
+        assert!(message(&path).contains("id_rsa, expected a file of the directory itself"));
     }
 
     #[test]
@@ -242,7 +281,9 @@ mod tests {
             read(r#"{"hidden_size": 64.5}"#),
             "hidden_size: invalid type: floating point `64.5`, expected a whole number"
         );
-        assert!(read("7").ends_with("expected an object"));
+        for other in ["7", "[64]"] {
+            assert!(read(other).ends_with("expected an object"));
+        }
         assert_eq!(read("{}"), "missing field `hidden_size`");
     }
 }

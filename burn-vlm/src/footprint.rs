@@ -201,7 +201,7 @@ impl<'a> Footprint<'a> {
             kept += self.pixels(batch) + tower.kept(patches, batch.patches as f64, recompute);
             // What each tap read is kept beside the blocks' inputs.
             kept += self.tapped(batch.pictures * batch.patches);
-            kept += vision.sizes().taps as f64 * patches * tower.size * tower.d;
+            kept += vision.taps().len() as f64 * patches * tower.size * tower.d;
             block = block.max(tower.backward(patches, batch.patches as f64));
         }
         if recompute == ActivationRecompute::None {
@@ -247,8 +247,8 @@ impl<'a> Footprint<'a> {
         let Some(vision) = &self.config.vision else {
             return 0.0;
         };
-        let sizes = vision.sizes();
-        let features = sizes.taps * patches / sizes.merge_size.pow(2).max(1);
+        let group = vision.sizes().merge_size.pow(2).max(1);
+        let features = vision.taps().len() * patches / group;
         size(self.config.compute) * (features * self.config.text.hidden_size) as f64
     }
 }

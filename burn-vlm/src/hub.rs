@@ -6,8 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The directory of a model: the one of that path, or else the newest snapshot of that name in the
-/// Hugging Face cache. The path as it was given where there is neither.
+/// What a model and an adapter are described in.
+const DESCRIPTIONS: [&str; 2] = ["config.json", "adapter_config.json"];
+
+/// The directory of a model or of an adapter: the one of that path, or else, in the Hugging Face
+/// cache, the snapshot that is the repository's `main`. The path as it was given where there is
+/// neither.
 pub fn locate(model: &Path) -> PathBuf {
     locate_revision(model, None)
 }
@@ -56,7 +60,8 @@ fn cached_snapshot(cache: &Path, name: &str, revision: Option<&str>) -> Option<P
     let commit = fs::read_to_string(repository.join("refs").join(revision));
     let commit = commit.unwrap_or_else(|_| revision.to_owned());
     let snapshot = repository.join("snapshots").join(commit.trim());
-    snapshot.join("config.json").is_file().then_some(snapshot)
+    let described = DESCRIPTIONS.map(|name| snapshot.join(name).is_file());
+    described.contains(&true).then_some(snapshot)
 }
 
 #[cfg(test)]
@@ -73,6 +78,9 @@ mod tests {
         fs::write(repository.join("refs/main"), "abc").unwrap();
         let find = |name: &str, revision| cached_snapshot(cache.path(), name, revision);
         assert_eq!(find("Qwen/Tiny", None), None, "nothing in it yet");
+        fs::write(snapshot.join("adapter_config.json"), "{}").unwrap();
+        assert_eq!(find("Qwen/Tiny", None).as_ref(), Some(&snapshot));
+        fs::remove_file(snapshot.join("adapter_config.json")).unwrap();
         fs::write(snapshot.join("config.json"), "{}").unwrap();
         assert_eq!(find("Qwen/Tiny", None).as_ref(), Some(&snapshot));
         assert_eq!(find("Qwen/Tiny", Some("abc")), Some(snapshot));

@@ -6,12 +6,11 @@ mod common;
 
 use burn::tensor::{Device, TensorData};
 use burn_vlm::{
-    EncodedPrompt, Row, Vlm, VlmInput,
+    Row, Vlm, VlmInput,
     generate::{Completion, FinishReason, Generator, Request, SampleKey, Sampling},
     tape::{ActivationRecompute, Tape, Targets},
 };
 use common::{Case, assert_close, each_case, golden};
-use std::sync::Arc;
 
 fn setup() -> (Vlm, Case) {
     let model = Vlm::from_dir(&golden("qwen2_5_vl"), &Device::flex()).unwrap();
@@ -20,26 +19,20 @@ fn setup() -> (Vlm, Case) {
 }
 
 fn requests(case: &Case, draws: u64) -> Vec<Request> {
-    let prompts = case.tokens.iter().zip(&case.images).enumerate();
-    prompts
-        .flat_map(|(i, (tokens, images))| {
-            let prompt = EncodedPrompt {
-                tokens: tokens.clone(),
-                images: images.clone(),
-            };
-            let prompt = Arc::new(prompt);
-            (0..draws).map(move |draw| Request {
-                prompt: prompt.clone(),
-                key: SampleKey {
-                    seed: 5,
-                    step: 2,
-                    prompt: i as u64,
-                    draw,
-                    ..SampleKey::default()
-                },
-            })
+    let rows = case.requests().into_iter().enumerate();
+    rows.flat_map(|(i, row)| {
+        (0..draws).map(move |draw| Request {
+            prompt: row.prompt.clone(),
+            key: SampleKey {
+                seed: 5,
+                step: 2,
+                prompt: i as u64,
+                draw,
+                ..SampleKey::default()
+            },
         })
-        .collect()
+    })
+    .collect()
 }
 
 fn generate(model: &Vlm, requests: &[Request], stop: &[u32], max_batch: usize) -> Vec<Completion> {

@@ -11,9 +11,9 @@ use burn::{
     tensor::{Device, Int, Tensor, TensorData, activation::log_softmax},
 };
 use burn_vlm::{
-    Compute, EncodedPrompt, Vlm, VlmInput,
+    Compute, Vlm, VlmInput,
     freeze::trainable,
-    generate::{Completion, Generator, Request, SampleKey, Sampling},
+    generate::{Completion, Generator, Sampling},
     lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig},
     tape::{ActivationRecompute, Grads, Reach, Tape, Targets, Upstream},
     weights::{
@@ -21,7 +21,7 @@ use burn_vlm::{
     },
 };
 use common::{Case, assert_close, golden};
-use std::{fs, sync::Arc};
+use std::fs;
 
 const BOTH: [ActivationRecompute; 2] = [ActivationRecompute::Block, ActivationRecompute::None];
 
@@ -103,16 +103,6 @@ fn furthest(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn generate(model: &Vlm, s: &Setup) -> Vec<Completion> {
-    let requests = s.case.tokens.iter().zip(&s.case.images);
-    let requests: Vec<Request> = requests
-        .map(|(tokens, images)| Request {
-            prompt: Arc::new(EncodedPrompt {
-                tokens: tokens.clone(),
-                images: images.clone(),
-            }),
-            key: SampleKey::default(),
-        })
-        .collect();
     let generator = Generator {
         model,
         sampling: Sampling::greedy(12),
@@ -120,7 +110,7 @@ fn generate(model: &Vlm, s: &Setup) -> Vec<Completion> {
         max_batch: 8,
         logprob_temperature: 1.0,
     };
-    generator.generate(&requests, &mut |_| ()).unwrap()
+    generator.generate(&s.case.requests(), &mut |_| ()).unwrap()
 }
 
 #[test]
@@ -572,7 +562,7 @@ fn what_changes_the_numbers_and_is_not_supported_is_refused() {
         "lora_ga",
     ] {
         let message = init(&format!("\"{name}\"")).unwrap_err();
-        let expected = format!("init_lora_weights is `{name}`");
+        let expected = format!("init_lora_weights is {name:?}");
         assert!(message.contains(&expected), "{message}");
     }
     let gone = text.replace(&*golden("qwen2_5_vl").to_string_lossy(), "/nowhere");

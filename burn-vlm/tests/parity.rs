@@ -6,12 +6,11 @@ mod common;
 
 use burn::tensor::{Tensor, TensorData};
 use burn_vlm::{
-    EncodedPrompt, ModelConfig, Row, VlmInput,
-    generate::{Generator, Request, SampleKey, Sampling},
+    ModelConfig, Row, VlmInput,
+    generate::{Generator, Sampling},
     tape::{ActivationRecompute, Tape, Targets, Upstream},
 };
 use common::{assert_close, each_case, golden};
-use std::sync::Arc;
 
 #[test]
 fn image_features_and_logits() {
@@ -118,18 +117,6 @@ fn gradients() {
 #[test]
 fn greedy_decoding_with_the_cache() {
     each_case(|model, case, at| {
-        let requests: Vec<Request> = case
-            .tokens
-            .iter()
-            .zip(&case.images)
-            .map(|(tokens, images)| Request {
-                prompt: Arc::new(EncodedPrompt {
-                    tokens: tokens.clone(),
-                    images: images.clone(),
-                }),
-                key: SampleKey::default(),
-            })
-            .collect();
         let generator = Generator {
             model,
             sampling: Sampling::greedy(16),
@@ -137,7 +124,7 @@ fn greedy_decoding_with_the_cache() {
             max_batch: 8,
             logprob_temperature: 1.0,
         };
-        let done = generator.generate(&requests, &mut |_| ()).unwrap();
+        let done = generator.generate(&case.requests(), &mut |_| ()).unwrap();
         let tokens: Vec<i64> = done
             .iter()
             .flat_map(|c| c.tokens.iter().map(|t| i64::from(*t)))

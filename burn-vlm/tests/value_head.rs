@@ -208,6 +208,32 @@ fn a_critic_of_an_adapter_is_both_in_one_and_trained_as_a_whole() {
     assert_eq!(critic.compute(), Compute::Bf16);
 }
 
+/// What a policy of the same files may lack, a critic may.
+#[test]
+fn tensors_that_may_be_missing_may_be_of_a_critic_too() {
+    let device = Device::flex();
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(golden("qwen2_tied").join(name), dir.path().join(name)).unwrap();
+    }
+    let path = dir.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let norm = "model.norm.weight";
+    let rest = file.iter().filter(|(name, _)| *name != norm);
+    safetensors::serialize_to_file(rest, None, &path).unwrap();
+    let load = |options: &LoadOptions| {
+        let fresh = |d| ValueHead::new(d, false, ValueInit::Zero, 3, &Device::flex());
+        Vlm::critic_from_dir(dir.path(), fresh, options, &device).map_err(|e| e.to_string())
+    };
+    let message = load(&LoadOptions::default()).unwrap_err();
+    assert!(
+        message.contains("1 missing (model.norm.weight)"),
+        "{message}"
+    );
+    load(&LoadOptions::default().allowing(&[norm.to_owned()])).unwrap();
+}
+
 #[test]
 fn a_fresh_head_is_zero_or_small() {
     let device = Device::flex();

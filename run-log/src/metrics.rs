@@ -4,6 +4,14 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::LogError;
 
+/// What a clock or a memory gauge says, and so differs between two runs that do the same.
+const MEASURED: [&str; 3] = ["time/", "throughput/", "memory/"];
+
+/// Whether a number of this name is measured rather than computed.
+pub fn is_measured(name: &str) -> bool {
+    MEASURED.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The named numbers of one step, in the order in which they were first set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics {

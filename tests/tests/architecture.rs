@@ -13,6 +13,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The crates that others build on, the ones with nothing below them first.
+const LIBRARIES: [&str; 4] = ["burn-rewards", "burn-vlm", "run-log", "burn-rl"];
+
+/// The application and those that only test.
+const OTHERS: [&str; 4] = [
+    "apps/trainer",
+    "tests",
+    "tests/outside",
+    "tests/outside_family",
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -46,15 +57,8 @@ fn dependencies(member: &str) -> Vec<String> {
 
 /// Every Rust file of the workspace with its text.
 fn sources() -> Vec<(PathBuf, String)> {
-    let crates = [
-        "burn-rewards",
-        "burn-vlm",
-        "run-log",
-        "burn-rl",
-        "apps/trainer",
-        "tests",
-    ];
-    let mut dirs: Vec<PathBuf> = crates.iter().map(|name| root().join(name)).collect();
+    let crates = LIBRARIES.iter().chain(&["apps/trainer", "tests"]);
+    let mut dirs: Vec<PathBuf> = crates.map(|name| root().join(name)).collect();
     let mut files = vec![];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).unwrap() {
@@ -72,14 +76,9 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 fn is_library_source(path: &Path) -> bool {
-    [
-        "burn-rewards/src",
-        "burn-vlm/src",
-        "run-log/src",
-        "burn-rl/src",
-    ]
-    .iter()
-    .any(|dir| path.starts_with(dir))
+    LIBRARIES
+        .iter()
+        .any(|library| path.starts_with(Path::new(library).join("src")))
 }
 
 #[test]
@@ -134,7 +133,7 @@ fn imports_go_one_way() {
         assert!(wrong.is_empty(), "{member} depends on {wrong:?}");
     }
     let used = dependencies("apps/trainer");
-    for library in ["burn-rewards", "burn-vlm", "run-log", "burn-rl"] {
+    for library in LIBRARIES {
         assert!(
             used.iter().any(|d| d == library),
             "the application does not use {library}"
@@ -160,10 +159,18 @@ fn libraries_print_nothing() {
 
 #[test]
 fn training_draws_no_page() {
-    let drawing = ["run_log::report", "run_log::{report"];
+    let draws = |path: &tokens::UsePath| path.starts_with(&["run_log".into(), "report".into()]);
+    let examples = [
+        "use run_log::{RunDir, report};",
+        "use run_log::report as page;",
+        "fn f() { run_log::report::write() }",
+    ];
+    for text in examples {
+        assert!(tokens::read(text).paths.iter().any(draws), "{text}");
+    }
     for (path, text) in sources() {
         if path.starts_with("burn-rl") {
-            let found = drawing.iter().find(|name| text.contains(**name));
+            let found = tokens::read(&text).paths.into_iter().find(draws);
             assert!(found.is_none(), "{} uses {found:?}", path.display());
         }
     }
@@ -192,16 +199,7 @@ fn only_the_loop_knows_the_order_of_phases() {
 
 #[test]
 fn every_member_takes_the_lints_of_the_workspace() {
-    for member in [
-        "burn-rewards",
-        "burn-vlm",
-        "run-log",
-        "burn-rl",
-        "apps/trainer",
-        "tests",
-        "tests/outside",
-        "tests/outside_family",
-    ] {
+    for member in LIBRARIES.iter().chain(&OTHERS) {
         let text = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
         assert!(text.contains("[lints]\nworkspace = true"), "{member}");
     }
@@ -221,13 +219,7 @@ fn every_member_takes_the_lints_of_the_workspace() {
 
 #[test]
 fn module_graphs_have_no_cycles() {
-    for member in [
-        "burn-rewards",
-        "burn-vlm",
-        "run-log",
-        "burn-rl",
-        "apps/trainer",
-    ] {
+    for member in LIBRARIES.iter().chain(&["apps/trainer"]) {
         let graph = Graph::of_crate(&root().join(member).join("src"));
         let found = graph.cycle();
         assert!(found.is_none(), "{member}, {}", found.unwrap());

@@ -17,7 +17,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
-use trainer::{Extensions, config, devices, setup::build};
+use trainer::{
+    Extensions, config, devices,
+    setup::{Start, build},
+};
 
 /// A model and eight rows in `dir`, and a recipe of `steps` steps over them.
 struct World {
@@ -80,8 +83,8 @@ fn go_on(
     let run = RunDir::open(dir).unwrap();
     let devices = devices::parse("flex").unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let resume = Some(other_rows);
-    let built = build(&resolved.run, run, &devices, resume, stop, &extensions);
+    let start = Start::Continued(run, other_rows);
+    let built = build(&resolved.run, start, &devices, stop, &extensions);
     let mut trainer = built.map_err(|e| e.to_string())?;
     let outcome = trainer.run(watch).map_err(|e| e.to_string())?;
     Ok(outcome.end)

@@ -48,7 +48,7 @@ impl ModelDir {
         } = Description::read(dir, options, families)?;
         let model = match init {
             ModelInit::Pretrained => {
-                let options = LoadOptions::computing_in(compute).of(families);
+                let options = LoadOptions::computing_in(compute).among(families);
                 Vlm::load(dir, &options, device)?
             }
             ModelInit::Random => Vlm::random(config.computing_in(compute), RANDOM_SEED, device),
@@ -106,11 +106,12 @@ pub fn processor(dir: &Path, families: &Families) -> Result<Processor> {
 /// # Errors
 /// Neither a model directory nor an adapter, or a file that cannot be read.
 pub fn files_of(dir: &Path) -> Result<ProcessorFiles> {
+    let dir = &hub::locate(dir);
     let described = described_in(dir)?;
     let files = ProcessorFiles::read_dir(&described)?;
-    Ok(match described == dir {
+    Ok(match described == *dir {
         true => files,
-        false => files.with_own(ProcessorFiles::read_dir(dir)?),
+        false => files.with_own(ProcessorFiles::read_dir(dir)?)?,
     })
 }
 
@@ -123,24 +124,23 @@ pub fn has_tokenizer(dir: &Path) -> Result<bool> {
     Ok(files_of(&hub::locate(dir))?.have_tokenizer())
 }
 
-/// Where `config.json`, tokenizer and processor of a model are: in its directory, but for an
-/// adapter that is nothing else, which has the model it names beside it.
+/// Where `config.json`, tokenizer and processor of a model are that is named by its path, or by its
+/// name on the hub where it is in the Hugging Face cache: in its directory, but for an adapter that
+/// is nothing else, which has the model it names beside it.
 ///
 /// # Errors
 /// Neither a model directory nor an adapter.
-pub fn described_in(dir: &Path) -> Result<PathBuf> {
-    if lora::is_adapter(dir) && !dir.join("config.json").exists() {
-        return Ok(lora::base_dir(dir)?);
+pub fn described_in(model: &Path) -> Result<PathBuf> {
+    let dir = hub::locate(model);
+    if lora::is_adapter(&dir) && !dir.join("config.json").exists() {
+        return Ok(lora::base_dir(&dir)?);
     }
-    Ok(require_config(dir)?)
+    Ok(require_config(model)?)
 }
 
-/// The directory of a model that is named by its path, or by its name on the hub where it is in
-/// the Hugging Face cache.
-///
 /// # Errors
 /// There is no such directory, or it has no `config.json`.
-pub fn require_config(model: &Path) -> Result<PathBuf, InputError> {
+fn require_config(model: &Path) -> Result<PathBuf, InputError> {
     const EXPECTED: &str =
         "expected a Hugging Face model directory (config.json, *.safetensors, tokenizer.json)";
     let dir = hub::locate(model);

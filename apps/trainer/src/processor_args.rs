@@ -3,7 +3,7 @@
 
 use crate::paths;
 use burn_rl::{config::ModelInit, data::RowFormat};
-use burn_vlm::processor::ProcessorOptions;
+use burn_vlm::{models::PictureLimits, processor::ProcessorOptions};
 use std::path::PathBuf;
 
 /// Settings over the model directory's own.
@@ -79,10 +79,12 @@ impl ProcessorArgs {
     pub fn options(&self) -> ProcessorOptions {
         ProcessorOptions {
             chat_template: self.chat_template.clone(),
-            min_pixels: self.min_pixels,
-            max_pixels: self.max_pixels,
-            min_tiles: self.min_tiles,
-            max_tiles: self.max_tiles,
+            limits: PictureLimits {
+                min_pixels: self.min_pixels,
+                max_pixels: self.max_pixels,
+                min_tiles: self.min_tiles,
+                max_tiles: self.max_tiles,
+            },
             blank_image: self.blank_image,
             stored_orientation: self.stored_orientation,
         }

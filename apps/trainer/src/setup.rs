@@ -13,18 +13,26 @@ use burn_rl::{
 };
 use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use run_log::tensorboard::TensorBoardWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Loads the models that `config` names and assembles the run, from step 0 or from its last
-/// checkpoint with `resume`. Weights are read once, for the first of `devices`, and copied to the others.
+/// Where a run begins, and where it writes.
+pub enum Start {
+    /// At step 0, into a directory.
+    New(RunDir),
+    /// At the last checkpoint of the run in a directory.
+    Continued(RunDir, OtherRows),
+    /// At a checkpoint, or at step 0 without one; nothing is written.
+    Replayed(Option<PathBuf>),
+}
+
+/// Loads the models that `config` names and assembles the run. Weights are read once, for the first of `devices`, and copied to the others.
 ///
 /// # Errors
 /// A model, a file or a value that cannot be used; no device.
 pub fn build(
     config: &RunConfig,
-    run: RunDir,
+    start: Start,
     devices: &[DeviceSpec],
-    resume: Option<OtherRows>,
     stop: impl Into<StopFlag>,
     extensions: &Extensions,
 ) -> Result<Trainer> {
@@ -34,7 +42,7 @@ pub fn build(
     let pictures = config.model.processor_options();
     let found = Description::read(&dir, &pictures, &extensions.families)?;
     let compute = config.model.dtype.on(device);
-    let plain = LoadOptions::computing_in(compute).of(&extensions.families);
+    let plain = LoadOptions::computing_in(compute).among(&extensions.families);
     let options = plain.clone().allowing(&config.model.allow_tensors);
     let model = match config.model.init {
         ModelInit::Pretrained => Vlm::load(&dir, &options, device)?,
@@ -45,16 +53,21 @@ pub fn build(
         .rewards(extensions.rewards.clone())
         .configured(config)?
         .devices(devices.to_vec())
-        .opened_run(run, resume.is_some())
-        .run_sink(|run, done| match done {
-            None => TensorBoardWriter::create(run.root()),
-            Some(done) => TensorBoardWriter::resume(run.root(), done),
-        })
         .on_check(checking())
         .stop_flag(stop);
-    if resume == Some(OtherRows::LeaveOut) {
-        builder = builder.accept_changed_data();
-    }
+    builder = match start {
+        Start::New(run) => builder.opened_run(run, false),
+        Start::Continued(run, OtherRows::Refuse) => builder.opened_run(run, true),
+        Start::Continued(run, OtherRows::LeaveOut) => {
+            builder.opened_run(run, true).accept_changed_data()
+        }
+        Start::Replayed(None) => builder,
+        Start::Replayed(Some(checkpoint)) => builder.from_checkpoint(checkpoint),
+    };
+    builder = builder.run_sink(|run, done| match done {
+        None => TensorBoardWriter::create(run.root()),
+        Some(done) => TensorBoardWriter::resume(run.root(), done),
+    });
     let recipe = config.algo.recipe(&extensions.algorithms)?;
     if recipe.critic().is_some()
         && let Some(critic) = critic(config, &plain, device)?

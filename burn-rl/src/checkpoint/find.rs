@@ -37,18 +37,8 @@ pub fn last(run: &RunDir, seed: u64) -> Result<Option<Found>, RlError> {
             first_broken.get_or_insert((dir, problem));
             continue;
         }
-        let state = TrainerState::read(&dir)?;
-        if state.seed != seed {
-            return Err(RlError::Config(format!(
-                "--resume: seed is {seed}, but the checkpoint was trained with {}",
-                state.seed
-            )));
-        }
-        return Ok(Some(Found {
-            dir,
-            state,
-            damaged,
-        }));
+        let found = at(&dir, seed)?;
+        return Ok(Some(Found { damaged, ..found }));
     }
     let refuse = |path: PathBuf, message: String| Err(RlError::Checkpoint { path, message });
     match (first_broken, run.saved_step()?) {
@@ -65,6 +55,30 @@ pub fn last(run: &RunDir, seed: u64) -> Result<Option<Found>, RlError> {
         ),
         (None, None) => Ok(None),
     }
+}
+
+/// The checkpoint in a directory.
+///
+/// # Errors
+/// One that is damaged, or of another seed.
+pub fn at(dir: &Path, seed: u64) -> Result<Found, RlError> {
+    if let Some(message) = checksums::damage(dir) {
+        let path = dir.into();
+        return Err(RlError::Checkpoint { path, message });
+    }
+    let state = TrainerState::read(dir)?;
+    if state.seed != seed {
+        return Err(RlError::Config(format!(
+            "seed is {seed}, but the checkpoint {} was trained with {}",
+            dir.display(),
+            state.seed
+        )));
+    }
+    Ok(Found {
+        dir: dir.into(),
+        state,
+        damaged: vec![],
+    })
 }
 
 /// Checkpoints in the order in which they are tried.

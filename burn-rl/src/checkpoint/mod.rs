@@ -9,7 +9,7 @@ mod checksums;
 mod find;
 mod state;
 
-pub use find::{Found, last};
+pub use find::{Found, at, last};
 pub use state::{MadeOf, TrainerState};
 
 use crate::{
@@ -59,16 +59,17 @@ pub fn save<P: Policy>(
     Ok(dir)
 }
 
-/// Points `latest` at the checkpoint that a run goes on from, where it named a damaged one: what is
-/// saved next is then newer than what `latest` names, and takes the damaged one's place.
+/// Makes a run ready to go on from a checkpoint: finishes the removals in which it was killed, and
+/// points `latest` at the checkpoint where it named a damaged one. What is saved next is then newer
+/// than what `latest` names, and takes the damaged one's place.
 ///
 /// # Errors
 /// Anything the file system refuses.
-pub fn go_on_from(run: &RunDir, found: &Found) -> Result<(), RlError> {
-    match found.damaged.is_empty() {
-        true => Ok(()),
-        false => point_latest(run, &found.dir),
+pub fn go_on_from(run: &RunDir, found: &Found, keep: usize) -> Result<(), RlError> {
+    if !found.damaged.is_empty() {
+        point_latest(run, &found.dir)?;
     }
+    prune(run, found.state.step, keep)
 }
 
 fn write<P: Policy>(
@@ -162,7 +163,12 @@ fn prune(run: &RunDir, step: u64, keep: usize) -> Result<(), RlError> {
     }
     whole.sort_unstable();
     whole.truncate(whole.len().saturating_sub(keep));
-    whole.iter().try_for_each(|(_, path)| remove(path))
+    whole.iter().try_for_each(|(_, path)| {
+        // Under a name by which nobody takes it for a whole one when half of it is gone.
+        let leaving = path.with_extension("tmp");
+        fs::rename(path, &leaving).map_err(|e| RlError::io(path, e))?;
+        remove(&leaving)
+    })
 }
 
 fn remove(dir: &Path) -> Result<(), RlError> {

@@ -1,6 +1,6 @@
 //! The model that is trained.
 
-use burn_vlm::{Precision, processor::ProcessorOptions};
+use burn_vlm::{Precision, models::PictureLimits, processor::ProcessorOptions};
 use serde::{Deserialize, Serialize};
 
 /// The model that is trained.
@@ -58,10 +58,12 @@ impl ModelSection {
         let template = &self.chat_template;
         ProcessorOptions {
             chat_template: (!template.is_empty()).then(|| template.clone()),
-            min_pixels: set(self.images.min_pixels),
-            max_pixels: set(self.images.max_pixels),
-            min_tiles: set(self.images.min_tiles),
-            max_tiles: set(self.images.max_tiles),
+            limits: PictureLimits {
+                min_pixels: set(self.images.min_pixels),
+                max_pixels: set(self.images.max_pixels),
+                min_tiles: set(self.images.min_tiles),
+                max_tiles: set(self.images.max_tiles),
+            },
             blank_image: self.images.blank,
             stored_orientation: self.images.stored_orientation,
         }

@@ -247,7 +247,7 @@ impl Critic {
             burn_vlm::ValueHead::new(d, false, burn_vlm::ValueInit::Zero, 0, &device)
         };
         let families = &self.model.config().families;
-        let options = LoadOptions::computing_in(self.model.compute()).of(families);
+        let options = LoadOptions::computing_in(self.model.compute()).among(families);
         let model = Vlm::critic_from_dir(&dir, fresh, &options, &device)?;
         if missing {
             return Err(RlError::Checkpoint {

@@ -8,6 +8,7 @@ use super::{
     resume::{Resume, made_of},
 };
 use crate::{
+    checkpoint,
     data::{GoldCheck, RowKind},
     dist::{DataParallel, DeviceSpec, Workers},
     error::RlError,
@@ -167,7 +168,12 @@ impl<P: Policy> TrainerBuilder<P> {
         let mut collector = Collector::new(&config.rollout, &config.filter, mini_batches, &recipe);
         let made_of = made_of(&config, &recipe);
         let (mut done, mut warnings) = (0, config.warnings(&recipe));
-        if let (Some(run), true) = (&run, resume) {
+        let saved = match (&self.checkpoint, &run) {
+            (Some(dir), _) => Some(checkpoint::at(dir, config.seed)?),
+            (None, Some(run)) if resume => checkpoint::last(run, config.seed)?,
+            _ => None,
+        };
+        if let Some(saved) = saved {
             let resume = Resume {
                 learner: &mut learner,
                 collector: &mut collector,
@@ -176,7 +182,10 @@ impl<P: Policy> TrainerBuilder<P> {
                 other_rows: self.other_rows,
                 made_of: &made_of,
             };
-            let (steps, found) = resume.from(run, config.seed)?;
+            let (steps, found) = resume.from(&saved)?;
+            if let Some(run) = &run {
+                checkpoint::go_on_from(run, &saved, config.checkpoint.keep)?;
+            }
             done = steps;
             warnings.extend(found);
         }

@@ -163,6 +163,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) devices: Vec<DeviceSpec>,
     pub(super) run: RunChoice,
     pub(super) other_rows: OtherRows,
+    pub(super) checkpoint: Option<PathBuf>,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
     pub(super) stop: StopFlag,
@@ -241,6 +242,7 @@ impl<P: Policy> TrainerBuilder<P> {
             devices: vec![],
             run: RunChoice::Nowhere,
             other_rows: OtherRows::Refuse,
+            checkpoint: None,
             sinks: vec![],
             run_sinks: vec![],
             stop: StopFlag::new(),
@@ -476,6 +478,13 @@ impl<P: Policy> TrainerBuilder<P> {
     /// it had never stopped.
     pub fn resume(mut self, path: impl Into<PathBuf>) -> Self {
         self.run = RunChoice::Continued(path.into());
+        self
+    }
+
+    /// Begins where a checkpoint of a run was saved, and leaves that run as it is: nothing is written
+    /// unless there is a [`run_dir`](Self::run_dir). [`Trainer::replay`] has an example.
+    pub fn from_checkpoint(mut self, path: impl Into<PathBuf>) -> Self {
+        self.checkpoint = Some(path.into());
         self
     }
 

@@ -1,14 +1,13 @@
 //! A run that goes on from its last checkpoint.
 
 use crate::{
-    checkpoint::{self, Found, MadeOf},
+    checkpoint::{Found, MadeOf},
     config::RunConfig,
     data::{DataFingerprint, PromptSource},
     error::RlError,
     learner::{Learner, Policy, PolicyGradient},
     recipe::Recipe,
     rollout::{Collector, OtherRows},
-    run_dir::RunDir,
 };
 use run_log::diagnostics::Warning;
 use serde_json::json;
@@ -48,16 +47,12 @@ pub(super) fn made_of(config: &RunConfig, recipe: &Recipe) -> MadeOf {
 }
 
 impl<P: Policy> Resume<'_, P> {
-    /// Goes on from the newest whole checkpoint of a run of this seed; gives the steps that are done
-    /// and what a person should know. A run that saved nothing begins at step 0.
+    /// Goes on from a checkpoint; gives the steps that are done and what a person should know.
     ///
     /// # Errors
     /// A checkpoint that cannot be used; data that are not those it was trained on, unless that is
     /// allowed.
-    pub fn from(self, run: &RunDir, seed: u64) -> Result<(u64, Vec<Warning>), RlError> {
-        let Some(found) = checkpoint::last(run, seed)? else {
-            return Ok((0, vec![]));
-        };
+    pub fn from(self, found: &Found) -> Result<(u64, Vec<Warning>), RlError> {
         if let Some(other) = found.state.made_of_others(self.made_of) {
             return Err(RlError::Config(format!(
                 "--resume: {other}: a run goes on as what it was; for another, start a new one with \
@@ -76,16 +71,10 @@ impl<P: Policy> Resume<'_, P> {
         }
         let model = Policy::reload(self.learner.model(), &found.dir)?;
         self.learner.restore(model, &found.dir)?;
-        checkpoint::go_on_from(run, &found)?;
-        let Found {
-            dir,
-            state,
-            damaged,
-        } = found;
-        let (step, sampling) = (state.step, state.sampling);
+        let (step, sampling) = (found.state.step, found.state.sampling.clone());
         let left_out = self
             .collector
-            .restore(sampling, self.train, self.other_rows, &dir)?;
+            .restore(sampling, self.train, self.other_rows, &found.dir)?;
         let mut warnings = vec![];
         let mut warn = |name, finding, advice| {
             warnings.push(Warning {
@@ -95,7 +84,7 @@ impl<P: Policy> Resume<'_, P> {
                 advice,
             });
         };
-        for finding in damaged {
+        for finding in found.damaged.clone() {
             let advice = "The run goes on from the newest checkpoint that is whole; the steps after \
                           it are made again";
             warn("damaged_checkpoint", finding, advice);

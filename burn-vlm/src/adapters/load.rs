@@ -202,15 +202,15 @@ fn read_parts(
             layer,
         };
         let none = || (0..n).map(|_| None).collect();
-        let place = &mut found.entry(path).or_insert_with(none)[part];
-        if let Some(other) = place {
+        let half = &mut found.entry(path).or_insert_with(none)[part];
+        if let Some(other) = half {
             let message = format!(
                 "{} and {} are one layer under names of two generations, expected one of them",
                 other.layer, factors.layer
             );
             return Err(VlmError::weights(files.path(), message));
         }
-        *place = Some(factors);
+        *half = Some(factors);
     }
     Ok(found)
 }

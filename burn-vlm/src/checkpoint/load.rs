@@ -44,10 +44,17 @@ impl LoadOptions {
     }
 
     /// The same for a model of one of `families`.
-    pub fn of(self, families: &Families) -> Self {
+    pub fn among(self, families: &Families) -> Self {
         Self {
             families: families.clone(),
             ..self
+        }
+    }
+
+    fn allow(&self, config: &ModelConfig) -> Allow {
+        Allow {
+            names: self.allow_tensors.clone(),
+            std: config.initializer_range,
         }
     }
 
@@ -99,10 +106,7 @@ impl Vlm {
     fn load_whole(dir: &Path, options: &LoadOptions, device: &Device) -> Result<Self, VlmError> {
         let (config, files) = options.open(dir)?;
         let keys = config.keys();
-        let allow = Allow {
-            names: options.allow_tensors.clone(),
-            std: config.initializer_range,
-        };
+        let allow = options.allow(&config);
         let body = Self::new(config, device);
         let mut model = weights::load(body, &files, &keys, &allow, options.compute, device)?;
         model.source = Some(Arc::new(BaseModel::of(&files)));
@@ -141,16 +145,10 @@ impl Vlm {
         let mut keys = config.keys();
         keys.ignored.push("lm_head.weight".into());
         keys.ignored.extend(ValueHead::file_names());
+        let allow = options.allow(&config);
         let mut body = Self::new(config, device);
         body.lm_head = None;
-        let mut critic = weights::load(
-            body,
-            &files,
-            &keys,
-            &Allow::default(),
-            options.compute,
-            device,
-        )?;
+        let mut critic = weights::load(body, &files, &keys, &allow, options.compute, device)?;
         critic.source = Some(Arc::new(BaseModel::of(&files)));
         let d = critic.width();
         let found = ValueHead::from_dir(dir, d, device)?;

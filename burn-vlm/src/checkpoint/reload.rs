@@ -27,7 +27,7 @@ impl Vlm {
                 .with_saved_head(dir)?,
             None => {
                 let families = &self.config().families;
-                let options = LoadOptions::computing_in(self.compute()).of(families);
+                let options = LoadOptions::computing_in(self.compute()).among(families);
                 Self::load(dir, &options, &self.device())?
             }
         };

@@ -129,9 +129,12 @@ impl Generator<'_> {
             ));
         }
         let temperature = self.logprob_temperature;
-        if !(temperature > 0.0 && temperature.is_finite()) {
+        // What the logits are divided by is f32.
+        if !(temperature > 0.0 && (temperature as f32).is_normal()) {
             return Err(VlmError::Request(format!(
-                "logprob_temperature is {temperature}, expected more than 0"
+                "logprob_temperature is {temperature}, expected a number from {:e} to {:e}",
+                f32::MIN_POSITIVE,
+                f32::MAX
             )));
         }
         let limit = self.model.config().max_positions();
@@ -205,11 +208,11 @@ impl Generator<'_> {
             }
             let drawn = self.draw(hidden, &active, requests, &done);
             if drawn.iter().any(|token| !token.logprob.is_finite()) {
-                return Err(VlmError::NotFinite(
-                    "the scores of the next token are not finite: the model is broken, or a number \
-                     overflowed in the precision that it computes in"
-                        .into(),
-                ));
+                return Err(VlmError::NotFinite(format!(
+                    "the scores of the next token are not finite at logprob_temperature {}: the \
+                     model is broken, or a number overflowed in the precision that it computes in",
+                    self.logprob_temperature
+                )));
             }
             let mut rows_left = vec![];
             for (row, (sequence, token)) in active.iter().zip(&drawn).enumerate() {
@@ -338,6 +341,27 @@ fn int_tensor(values: &[usize], device: &Device) -> Tensor<1, Int> {
 mod tests {
     use super::*;
     use std::path::Path;
+
+    #[test]
+    fn a_temperature_that_is_none_in_f32_is_refused() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
+        let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
+        for logprob_temperature in [1e-50, 1e50, 0.0, -1.0, f64::NAN] {
+            let generator = Generator {
+                model: &model,
+                sampling: Sampling::greedy(1),
+                stop: &[],
+                max_batch: 1,
+                logprob_temperature,
+            };
+            let message = generator
+                .generate(&[], &mut |_| {})
+                .unwrap_err()
+                .to_string();
+            let expected = format!("logprob_temperature is {logprob_temperature}, expected");
+            assert!(message.starts_with(&expected), "{message}");
+        }
+    }
 
     #[test]
     fn what_is_read_beyond_the_end_of_the_cache_changes_nothing() {

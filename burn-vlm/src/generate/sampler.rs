@@ -2,7 +2,7 @@
 
 use crate::error::VlmError;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::OnceCell};
 
 /// Tokens that top-p sorts before it looks whether they suffice.
 const SORTED_AT_FIRST: usize = 256;
@@ -102,15 +102,21 @@ pub(super) fn sample(
     u: f64,
 ) -> Sampled {
     let (_, max) = argmax(logits);
-    let plain = weights(logits, max, 1.0);
+    // Both the policy's own weights and those that are drawn from, where nothing is changed.
+    let plain = OnceCell::new();
+    let plain = || plain.get_or_init(|| weights(logits, max, 1.0));
     let policy = |id: usize| match logprob_temperature {
-        1.0 => log_share(logits[id], max, &plain),
+        1.0 => log_share(logits[id], max, plain().iter().sum()),
         temperature => {
             // Divided in f32, as a tape divides before its log-softmax.
             let scale = |z: f32| z / temperature as f32;
-            let scaled: Vec<f32> = logits.iter().map(|z| scale(*z)).collect();
             let max = scale(max);
-            log_share(scaled[id], max, &weights(&scaled, max, 1.0))
+            let scaled = logits.iter().map(|z| scale(*z));
+            log_share(
+                scale(logits[id]),
+                max,
+                scaled.map(|z| weight(z, max, 1.0)).sum(),
+            )
         }
     };
     let penalised = penalise(logits, history, sampling.repetition_penalty);
@@ -122,11 +128,14 @@ pub(super) fn sample(
             behaviour_logprob: 0.0,
         };
     }
-    let tempered = match (&penalised, sampling.temperature) {
-        (Cow::Borrowed(_), 1.0) => None,
-        (changed, temperature) => Some(weights(changed, argmax(changed).1, temperature)),
+    let tempered;
+    let weights = match (&penalised, sampling.temperature) {
+        (Cow::Borrowed(_), 1.0) => plain(),
+        (changed, temperature) => {
+            tempered = weights(changed, argmax(changed).1, temperature);
+            &tempered
+        }
     };
-    let weights = tempered.as_ref().unwrap_or(&plain);
     let truncated = sampling.top_p < 1.0 || (1..logits.len()).contains(&sampling.top_k);
     let (id, share) = match truncated {
         true => invert(most_likely(weights, sampling).into_iter(), weights, u),
@@ -139,16 +148,23 @@ pub(super) fn sample(
     }
 }
 
-/// Log-probability of a logit, of all of which `weights` are `exp(z − max)`.
-fn log_share(z: f32, max: f32, weights: &[f64]) -> f32 {
-    let lse = f64::from(max) + weights.iter().sum::<f64>().ln();
+/// Log-probability of a logit, where `sum` is that of `exp(z − max)` over all of them.
+fn log_share(z: f32, max: f32, sum: f64) -> f32 {
+    let lse = f64::from(max) + sum.ln();
     (f64::from(z) - lse) as f32
 }
 
-/// `exp((z − max) / temperature)` of every logit.
+/// `exp((z − max) / temperature)`
+fn weight(z: f32, max: f32, temperature: f64) -> f64 {
+    (f64::from(z - max) / temperature).exp()
+}
+
+/// The same of every logit.
 fn weights(logits: &[f32], max: f32, temperature: f64) -> Vec<f64> {
-    let weight = |z: &f32| (f64::from(z - max) / temperature).exp();
-    logits.iter().map(weight).collect()
+    logits
+        .iter()
+        .map(|z| weight(*z, max, temperature))
+        .collect()
 }
 
 fn penalise(logits: &[f32], history: impl Iterator<Item = u32>, penalty: f64) -> Cow<'_, [f32]> {

@@ -51,9 +51,11 @@ impl ImagePatches {
             .unwrap_or(0)
     }
 
-    /// The number of tokens the language model sees when `merge_size`² patches make one.
+    /// The number of tokens the language model sees when `merge_size`² patches make one; none where
+    /// no patches do.
     pub fn num_tokens(&self, merge_size: usize) -> usize {
-        self.num_patches() / (merge_size * merge_size)
+        let group = merge_size.saturating_pow(2);
+        self.num_patches().checked_div(group).unwrap_or(0)
     }
 }
 
@@ -137,6 +139,7 @@ mod tests {
             (got.num_patches(), got.patch_len(), got.num_tokens(2)),
             (16, 6, 4)
         );
+        assert_eq!([0, usize::MAX].map(|merge| got.num_tokens(merge)), [0, 0]);
         let order: Vec<f32> = got.patches.chunks(6).map(|row| row[0]).collect();
         let expected = [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15];
         assert_eq!(order, expected.map(|v| v as f32));

@@ -186,11 +186,15 @@ pub(crate) fn read_config(path: &Path) -> Result<PeftConfig, VlmError> {
             )));
         }
     }
-    if let Some(init) = raw["init_lora_weights"].as_str()
-        && !KNOWN_INITS.contains(&init.to_lowercase().as_str())
-    {
+    let init = &raw["init_lora_weights"];
+    let harmless = match init {
+        Value::Null | Value::Bool(_) => true,
+        Value::String(name) => KNOWN_INITS.contains(&name.to_lowercase().as_str()),
+        _ => false,
+    };
+    if !harmless {
         return Err(fail(format!(
-            "init_lora_weights is `{init}`, which is not supported as it may change the weights \
+            "init_lora_weights is {init}, which is not supported as it may change the weights \
              that the adapter is beside, expected true, false or one of: {}",
             KNOWN_INITS.join(", ")
         )));
@@ -288,6 +292,14 @@ mod tests {
             ),
             (json!({"r": 1.5}), "r: invalid type"),
             (json!({"r": 0}), "r is 0"),
+            (
+                json!({"init_lora_weights": "pissa"}),
+                "init_lora_weights is \"pissa\"",
+            ),
+            (
+                json!({"init_lora_weights": [true]}),
+                "init_lora_weights is [true]",
+            ),
         ] {
             let message = config(extra).err().unwrap();
             assert!(message.contains(expected), "{message}");

@@ -45,7 +45,10 @@ impl Vlm {
     pub fn new(config: ModelConfig, device: &Device) -> Self {
         let (d, v) = (config.text.hidden_size, config.text.vocab_size);
         Self {
-            visual: config.vision.as_ref().map(|vision| vision.init(device)),
+            visual: config
+                .vision
+                .as_ref()
+                .map(|vision| vision.init(device).with_taps(vision.taps())),
             model: config.text.init(config.compute, device),
             lm_head: (!config.tie_word_embeddings).then(|| Linear::new(d, v, false, device)),
             value_head: None,
@@ -231,7 +234,7 @@ pub fn place_features(embedded: Tensor<3>, vision: &VisionInput, features: Tenso
 /// # Shapes
 /// - x and output: `[B, T, D]`
 /// - features: `[N / merge², D]`
-pub fn add_features(x: Tensor<3>, vision: &VisionInput, features: Tensor<2>) -> Tensor<3> {
+fn add_features(x: Tensor<3>, vision: &VisionInput, features: Tensor<2>) -> Tensor<3> {
     let [b, t, d] = x.dims();
     let features = features
         .select(0, vision.feature.clone())

@@ -1,6 +1,6 @@
 //! `config.json` of every family, in the flat form of the hub and the nested one of transformers 5.
 
-use super::{Families, ModelConfig, known::unlisted};
+use super::{Families, ModelConfig, check::check_size, known::unlisted};
 use crate::{
     dir,
     error::VlmError,
@@ -53,8 +53,26 @@ impl ModelConfig {
 
     fn check(&self) -> Result<(), String> {
         self.text.check()?;
+        check_size(
+            "max_position_embeddings",
+            self.max_position_embeddings,
+            usize::MAX,
+        )?;
+        if !(self.initializer_range.is_finite() && self.initializer_range >= 0.0) {
+            let found = self.initializer_range;
+            return Err(format!("initializer_range is {found}, expected 0 or more"));
+        }
         if let Some(vision) = &self.vision {
             vision.check(self.text.hidden_size)?;
+            let (blocks, layers) = (vision.sizes().depth, self.text.num_hidden_layers);
+            for tap in vision.taps() {
+                if tap.block >= blocks || tap.layer >= layers {
+                    return Err(format!(
+                        "the vision tower has {tap:?}, expected one of its {blocks} blocks and one \
+                         of the decoder's {layers} layers"
+                    ));
+                }
+            }
         }
         match self.image_token_id {
             Some(id) if id as usize >= self.text.vocab_size => Err(format!(
@@ -186,10 +204,7 @@ impl Families {
         let module_keys = found.module_keys.unwrap_or_else(|| found.keys.clone());
         let mut keys = found.keys;
         keys.turns = found.text.num_key_value_heads;
-        if let Some(vision) = &found.vision {
-            keys.file_shapes.extend(vision.file_shapes());
-        }
-        let config = ModelConfig {
+        let mut config = ModelConfig {
             family,
             families: self.clone(),
             text: found.text,
@@ -205,6 +220,10 @@ impl Families {
             module_keys,
         };
         config.check()?;
+        // Products of sizes, which have to be some first.
+        if let Some(vision) = &config.vision {
+            config.keys.file_shapes.extend(vision.file_shapes());
+        }
         Ok(config)
     }
 }

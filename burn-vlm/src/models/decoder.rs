@@ -1,6 +1,9 @@
 //! The keys of `config.json` that describe a text decoder, alike in all families.
 
-use super::rope;
+use super::{
+    check::{MAX_VOCABULARY, check_divides, check_positive, check_size, check_sizes},
+    rope,
+};
 use crate::{
     dir,
     nn::{DecoderConfig, RopeScaling},
@@ -139,27 +142,6 @@ fn refuse_sliding(fields: &Fields, reach: usize) -> Result<(), String> {
     }
 }
 
-/// Sizes beyond these are no model's; products of them still fit a number.
-const MAX_LAYERS: usize = 10_000;
-const MAX_WIDTH: usize = 1 << 20;
-const MAX_VOCABULARY: usize = 1 << 24;
-
-/// Refuses a size that is 0 or that no model has.
-pub(super) fn check_size(key: &str, found: usize, most: usize) -> Result<(), String> {
-    match (1..=most).contains(&found) {
-        true => Ok(()),
-        false => Err(format!("{key} is {found}, expected 1 to {most}")),
-    }
-}
-
-/// Refuses widths and depths of a tower or a decoder that no model has.
-pub(super) fn check_sizes(layers: (&str, usize), widths: &[(&str, usize)]) -> Result<(), String> {
-    check_size(layers.0, layers.1, MAX_LAYERS)?;
-    widths
-        .iter()
-        .try_for_each(|(key, found)| check_size(key, *found, MAX_WIDTH))
-}
-
 impl DecoderConfig {
     /// Whether the sizes fit each other.
     pub(super) fn check(&self) -> Result<(), String> {
@@ -174,28 +156,26 @@ impl DecoderConfig {
                 ("head_dim", self.head_dim),
             ],
         )?;
-        if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps > 0.0) {
-            let found = self.rms_norm_eps;
-            return Err(format!(
-                "rms_norm_eps is {found}, expected a number greater than 0"
-            ));
-        }
-        if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
-            return Err(format!(
-                "num_attention_heads by num_key_value_heads: {heads} is not a multiple of {kv_heads}"
-            ));
-        }
-        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
+        check_positive("rms_norm_eps", self.rms_norm_eps)?;
+        check_divides(
+            "num_attention_heads by num_key_value_heads",
+            heads,
+            kv_heads,
+        )?;
+        if !self.head_dim.is_multiple_of(2) {
             return Err(format!(
                 "head_dim is {}, expected an even number",
                 self.head_dim
             ));
         }
         if let RopeScaling::MRope { sections, .. } = &self.rope_scaling {
-            let (found, expected) = (sections.iter().sum::<usize>(), self.head_dim / 2);
-            if found != expected {
+            let expected = self.head_dim / 2;
+            let sum = sections
+                .iter()
+                .try_fold(0_usize, |sum, n| sum.checked_add(*n));
+            if sum != Some(expected) {
                 return Err(format!(
-                    "sum of mrope_section is {found}, expected {expected}"
+                    "mrope_section is {sections:?}, expected numbers whose sum is {expected}"
                 ));
             }
         }
@@ -266,6 +246,58 @@ mod tests {
         }
     }
 
+    /// Whatever number stands at a key, a configuration is read or refused.
+    #[test]
+    fn no_size_of_a_golden_configuration_panics() {
+        fn places(json: &Value, at: &str, found: &mut Vec<String>) {
+            let all: Vec<(String, &Value)> = match json {
+                Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), v)).collect(),
+                Value::Array(list) => list
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| (i.to_string(), v))
+                    .collect(),
+                _ => vec![],
+            };
+            for (key, value) in all {
+                let at = format!("{at}/{key}");
+                places(value, &at, found);
+                found.push(at);
+            }
+        }
+        for name in [
+            "qwen2_vl/config.json",
+            "qwen2_5_vl/config.hub.json",
+            "internvl_internlm2/original/config.json",
+            "internvl_qwen2_rms/config.json",
+            "internlm2/config.json",
+        ] {
+            let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
+            let text = std::fs::read(std::path::Path::new(golden).join(name)).unwrap();
+            let raw: Value = serde_json::from_slice(&text).unwrap();
+            let mut found = vec![];
+            places(&raw, "", &mut found);
+            assert!(found.len() > 20);
+            for at in found {
+                for value in [
+                    json!(0),
+                    json!(-1),
+                    json!(1e15 as u64),
+                    json!(u64::MAX),
+                    json!(1e300),
+                    json!([]),
+                ] {
+                    let mut raw = raw.clone();
+                    *raw.pointer_mut(&at).unwrap() = value;
+                    if let Ok(config) = crate::ModelConfig::from_json(&raw) {
+                        let _ = (config.max_positions(), config.text.rope());
+                        let _ = config.vision.as_ref().map(|vision| vision.sizes());
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn sizes_that_no_model_has_are_refused_by_name() {
         for (extra, expected) in [
@@ -292,6 +324,11 @@ mod tests {
                 "rms_norm_eps: invalid type",
             ),
             (json!({"hidden_size": 64.0}), "hidden_size: invalid type"),
+            (json!({"rms_norm_eps": 1e-60}), "rms_norm_eps is 0.000"),
+            (
+                json!({"rope_scaling": {"type": "mrope", "mrope_section": [u64::MAX, 1, 2]}}),
+                "mrope_section is [18446744073709551615, 1, 2], expected numbers whose sum is 2",
+            ),
             (
                 json!({"num_key_value_heads": 0}),
                 "num_attention_heads by num_key_value_heads",

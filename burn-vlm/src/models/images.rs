@@ -64,7 +64,6 @@ pub struct Shown<'a> {
 
 /// Limits on pictures that a user may set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct PictureLimits {
     /// The smallest area of a resized picture in pixels.
     pub min_pixels: Option<usize>,

@@ -45,12 +45,21 @@ fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D
 }
 
 /// The keys that every configuration may have.
-static GENERAL: LazyLock<KeyTables> = LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+static GENERAL: LazyLock<KeyTables> =
+    LazyLock::new(|| KeyTables::generated(include_str!("keys.json")));
 
 impl KeyTables {
-    /// The tables of a `keys.json` that is part of the program.
-    pub fn parse(text: &str) -> Self {
-        serde_json::from_str(text).expect("a table of keys that was generated")
+    /// The tables of a `keys.json`.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("a table of keys: {error}"))
+    }
+
+    /// The tables of a family of this crate.
+    pub(crate) fn generated(text: &str) -> Self {
+        Self::parse(text).expect("a table of keys that was generated")
     }
 
     /// The table of a section.
@@ -158,10 +167,28 @@ mod tests {
         }
         for family in Families::default().iter() {
             for (name, text) in family.samples() {
-                let config = ModelConfig::from_json(&serde_json::from_str(text).unwrap());
-                assert_eq!(config.unwrap().unlisted_keys, [""; 0], "{name}");
+                let raw: Value = serde_json::from_str(text).unwrap();
+                let config = ModelConfig::from_json(&raw).unwrap();
+                assert_eq!(config.unlisted_keys, [""; 0], "{name}");
+                // It is this family, and this decoder, that is tried.
+                let kind = raw["model_type"].as_str().unwrap();
+                assert!(family.model_types().contains(&kind), "{name}: {kind}");
+                if let Some((_, decoder)) = name.split_once(", ") {
+                    let inner = raw.get("llm_config").or(raw.get("text_config"));
+                    assert_eq!(inner.unwrap()["model_type"], decoder, "{name}");
+                }
+                assert!(config.vision.is_none() || config.image_token_id.is_some());
             }
         }
+    }
+
+    #[test]
+    fn tables_of_another_crate_may_be_malformed() {
+        let table = r#"{"top": {"depth": {"mark": "used", "default": 3}}}"#;
+        let tables = KeyTables::parse(table).unwrap();
+        assert_eq!(tables.table("top").filled(&json!({}))["depth"], 3);
+        let message = KeyTables::parse(&table.replace("used", "read")).unwrap_err();
+        assert!(message.contains("unknown variant `read`"), "{message}");
     }
 
     #[test]
@@ -191,6 +218,36 @@ mod tests {
         let mut raw = golden("qwen2_tied");
         raw["quantization_config"] = json!(null);
         assert!(ModelConfig::from_json(&raw).is_ok());
+    }
+
+    /// Whatever a file's layout, these keys are refused at its top and in its sections.
+    #[test]
+    fn quantised_weights_are_refused_in_every_layout() {
+        let layouts = [
+            read("qwen2_5_vl", "config.hub.json"),
+            golden("qwen2_5_vl"),
+            golden("qwen2_vl"),
+            golden("internvl_internlm2"),
+            read("internvl_internlm2/original", "config.json"),
+            read("internvl_qwen2_rms/original", "config.json"),
+        ];
+        for raw in layouts {
+            assert!(ModelConfig::from_json(&raw).is_ok());
+            let sections = ["", "/text_config", "/llm_config", "/vision_config"];
+            for at in sections.iter().filter(|at| raw.pointer(at).is_some()) {
+                for (key, value) in [
+                    ("quantization_config", json!({"quant_method": "awq"})),
+                    ("compression_config", json!({})),
+                    ("transformers_weights", json!("x.safetensors")),
+                ] {
+                    let mut raw = raw.clone();
+                    raw.pointer_mut(at).unwrap()[key] = value;
+                    let message = ModelConfig::from_json(&raw).unwrap_err();
+                    let at = at.replace('/', "") + if at.is_empty() { "" } else { "." };
+                    assert!(message.starts_with(&format!("{at}{key} ")), "{message}");
+                }
+            }
+        }
     }
 
     /// A value or an object that is left out is what the class of transformers assumes

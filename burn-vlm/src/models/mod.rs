@@ -4,6 +4,7 @@
 //! What is here is what they share. [`ModelFamily`] is the seam: a family is added by a folder and
 //! a line in this file, or by another crate with [`Families::with`].
 
+mod check;
 mod config;
 mod decoder;
 mod family;
@@ -26,7 +27,7 @@ pub use decoder::{Biases, TextSection};
 pub use family::{Architecture, BoxUnits, Families, ModelConfig, ModelFamily, TextFamily};
 pub use images::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 pub use known::{KeyTable, KeyTables, Section};
-pub use section::{all_done, bicubic_only, image_section, positive};
+pub use section::{bicubic_only, check_all_steps, check_statistics, image_section};
 pub use tower::{Tap, VisionTower};
 pub use vision::{Vision, VisionConfig, VisionFeatures, VisionSizes};
 

@@ -7,6 +7,7 @@
 //! 2. `rope_theta` inside that, else beside it, else the family's;
 //! 3. `rope_type` inside that, else `type`.
 
+use super::check::check_positive;
 use crate::{dir, nn::RopeScaling};
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,6 +42,13 @@ struct Fields {
     mrope_interleaved: bool,
 }
 
+/// What stands beside that object.
+#[derive(Deserialize)]
+struct Beside {
+    partial_rotary_factor: Option<f64>,
+    rope_theta: Option<f64>,
+}
+
 /// Reads the settings of a section; `theta` is the family's, for a section that says none.
 ///
 /// # Errors
@@ -50,38 +58,23 @@ pub(super) fn read(json: &Value, theta: f64, max_positions: usize) -> Result<Rop
     let wrong = |name: &str, found: &str, expected: &str| {
         format!("{key}.{name} is {found}, expected {expected}")
     };
-    for partial in [
-        json["partial_rotary_factor"].as_f64(),
-        fields.partial_rotary_factor,
-    ] {
+    let Beside {
+        partial_rotary_factor,
+        rope_theta,
+    } = dir::fields(json)?;
+    for partial in [partial_rotary_factor, fields.partial_rotary_factor] {
         if let Some(found) = partial.filter(|found| *found != 1.0) {
             return Err(format!(
                 "partial_rotary_factor is {found}, which is not supported, expected 1"
             ));
         }
     }
-    let beside = match &json["rope_theta"] {
-        Value::Null => None,
-        found => Some(
-            found
-                .as_f64()
-                .ok_or_else(|| format!("rope_theta is {found}, expected a number"))?,
-        ),
-    };
-    let theta = fields.rope_theta.or(beside).unwrap_or(theta);
-    if !(theta.is_finite() && theta > 0.0) {
-        return Err(format!(
-            "rope_theta is {theta}, expected a number greater than 0"
-        ));
-    }
+    let theta = fields.rope_theta.or(rope_theta).unwrap_or(theta);
+    check_positive("rope_theta", theta)?;
     let kind = fields.rope_type.as_deref().or(fields.r#type.as_deref());
     let positive = |name: &str, value: Option<f64>| {
-        const EXPECTED: &str = "a number greater than 0";
-        let value = value.ok_or_else(|| wrong(name, "missing", EXPECTED))?;
-        match value.is_finite() && value > 0.0 {
-            true => Ok(value),
-            false => Err(wrong(name, &value.to_string(), EXPECTED)),
-        }
+        let value = value.ok_or_else(|| wrong(name, "missing", "a number greater than 0"))?;
+        check_positive(&format!("{key}.{name}"), value).map(|()| value)
     };
     let factor = || match positive("factor", fields.factor)? {
         factor if factor < 1.0 => Err(wrong("factor", &factor.to_string(), "at least 1")),
@@ -279,7 +272,11 @@ mod tests {
                 json!({"rope_parameters": {"rope_theta": 0}}),
                 "rope_theta is 0",
             ),
-            (json!({"rope_theta": "1e6"}), "rope_theta is \"1e6\""),
+            (
+                json!({"rope_theta": "1e6"}),
+                "rope_theta: invalid type: string \"1e6\", expected a number",
+            ),
+            (json!({"rope_theta": 1e300}), "rope_theta is 1"),
             (
                 json!({"rope_scaling": "linear"}),
                 "rope_scaling is \"linear\"",
@@ -287,6 +284,10 @@ mod tests {
             (
                 json!({"partial_rotary_factor": 0.5}),
                 "partial_rotary_factor is 0.5",
+            ),
+            (
+                json!({"partial_rotary_factor": "0.5"}),
+                "partial_rotary_factor: invalid type: string \"0.5\", expected a number",
             ),
             (
                 json!({"rope_parameters": {"full_attention": {"rope_theta": 1.0}}}),

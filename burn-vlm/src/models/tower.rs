@@ -2,6 +2,7 @@
 
 use crate::nn::{Linears, VisionBlock, VisionPlan};
 use burn::tensor::Tensor;
+use serde::Deserialize;
 use std::fmt::Debug;
 
 /// A vision tower. Between [`stem`](Self::stem) and [`finish`](Self::finish) every block maps
@@ -33,12 +34,8 @@ pub trait VisionTower: Linears + Debug + Send + Sync {
     /// Whether anything after the blocks is trained, taps aside.
     fn finish_is_trainable(&self) -> bool;
 
-    /// Where features leave the tower early and enter the decoder late (Qwen3-VL's DeepStack).
-    fn taps(&self) -> &[Tap] {
-        &[]
-    }
-
-    /// The features of tap number `index`, in the order of the pictures.
+    /// The features of [tap](super::VisionConfig::taps) number `index`, in the order of the
+    /// pictures.
     ///
     /// # Shapes
     /// - x: `[N', E]`, what the tap's block wrote
@@ -57,7 +54,8 @@ pub trait VisionTower: Linears + Debug + Send + Sync {
 
 /// What a block of the tower wrote is added, through the tower's own layers, to the hidden states
 /// of image tokens after a block of the decoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tap {
     /// Index of the tower's block.
     pub block: usize,

@@ -17,6 +17,7 @@ use burn::{
 use std::{
     fmt::{self, Debug, Formatter},
     ops::Deref,
+    sync::Arc,
 };
 
 /// Sizes of a vision tower, and what is known of it without weights.
@@ -44,7 +45,10 @@ pub trait VisionConfig: Debug + Send + Sync {
         let (sizes, grid) = (self.sizes(), picture.grid);
         let (merge, len) = (sizes.merge_size.max(1), sizes.patch_len);
         let found = picture.patches.len();
-        if found != picture.num_patches() * len {
+        let expected = grid
+            .iter()
+            .try_fold(len, |all, side| all.checked_mul(*side));
+        if Some(found) != expected {
             return Err(format!(
                 "a picture of {found} values for a grid of {grid:?}, expected {len} a patch"
             ));
@@ -61,6 +65,11 @@ pub trait VisionConfig: Debug + Send + Sync {
         Err(format!(
             "a picture's grid is {grid:?} patches, expected {expected}"
         ))
+    }
+
+    /// Where features leave the tower early and enter the decoder late (Qwen3-VL's DeepStack).
+    fn taps(&self) -> &[Tap] {
+        &[]
     }
 
     /// Image features that a picture of `grid` patches becomes.
@@ -103,8 +112,6 @@ pub struct VisionSizes {
     pub merge_size: usize,
     /// Frames in a patch.
     pub temporal_patch_size: usize,
-    /// Number of [taps](VisionTower::taps).
-    pub taps: usize,
 }
 
 /// What a tower makes of pictures.
@@ -139,12 +146,39 @@ impl VisionFeatures {
 }
 
 /// A tower of any family, as a part of a model.
-pub struct Vision(Box<dyn AnyTower>);
+pub struct Vision {
+    tower: Box<dyn AnyTower>,
+    taps: Arc<[Tap]>,
+}
 
 impl Vision {
-    /// The tower as a part of a model.
+    /// The tower as a part of a model, without taps.
     pub fn new<T: VisionTower + Module + ModuleDisplay + 'static>(tower: T) -> Self {
-        Self(Box::new(tower))
+        Self {
+            tower: Box::new(tower),
+            taps: Arc::new([]),
+        }
+    }
+
+    /// The same with the taps that its configuration has.
+    pub(crate) fn with_taps(self, taps: &[Tap]) -> Self {
+        Self {
+            taps: taps.into(),
+            ..self
+        }
+    }
+
+    /// The same with another tower in its place.
+    fn with_tower(self, tower: impl FnOnce(Box<dyn AnyTower>) -> Box<dyn AnyTower>) -> Self {
+        Self {
+            tower: tower(self.tower),
+            ..self
+        }
+    }
+
+    /// Where features leave the tower early and enter the decoder late.
+    pub fn taps(&self) -> &[Tap] {
+        &self.taps
     }
 
     /// The whole tower.
@@ -183,65 +217,71 @@ impl Deref for Vision {
     type Target = dyn VisionTower;
 
     fn deref(&self) -> &Self::Target {
-        &*self.0
+        &*self.tower
     }
 }
 
 impl Clone for Vision {
     fn clone(&self) -> Self {
-        Self(self.0.cloned())
+        Self {
+            tower: self.tower.cloned(),
+            taps: self.taps.clone(),
+        }
     }
 }
 
 impl Debug for Vision {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.tower.fmt(f)
     }
 }
 
 impl Linears for Vision {
     fn each_linear(&mut self, path: &str, visit: &mut dyn FnMut(&str, &mut Linear)) {
-        self.0.each_linear(path, visit);
+        self.tower.each_linear(path, visit);
     }
 }
 
 impl Module for Vision {
     fn collect_devices(&self, devices: Devices) -> Devices {
-        self.0.devices_after(devices)
+        self.tower.devices_after(devices)
     }
 
     fn fork(self, device: &Device) -> Self {
-        Self(self.0.forked(device))
+        self.with_tower(|tower| tower.forked(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        Self(self.0.moved(device))
+        self.with_tower(|tower| tower.moved(device))
     }
 
     fn train(self) -> Self {
-        Self(self.0.training())
+        self.with_tower(|tower| tower.training())
     }
 
     fn valid(&self) -> Self {
-        Self(self.0.validating())
+        Self {
+            tower: self.tower.validating(),
+            taps: self.taps.clone(),
+        }
     }
 
     fn materialize(self) -> Self {
-        Self(self.0.materialized())
+        self.with_tower(|tower| tower.materialized())
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.0.visited(&mut Visitor(visitor));
+        self.tower.visited(&mut Visitor(visitor));
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        Self(self.0.mapped(&mut Mapper(mapper)))
+        self.with_tower(|tower| tower.mapped(&mut Mapper(mapper)))
     }
 }
 
 impl ModuleDisplayDefault for Vision {
     fn content(&self, content: Content) -> Option<Content> {
-        self.0.shown(content)
+        self.tower.shown(content)
     }
 
     fn num_params(&self) -> usize {

@@ -20,13 +20,12 @@ pub enum PositionKeys {
 
 impl PositionKeys {
     /// The key of each of `n` rows.
+    ///
+    /// # Panics
+    /// The rows are those of another batch, whose masks would be wrong in silence.
     fn rows(&self, n: usize) -> Vec<u64> {
-        match self {
-            Self::Tokens(keys) => {
-                // Rows beyond those that the keys are for have a key by their index.
-                let beyond = (keys.len()..n).map(|i| mix(0, i as u64));
-                keys.iter().copied().take(n).chain(beyond).collect()
-            }
+        let rows = match self {
+            Self::Tokens(keys) => keys.clone(),
             Self::Pictures(pictures) => {
                 let total: usize = pictures.iter().map(|(_, share)| share).sum();
                 let rows = |(key, share): &(u64, usize)| {
@@ -35,7 +34,13 @@ impl PositionKeys {
                 };
                 pictures.iter().flat_map(rows).collect()
             }
-        }
+        };
+        assert_eq!(
+            rows.len(),
+            n,
+            "dropout of the batch that the model was made for"
+        );
+        rows
     }
 }
 
@@ -132,5 +137,15 @@ mod tests {
         let alone = PositionKeys::Pictures(vec![(6, 8)]);
         assert_eq!(pair.rows(24)[16..], alone.rows(8));
         assert_eq!(pair.rows(6)[4..], alone.rows(2));
+    }
+
+    #[test]
+    fn another_batch_is_refused() {
+        let tokens = PositionKeys::Tokens(vec![7, 8, 9]);
+        let pair = PositionKeys::Pictures(vec![(5, 16), (6, 8)]);
+        for (keys, n) in [(&tokens, 2), (&tokens, 4), (&pair, 25)] {
+            let keys = keys.clone();
+            assert!(std::panic::catch_unwind(move || keys.rows(n)).is_err());
+        }
     }
 }

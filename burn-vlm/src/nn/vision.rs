@@ -11,7 +11,6 @@ use burn::{
     module::{Module, Param},
     tensor::{Device, Int, Tensor},
 };
-use std::{any::Any, sync::Arc};
 
 /// What the blocks of a tower are made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,8 +80,6 @@ pub struct VisionPlan {
     pub windows: Option<Packing>,
     /// Segments of all other blocks.
     pub pictures: Packing,
-    /// What a tower has of its own for the batch, as the places of its patches in a table.
-    pub own: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl VisionPlan {
@@ -94,21 +91,7 @@ impl VisionPlan {
             inverse: None,
             windows: None,
             pictures: Packing::new(lens, angles, device),
-            own: None,
         }
-    }
-
-    /// The same with something of the tower's own.
-    pub fn with_own<T: Any + Send + Sync>(self, own: T) -> Self {
-        Self {
-            own: Some(Arc::new(own)),
-            ..self
-        }
-    }
-
-    /// What [`with_own`](Self::with_own) was given, if it is a T.
-    pub fn own<T: Any>(&self) -> Option<&T> {
-        self.own.as_deref().and_then(|own| own.downcast_ref())
     }
 }
 

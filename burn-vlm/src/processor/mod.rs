@@ -67,7 +67,7 @@ impl Processor {
                 let source = named.complete(pictures.template_text(), &tokenizer)?;
                 ChatTemplate::new(&source, Path::new(named.name), &files)?
             }
-            None => ChatTemplate::from_files(&files)?,
+            None => ChatTemplate::from_files(&files, pictures.processor().is_some())?,
         };
         Ok(Self {
             files,
@@ -88,7 +88,8 @@ impl Processor {
     /// `source` is no valid template.
     pub fn with_chat_template(mut self, source: &str) -> Result<Self, VlmError> {
         self.files.set_chat_template(source)?;
-        self.template = ChatTemplate::from_files(&self.files)?;
+        let reads_pictures = self.pictures.processor().is_some();
+        self.template = ChatTemplate::from_files(&self.files, reads_pictures)?;
         Ok(self)
     }
 
@@ -220,7 +221,10 @@ impl Processor {
     /// # Errors
     /// A value is no token id or no known token, or nothing names one.
     pub fn stop_token_ids(&self) -> Result<Vec<u32>, VlmError> {
-        let config = self.files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        let config = self
+            .files
+            .object(ProcessorFiles::CONFIG)?
+            .unwrap_or_default();
         stop_token_ids(&self.files, &self.tokenizer, self.family.turn_end(&config))
     }
 
@@ -267,7 +271,7 @@ fn named_template<'a>(
     families: &'a Families,
 ) -> Result<Option<&'a NamedTemplate>, VlmError> {
     let of_files = ["chat_template.jinja", "chat_template.json"];
-    let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+    let config = files.object(ProcessorFiles::CONFIG)?.unwrap_or_default();
     let named = family.named_template(&config);
     let Some(name) = named.filter(|_| of_files.iter().all(|file| files.get(file).is_none())) else {
         return Ok(None);

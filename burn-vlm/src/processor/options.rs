@@ -19,14 +19,8 @@ pub struct ProcessorOptions {
     /// [`Families::chat_templates`](crate::models::Families::chat_templates), or a file of Jinja or
     /// of JSON with the key `chat_template`. Saved with the processor.
     pub chat_template: Option<String>,
-    /// The smallest area of a resized picture in pixels, where a family resizes to areas.
-    pub min_pixels: Option<usize>,
-    /// The largest area of a resized picture in pixels, where a family resizes to areas.
-    pub max_pixels: Option<usize>,
-    /// The fewest tiles of a picture, where a family cuts it into some.
-    pub min_tiles: Option<usize>,
-    /// The most tiles of a picture, a thumbnail not counted, where a family cuts it into some.
-    pub max_tiles: Option<usize>,
+    /// Limits on the sizes of pictures, each for families that have it.
+    pub limits: PictureLimits,
     /// Whether a conversation without pictures is shown a white one of 224 x 224 pixels before its
     /// first user turn, as MM-Eureka trains some models.
     pub blank_image: bool,
@@ -48,7 +42,7 @@ impl Processor {
             // Messages name what was asked for, not the file that it is saved as.
             self.template = ChatTemplate::new(&source, Path::new(template), &self.files)?;
         }
-        self = self.with_limits(&options.limits())?;
+        self = self.with_limits(&options.limits)?;
         if options.blank_image && self.pictures.processor().is_none() {
             return Err(no_such("blank_image", "a model that reads pictures"));
         }
@@ -92,17 +86,6 @@ impl Processor {
             self.pictures.set(limited);
         }
         Ok(self)
-    }
-}
-
-impl ProcessorOptions {
-    fn limits(&self) -> PictureLimits {
-        PictureLimits {
-            min_pixels: self.min_pixels,
-            max_pixels: self.max_pixels,
-            min_tiles: self.min_tiles,
-            max_tiles: self.max_tiles,
-        }
     }
 }
 

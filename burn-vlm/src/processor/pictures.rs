@@ -149,13 +149,10 @@ pub(super) fn family_of(
     files: &ProcessorFiles,
     families: &Families,
 ) -> Result<Arc<dyn ModelFamily>, VlmError> {
-    let Some(config) = files.json(ProcessorFiles::CONFIG)? else {
+    let Some(config) = files.object(ProcessorFiles::CONFIG)? else {
         let assumed = families.iter().find(|family| family.is_assumed());
-        let missing = || files.require(ProcessorFiles::CONFIG).err();
-        return match assumed {
-            Some(family) => Ok(family.clone()),
-            None => Err(missing().unwrap_or_else(text_only)),
-        };
+        let missing = || files.missing(ProcessorFiles::CONFIG);
+        return assumed.cloned().ok_or_else(missing);
     };
     let family = families
         .of(&config)

@@ -148,44 +148,35 @@ impl Blocks {
     pub fn backward(self, model: &Vlm, input: &VlmInput, hidden: Tensor<3>, grads: &mut Grads) {
         let (text, reach) = (&model.model, &self.reach);
         let norm = |norm: &_, x| crate::nn::RmsNorm::forward(norm, x);
-        let Some(mut up) = step(reach.norm, &text.norm, self.norm, hidden, grads, norm) else {
-            return;
-        };
+        let mut up = step(reach.norm, &text.norm, self.norm, hidden, grads, norm);
         let pictures = model.visual.as_ref().zip(input.vision.as_ref());
         let mut features = FeatureGrads {
             tokens: None,
             taps: vec![None; reach.taps.len()],
         };
         let layers = text.layers.iter().zip(&reach.layers).enumerate();
-        let mut ended = false;
         for ((i, (layer, stage)), x) in layers.zip(self.layers).rev() {
+            // What is before here is not trained, the taps added after it aside.
+            let Some(above) = up else { break };
             if let Some((tower, vision)) = pictures {
                 for (index, _) in tower.taps_at_layer(i) {
                     if reach.taps[index].live() {
-                        features.taps[index] = Some(feature_grads(&up, vision, model));
+                        features.taps[index] = Some(feature_grads(&above, vision, model));
                     }
                 }
             }
-            let next = step(*stage, layer, x, up.clone(), grads, |layer, x| {
+            up = step(*stage, layer, x, above, grads, |layer, x| {
                 layer.forward(x, &input.ctx, None)
             });
-            match next {
-                Some(next) => up = next,
-                None => {
-                    // What is before it is not trained, the taps added after it aside.
-                    ended = true;
-                    break;
-                }
-            }
         }
         let embed = |table: &Embedding| table.forward(input.tokens.clone());
         let (Some(saved), Some((tower, vision))) = (self.vision, pictures) else {
-            if reach.embed.own && !ended {
+            if let Some(up) = up.filter(|_| reach.embed.own) {
                 of_parameters(&text.embed_tokens, up, grads, embed);
             }
             return;
         };
-        if !ended {
+        if let Some(up) = up {
             let table = &text.embed_tokens;
             let placed = keep(&saved.features.tokens, reach.embed);
             features.tokens = step(reach.embed, table, placed, up, grads, |table, features| {

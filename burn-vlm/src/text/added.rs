@@ -3,12 +3,21 @@
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
+use tokenizers::AddedToken;
 
-use super::{ProcessorFiles, files::token_text, slow};
-use crate::error::VlmError;
+use super::{
+    ProcessorFiles,
+    files::{NAMED_TOKENS, token_text},
+    slow,
+};
+use crate::{dir, error::VlmError};
 
 const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
+const MAP: &str = "special_tokens_map.json";
+
+/// What a declaration of a token says beside its content.
+const FLAGS: [&str; 5] = ["single_word", "lstrip", "rstrip", "normalized", "special"];
 
 /// `tokenizer.json` in which every token of the configuration's `added_tokens_decoder` stands at
 /// its id under its name.
@@ -25,7 +34,7 @@ pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmErr
     let mut json = match files.get(TOKENIZER) {
         None => slow::converted(files)?,
         Some(bytes) if tokens.is_empty() => return Ok(Cow::Borrowed(bytes)),
-        Some(_) => files.json(TOKENIZER)?.unwrap_or_default(),
+        Some(_) => files.object(TOKENIZER)?.unwrap_or_default(),
     };
     let declared: Vec<(u64, String)> = json["added_tokens"]
         .as_array()
@@ -46,12 +55,10 @@ pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmErr
     for (id, token) in missing {
         let content = token["content"].as_str().unwrap_or_default();
         rename(&mut json["model"]["vocab"], id, content);
-        let flag = |name: &str| token[name] == true;
-        let declaration = json!({
-            "id": id, "content": content, "single_word": flag("single_word"),
-            "lstrip": flag("lstrip"), "rstrip": flag("rstrip"), "normalized": flag("normalized"),
-            "special": flag("special"),
-        });
+        let mut declaration = json!({ "id": id, "content": content });
+        for flag in FLAGS {
+            declaration[flag] = (token[flag] == true).into();
+        }
         if !json["added_tokens"].is_array() {
             json["added_tokens"] = json!([]);
         }
@@ -66,17 +73,30 @@ pub(super) fn reconciled(files: &ProcessorFiles) -> Result<Cow<'_, [u8]>, VlmErr
 
 /// The tokens of the configuration by rising id.
 fn declared_in_config(files: &ProcessorFiles) -> Result<Vec<(u64, Value)>, VlmError> {
-    let config = files.json(CONFIG)?.unwrap_or_default();
-    let declared = match config["added_tokens_decoder"].as_object() {
-        Some(declared) => declared.clone(),
-        None if files.get(TOKENIZER).is_none() => slow::added(files)?,
-        None => return Ok(vec![]),
+    let config = files.object(CONFIG)?.unwrap_or_default();
+    let declared = match &config["added_tokens_decoder"] {
+        Value::Object(declared) => declared.clone(),
+        Value::Null if files.get(TOKENIZER).is_none() => slow::added(files)?,
+        Value::Null => return Ok(vec![]),
+        other => {
+            let message = format!(
+                "added_tokens_decoder is {}, expected an object of ids and tokens",
+                dir::kind(other)
+            );
+            return Err(VlmError::config(files.path(CONFIG), message));
+        }
     };
     let mut tokens = Vec::new();
     for (key, token) in &declared {
-        let (Ok(id), Some(_)) = (key.parse(), token["content"].as_str()) else {
+        let flags_are_flags = FLAGS
+            .iter()
+            .all(|flag| token[*flag].is_null() || token[*flag].is_boolean());
+        let (Ok(id), Some(_), true) = (key.parse(), token["content"].as_str(), flags_are_flags)
+        else {
             let message = format!(
-                "added_tokens_decoder holds {key:?}: {token}, expected an id and an object with content"
+                "added_tokens_decoder holds {key:?}: {token}, expected an id and an object with \
+                 content, and {} true or false",
+                FLAGS.join(", ")
             );
             return Err(VlmError::config(files.path(CONFIG), message));
         };
@@ -95,43 +115,56 @@ fn declared_in_config(files: &ProcessorFiles) -> Result<Vec<(u64, Value)>, VlmEr
 pub(super) fn named_only(
     files: &ProcessorFiles,
     is_declared: impl Fn(&str) -> bool,
-) -> Result<Vec<String>, VlmError> {
-    /// Keys that transformers looks at first, in its order.
-    const KEYS: [&str; 7] = [
-        "bos_token",
-        "eos_token",
-        "unk_token",
-        "sep_token",
-        "pad_token",
-        "cls_token",
-        "mask_token",
-    ];
+) -> Result<Vec<AddedToken>, VlmError> {
     const OTHERS: [&str; 2] = ["extra_special_tokens", "additional_special_tokens"];
-    let mut config = files.json(CONFIG)?.unwrap_or_default();
-    if config["added_tokens_decoder"].is_null() {
-        // What older versions wrote counts where the newer key is missing.
-        let map = files.json("special_tokens_map.json")?.unwrap_or_default();
-        for (key, value) in map.as_object().into_iter().flatten() {
-            config[key.as_str()] = value.clone();
-        }
+    let mut config = files.object(CONFIG)?.unwrap_or_default();
+    // What older versions wrote counts where the newer key is missing.
+    let map = match config["added_tokens_decoder"].is_null() {
+        true => files.object(MAP)?.unwrap_or_default(),
+        false => Value::Null,
+    };
+    for (key, value) in map.as_object().into_iter().flatten() {
+        config[key.as_str()] = value.clone();
     }
-    let named = KEYS.iter().map(|key| &config[*key]);
+    let wrong = |key: &str, message| {
+        let file = if map.get(key).is_some() { MAP } else { CONFIG };
+        VlmError::config(files.path(file), message)
+    };
+    let mut values: Vec<(&str, &Value)> = vec![];
+    values.extend(NAMED_TOKENS.iter().map(|key| (*key, &config[*key])));
     // Models have keys of their own, as `image_token`.
     let own = config.as_object().into_iter().flatten();
-    let own = own.filter(|(key, _)| key.ends_with("_token") && !KEYS.contains(&key.as_str()));
-    let own = own
-        .map(|(_, value)| value)
-        .filter(|value| value.is_string());
-    let listed = OTHERS.iter().map(|key| &config[*key]);
-    let listed = listed.flat_map(|value| match value {
-        Value::Array(values) => values.iter().collect::<Vec<_>>(),
-        Value::Object(values) => values.values().collect(),
-        _ => vec![],
-    });
-    let mut tokens: Vec<String> = vec![];
-    for token in named.chain(own).chain(listed).filter_map(token_text) {
-        if !token.is_empty() && !is_declared(token) && !tokens.iter().any(|known| known == token) {
-            tokens.push(token.to_owned());
+    let own = own.map(|(key, value)| (key.as_str(), value));
+    values.extend(own.filter(|(key, value)| {
+        key.ends_with("_token") && !NAMED_TOKENS.contains(key) && value.is_string()
+    }));
+    for key in OTHERS {
+        match &config[key] {
+            Value::Null => {}
+            Value::Array(list) => values.extend(list.iter().map(|value| (key, value))),
+            Value::Object(map) => values.extend(map.values().map(|value| (key, value))),
+            other => {
+                let message = format!("{key} is {other}, expected a list of tokens");
+                return Err(wrong(key, message));
+            }
+        }
+    }
+    let mut tokens: Vec<AddedToken> = vec![];
+    for (key, value) in values {
+        let token = token_text(value, key).map_err(|message| wrong(key, message))?;
+        let token = token.unwrap_or_default();
+        let flag = |name| match dir::flag(value, name) {
+            Ok(flag) => Ok(flag == Some(true)),
+            Err(message) => Err(wrong(key, format!("{key}.{message}"))),
+        };
+        let declaration = AddedToken::from(token, true)
+            .single_word(flag("single_word")?)
+            .lstrip(flag("lstrip")?)
+            .rstrip(flag("rstrip")?)
+            .normalized(flag("normalized")?);
+        let is_known = tokens.iter().any(|known| known.content == token);
+        if !token.is_empty() && !is_declared(token) && !is_known {
+            tokens.push(declaration);
         }
     }
     Ok(tokens)
@@ -252,6 +285,18 @@ mod tests {
         assert_eq!(tokenizer.vocab_size(), 265);
     }
 
+    /// As transformers 5.23 loads the same files.
+    #[test]
+    fn a_named_token_swallows_the_space_that_it_says() {
+        let mut files = ProcessorFiles::new();
+        files.insert(TOKENIZER, tiny::bytes());
+        let token = json!({"content": "<mask>", "lstrip": true});
+        files.insert(MAP, json!({"mask_token": token}).to_string());
+        let tokenizer = Tokenizer::from_files(&files).unwrap();
+        let ids = tokenizer.encode_template("hi <mask> hi", None).unwrap();
+        assert_eq!(ids, [256, 265, 32, 256]);
+    }
+
     #[test]
     fn what_agrees_is_left_as_it_is() {
         let files = files(json!({"258": token("<|endoftext|>"), "259": token("<|im_start|>")}));
@@ -267,8 +312,55 @@ mod tests {
     }
 
     #[test]
+    fn files_that_are_no_objects_are_named() {
+        for (name, text) in [
+            (CONFIG, "[]"),
+            (MAP, "[]"),
+            (CONFIG, "null"),
+            (TOKENIZER, "7"),
+        ] {
+            let mut files = files(json!({"400": token("<img>")}));
+            files.insert(CONFIG, "{}");
+            files.insert(MAP, r#"{"eos_token": "<pad>"}"#);
+            files.insert(name, text);
+            let message = Tokenizer::from_files(&files).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("{name}: ")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_token_is_named() {
+        for (key, value) in [
+            ("eos_token", json!(7)),
+            ("pad_token", json!({"content": 7})),
+            ("sep_token", json!({"content": "<sep>", "lstrip": "yes"})),
+            ("additional_special_tokens", json!("<box>")),
+            ("extra_special_tokens", json!([["<box>"]])),
+            ("added_tokens_decoder", json!([token("<box>")])),
+        ] {
+            let mut files = files(json!({}));
+            files.insert(CONFIG, json!({ key: value }).to_string());
+            let message = Tokenizer::from_files(&files).unwrap_err().to_string();
+            let expected = format!("tokenizer_config.json: {key}");
+            assert!(message.starts_with(&expected), "{message}");
+        }
+        let mut files = files(json!({}));
+        files.insert(CONFIG, "{}");
+        files.insert(MAP, r#"{"eos_token": true}"#);
+        let message = Tokenizer::from_files(&files).unwrap_err().to_string();
+        let expected = "special_tokens_map.json: eos_token is true, expected a token";
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    #[test]
     fn a_malformed_entry_is_named() {
-        for tokens in [json!({"x": token("a")}), json!({"3": {}})] {
+        let mut flag = token("a");
+        flag["special"] = json!("yes");
+        for tokens in [
+            json!({"x": token("a")}),
+            json!({"3": {}}),
+            json!({"3": flag}),
+        ] {
             let message = Tokenizer::from_files(&files(tokens))
                 .unwrap_err()
                 .to_string();

@@ -8,34 +8,20 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde_json::Value as Json;
 
-use super::files::{OLD_TEMPLATE, TEMPLATE, token_text};
+use super::files::{NAMED_TOKENS, OLD_TEMPLATE, TEMPLATE, TEMPLATE_KEY, token_text};
 use super::message::{Content, Message};
 use super::{ProcessorFiles, Tokenizer, python, special};
 use crate::{dir, error::VlmError};
 
 const NAME: &str = "chat";
 
-/// Instructions that a template may take for a conversation: published ones take some hundreds for a
+/// Instructions that a template may take for a conversation; published ones take some hundreds a
 /// message.
 const MAX_INSTRUCTIONS: u64 = 50_000_000;
 
 /// What is said of a template that takes more.
 const ENDLESS: &str = "the chat template takes more than 50,000,000 instructions for a \
     conversation, as one whose loops never end";
-
-/// Bytes that a template may write.
-const MAX_OUTPUT: usize = 256 << 20;
-
-/// The tokens that `transformers` offers to a template under their own names.
-const NAMED_TOKENS: [&str; 7] = [
-    "bos_token",
-    "eos_token",
-    "unk_token",
-    "sep_token",
-    "pad_token",
-    "cls_token",
-    "mask_token",
-];
 
 /// A Jinja chat template, rendered as `transformers` does: `trim_blocks`, `lstrip_blocks`, loop
 /// controls, Python's string and dictionary methods and its way of printing, `tojson`,
@@ -63,7 +49,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// There is none, or it is no valid template.
-    pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
+    pub fn from_files(files: &ProcessorFiles, reads_pictures: bool) -> Result<Self, VlmError> {
         const OF_TEXT: &[&str] = &[TEMPLATE, "tokenizer_config.json", OLD_TEMPLATE];
         const OF_PICTURES: &[&str] = &[
             "processor_config.json",
@@ -71,14 +57,10 @@ impl ChatTemplate {
             TEMPLATE,
             "tokenizer_config.json",
         ];
-        let config = files.json(ProcessorFiles::CONFIG)?;
-        // Without a configuration the files are a Qwen2-VL's.
-        let reads_pictures = config.is_none_or(|config| config.get("vision_config").is_some());
-        let places = if reads_pictures { OF_PICTURES } else { OF_TEXT };
-        for name in places {
+        for name in if reads_pictures { OF_PICTURES } else { OF_TEXT } {
             let found = match *name {
                 TEMPLATE => files.text(name)?.map(str::to_owned),
-                _ => template_in(&files.json(name)?, &files.path(name))?,
+                _ => template_in(files.object(name)?.as_ref(), &files.path(name))?,
             };
             if let Some(source) = found {
                 return Self::new(&source, &files.path(name), files);
@@ -104,7 +86,7 @@ impl ChatTemplate {
         let json = dir::parse(text.as_bytes(), path)?;
         let missing = || VlmError::config(path, "the key chat_template is missing");
         Self::new(
-            &template_in(&Some(json), path)?.ok_or_else(missing)?,
+            &template_in(Some(&json), path)?.ok_or_else(missing)?,
             path,
             files,
         )
@@ -137,11 +119,13 @@ impl ChatTemplate {
 
         let mut tokens = BTreeMap::new();
         for name in ["special_tokens_map.json", "tokenizer_config.json"] {
-            let json = files.json(name)?.unwrap_or_default();
-            let named = NAMED_TOKENS.iter().filter_map(|key| {
-                token_text(&json[key]).map(|token| (String::from(*key), token.to_owned()))
-            });
-            tokens.extend(named);
+            let json = files.object(name)?.unwrap_or_default();
+            for key in NAMED_TOKENS {
+                let wrong = |message| VlmError::config(files.path(name), message);
+                if let Some(token) = token_text(&json[key], key).map_err(wrong)? {
+                    tokens.insert(key.to_owned(), token.to_owned());
+                }
+            }
         }
         let mut template = Self {
             environment,
@@ -286,8 +270,8 @@ struct Limited(Vec<u8>);
 
 impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_OUTPUT {
-            let message = format!("the template writes more than {MAX_OUTPUT} bytes");
+        if self.0.len() + bytes.len() > python::MAX_TEXT {
+            let message = format!("the template writes more than {} bytes", python::MAX_TEXT);
             return Err(io::Error::other(message));
         }
         self.0.extend_from_slice(bytes);
@@ -318,8 +302,8 @@ fn value(message: &Message, as_parts: bool) -> Value {
 }
 
 /// The `chat_template` of a JSON file: a template, or a list of named ones.
-fn template_in(json: &Option<Json>, path: &Path) -> Result<Option<String>, VlmError> {
-    let named = match json.as_ref().and_then(|json| json.get("chat_template")) {
+fn template_in(json: Option<&Json>, path: &Path) -> Result<Option<String>, VlmError> {
+    let named = match json.and_then(|json| json.get(TEMPLATE_KEY)) {
         None | Some(Json::Null) => return Ok(None),
         Some(Json::String(source)) => return Ok(Some(source.clone())),
         Some(Json::Array(named)) => named,

@@ -32,6 +32,9 @@ const TOKENIZER: [&str; 7] = [
 pub(super) const TEMPLATE: &str = "chat_template.jinja";
 pub(super) const OLD_TEMPLATE: &str = "chat_template.json";
 
+/// Under which key it is in JSON.
+pub(super) const TEMPLATE_KEY: &str = "chat_template";
+
 /// Where templates for other purposes are, which are carried along.
 const MORE_TEMPLATES: &str = "additional_chat_templates";
 
@@ -89,14 +92,12 @@ impl ProcessorFiles {
     /// These files of a model with those of an adapter that is beside it in their places: what the
     /// adapter was trained with. A tokenizer is taken whole, and so is a chat template, in whichever
     /// file it is.
-    pub fn with_own(mut self, own: Self) -> Self {
-        let has_template = own.files.contains_key(TEMPLATE)
-            || own.files.contains_key(OLD_TEMPLATE)
-            || matches!(own.json("tokenizer_config.json"),
-                Ok(Some(config)) if !config["chat_template"].is_null());
-        if has_template {
-            self.files
-                .retain(|name, _| ![TEMPLATE, OLD_TEMPLATE].contains(&name.as_str()));
+    ///
+    /// # Errors
+    /// A file that may hold a template is no JSON object.
+    pub fn with_own(mut self, own: Self) -> Result<Self, VlmError> {
+        if own.has_template()? {
+            self.remove_templates()?;
         }
         if own.have_tokenizer() {
             self.files
@@ -105,7 +106,37 @@ impl ProcessorFiles {
         let has = |name: &str| own.files.contains_key(name);
         self.own_tokenizer = has("tokenizer_config.json") && !has("generation_config.json");
         self.files.extend(own.files);
-        self
+        Ok(self)
+    }
+
+    /// The files that hold a chat template among other things, parsed.
+    fn with_template_inside(&self) -> Result<Vec<(&'static str, Value)>, VlmError> {
+        let mut found = vec![];
+        for name in ["tokenizer_config.json", "processor_config.json"] {
+            let json = self.object(name)?.unwrap_or_default();
+            if !json[TEMPLATE_KEY].is_null() {
+                found.push((name, json));
+            }
+        }
+        Ok(found)
+    }
+
+    fn has_template(&self) -> Result<bool, VlmError> {
+        let of_its_own = [TEMPLATE, OLD_TEMPLATE]
+            .iter()
+            .any(|name| self.get(name).is_some());
+        Ok(of_its_own || !self.with_template_inside()?.is_empty())
+    }
+
+    /// Takes the chat template out of every file that may hold one.
+    fn remove_templates(&mut self) -> Result<(), VlmError> {
+        for (name, mut json) in self.with_template_inside()? {
+            json[TEMPLATE_KEY] = Value::Null;
+            self.insert(name, format!("{json:#}\n"));
+        }
+        self.files.remove(TEMPLATE);
+        self.files.remove(OLD_TEMPLATE);
+        Ok(())
     }
 
     /// Whether the tokenizer is an adapter's own, and so newer than the generation settings.
@@ -117,17 +148,14 @@ impl ProcessorFiles {
     /// it prefers, finds another.
     ///
     /// # Errors
-    /// A file that may hold one is not JSON.
+    /// A file that may hold one is no JSON object.
     pub fn set_chat_template(&mut self, source: &str) -> Result<(), VlmError> {
-        const KEY: &str = "chat_template";
-        self.files.remove(OLD_TEMPLATE);
+        let inside = self.with_template_inside()?;
+        self.remove_templates()?;
         self.insert(TEMPLATE, source);
-        for name in ["tokenizer_config.json", "processor_config.json"] {
-            let mut json = self.json(name)?.unwrap_or_default();
-            if json.get(KEY).is_some_and(|found| !found.is_null()) {
-                json[KEY] = source.into();
-                self.insert(name, format!("{json:#}\n"));
-            }
+        for (name, mut json) in inside {
+            json[TEMPLATE_KEY] = source.into();
+            self.insert(name, format!("{json:#}\n"));
         }
         Ok(())
     }
@@ -164,8 +192,12 @@ impl ProcessorFiles {
     /// # Errors
     /// It is not.
     pub fn require(&self, name: &str) -> Result<&[u8], VlmError> {
-        let missing = || VlmError::config(self.path(name), "the file does not exist");
-        self.get(name).ok_or_else(missing)
+        self.get(name).ok_or_else(|| self.missing(name))
+    }
+
+    /// What is said of a file that must be there and is not.
+    pub(crate) fn missing(&self, name: &str) -> VlmError {
+        VlmError::config(self.path(name), "the file does not exist")
     }
 
     /// A file as text.
@@ -180,13 +212,22 @@ impl ProcessorFiles {
             .map_err(wrong)
     }
 
-    /// A file as JSON.
+    /// A file as the JSON object that every file here is which is JSON.
     ///
     /// # Errors
-    /// It is not JSON.
-    pub fn json(&self, name: &str) -> Result<Option<Value>, VlmError> {
-        let parse = |bytes| dir::parse(bytes, &self.path(name));
-        self.get(name).map(parse).transpose()
+    /// It is not JSON, or another value.
+    pub fn object(&self, name: &str) -> Result<Option<Value>, VlmError> {
+        let Some(bytes) = self.get(name) else {
+            return Ok(None);
+        };
+        let path = self.path(name);
+        match dir::parse(bytes, &path)? {
+            object @ Value::Object(_) => Ok(Some(object)),
+            other => {
+                let message = format!("holds {}, expected an object", dir::kind(&other));
+                Err(VlmError::config(path, message))
+            }
+        }
     }
 
     /// Writes every file but the model's configuration into `dir`, which is created.
@@ -207,9 +248,31 @@ impl ProcessorFiles {
     }
 }
 
-/// A token of a tokenizer's configuration: a string, or an object with `content`.
-pub(super) fn token_text(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value["content"].as_str())
+/// The tokens of a tokenizer's configuration that have a key of their own, in the order in which
+/// transformers looks at them.
+pub(super) const NAMED_TOKENS: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
+
+/// A token of a tokenizer's configuration: a string, or an object with `content`; none for null.
+///
+/// # Errors
+/// Another value, which is said to be `key`'s.
+pub(super) fn token_text<'a>(value: &'a Value, key: &str) -> Result<Option<&'a str>, String> {
+    match (value, value["content"].as_str()) {
+        (Value::Null, _) => Ok(None),
+        (Value::String(token), _) => Ok(Some(token)),
+        (_, Some(token)) => Ok(Some(token)),
+        _ => Err(format!(
+            "{key} is {value}, expected a token: a string, or an object with content"
+        )),
+    }
 }
 
 /// Names in a directory that end so; none in one that cannot be listed.
@@ -222,6 +285,7 @@ fn names_in(dir: &Path, end: &'static str) -> impl Iterator<Item = String> + use
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::ChatTemplate;
 
     #[test]
     fn files_come_back_byte_for_byte() {
@@ -272,7 +336,7 @@ mod tests {
             ("generation_config.json", "{}"),
         ]);
         let own = files(&[("tokenizer.json", "own"), ("chat_template.jinja", "own")]);
-        let both = base.clone().with_own(own);
+        let both = base.clone().with_own(own).unwrap();
         assert_eq!(both.get("tokenizer.json"), Some(b"own".as_slice()));
         assert!(both.get("generation_config.json").is_some());
         for gone in ["added_tokens.json", "chat_template.json"] {
@@ -280,14 +344,50 @@ mod tests {
         }
         let inner = r#"{"chat_template": "x"}"#;
         let own = files(&[("tokenizer_config.json", inner)]);
-        let both = base.clone().with_own(own);
+        let both = base.clone().with_own(own).unwrap();
         assert!(both.get("chat_template.json").is_none());
         assert!(both.have_own_tokenizer() && both.get("tokenizer.json").is_some());
         assert!(
-            base.with_own(ProcessorFiles::new())
+            base.clone()
+                .with_own(ProcessorFiles::new())
+                .unwrap()
                 .get("chat_template.json")
                 .is_some()
         );
+    }
+
+    #[test]
+    fn an_adapters_own_template_is_the_only_one() {
+        const TEMPLATES: [(&str, &str); 4] = [
+            ("chat_template.jinja", "TEXT"),
+            ("chat_template.json", r#"{"chat_template": "TEXT"}"#),
+            (
+                "tokenizer_config.json",
+                r#"{"eos_token": "</s>", "chat_template": "TEXT"}"#,
+            ),
+            (
+                "processor_config.json",
+                r#"{"image_processor": {}, "chat_template": "TEXT"}"#,
+            ),
+        ];
+        for (of_base, base) in TEMPLATES {
+            for (of_own, own) in TEMPLATES {
+                let (mut files, mut theirs) = (ProcessorFiles::new(), ProcessorFiles::new());
+                files.insert(of_base, base.replace("TEXT", "base"));
+                theirs.insert(of_own, own.replace("TEXT", "own"));
+                let files = files.with_own(theirs).unwrap();
+                // Nobody looks into the processor's file for a model that reads text.
+                let readers: &[bool] = match of_own {
+                    "processor_config.json" => &[true],
+                    _ => &[false, true],
+                };
+                for &reads_pictures in readers {
+                    let template = ChatTemplate::from_files(&files, reads_pictures).unwrap();
+                    assert_eq!(template.source(), "own", "{of_base} {of_own}");
+                }
+                assert!(files.get(of_base).is_some() || of_base.starts_with("chat_template"));
+            }
+        }
     }
 
     #[test]
@@ -316,7 +416,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("tokenizer_config.json"), b"{").unwrap();
         let files = ProcessorFiles::read_dir(dir.path()).unwrap();
-        let message = files.json("tokenizer_config.json").unwrap_err().to_string();
+        let message = files
+            .object("tokenizer_config.json")
+            .unwrap_err()
+            .to_string();
         assert!(
             message.contains("tokenizer_config.json: not JSON: "),
             "{message}"

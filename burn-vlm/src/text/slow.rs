@@ -1,13 +1,13 @@
 //! Tokenizers of model directories that have no `tokenizer.json`: the files of transformers' "slow"
 //! classes, from which its "fast" one is made.
 //!
-//! Some vision-language models are published so: with `tokenizer.model` where its decoder is InternLM2, with
-//! `vocab.json` and `merges.txt` where it is Qwen2.5.
+//! Some vision-language models are published so: with `tokenizer.model` where their decoder is
+//! InternLM2, with `vocab.json` and `merges.txt` where it is Qwen2.5.
 
 use serde_json::{Map, Value, json};
 
 use super::{ProcessorFiles, files::token_text, sentencepiece};
-use crate::error::VlmError;
+use crate::{dir, error::VlmError};
 
 const CONFIG: &str = "tokenizer_config.json";
 const VOCAB: &str = "vocab.json";
@@ -23,14 +23,16 @@ const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}
 /// # Errors
 /// There are no such files, they are of a class whose rules are not known here, or one is malformed.
 pub(super) fn converted(files: &ProcessorFiles) -> Result<Value, VlmError> {
-    let config = files.json(CONFIG)?.unwrap_or_default();
+    let config = files.object(CONFIG)?.unwrap_or_default();
     let class = config["tokenizer_class"].as_str().unwrap_or_default();
     let has = |name: &str| files.get(name).is_some();
     match class.trim_end_matches("Fast") {
         "Qwen2Tokenizer" if has(VOCAB) && has(MERGES) => qwen2(files),
         "InternLM2Tokenizer" if has(PIECES) => {
             let wrong = |message| VlmError::config(files.path(PIECES), message);
-            let begins = config["add_bos_token"] != false;
+            let begins = dir::flag(&config, "add_bos_token")
+                .map_err(|message| VlmError::config(files.path(CONFIG), message))?
+                .unwrap_or(true);
             sentencepiece::internlm2(files.require(PIECES)?, begins).map_err(wrong)
         }
         _ if has(VOCAB) || has(PIECES) => {
@@ -41,19 +43,12 @@ pub(super) fn converted(files: &ProcessorFiles) -> Result<Value, VlmError> {
             );
             Err(VlmError::config(files.path("tokenizer.json"), message))
         }
-        _ => Err(VlmError::config(
-            files.path("tokenizer.json"),
-            "the file does not exist",
-        )),
+        _ => Err(files.missing("tokenizer.json")),
     }
 }
 
 fn qwen2(files: &ProcessorFiles) -> Result<Value, VlmError> {
-    let vocab = files.json(VOCAB)?.unwrap_or_default();
-    if !vocab.is_object() {
-        let message = "expected an object of tokens and ids";
-        return Err(VlmError::config(files.path(VOCAB), message));
-    }
+    let vocab = files.object(VOCAB)?.unwrap_or_default();
     let merges = files.text(MERGES)?.unwrap_or_default();
     let merges = merges
         .lines()
@@ -87,16 +82,18 @@ fn qwen2(files: &ProcessorFiles) -> Result<Value, VlmError> {
 /// A file is not of its form.
 pub(super) fn added(files: &ProcessorFiles) -> Result<Map<String, Value>, VlmError> {
     const ADDED: &str = "added_tokens.json";
-    let special = files.json("special_tokens_map.json")?.unwrap_or_default();
+    const SPECIAL: &str = "special_tokens_map.json";
+    let special = files.object(SPECIAL)?.unwrap_or_default();
     let special = special.as_object().into_iter().flat_map(Map::values);
+    let special = special.flat_map(|value| match value {
+        Value::Array(values) => values.as_slice(),
+        one => std::slice::from_ref(one),
+    });
     let special: Vec<&str> = special
-        .flat_map(|value| match value {
-            Value::Array(values) => values.as_slice(),
-            one => std::slice::from_ref(one),
-        })
-        .filter_map(token_text)
-        .collect();
-    let added = files.json(ADDED)?.unwrap_or_default();
+        .filter_map(|value| token_text(value, SPECIAL).transpose())
+        .collect::<Result<_, _>>()
+        .map_err(|message| VlmError::config(files.path(SPECIAL), message))?;
+    let added = files.object(ADDED)?.unwrap_or_default();
     let added = added.as_object().into_iter().flatten();
     added
         .map(|(content, id)| match id.as_u64() {

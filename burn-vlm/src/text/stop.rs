@@ -10,8 +10,8 @@ use crate::error::VlmError;
 /// They come from the first of these that names any: `eos_token_id` (a number or a list) of
 /// `generation_config.json`, then of `config.json` at the top and in `text_config` or
 /// `llm_config`, then `eos_token` of `tokenizer_config.json`. A family whose own code stops at the
-/// end of a turn whatever the files say has that token as `turn_end`, which then comes first; so does
-/// the `eos_token` of an adapter's own tokenizer.
+/// end of a turn whatever the files say has that token as `turn_end`, which comes before them, and
+/// before that the `eos_token` of an adapter's own tokenizer.
 ///
 /// # Errors
 /// A file is no JSON, a value is no token id, `eos_token` is unknown to `tokenizer`, or nothing
@@ -22,12 +22,38 @@ pub fn stop_token_ids(
     turn_end: Option<&str>,
 ) -> Result<Vec<u32>, VlmError> {
     const CONFIG: &str = "tokenizer_config.json";
-    let turn_end = turn_end.and_then(|token| tokenizer.token_id(token));
-    let own = files.json(CONFIG)?.unwrap_or_default();
-    let eos = token_text(&own["eos_token"]);
-    let newest = eos
-        .filter(|_| files.have_own_tokenizer())
-        .and_then(|token| tokenizer.token_id(token));
+    const KEY: &str = "eos_token";
+    let own = files.object(CONFIG)?.unwrap_or_default();
+    let wrong = |message| VlmError::config(files.path(CONFIG), message);
+    let eos = token_text(&own[KEY], KEY).map_err(wrong)?;
+    let newest = eos.filter(|_| files.have_own_tokenizer());
+    let mut ids = declared_ids(files)?;
+    if let (true, Some(token)) = (ids.is_empty(), eos) {
+        let unknown = || {
+            wrong(format!(
+                "{KEY} is {token:?}, which tokenizer.json does not have"
+            ))
+        };
+        ids.push(tokenizer.token_id(token).ok_or_else(unknown)?);
+    }
+    for first in [turn_end, newest].into_iter().flatten() {
+        if let Some(first) = tokenizer.token_id(first) {
+            ids.retain(|id| *id != first);
+            ids.insert(0, first);
+        }
+    }
+    match ids.is_empty() {
+        false => Ok(ids),
+        true => Err(VlmError::config(
+            files.dir(),
+            "no eos_token_id in generation_config.json or config.json, and no eos_token in \
+             tokenizer_config.json",
+        )),
+    }
+}
+
+/// What the first of the files says that names any; none where no file does.
+fn declared_ids(files: &ProcessorFiles) -> Result<Vec<u32>, VlmError> {
     for (name, sections) in [
         ("generation_config.json", [""].as_slice()),
         (
@@ -35,7 +61,7 @@ pub fn stop_token_ids(
             ["", "/text_config", "/llm_config"].as_slice(),
         ),
     ] {
-        let Some(json) = files.json(name)? else {
+        let Some(json) = files.object(name)? else {
             continue;
         };
         for section in sections {
@@ -48,23 +74,13 @@ pub fn stop_token_ids(
                 );
                 VlmError::config(files.path(name), message)
             };
-            let mut ids = ids_of(value).ok_or_else(wrong)?;
+            let ids = ids_of(value).ok_or_else(wrong)?;
             if !ids.is_empty() {
-                let first = newest.or(turn_end);
-                ids.retain(|id| Some(*id) != first);
-                ids.splice(0..0, first);
                 return Ok(ids);
             }
         }
     }
-    let token = eos.ok_or_else(|| {
-        VlmError::config(files.dir(), "no eos_token_id in generation_config.json or config.json, and no eos_token in tokenizer_config.json")
-    })?;
-    let unknown = || {
-        let message = format!("eos_token is {token:?}, which tokenizer.json does not have");
-        VlmError::config(files.path(CONFIG), message)
-    };
-    Ok(vec![tokenizer.token_id(token).ok_or_else(unknown)?])
+    Ok(vec![])
 }
 
 fn ids_of(value: &Value) -> Option<Vec<u32>> {
@@ -129,6 +145,8 @@ mod tests {
         assert_eq!(stops(&[("config.json", "{}"), tokenizer]).unwrap(), [260]);
         let turn_end = Some("<|im_end|>");
         assert_eq!(stops_after(turn_end, &[llm]).unwrap(), [260, 9]);
+        let other = ("tokenizer_config.json", r#"{"eos_token": "hi"}"#);
+        assert_eq!(stops_after(turn_end, &[other]).unwrap(), [260, 256]);
         // Some files list the token that begins a turn first.
         assert_eq!(
             stops_after(turn_end, &[llm, generation]).unwrap(),
@@ -151,12 +169,17 @@ mod tests {
         let base = files("generation_config.json", r#"{"eos_token_id": [302, 260]}"#);
         let tokenizer = Tokenizer::from_bytes(&tiny::bytes()).unwrap();
         let own = |name, text| {
-            stop_token_ids(&base.clone().with_own(files(name, text)), &tokenizer, None).unwrap()
+            let both = base.clone().with_own(files(name, text)).unwrap();
+            stop_token_ids(&both, &tokenizer, None).unwrap()
         };
         let eos = r#"{"eos_token": "<|im_end|>"}"#;
         assert_eq!(own("tokenizer_config.json", eos), [260, 302]);
         assert_eq!(own("generation_config.json", r#"{"eos_token_id": 7}"#), [7]);
         assert_eq!(own("tokenizer_config.json", "{}"), [302, 260]);
+        // A turn ends as it did, also where the adapter names another end.
+        let both = base.with_own(files("tokenizer_config.json", r#"{"eos_token": "hi"}"#));
+        let found = stop_token_ids(&both.unwrap(), &tokenizer, Some("<|endoftext|>"));
+        assert_eq!(found.unwrap(), [256, 258, 302, 260]);
     }
 
     #[test]

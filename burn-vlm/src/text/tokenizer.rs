@@ -69,10 +69,7 @@ impl Tokenizer {
     }
 
     /// The same with more special tokens, for which a model may have no row.
-    fn with_special(self, tokens: Vec<String>) -> Result<Self, String> {
-        let tokens = tokens
-            .into_iter()
-            .map(|token| AddedToken::from(token, true));
+    fn with_special(self, tokens: Vec<AddedToken>) -> Result<Self, String> {
         let mut with_specials = self.with_specials;
         with_specials
             .add_special_tokens(tokens)

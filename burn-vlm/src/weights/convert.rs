@@ -65,33 +65,33 @@ pub(super) fn are_finite<T: Number>(values: &[T]) -> bool {
     largest.fold(0, u32::max) < T::INFINITY
 }
 
-/// Puts the numbers of a file's bytes into as many places as they are.
+/// Writes the numbers of a file's bytes into `values`, which is as long.
 ///
 /// True where all are finite.
 pub(super) fn convert<T: Number, U: Number>(
     bytes: &[u8],
-    places: &mut [U],
+    values: &mut [U],
     as_memory: impl Fn(T) -> U + Sync,
 ) -> bool {
-    let blocks = places.par_chunks_mut(BLOCK);
+    let blocks = values.par_chunks_mut(BLOCK);
     let blocks = blocks.zip(bytes.par_chunks(BLOCK * T::SIZE));
-    let convert = |(places, bytes): (&mut [U], &[u8])| {
+    let convert = |(values, bytes): (&mut [U], &[u8])| {
         let numbers = bytes.chunks_exact(T::SIZE).map(T::read);
-        places
+        values
             .iter_mut()
             .zip(numbers)
-            .for_each(|(place, number)| *place = as_memory(number));
-        are_finite(places)
+            .for_each(|(value, number)| *value = as_memory(number));
+        are_finite(values)
     };
     blocks.map(convert).reduce(|| true, |a, b| a & b)
 }
 
 /// The same into f32; none for numbers of another precision than f32, f16 and bf16.
-pub(super) fn to_f32(dtype: Dtype, bytes: &[u8], places: &mut [f32]) -> Option<bool> {
+pub(super) fn to_f32(dtype: Dtype, bytes: &[u8], values: &mut [f32]) -> Option<bool> {
     match dtype {
-        Dtype::F32 => Some(convert::<f32, _>(bytes, places, |v| v)),
-        Dtype::F16 => Some(convert::<f16, _>(bytes, places, f16::to_f32)),
-        Dtype::BF16 => Some(convert::<bf16, _>(bytes, places, bf16::to_f32)),
+        Dtype::F32 => Some(convert::<f32, _>(bytes, values, |v| v)),
+        Dtype::F16 => Some(convert::<f16, _>(bytes, values, f16::to_f32)),
+        Dtype::BF16 => Some(convert::<bf16, _>(bytes, values, bf16::to_f32)),
         _ => None,
     }
 }

@@ -18,9 +18,9 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt::Display,
-    fs::File,
+    fs::{self, File},
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
 };
 
 /// Precision of exported weights.
@@ -58,37 +58,11 @@ impl TensorVisitor for Collect {
     }
 }
 
-/// The first tensor that was written with numbers that are not finite.
-#[derive(Clone, Default)]
-struct Broken(Arc<OnceLock<String>>);
-
-impl Broken {
-    fn see(&self, name: &str, finite: bool) {
-        if !finite {
-            // Only the first is kept.
-            let _ = self.0.set(name.to_owned());
-        }
-    }
-
-    /// # Errors
-    /// That tensor, if there was one.
-    fn refuse(&self, path: &Path) -> Result<(), VlmError> {
-        match self.0.get() {
-            None => Ok(()),
-            Some(name) => Err(VlmError::weights(
-                path,
-                format!("{name} has numbers that are not finite, which are never saved"),
-            )),
-        }
-    }
-}
-
 /// A tensor of a file, put together when it is written.
 struct Lazy<'a> {
     tensor: &'a FileTensor,
     params: &'a Params,
     dtype: ExportDtype,
-    broken: &'a Broken,
 }
 
 impl Lazy<'_> {
@@ -131,8 +105,6 @@ impl View for Lazy<'_> {
                 }),
             }
         }
-        let finite = not_finite(self.dtype(), &bytes).is_none();
-        self.broken.see(&self.tensor.name, finite);
         Cow::Owned(bytes)
     }
 
@@ -147,7 +119,7 @@ impl View for Lazy<'_> {
 /// One tensor at a time is copied on its way.
 ///
 /// # Errors
-/// Anything the file system refuses; numbers that are not finite, whose file is then to be removed.
+/// Anything the file system refuses; numbers that are not finite, whose file is then removed.
 pub fn save<M: Module>(
     module: &M,
     keys: &KeyMap,
@@ -158,12 +130,10 @@ pub fn save<M: Module>(
     let mut collect = Collect(Params::new());
     for_each_tensor(module, &mut collect);
     let tensors = keys.file_tensors(&shapes(module));
-    let broken = Broken::default();
     let lazy = |tensor| Lazy {
         tensor,
         params: &collect.0,
         dtype,
-        broken: &broken,
     };
 
     let mut shards: Vec<Vec<Lazy<'_>>> = vec![vec![]];
@@ -182,33 +152,30 @@ pub fn save<M: Module>(
     }
     if shards.len() == 1 {
         let shard = shards.pop().unwrap_or_default();
-        return write_shard(&dir.join(SINGLE), shard, &broken);
+        return write_shard(&dir.join(SINGLE), shard);
     }
     let mut weight_map = BTreeMap::new();
     let count = shards.len();
     for (i, shard) in shards.into_iter().enumerate() {
         let file = shard_name(i + 1, count);
         weight_map.extend(shard.iter().map(|t| (t.tensor.name.clone(), file.clone())));
-        write_shard(&dir.join(&file), shard, &broken)?;
+        write_shard(&dir.join(&file), shard)?;
     }
     let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
     let path = dir.join(INDEX);
-    std::fs::write(&path, format!("{index:#}\n")).map_err(|e| VlmError::io(&path, e))
+    fs::write(&path, format!("{index:#}\n")).map_err(|e| VlmError::io(&path, e))
 }
 
-fn write_shard(path: &Path, tensors: Vec<Lazy<'_>>, broken: &Broken) -> Result<(), VlmError> {
+fn write_shard(path: &Path, tensors: Vec<Lazy<'_>>) -> Result<(), VlmError> {
     let named = tensors.into_iter().map(|t| (t.tensor.name.as_str(), t));
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    write_safetensors(path, named, metadata)?;
-    broken.refuse(path)
+    write_safetensors(path, named, metadata)
 }
 
 /// A tensor that is made f32 and bytes only while it is written.
 pub struct F32View<'a> {
     shape: Vec<usize>,
     bytes: Box<dyn Fn() -> Vec<u8> + Sync + 'a>,
-    /// Its name in the file it is written to, and who is told if it is not finite.
-    watched: Option<(String, Broken)>,
 }
 
 impl<'a> F32View<'a> {
@@ -221,7 +188,6 @@ impl<'a> F32View<'a> {
         Self {
             shape: tensor.dims().to_vec(),
             bytes: Box::new(bytes),
-            watched: None,
         }
     }
 }
@@ -236,11 +202,7 @@ impl View for F32View<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let bytes = (self.bytes)();
-        if let Some((name, broken)) = &self.watched {
-            broken.see(name, not_finite(Dtype::F32, &bytes).is_none());
-        }
-        bytes.into()
+        (self.bytes)().into()
     }
 
     fn data_len(&self) -> usize {
@@ -251,36 +213,75 @@ impl View for F32View<'_> {
 /// Writes tensors into one f32 file, with metadata under one key.
 ///
 /// # Errors
-/// Anything the file system refuses; numbers that are not finite, whose file is then to be removed.
+/// Anything the file system refuses; numbers that are not finite, whose file is then removed.
 pub fn write_f32<'a, S: AsRef<str> + Ord + Display>(
     path: &Path,
     tensors: impl IntoIterator<Item = (S, F32View<'a>)>,
     metadata: (&str, String),
 ) -> Result<(), VlmError> {
     let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1)]);
-    let broken = Broken::default();
-    let watched = tensors.into_iter().map(|(name, mut view)| {
-        view.watched = Some((name.to_string(), broken.clone()));
-        (name, view)
-    });
-    write_safetensors(path, watched, metadata)?;
-    broken.refuse(path)
+    write_safetensors(path, tensors, metadata)
 }
 
+/// A tensor on its way into a file, which is looked at as it passes.
+struct Watched<'a, V> {
+    view: V,
+    name: String,
+    /// The first tensor that has numbers that are not finite.
+    broken: &'a OnceLock<String>,
+}
+
+impl<V: View> View for Watched<'_, V> {
+    fn dtype(&self) -> Dtype {
+        self.view.dtype()
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.view.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let bytes = self.view.data();
+        if not_finite(self.dtype(), &bytes).is_some() {
+            self.broken.get_or_init(|| self.name.clone());
+        }
+        bytes
+    }
+
+    fn data_len(&self) -> usize {
+        self.view.data_len()
+    }
+}
+
+/// Writes a file, of which nothing is left where a number is not finite.
 fn write_safetensors<S: AsRef<str> + Ord + Display, V: View>(
     path: &Path,
     named: impl IntoIterator<Item = (S, V)>,
     metadata: HashMap<String, String>,
 ) -> Result<(), VlmError> {
     let io = |e| VlmError::io(path, e);
+    let broken = OnceLock::new();
+    let watched = named.into_iter().map(|(name, view)| {
+        let watched = Watched {
+            view,
+            name: name.to_string(),
+            broken: &broken,
+        };
+        (name, watched)
+    });
     // The file is written beside and renamed, which would leave it to its owner alone.
     let permissions = File::create(path)
         .and_then(|file| file.metadata())
         .map_err(io)?
         .permissions();
-    safetensors::serialize_to_file(named, Some(metadata), path).map_err(|e| match e {
+    safetensors::serialize_to_file(watched, Some(metadata), path).map_err(|e| match e {
         SafeTensorError::IoError(e) => io(e),
         other => VlmError::weights(path, other.to_string()),
     })?;
-    std::fs::set_permissions(path, permissions).map_err(io)
+    if let Some(name) = broken.get() {
+        fs::remove_file(path).map_err(io)?;
+        let message = format!("{name} has numbers that are not finite, which are never saved");
+        return Err(VlmError::weights(path, message));
+    }
+    fs::set_permissions(path, permissions).map_err(io)
 }

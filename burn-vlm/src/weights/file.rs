@@ -148,7 +148,7 @@ impl WeightFiles {
         Ok(())
     }
 
-    /// Every place where a tensor is.
+    /// Every file that has a tensor, and where in it.
     fn copies(&self, name: &str) -> Vec<Entry> {
         let doubles = self.doubles.iter().filter(|(double, _)| double == name);
         let doubles = doubles.map(|(_, entry)| entry.clone());
@@ -240,9 +240,9 @@ impl WeightFiles {
             return VlmError::weights(&self.dir, format!("{name} is not finite"));
         };
         let (count, first) = not_finite(entry.dtype, self.stored(entry)).unwrap_or_default();
-        let mut place = vec![0; entry.shape.len()];
+        let mut index = vec![0; entry.shape.len()];
         let mut rest = first;
-        for (at, size) in place.iter_mut().zip(&entry.shape).rev() {
+        for (at, size) in index.iter_mut().zip(&entry.shape).rev() {
             (*at, rest) = (rest % size.max(&1), rest / size.max(&1));
         }
         let total: usize = entry.shape.iter().product();
@@ -250,7 +250,7 @@ impl WeightFiles {
             &self.maps[entry.file].0,
             format!(
                 "{name}: {count} of {total} numbers are not finite (NaN or infinite; the first at \
-                 {place:?}): the model is broken, as a training that diverged or an overflow of \
+                 {index:?}): the model is broken, as a training that diverged or an overflow of \
                  f16 leaves it"
             ),
         )
@@ -320,12 +320,12 @@ impl WeightFiles {
         Ok(values)
     }
 
-    /// Puts the values of some rows of a tensor, as f32, into as many places; rows past its end are
-    /// none.
+    /// Writes some rows of a tensor, as f32, into `values`, which is as long; there are no rows past
+    /// its end.
     ///
     /// # Errors
     /// As [`read_f32`](Self::read_f32).
-    pub fn read_rows(
+    pub(super) fn read_rows(
         &self,
         name: &str,
         rows: Range<usize>,

@@ -32,8 +32,7 @@ pub struct KeyMap {
     pub turns: usize,
     /// Parameters whose shape in the file differs from ours, with the file's shape.
     pub file_shapes: Vec<(String, Vec<usize>)>,
-    /// Tensors a file may hold that the model has no use for, by our path or the file's name; with a
-    /// dot at its end, by the beginning of the file's name.
+    /// Tensors a file may hold that the model has no use for, by our path or the file's name.
     pub ignored: Vec<String>,
 }
 
@@ -174,14 +173,9 @@ impl KeyMap {
     /// Whether a file may hold the tensor `name` without our having any use for it.
     pub fn is_ignored(&self, name: &str) -> bool {
         name.ends_with(COMPUTED)
-            || self
-                .ignored
+            || [name, &self.to_ours(name)]
                 .iter()
-                .any(|ignored| match ignored.ends_with('.') {
-                    true => name.starts_with(ignored),
-                    false => ignored == name,
-                })
-            || self.ignored.contains(&self.to_ours(name))
+                .any(|name| self.ignored.iter().any(|ignored| ignored == name))
     }
 
     /// The tensors that hold `params`, in the order of the first parameter of each.
@@ -239,7 +233,7 @@ impl KeyMap {
         let mut file_row = 0;
         for turn in 0..self.turns {
             for (path, shape) in parts {
-                let each = shape[0] / self.turns.max(1);
+                let each = shape[0] / self.turns;
                 pieces.push(Piece {
                     path: path.clone(),
                     rows: turn * each..(turn + 1) * each,

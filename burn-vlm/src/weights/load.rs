@@ -249,9 +249,9 @@ impl Reader<'_> {
             Some(Dtype::BF16) => TensorData::new(self.halves::<bf16>(sources, &shape)?, shape),
             Some(Dtype::F16) => TensorData::new(self.halves::<f16>(sources, &shape)?, shape),
             _ => {
-                let read = |source: &Source, places: &mut [f32]| {
+                let read = |source: &Source, values: &mut [f32]| {
                     let rows = source.rows.clone();
-                    self.files.read_rows(&source.name, rows, places)
+                    self.files.read_rows(&source.name, rows, values)
                 };
                 TensorData::new(filled(sources, &shape, read)?, shape)
             }
@@ -260,16 +260,16 @@ impl Reader<'_> {
 
     /// Values of two bytes each, as they are stored.
     fn halves<T: Number>(&self, sources: &[Source], shape: &Shape) -> Result<Vec<T>, VlmError> {
-        filled(sources, shape, |source, places| {
+        filled(sources, shape, |source, values| {
             let rows = source.rows.clone();
             self.files.with_rows(&source.name, rows, |_, bytes| {
-                Some(convert::<T, T>(bytes, places, |v| v))
+                Some(convert::<T, T>(bytes, values, |v| v))
             })
         })
     }
 }
 
-/// A parameter, each of whose sources is read into its place.
+/// A parameter, each of whose sources is read into its rows.
 fn filled<T: Number>(
     sources: &[Source],
     shape: &Shape,
@@ -280,9 +280,9 @@ fn filled<T: Number>(
     let width = values.len().checked_div(rows).unwrap_or(0);
     let mut rest = values.as_mut_slice();
     for source in sources {
-        let places;
-        (places, rest) = rest.split_at_mut(source.rows.len() * width);
-        read(source, places)?;
+        let values;
+        (values, rest) = rest.split_at_mut(source.rows.len() * width);
+        read(source, values)?;
     }
     Ok(values)
 }

@@ -4,7 +4,8 @@
 
 use burn::tensor::{Device, TensorData};
 use burn_vlm::{
-    ModelConfig, Row, Vlm,
+    EncodedPrompt, ModelConfig, Row, Vlm,
+    generate::{Request, SampleKey},
     image::ImagePatches,
     tape::{Grads, Targets},
     weights::{FileTensor, KeyMap, NamedShape, Piece, shapes},
@@ -144,6 +145,19 @@ fn tile_patches(tiles: &[f32], side: usize, patch: usize) -> Vec<f32> {
 }
 
 impl Case {
+    /// Each row as a prompt of which one completion is drawn.
+    pub fn requests(&self) -> Vec<Request> {
+        let rows = self.tokens.iter().zip(&self.images);
+        let request = |(tokens, images): (&Vec<u32>, &Vec<_>)| Request {
+            prompt: Arc::new(EncodedPrompt {
+                tokens: tokens.clone(),
+                images: images.clone(),
+            }),
+            key: SampleKey::default(),
+        };
+        rows.map(request).collect()
+    }
+
     /// The case `name` of a directory of `tests/golden`.
     pub fn load(dir: &str, name: &str, config: &ModelConfig) -> Self {
         let (mut floats, ints, shapes) = read(golden(dir).join(format!("case_{name}.safetensors")));

@@ -14,8 +14,8 @@ algos/oracle.safetensors
   <case>/loss (a batch; NaN where a random choice decides), <case>/advantages, <case>/d_logp (a token) and, where there are any, <case>/d_entropy,
     <case>/returns, <case>/d_values (a token), <case>/value_loss (a batch)
   metadata "cases": {case: {"algo": name, "set": {option: value}}}
-algos/model.json : one batch of texts for the checkpoint qwen2_5_vl (prompt and response tokens, everything that credit
-  reads) and, for each algorithm, its loss and the norm of the gradient of all parameters: torch's, of
+algos/model.json : one batch of texts for the checkpoint qwen2_5_vl (prompt and response tokens, everything that
+  advantages read) and, for each algorithm, its loss and the norm of the gradient of all parameters: torch's, of
   sum(d_logp * logp + d_entropy * H) with the derivatives of the formulas here at the log-probabilities torch computes
 """
 import json, math, os
@@ -97,7 +97,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-# ---- credit ----------------------------------------------------------------------------------------------------------
+# ---- advantages ------------------------------------------------------------------------------------------------------
 
 def kl_of(kind, d):
     return {"k1": lambda: d, "k2": lambda: d * d / 2, "k3": lambda: np.exp(-d) - 1 + d, "abs": lambda: cabs(d)}[kind]()
@@ -170,7 +170,7 @@ def scores(batch, o):
     return np.concatenate(out)
 
 
-def credit(batch, o):
+def advantages(batch, o):
     """Advantages of every token, and the critic's returns."""
     adv, rets = [], []
     for s, score in zip(samples(batch), scores(batch, o)):
@@ -474,7 +474,7 @@ def run(name, changed, batches):
     critic = o["baseline"] == "critic"
     for batch in batches:
         S = samples(batch)
-        adv, rets = credit(batch, o)
+        adv, rets = advantages(batch, o)
         if name == "sft":
             adv = [np.ones(len(s["mask"])) for s in S]
         chosen = selections(batch, adv, o)

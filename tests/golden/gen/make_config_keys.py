@@ -43,9 +43,11 @@ INTERN_VISION = {
     "layer_norm_eps", "qkv_bias", "attention_bias", "qk_normalization", "use_qk_norm", "use_mean_pooling", "use_absolute_position_embeddings",
 }
 # Values that change nothing of keys that would change numbers.
-REFUSED = {"use_mask_token": [False], "sliding_window_pattern": [None], "quantization_config": [None], "compression_config": [None], "transformers_weights": [None]}
+REFUSED = {"use_mask_token": [False]}
+# The same of keys that the configuration of any model may have.
+REFUSED_ANYWHERE = {"quantization_config": [None], "compression_config": [None], "transformers_weights": [None]}
 # Keys of published files that no class has any more, or that only name things.
-TEXT_MORE = ["head_dim", "rope_scaling", "rope_theta", "partial_rotary_factor", "quantization_config", "compression_config", "transformers_weights", "model_type"]
+TEXT_MORE = ["head_dim", "rope_scaling", "rope_theta", "partial_rotary_factor", "model_type"]
 QWEN_VISION_MORE = ["in_chans", "spatial_patch_size", "rope_scaling", "rope_theta"]
 # Of InternVL's own classes: key and default. (InternLM2Config, InternVisionConfig, InternVLChatConfig.)
 INTERNLM2 = {
@@ -87,11 +89,10 @@ def class_fields(cls):
     return found
 
 
-def section(fields, used, more=(), only=None):
+def section(fields, used, more=(), refused=REFUSED):
     rows = {}
     for key in sorted({*fields, *more}):
         row = {"mark": "used" if key in used else "none"}
-        refused = {**REFUSED, **(only or {})}
         if key in refused:
             row = {"mark": "refused", "only": refused[key]}
         if key in fields:
@@ -111,12 +112,12 @@ def general():
         "tie_encoder_decoder", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version", "typical_p", "unsloth_fixed", "unsloth_version",
         "use_bfloat16", "use_cache", "vision_end_token_id", "vision_start_token_id", "vision_token_id", "video_token_id",
     }
-    return {"any": {key: {"mark": "used" if key in ("eos_token_id", "model_type") else "none"} for key in sorted(keys)}}
+    return {"any": section({}, {"eos_token_id", "model_type"}, [*keys, *REFUSED_ANYWHERE], REFUSED_ANYWHERE)}
 
 
 def tables():
     qwen_text = lambda cls: section(class_fields(cls), TEXT | SLIDING, [*TEXT_MORE, "tie_word_embeddings"])
-    vl_top = lambda cls: section({k: v for k, v in class_fields(cls).items()}, VL_TOP)
+    vl_top = lambda cls: section(class_fields(cls), VL_TOP)
     return {
         ".": general(),
         "qwen2": {"text": qwen_text(Qwen2Config)},

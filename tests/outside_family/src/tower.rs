@@ -1,5 +1,5 @@
 //! The vision tower: learned positions, blocks of the library, and a projection of its own, once
-//! after the last block and once, as a tap, after the first.
+//! after the last block and once, as a tap, after another.
 
 use crate::images::{LAYOUT, SIDE};
 use burn::{
@@ -35,6 +35,7 @@ pub struct TowerConfig {
     width: usize,
     heads: usize,
     out: usize,
+    taps: [Tap; 1],
 }
 
 /// The tower.
@@ -46,8 +47,6 @@ pub struct Tower {
     blocks: Vec<VisionBlock>,
     projector: Linear,
     tap: Linear,
-    #[module(skip)]
-    taps: [Tap; 1],
 }
 
 linears!(Tower {
@@ -88,10 +87,6 @@ impl VisionTower for Tower {
         is_trainable(&self.projector)
     }
 
-    fn taps(&self) -> &[Tap] {
-        &self.taps
-    }
-
     fn tap(&self, _: usize, x: Tensor<2>, _: &VisionPlan) -> Tensor<2> {
         projected(&self.tap, x)
     }
@@ -121,7 +116,6 @@ impl VisionConfig for TowerConfig {
             blocks: (0..self.depth).map(|_| block.init(false, device)).collect(),
             projector: Linear::new(GROUP * e, self.out, true, device),
             tap: Linear::new(GROUP * e, self.out, true, device),
-            taps: [Tap { block: 0, layer: 0 }],
         })
     }
 
@@ -139,7 +133,6 @@ impl VisionConfig for TowerConfig {
             patch_size: LAYOUT.patch_size,
             merge_size: LAYOUT.merge_size,
             temporal_patch_size: LAYOUT.temporal_patch_size,
-            taps: 1,
         }
     }
 
@@ -151,6 +144,10 @@ impl VisionConfig for TowerConfig {
                 self.out
             )),
         }
+    }
+
+    fn taps(&self) -> &[Tap] {
+        &self.taps
     }
 
     fn tile(&self) -> Option<[usize; 3]> {

@@ -45,7 +45,9 @@ fn directory() -> tempfile::TempDir {
             "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
             "num_key_value_heads": 2, "max_position_embeddings": 512, "rms_norm_eps": 1e-6,
         },
-        "vision_config": { "depth": 2, "width": 24, "heads": 3, "out": 32 },
+        "vision_config": {
+            "depth": 2, "width": 24, "heads": 3, "out": 32, "taps": [{ "block": 0, "layer": 0 }],
+        },
     });
     fs::write(&path, config.to_string()).unwrap();
     let mut config = families().read_dir(dir.path()).unwrap();
@@ -56,7 +58,7 @@ fn directory() -> tempfile::TempDir {
 }
 
 fn load(dir: &Path) -> Vlm {
-    let options = LoadOptions::default().of(&families());
+    let options = LoadOptions::default().among(&families());
     Vlm::load(dir, &options, &Device::flex()).unwrap()
 }
 
@@ -134,7 +136,8 @@ fn gradient(grads: &Grads, id: burn::module::ParamId, rank: usize) -> Option<Vec
     Some(data.iter().collect())
 }
 
-/// Moves parameters whose name contains `name`: by `step` in value number `at`, or along `grads`.
+/// A step of parameters: of one value of those whose name contains a text, or of all along their
+/// gradients.
 enum Move<'a> {
     One(&'a str, usize, f32),
     Along(&'a Grads, f64),
@@ -302,6 +305,23 @@ fn what_is_frozen_has_no_gradient_and_the_rest_has_the_same() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn taps_beyond_the_blocks_are_refused() {
+    let dir = directory();
+    let text = fs::read_to_string(dir.path().join("config.json")).unwrap();
+    let raw: Value = serde_json::from_str(&text).unwrap();
+    for tap in [
+        json!({ "block": 2, "layer": 0 }),
+        json!({ "block": 0, "layer": 3 }),
+    ] {
+        let mut raw = raw.clone();
+        raw["vision_config"]["taps"] = json!([tap]);
+        let message = families().read(&raw).unwrap_err();
+        let expected = "expected one of its 2 blocks and one of the decoder's 3 layers";
+        assert!(message.contains(expected), "{message}");
     }
 }
 

@@ -8,7 +8,7 @@ pub type UsePath = Vec<String>;
 /// What a file names.
 #[derive(Default)]
 pub struct Source {
-    /// Every path that begins with `crate`, `self` or `super`, and every imported one.
+    /// Every imported path, and every other of two names or more.
     pub paths: Vec<UsePath>,
     /// What an imported name stands for.
     pub imports: BTreeMap<String, UsePath>,
@@ -63,7 +63,7 @@ pub fn read(text: &str) -> Source {
                 }
                 continue;
             }
-            Token::Word(w) if ["crate", "self", "super"].contains(&w.as_str()) => {
+            Token::Word(w) if tokens.get(at + 1) == Some(&Token::Separator) => {
                 let mut path = vec![w.clone()];
                 while let (Some(Token::Separator), Some(Token::Word(next))) =
                     (tokens.get(at + 1), tokens.get(at + 2))

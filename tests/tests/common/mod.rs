@@ -21,7 +21,7 @@ use trainer::{
     Extensions, config,
     demo::{Split, materialise},
     devices,
-    setup::build,
+    setup::{Start, build},
 };
 
 /// What the demonstrations answer, evenly.
@@ -107,8 +107,11 @@ pub fn try_start_on(
     let mut resolved = config::resolve(Some(text), &[], &[], &extensions).unwrap();
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let resume = resumed.then_some(OtherRows::Refuse);
+    let start = match resumed {
+        true => Start::Continued(run, OtherRows::Refuse),
+        false => Start::New(run),
+    };
     let devices = devices::parse(devices).unwrap();
-    let mut trainer = build(&resolved.run, run, &devices, resume, stop, &extensions).unwrap();
+    let mut trainer = build(&resolved.run, start, &devices, stop, &extensions).unwrap();
     Ok(trainer.run(watch)?.end)
 }

@@ -3,6 +3,7 @@
 pub mod algos;
 pub mod bench;
 pub mod config;
+pub mod diff;
 pub mod doctor;
 pub mod eval;
 pub mod export;
@@ -11,6 +12,7 @@ pub mod generate;
 pub mod inspect;
 pub mod plan;
 pub mod prepare;
+pub mod replay;
 pub mod reward;
 pub mod rewards;
 pub mod score;
@@ -47,6 +49,10 @@ pub enum Command {
     Reward(reward::Args),
     /// List the rewards.
     Rewards(rewards::Args),
+    /// Say where two runs part.
+    Diff(diff::Args),
+    /// Make the completions of a step of a run again, and compare them to the bit.
+    Replay(replay::Args),
     /// Hold what a device computes against the CPU.
     Doctor(doctor::Args),
     /// Predict what a run will hold, without a model or a device.
@@ -62,6 +68,8 @@ pub enum Command {
 pub fn run(command: Option<Command>, extensions: &Extensions) -> anyhow::Result<ExitCode> {
     match command.unwrap_or_else(|| Command::Train(train::Args::default())) {
         Command::Train(args) => return train::run(&args, extensions),
+        Command::Diff(args) => return diff::run(&args),
+        Command::Replay(args) => return replay::run(&args, extensions),
         Command::Generate(args) => generate::run(&args, extensions)?,
         Command::Score(args) => score::run(&args, extensions)?,
         Command::Doctor(args) => doctor::run(&args, extensions)?,

@@ -153,7 +153,7 @@ fn load(
         true => Pictures::from_dir(&described_in(&dir)?, families)?,
         false => Pictures::NONE,
     };
-    let options = LoadOptions::computing_in(compute).of(families);
+    let options = LoadOptions::computing_in(compute).among(families);
     let model = Vlm::load(&dir, &options, device)?;
     if pictures.processor().is_some() {
         let fits = pictures.check_fit(model.config().vision.as_deref());

@@ -14,7 +14,8 @@ use crate::{
     paths,
     plan::{self, Lengths, Plan, Target, free_memory, preview},
     progress::Progress,
-    report, setup,
+    report,
+    setup::{self, Start},
     signals::{INTERRUPTED, parse_time, stop_on_signal},
     versions::versions,
 };
@@ -80,12 +81,12 @@ pub struct Args {
 }
 
 impl Args {
-    /// How the run in the directory is continued, if it is.
-    fn continuation(&self) -> Option<OtherRows> {
-        self.resume.then_some(match self.accept_changed_data {
-            true => OtherRows::LeaveOut,
-            false => OtherRows::Refuse,
-        })
+    fn start(&self, run: RunDir) -> Start {
+        match (self.resume, self.accept_changed_data) {
+            (false, _) => Start::New(run),
+            (true, false) => Start::Continued(run, OtherRows::Refuse),
+            (true, true) => Start::Continued(run, OtherRows::LeaveOut),
+        }
     }
 
     /// `Args::default()`, which stands for a bare `trainer`, has no device.
@@ -222,7 +223,7 @@ fn prepare(
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
     let config = &resolved.run;
-    let built = setup::build(config, run, devices, args.continuation(), stop, extensions)?;
+    let built = setup::build(config, args.start(run), devices, stop, extensions)?;
     if args.resume && built.done() <= config.train.steps {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;

@@ -1,7 +1,12 @@
 //! Adapters and frozen parts, from the command line to what other tools are given.
 
 use crate::common::{World, stderr};
-use burn_vlm::weights::WeightFiles;
+use burn::tensor::Device;
+use burn_vlm::{
+    Vlm,
+    lora::LoraConfig,
+    weights::{ExportDtype, WeightFiles},
+};
 use serde_json::Value;
 use std::fs;
 
@@ -235,4 +240,35 @@ fn rows_without_a_response_to_imitate_are_refused_or_left_out() {
     let message = stderr(&output);
     assert_eq!(output.status.code(), Some(0), "{message}");
     assert!(message.contains("left out 1 of 4 rows"), "{message}");
+}
+
+#[test]
+fn an_adapter_is_found_by_its_name_in_the_hubs_cache() {
+    let world = World::new();
+    let repository = world.path("cache/models--Org--Tiny");
+    let snapshot = repository.join("snapshots/abc");
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::create_dir_all(repository.join("refs")).unwrap();
+    fs::write(repository.join("refs/main"), "abc").unwrap();
+    let model = Vlm::from_dir(&world.path("model"), &Device::flex()).unwrap();
+    let config = LoraConfig {
+        rank: 2,
+        ..LoraConfig::default()
+    };
+    let model = model.with_lora(&config, 3).unwrap();
+    model.save(&snapshot, ExportDtype::F32).unwrap();
+    // PEFT describes the adapter alone.
+    fs::remove_file(snapshot.join("config.json")).unwrap();
+    for command in [
+        vec!["inspect", "--model", "Org/Tiny"],
+        vec!["generate", "--model", "Org/Tiny", "--prompt", "red?"],
+    ] {
+        let output = world
+            .command(&command)
+            .env("HF_HUB_CACHE", world.path("cache"))
+            .output()
+            .unwrap();
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {message}");
+    }
 }

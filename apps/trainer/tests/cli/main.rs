@@ -12,4 +12,6 @@ mod eval;
 mod files;
 mod finetuning;
 mod interrupted;
+mod kills;
+mod replay;
 mod runs;

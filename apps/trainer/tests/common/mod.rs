@@ -45,6 +45,19 @@ lr = 1e-3
 max_new_tokens = 4
 "#;
 
+/// A reward by which responses of an untrained model differ: the length of what a program is told of
+/// each, modulo 5.
+pub const UNEVEN: &str = r#"
+[[reward.parts]]
+rule = "command"
+options.command = ["sh", "-c", '''
+while read -r line; do
+  id=${line#*\"id\":}
+  row=${id#*,}
+  echo "{\"id\":${id%%[,\}]*},\"reward\":$((${#row} % 5))}"
+done''']
+"#;
+
 /// A temporary directory that the binary runs in: `model/`, `data/train.jsonl`, `tiny.toml`.
 pub struct World {
     dir: TempDir,

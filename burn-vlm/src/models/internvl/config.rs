@@ -64,14 +64,69 @@ pub(super) const NATIVE: &str = "internvl";
 
 /// One number, or one for each direction.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a whole number, or the same one twice")]
 enum Side {
     Square(usize),
     Pair([usize; 2]),
 }
 
+/// The keys at the top, in either layout.
+#[derive(Deserialize)]
+pub(super) struct TopFields {
+    pub downsample_ratio: Option<f64>,
+    pub force_image_size: Option<usize>,
+    pub dynamic_image_size: Option<bool>,
+    pub min_dynamic_patch: Option<usize>,
+    pub max_dynamic_patch: Option<usize>,
+    pub use_thumbnail: Option<bool>,
+    pad2square: Option<bool>,
+    img_context_token_id: Option<u32>,
+    image_token_id: Option<u32>,
+    tie_word_embeddings: Option<bool>,
+    #[serde(rename = "template")]
+    _template: Option<String>,
+}
+
+impl TopFields {
+    /// Reads the top of a file whose defaults are filled in.
+    fn read(raw: &Value) -> Result<Self, String> {
+        let top: Self = dir::fields(raw)?;
+        match top.pad2square {
+            Some(true) => Err("pad2square is true, expected false".into()),
+            _ => Ok(top),
+        }
+    }
+
+    /// Side, in patches, of the square that becomes one feature.
+    fn merge_size(&self) -> Result<usize, String> {
+        let ratio = self.downsample_ratio.unwrap_or(0.5);
+        match (0.0625..=1.0).contains(&ratio) && (1.0 / ratio).fract() == 0.0 {
+            true => Ok((1.0 / ratio) as usize),
+            false => Err(format!(
+                "downsample_ratio is {ratio}, expected one over a whole number up to 16"
+            )),
+        }
+    }
+}
+
+/// What a file says of pictures: the keys at its top, and the tower, whose features are
+/// `out_hidden_size` wide.
+pub(super) fn read_pictures(
+    raw: &Value,
+    out_hidden_size: usize,
+) -> Result<(TopFields, VisionConfig), String> {
+    let original = raw["model_type"] == ORIGINAL;
+    let [vision, top] = tables(original);
+    let top = TopFields::read(&top.filled(raw))?;
+    let fields = dir::fields(&vision.filled(&raw["vision_config"]))
+        .map_err(|e| format!("vision_config.{e}"))?;
+    let vision = vision_of(original, &top, fields, out_hidden_size)?;
+    Ok((top, vision))
+}
+
 /// Keys of its configurations.
-static KEYS: LazyLock<KeyTables> = LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+static KEYS: LazyLock<KeyTables> =
+    LazyLock::new(|| KeyTables::generated(include_str!("keys.json")));
 
 /// The tables of a layout, of `vision_config` and of the top.
 fn tables(original: bool) -> [&'static KeyTable; 2] {
@@ -115,15 +170,12 @@ pub(in crate::models) fn read(raw: &Value, families: &Families) -> Result<Archit
     if original {
         only(raw, "ps_version", &"v2".into())?;
     }
-    let tied = raw["tie_word_embeddings"].as_bool();
+    let (top, vision) = read_pictures(raw, text.decoder.hidden_size)?;
     let tied = match original {
         true => text.tie_word_embeddings,
-        false => tied.or(text.tie_word_embeddings),
+        false => top.tie_word_embeddings.or(text.tie_word_embeddings),
     };
-    let vision = read_vision(original, raw, text.decoder.hidden_size)?;
-    let image_token = ["img_context_token_id", "image_token_id"];
-    let image_token = image_token.iter().find_map(|key| raw[*key].as_u64());
-    let image_token = image_token.and_then(|id| u32::try_from(id).ok());
+    let image_token = top.img_context_token_id.or(top.image_token_id);
     let native = KeyMap::new(vec![("", keys::NATIVE)]);
     let keys = match original {
         true => {
@@ -176,13 +228,12 @@ fn only(raw: &Value, key: &str, expected: &Value) -> Result<(), String> {
     }
 }
 
-fn read_vision(
+fn vision_of(
     original: bool,
-    raw: &Value,
+    top: &TopFields,
+    fields: VisionFields,
     out_hidden_size: usize,
 ) -> Result<VisionConfig, String> {
-    let fields: VisionFields = dir::fields(&tables(original)[0].filled(&raw["vision_config"]))
-        .map_err(|e| format!("vision_config.{e}"))?;
     let act = fields.hidden_act.as_deref().unwrap_or("gelu");
     let act = Activation::from_name(act).ok_or_else(|| {
         format!("vision_config.hidden_act is `{act}`, expected `gelu` or `quick_gelu`")
@@ -206,21 +257,12 @@ fn read_vision(
         let key = "vision_config.use_absolute_position_embeddings";
         return Err(format!("{key} is false, expected true"));
     }
-    let ratio = raw["downsample_ratio"].as_f64().unwrap_or(0.5);
-    if !(0.0625..=1.0).contains(&ratio) || (1.0 / ratio).fract() != 0.0 {
-        return Err(format!(
-            "downsample_ratio is {ratio}, expected one over a whole number"
-        ));
-    }
     let image_size = fields.image_size.square("image_size")?;
     // Another size would need other position embeddings than the file holds.
-    match raw["force_image_size"].as_u64() {
-        Some(found) if found != image_size as u64 => {
-            return Err(format!(
-                "force_image_size is {found}, expected {image_size} as vision_config.image_size"
-            ));
-        }
-        _ => {}
+    if let Some(found) = top.force_image_size.filter(|found| *found != image_size) {
+        return Err(format!(
+            "force_image_size is {found}, expected {image_size} as vision_config.image_size"
+        ));
     }
     Ok(VisionConfig {
         depth: fields.num_hidden_layers,
@@ -237,7 +279,7 @@ fn read_vision(
         },
         image_size,
         patch_size: fields.patch_size.square("patch_size")?,
-        merge_size: (1.0 / ratio) as usize,
+        merge_size: top.merge_size()?,
         in_channels: fields.num_channels.unwrap_or(3),
         out_hidden_size,
     })

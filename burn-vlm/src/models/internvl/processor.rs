@@ -7,9 +7,13 @@ use image::RgbImage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{IMAGE_TOKEN, config::NATIVE, tiling::Tiling};
-use crate::image::{Alpha, ImagePatches, Normalization, PatchLayout};
-use crate::models::section::{all_done, bicubic_only, image_section, positive};
+use super::{
+    IMAGE_TOKEN,
+    config::{NATIVE, read_pictures},
+    tiling::Tiling,
+};
+use crate::image::{Alpha, ImagePatches, MAX_PIXELS, Normalization, PatchLayout};
+use crate::models::section::{bicubic_only, check_all_steps, check_statistics, image_section};
 use crate::models::{ImageProcessor, PictureLimits, Shown, TokenIds, expand_each};
 use crate::text::ProcessorFiles;
 use crate::{dir, error::VlmError};
@@ -20,6 +24,10 @@ pub const IMAGE_START: &str = "<img>";
 pub const IMAGE_END: &str = "</img>";
 /// What the family's conversation template writes for a picture.
 pub const IMAGE_TEXT: &str = "<img><IMG_CONTEXT></img>";
+
+/// Largest side of a tile, in pixels, of which as many as a picture may have are no more pixels than
+/// are decoded.
+const MAX_TILE: usize = (MAX_PIXELS as usize / Tiling::MOST).isqrt();
 
 /// How pictures become tiles and patches.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,34 +40,6 @@ pub struct ImageConfig {
     pub merge_size: usize,
     /// The tower's statistics.
     pub normalization: Normalization,
-}
-
-/// `config.json`: the tiling of the original layout, the tower's sizes of both.
-#[derive(Deserialize)]
-struct RawModel {
-    model_type: String,
-    vision_config: RawVision,
-    force_image_size: Option<usize>,
-    downsample_ratio: Option<f64>,
-    dynamic_image_size: Option<bool>,
-    min_dynamic_patch: Option<usize>,
-    max_dynamic_patch: Option<usize>,
-    use_thumbnail: Option<bool>,
-    pad2square: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct RawVision {
-    image_size: Option<Side>,
-    patch_size: Option<Side>,
-}
-
-/// One number in the original layout, a pair of them in transformers' own.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Side {
-    Square(usize),
-    Pair([usize; 2]),
 }
 
 /// The image processor's own file; its size counts only in transformers' layout.
@@ -77,16 +57,6 @@ struct RawImages {
     max_patches: Option<usize>,
 }
 
-impl Side {
-    fn square(&self, key: &str) -> Result<usize, String> {
-        match self {
-            Self::Square(side) => Ok(*side),
-            Self::Pair([a, b]) if a == b => Ok(*a),
-            Self::Pair(pair) => Err(format!("{key} is {pair:?}, expected a square")),
-        }
-    }
-}
-
 impl ImageConfig {
     /// Reads `config.json`, and statistics (and tiles, in transformers' layout) from the image
     /// processor's file where there is one.
@@ -96,10 +66,8 @@ impl ImageConfig {
     pub fn from_files(files: &ProcessorFiles) -> Result<Self, VlmError> {
         let path = files.path(ProcessorFiles::CONFIG);
         files.require(ProcessorFiles::CONFIG)?;
-        let model = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
-        let model: RawModel =
-            dir::fields(&model).map_err(|message| VlmError::config(&path, message))?;
-        let native = model.model_type == NATIVE;
+        let model = files.object(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        let native = model["model_type"] == NATIVE;
         let (images_path, images) = match image_section(files)? {
             Some((path, json)) => {
                 let raw = dir::fields(&json).map_err(|message| VlmError::config(&path, message))?;
@@ -115,51 +83,29 @@ impl ImageConfig {
         Ok(config)
     }
 
-    fn of_model(model: &RawModel) -> Result<Self, String> {
-        if model.pad2square == Some(true) {
-            return Err("pad2square is true, only false is supported".into());
-        }
-        let side = |side: &Option<Side>, key: &str, default: usize| {
-            let side = side.as_ref().map(|side| side.square(key));
-            side.unwrap_or(Ok(default))
-        };
-        let image_size = side(
-            &model.vision_config.image_size,
-            "vision_config.image_size",
-            448,
-        )?;
-        let patch_size = side(
-            &model.vision_config.patch_size,
-            "vision_config.patch_size",
-            14,
-        )?;
-        let ratio = model.downsample_ratio.unwrap_or(0.5);
-        let merge_size = (1.0 / ratio).round();
-        if !(1.0..=16.0).contains(&merge_size) || (merge_size * ratio - 1.0).abs() > 1e-6 {
-            return Err(format!(
-                "downsample_ratio is {ratio}, expected one over a whole number"
-            ));
-        }
+    fn of_model(model: &Value) -> Result<Self, String> {
+        // How wide features are is nothing to pictures.
+        let (top, vision) = read_pictures(model, 0)?;
         // What InternVL's code assumes when the file says nothing. Without dynamic_image_size a
         // picture is one tile.
-        let dynamic = model.dynamic_image_size.unwrap_or(false);
+        let dynamic = top.dynamic_image_size.unwrap_or(false);
         let limit =
             |value: Option<usize>, default| if dynamic { value.unwrap_or(default) } else { 1 };
         Ok(Self {
             tiling: Tiling {
-                tile_size: model.force_image_size.unwrap_or(image_size),
-                min_tiles: limit(model.min_dynamic_patch, 1),
-                max_tiles: limit(model.max_dynamic_patch, 6),
-                thumbnail: model.use_thumbnail.unwrap_or(false),
+                tile_size: vision.image_size,
+                min_tiles: limit(top.min_dynamic_patch, 1),
+                max_tiles: limit(top.max_dynamic_patch, 6),
+                thumbnail: top.use_thumbnail.unwrap_or(false),
             },
-            patch_size,
-            merge_size: merge_size as usize,
+            patch_size: vision.patch_size,
+            merge_size: vision.merge_size,
             normalization: Normalization::IMAGENET,
         })
     }
 
     fn read_images(&mut self, raw: &RawImages, native: bool) -> Result<(), String> {
-        all_done([
+        check_all_steps([
             ("do_resize", raw.do_resize),
             ("do_rescale", raw.do_rescale),
             ("do_normalize", raw.do_normalize),
@@ -178,11 +124,13 @@ impl ImageConfig {
         self.tiling.max_tiles = raw.max_patches.unwrap_or(12);
         self.tiling.thumbnail = true;
         let side = self.tiling.tile_size;
-        match raw.size.as_ref().filter(|size| size.is_object()) {
-            Some(size) if size["height"] != side || size["width"] != side => Err(format!(
+        match &raw.size {
+            None => Ok(()),
+            Some(size) if *size == side => Ok(()),
+            Some(size) if size["height"] == side && size["width"] == side => Ok(()),
+            Some(size) => Err(format!(
                 "size is {size}, expected height and width {side} as in config.json"
             )),
-            _ => Ok(()),
         }
     }
 
@@ -194,10 +142,15 @@ impl ImageConfig {
             max_tiles,
             ..
         } = self.tiling;
-        let token = self.patch_size * self.merge_size;
+        let token = self.patch_size.saturating_mul(self.merge_size);
         if token == 0 || tile_size == 0 || !tile_size.is_multiple_of(token) {
             return Err(format!(
                 "the image size is {tile_size}, expected a multiple of {token} pixels, one token"
+            ));
+        }
+        if tile_size > MAX_TILE {
+            return Err(format!(
+                "the image size is {tile_size}, expected at most {MAX_TILE}"
             ));
         }
         if min_tiles == 0 || min_tiles > max_tiles || max_tiles > Tiling::MOST {
@@ -206,7 +159,7 @@ impl ImageConfig {
                 Tiling::MOST
             ));
         }
-        positive(&self.normalization.std)
+        check_statistics(&self.normalization)
     }
 
     /// Tiles, normalises and cuts a picture.
@@ -243,7 +196,7 @@ impl Images {
         let token = ids.placeholder(IMAGE_TOKEN)?;
         let start = ids.of(IMAGE_START)?;
         let frame = start.zip(ids.of(IMAGE_END)?);
-        let config = files.json(ProcessorFiles::CONFIG)?.unwrap_or_default();
+        let config = files.object(ProcessorFiles::CONFIG)?.unwrap_or_default();
         Ok(Some(Arc::new(Self {
             token,
             alpha: match config["model_type"] == NATIVE {
@@ -380,23 +333,47 @@ mod tests {
             ("downsample_ratio", json!(0.3), "downsample_ratio is 0.3"),
             ("min_dynamic_patch", json!(13), "13 to 12 tiles"),
             ("max_dynamic_patch", json!(1000), "1 to 1000 tiles"),
-            ("force_image_size", json!(450), "the image size is 450"),
+            (
+                "downsample_ratio",
+                json!("0.5"),
+                "downsample_ratio: invalid",
+            ),
+            (
+                "force_image_size",
+                json!(450),
+                "force_image_size is 450, expected 448",
+            ),
             (
                 "vision_config",
                 json!({"image_size": [448, 224]}),
-                "vision_config.image_size is [448, 224], expected a square",
+                "vision_config.image_size is [448, 224], expected the same number twice",
+            ),
+            (
+                "vision_config",
+                json!({"image_size": "448"}),
+                "vision_config.image_size: expected a whole number, or the same one twice",
             ),
         ] {
             let message = with(key, value);
             assert!(message.starts_with("config.json: "), "{message}");
             assert!(message.contains(expected), "{message}");
         }
-        let size = json!({"size": {"height": 384, "width": 384}});
-        let message = read(native(), size).unwrap_err();
+        let mut huge = original();
+        huge["force_image_size"] = json!(28 << 20);
+        huge["vision_config"]["image_size"] = json!(28 << 20);
+        let message = read(huge, Value::Null).unwrap_err();
         assert!(
-            message.contains("expected height and width 448"),
+            message.contains("the image size is 29360128, expected at most 2115"),
             "{message}"
         );
+        for size in [json!({"height": 384, "width": 384}), json!(384), json!([])] {
+            let message = read(native(), json!({ "size": size })).unwrap_err();
+            assert!(
+                message.contains("expected height and width 448"),
+                "{message}"
+            );
+        }
+        assert!(read(native(), json!({"size": 448})).is_ok());
         let message = read(original(), json!({"resample": 2})).unwrap_err();
         assert!(
             message.starts_with("preprocessor_config.json: resample"),

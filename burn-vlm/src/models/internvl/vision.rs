@@ -3,7 +3,10 @@
 use super::VisionConfig;
 use crate::{
     freeze::is_trainable,
-    models::{self, Vision, VisionSizes, decoder::check_sizes},
+    models::{
+        self, Vision, VisionSizes,
+        check::{check_channels, check_divides, check_positive, check_sizes},
+    },
     nn::{Linear, VisionBlock, VisionPlan, lazy_param, linears, norm::LayerNorm},
 };
 use burn::{
@@ -52,8 +55,11 @@ impl models::VisionConfig for VisionConfig {
         Vision::new(VisionTower::new(self, device))
     }
 
+    /// Each tile attends to itself; `grids` are `[tiles, side, side]` in patches.
     fn plan(&self, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
-        plan(self, grids, device)
+        let tiles = grids.iter().map(|[tiles, ..]| tiles).sum();
+        let lens = vec![1 + self.side().pow(2); tiles];
+        VisionPlan::new(&lens, None, device)
     }
 
     /// A class token goes before the patches of every tile.
@@ -75,7 +81,6 @@ impl models::VisionConfig for VisionConfig {
             patch_size: self.patch_size,
             merge_size: self.merge_size,
             temporal_patch_size: 1,
-            taps: 0,
         }
     }
 
@@ -95,10 +100,6 @@ impl models::VisionConfig for VisionConfig {
     }
 
     fn check(&self, _: usize) -> Result<(), String> {
-        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
-            true => Ok(()),
-            false => Err(format!("{what}: {a} is not a multiple of {b}")),
-        };
         let (width, heads) = (self.block.width, self.block.heads);
         check_sizes(
             ("vision_config.num_hidden_layers", self.depth),
@@ -108,21 +109,16 @@ impl models::VisionConfig for VisionConfig {
                 ("vision_config.intermediate_size", self.block.inner),
                 ("vision_config.image_size", self.image_size),
                 ("vision_config.patch_size", self.patch_size),
-                ("vision_config.num_channels", self.in_channels),
             ],
         )?;
-        if !(self.block.eps.is_finite() && self.block.eps > 0.0) {
-            let found = self.block.eps;
-            return Err(format!(
-                "vision_config.layer_norm_eps is {found}, expected a number greater than 0"
-            ));
-        }
-        divides(
+        check_channels("vision_config.num_channels", self.in_channels)?;
+        check_positive("vision_config.layer_norm_eps", self.block.eps)?;
+        check_divides(
             "vision_config.hidden_size by num_attention_heads",
             width,
             heads,
         )?;
-        divides(
+        check_divides(
             "vision_config.image_size by patch_size / downsample_ratio",
             self.image_size,
             self.patch_size * self.merge_size,
@@ -217,13 +213,4 @@ impl models::VisionTower for VisionTower {
         let x = gelu(self.projector.fc1.forward(self.projector.norm.forward(x)));
         self.projector.fc2.forward(x)
     }
-}
-
-/// Plans the attention of a batch of pictures: each tile attends to itconfig.
-///
-/// `grids` are `[tiles, side, side]` in patches.
-pub(super) fn plan(config: &VisionConfig, grids: &[[usize; 3]], device: &Device) -> VisionPlan {
-    let tiles = grids.iter().map(|[tiles, ..]| tiles).sum();
-    let lens = vec![1 + config.side().pow(2); tiles];
-    VisionPlan::new(&lens, None, device)
 }

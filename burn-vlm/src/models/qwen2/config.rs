@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 /// Keys of its configuration.
 pub(in crate::models) static KEYS: LazyLock<KeyTables> =
-    LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+    LazyLock::new(|| KeyTables::generated(include_str!("keys.json")));
 
 pub(in crate::models) fn section(json: &Value) -> Result<TextSection, String> {
     let biases = Biases {

@@ -30,7 +30,7 @@ struct VisionFields {
 
 /// Keys of its configuration.
 pub(super) static KEYS: LazyLock<KeyTables> =
-    LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+    LazyLock::new(|| KeyTables::generated(include_str!("keys.json")));
 
 pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
     let section = KEYS.table("vision").filled(&raw["vision_config"]);

@@ -73,7 +73,7 @@ struct VisionFields {
 
 /// Keys of its configuration.
 pub(super) static KEYS: LazyLock<KeyTables> =
-    LazyLock::new(|| KeyTables::parse(include_str!("keys.json")));
+    LazyLock::new(|| KeyTables::generated(include_str!("keys.json")));
 
 /// Reads `config.json` of Qwen2-VL.
 pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
@@ -178,17 +178,9 @@ pub(in crate::models) fn with_vision(
         format!("image_token_id is {found}, expected a token id")
     })?;
     // Either place may say it: older files say it in the section.
-    let tied = match &top["tie_word_embeddings"] {
-        Value::Null => false,
-        Value::Bool(tied) => *tied,
-        other => {
-            return Err(format!(
-                "tie_word_embeddings is {other}, expected true or false"
-            ));
-        }
-    };
+    let tied = dir::flag(&top, "tie_word_embeddings")?;
     Ok(Architecture {
-        tie_word_embeddings: tied || text.tie_word_embeddings == Some(true),
+        tie_word_embeddings: tied == Some(true) || text.tie_word_embeddings == Some(true),
         ..Architecture::of_text(text, KeyMap::new(vec![("", keys::ROWS)]))
             .with_vision(vision, Some(image_token_id))
     })

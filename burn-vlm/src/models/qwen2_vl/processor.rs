@@ -7,9 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::image::{
-    Alpha, ImagePatches, Normalization, PatchLayout, patchify, resize_bicubic, smart_resize,
+    Alpha, ImagePatches, MAX_PIXELS, Normalization, PatchLayout, patchify, resize_bicubic,
+    smart_resize,
 };
-use crate::models::section::{all_done, bicubic_only, image_section, positive};
+use crate::models::check::check_size;
+use crate::models::section::{bicubic_only, check_all_steps, check_statistics, image_section};
 use crate::models::{ImageProcessor, PictureLimits, TokenIds};
 use crate::text::ProcessorFiles;
 use crate::{dir, error::VlmError};
@@ -18,6 +20,9 @@ use crate::{dir, error::VlmError};
 pub const IMAGE_TOKEN: &str = "<|image_pad|>";
 /// What the family's chat templates write for a picture.
 pub const IMAGE_TEXT: &str = "<|vision_start|><|image_pad|><|vision_end|>";
+
+/// Largest number of pixels, patches and frames along a side: beyond those of any model.
+pub(super) const MAX_SIDE: usize = 1024;
 
 /// How pictures become patches: the contents of `preprocessor_config.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +61,7 @@ struct RawImageConfig {
     temporal_patch_size: Option<usize>,
     min_pixels: Option<usize>,
     max_pixels: Option<usize>,
-    size: Option<RawSize>,
+    size: Option<Value>,
     image_mean: Option<[f64; 3]>,
     image_std: Option<[f64; 3]>,
     rescale_factor: Option<f64>,
@@ -89,23 +94,23 @@ impl ImageConfig {
             Some((path, json)) => {
                 Self::from_json(json).map_err(|message| VlmError::config(path, message))
             }
-            None => Err(VlmError::config(
-                files.path("preprocessor_config.json"),
-                "the file does not exist",
-            )),
+            None => Err(files.missing("preprocessor_config.json")),
         }
     }
 
     pub(crate) fn from_json(json: Value) -> Result<Self, String> {
         let raw: RawImageConfig = dir::fields(&json)?;
-        all_done([
+        check_all_steps([
             ("do_resize", raw.do_resize),
             ("do_rescale", raw.do_rescale),
             ("do_normalize", raw.do_normalize),
         ])?;
         bicubic_only(raw.resample)?;
         let default = Self::default();
-        let size = raw.size.unwrap_or_default();
+        let size: RawSize = match raw.size {
+            Some(size) => dir::fields(&size).map_err(|message| format!("size: {message}"))?,
+            None => RawSize::default(),
+        };
         let config = Self {
             layout: PatchLayout {
                 patch_size: raw.patch_size.unwrap_or(default.layout.patch_size),
@@ -140,19 +145,25 @@ impl ImageConfig {
             merge_size,
             temporal_patch_size,
         } = self.layout;
-        if [patch_size, merge_size, temporal_patch_size].contains(&0) {
-            return Err(format!("a size is zero in {:?}", self.layout));
+        for (key, size) in [
+            ("patch_size", patch_size),
+            ("merge_size", merge_size),
+            ("temporal_patch_size", temporal_patch_size),
+        ] {
+            check_size(key, size, MAX_SIDE)?;
         }
-        positive(&self.normalization.std)?;
-        // A limit below one merged token cannot be kept.
+        check_statistics(&self.normalization)?;
+        // A limit below one merged token cannot be kept; what is larger than any picture that is
+        // decoded is no picture.
         let (min, max, token) = (
             self.min_pixels,
             self.max_pixels,
             self.layout.factor().pow(2),
         );
-        if min > max || max < token {
+        if min > max || max < token || min as u64 > MAX_PIXELS {
             return Err(format!(
-                "min_pixels is {min} and max_pixels {max}, expected min_pixels <= max_pixels and max_pixels >= {token}"
+                "min_pixels is {min} and max_pixels {max}, expected min_pixels <= max_pixels, \
+                 min_pixels <= {MAX_PIXELS} and max_pixels >= {token}"
             ));
         }
         Ok(())

@@ -1,31 +1,18 @@
 //! Positions of text and image tokens: M-RoPE.
 
-use crate::{
-    models::ModelConfig,
-    nn::{Position, RopeScaling},
-};
+use crate::{models::ModelConfig, nn::Position};
 
-/// [`positions`] in a model of this configuration; 0, 1, 2, … where it has no M-RoPE or no
-/// pictures.
+/// [`positions`] in a model of this configuration.
 pub(in crate::models) fn positions_of(
     config: &ModelConfig,
     tokens: &[u32],
     grids: &[[usize; 3]],
 ) -> (Vec<Position>, u32) {
-    let grids = grids.iter().copied();
-    match (
-        &config.text.rope_scaling,
-        &config.vision,
-        config.image_token_id,
-    ) {
-        (RopeScaling::MRope { .. }, Some(vision), Some(image_token)) => {
-            positions(tokens, image_token, grids, vision.sizes().merge_size)
-        }
-        _ => {
-            let len = tokens.len() as u32;
-            ((0..len).map(|at| [at; 3]).collect(), len)
-        }
-    }
+    let merge = config
+        .vision
+        .as_ref()
+        .map_or(1, |vision| vision.sizes().merge_size);
+    positions(tokens, config.image_token_id, grids.iter().copied(), merge)
 }
 
 /// Positions of a row, and the position of the token after its end.
@@ -36,7 +23,7 @@ pub(in crate::models) fn positions_of(
 /// token that is `image_token`.
 pub fn positions(
     tokens: &[u32],
-    image_token: u32,
+    image_token: Option<u32>,
     grids: impl IntoIterator<Item = [usize; 3]>,
     merge: usize,
 ) -> (Vec<Position>, u32) {
@@ -45,7 +32,7 @@ pub fn positions(
     let mut next = 0_u32;
     let mut at = 0;
     while at < tokens.len() {
-        let grid = if tokens[at] == image_token {
+        let grid = if Some(tokens[at]) == image_token {
             grids.next()
         } else {
             None
@@ -76,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_picture_spreads_and_text_goes_on_after_its_longer_side() {
-        let (got, next) = positions(&[1, 9, 9, 9, 9, 9, 9, 2], 9, [[1, 4, 6]], 2);
+        let (got, next) = positions(&[1, 9, 9, 9, 9, 9, 9, 2], Some(9), [[1, 4, 6]], 2);
         let expected = [
             [0, 0, 0],
             [1, 1, 1],
@@ -93,6 +80,9 @@ mod tests {
 
     #[test]
     fn an_image_token_without_a_picture_is_text() {
-        assert_eq!(positions(&[9, 1], 9, [], 2), (vec![[0; 3], [1; 3]], 2));
+        assert_eq!(
+            positions(&[9, 1], Some(9), [], 2),
+            (vec![[0; 3], [1; 3]], 2)
+        );
     }
 }

@@ -1,9 +1,12 @@
 //! The vision tower: patches in, one feature for each 2×2 group of patches out.
 
-use super::{VisionConfig, plan::plan};
+use super::{VisionConfig, plan::plan, processor::MAX_SIDE};
 use crate::{
     freeze::is_trainable,
-    models::{self, Vision, VisionSizes, decoder::check_sizes},
+    models::{
+        self, Vision, VisionSizes,
+        check::{check_channels, check_divides, check_size, check_sizes},
+    },
     nn::{Linear, VisionBlock, VisionPlan, linears, norm::Norm},
 };
 use burn::{
@@ -59,7 +62,6 @@ impl models::VisionConfig for VisionConfig {
             patch_size: self.patch_size,
             merge_size: self.spatial_merge_size,
             temporal_patch_size: self.temporal_patch_size,
-            taps: 0,
         }
     }
 
@@ -71,10 +73,6 @@ impl models::VisionConfig for VisionConfig {
     }
 
     fn check(&self, text_width: usize) -> Result<(), String> {
-        let divides = |what: &str, a: usize, b: usize| match b != 0 && a.is_multiple_of(b) {
-            true => Ok(()),
-            false => Err(format!("{what}: {a} is not a multiple of {b}")),
-        };
         let (width, heads) = (self.block.width, self.block.heads);
         check_sizes(
             ("vision_config.depth", self.depth),
@@ -82,23 +80,24 @@ impl models::VisionConfig for VisionConfig {
                 ("width of the vision tower", width),
                 ("width inside a block of the vision tower", self.block.inner),
                 ("vision_config.num_heads", heads),
-                ("vision_config.patch_size", self.patch_size),
-                ("vision_config.spatial_merge_size", self.spatial_merge_size),
-                (
-                    "vision_config.temporal_patch_size",
-                    self.temporal_patch_size,
-                ),
-                ("vision_config.in_channels", self.in_channels),
             ],
         )?;
-        divides("vision width by num_heads", width, heads)?;
-        divides("vision head width by 4", width / heads, 4)?;
+        for (key, found) in [
+            ("patch_size", self.patch_size),
+            ("spatial_merge_size", self.spatial_merge_size),
+            ("temporal_patch_size", self.temporal_patch_size),
+        ] {
+            check_size(&format!("vision_config.{key}"), found, MAX_SIDE)?;
+        }
+        check_channels("vision_config.in_channels", self.in_channels)?;
+        check_divides("vision width by num_heads", width, heads)?;
+        check_divides("vision head width by 4", width / heads, 4)?;
         if let Some(windows) = &self.windows {
             check_sizes(
                 ("vision_config.depth", self.depth),
                 &[("vision_config.window_size", windows.size)],
             )?;
-            divides(
+            check_divides(
                 "window_size by patch_size · spatial_merge_size",
                 windows.size,
                 self.patch_size * self.spatial_merge_size,

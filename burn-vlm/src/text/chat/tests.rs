@@ -175,13 +175,15 @@ fn contents_take_the_form_that_the_template_reads() {
 #[test]
 fn the_template_is_found_where_models_keep_it() {
     let render = |files: &ProcessorFiles| {
-        ChatTemplate::from_files(files)
+        ChatTemplate::from_files(files, true)
             .unwrap()
             .render(&[], false)
             .unwrap()
     };
     let mut files = ProcessorFiles::new();
-    let message = ChatTemplate::from_files(&files).unwrap_err().to_string();
+    let message = ChatTemplate::from_files(&files, true)
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("no chat template"), "{message}");
     let named = r#"{"chat_template": [{"name": "rag", "template": "R"}, {"name": "default", "template": "D"}]}"#;
     files.insert("tokenizer_config.json", named);
@@ -207,7 +209,9 @@ fn a_bad_template_is_named() {
     let error = |name: &str, text: &str| {
         let mut files = ProcessorFiles::new();
         files.insert(name, text);
-        ChatTemplate::from_files(&files).unwrap_err().to_string()
+        ChatTemplate::from_files(&files, true)
+            .unwrap_err()
+            .to_string()
     };
     let message = error("chat_template.jinja", "{% for %}");
     assert!(
@@ -248,18 +252,17 @@ fn a_template_that_never_ends_is_refused() {
 #[test]
 fn of_several_templates_that_of_transformers_counts() {
     let json = |text: &str| format!(r#"{{"chat_template": "{text}"}}"#);
-    let all = |config: &str| {
+    let all = || {
         let mut files = ProcessorFiles::new();
-        files.insert(ProcessorFiles::CONFIG, config);
         files.insert("processor_config.json", json("processor"));
         files.insert("chat_template.json", json("old"));
         files.insert("chat_template.jinja", "jinja");
         files.insert("tokenizer_config.json", json("tokenizer"));
         files
     };
-    let order = |mut files: ProcessorFiles| {
-        let mut found = vec![];
-        while let Ok(template) = ChatTemplate::from_files(&files) {
+    let order = |reads_pictures| {
+        let (mut files, mut found) = (all(), vec![]);
+        while let Ok(template) = ChatTemplate::from_files(&files, reads_pictures) {
             let name = template.origin.file_name().unwrap().to_str().unwrap();
             found.push(template.source().to_owned());
             files.insert(name, if name.ends_with("json") { "{}" } else { "" });
@@ -269,9 +272,8 @@ fn of_several_templates_that_of_transformers_counts() {
         }
         found
     };
-    let pictures = order(all(r#"{"vision_config": {}}"#));
-    assert_eq!(pictures, ["processor", "old", "jinja", "tokenizer"]);
-    assert_eq!(order(all("{}")), ["jinja", "tokenizer", "old"]);
+    assert_eq!(order(true), ["processor", "old", "jinja", "tokenizer"]);
+    assert_eq!(order(false), ["jinja", "tokenizer", "old"]);
 }
 
 fn without(files: ProcessorFiles, name: &str) -> ProcessorFiles {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::{check_size, check_width};
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
@@ -14,6 +15,7 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let sort_keys: Option<bool> = options.get("sort_keys")?;
     let separators: Option<Vec<String>> = options.get("separators")?;
     options.assert_all_used()?;
+    check_width(indent)?;
     let comma = if indent.is_some() { "," } else { ", " };
     let separators = separators.unwrap_or_else(|| vec![comma.into(), ": ".into()]);
     let [comma, colon] = separators.try_into().map_err(|_| {
@@ -42,10 +44,12 @@ struct Json {
 
 impl Json {
     fn write(&self, value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
+        check_size(out.len())?;
+        check_size(value.len().unwrap_or(0))?;
         match value.kind() {
             ValueKind::None => out.push_str("null"),
             ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
-            ValueKind::Number => out.push_str(&super::show::repr(value)),
+            ValueKind::Number => out.push_str(&super::show::repr(value)?),
             ValueKind::String => self.string(value.as_str().unwrap_or_default(), out),
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<Value> = value.try_iter()?.collect();

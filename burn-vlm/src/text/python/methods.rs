@@ -1,5 +1,6 @@
 //! Methods of Python's strings and lists. Those not here are `minijinja_contrib`'s.
 
+use super::{check_joined, check_replaced, check_width, check_widths_in};
 use minijinja::value::{Kwargs, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
@@ -27,10 +28,10 @@ pub(super) fn call(
 }
 
 /// The filter `trim`: `str.strip`.
-pub(super) fn trim(text: &Value, characters: Option<&str>) -> String {
-    let text = super::show::str(text);
+pub(super) fn trim(text: &Value, characters: Option<&str>) -> Result<String, Error> {
+    let text = super::show::str(text)?;
     let inside = |c: char| strips(c, characters);
-    text.trim_matches(inside).to_owned()
+    Ok(text.trim_matches(inside).to_owned())
 }
 
 fn of_string(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
@@ -101,14 +102,32 @@ fn of_string(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, 
         }
         "ljust" | "rjust" | "center" => {
             let (width, fill): (i64, Option<char>) = from_args(args)?;
-            Value::from(pad(text, method, width, fill.unwrap_or(' ')))
+            Value::from(pad(text, method, width, fill.unwrap_or(' '))?)
         }
         "zfill" => {
             let (width,): (i64,) = from_args(args)?;
             let digits = text.trim_start_matches(['+', '-']);
             let sign = &text[..text.len() - digits.len()];
-            let width = width - sign.len() as i64;
-            Value::from(format!("{sign}{}", pad(digits, "rjust", width, '0')))
+            let width = width.saturating_sub(sign.len() as i64);
+            Value::from(format!("{sign}{}", pad(digits, "rjust", width, '0')?))
+        }
+        // What follows is minijinja's own, where the result fits.
+        "format" => {
+            check_widths_in(text)?;
+            return Ok(None);
+        }
+        "replace" => {
+            if let [old, new, ..] = args {
+                let [old, new] = [old, new].map(|text| text.as_str().unwrap_or_default());
+                check_replaced(text, old, new)?;
+            }
+            return Ok(None);
+        }
+        "join" => {
+            if let [list] = args {
+                check_joined(text.len(), list)?;
+            }
+            return Ok(None);
         }
         _ => return Ok(None),
     };
@@ -199,8 +218,9 @@ fn splitlines(text: &str, keep: bool) -> Vec<&str> {
     lines
 }
 
-fn pad(text: &str, method: &str, width: i64, fill: char) -> String {
+fn pad(text: &str, method: &str, width: i64, fill: char) -> Result<String, Error> {
     let missing = usize::try_from(width).unwrap_or(0);
+    check_width(Some(missing))?;
     let missing = missing.saturating_sub(text.chars().count());
     let left = match method {
         "ljust" => 0,
@@ -209,10 +229,8 @@ fn pad(text: &str, method: &str, width: i64, fill: char) -> String {
         _ => missing / 2 + (missing & usize::try_from(width).unwrap_or(0) & 1),
     };
     let fill = |n: usize| std::iter::repeat_n(fill, n);
-    fill(left)
-        .chain(text.chars())
-        .chain(fill(missing - left))
-        .collect()
+    let padded = fill(left).chain(text.chars());
+    Ok(padded.chain(fill(missing - left)).collect())
 }
 
 fn index_in(list: &Value, args: &[Value]) -> Result<Value, Error> {

@@ -4,19 +4,53 @@
 
 use std::borrow::Cow;
 
-use minijinja::value::ValueKind;
-use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
+use minijinja::value::{Kwargs, Rest, StringInput, ValueKind, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, Output, State, Value, filters};
 
 mod json;
 mod methods;
 mod show;
 mod time;
 
+/// Bytes of a text that a template makes: more than any conversation is.
+pub(super) const MAX_TEXT: usize = 16 << 20;
+
+/// Characters to which a text is filled up.
+const MAX_WIDTH: usize = 1 << 20;
+
+/// Refuses a text of more bytes, or a list of more items, than a template may make.
+fn check_size(found: usize) -> Result<(), Error> {
+    match found <= MAX_TEXT {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("the template makes a text of more than {MAX_TEXT} bytes"),
+        )),
+    }
+}
+
+/// Refuses a width to which no text is filled up.
+fn check_width(found: Option<usize>) -> Result<(), Error> {
+    match found.filter(|found| *found > MAX_WIDTH) {
+        None => Ok(()),
+        Some(found) => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("a width of {found}, expected at most {MAX_WIDTH}"),
+        )),
+    }
+}
+
 /// Gives `environment` what Python has.
 pub(super) fn install(environment: &mut Environment<'static>) {
     environment.set_unknown_method_callback(methods::call);
     environment.set_formatter(print);
     environment.add_filter("tojson", json::tojson);
+    environment.add_filter("indent", indent);
+    environment.add_filter("batch", batch);
+    environment.add_filter("slice", slice);
+    environment.add_filter("format", format);
+    environment.add_filter("replace", replace);
+    environment.add_filter("join", join);
     environment.add_filter("string", |value: &Value| show::str(value));
     environment.add_filter("trim", methods::trim);
     environment.add_filter("int", int);
@@ -67,8 +101,11 @@ fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(
         return Ok(());
     }
     match value.as_str() {
-        Some(text) => out.write_str(text),
-        None => out.write_str(&show::str(value)),
+        Some(text) => {
+            check_size(text.len())?;
+            out.write_str(text)
+        }
+        None => out.write_str(&show::str(value)?),
     }
     .map_err(Error::from)
 }
@@ -106,6 +143,87 @@ fn int(value: &Value, default: Option<i64>) -> i64 {
     number.or(default).unwrap_or(0)
 }
 
+/// Jinja's filter, to a width.
+fn indent(
+    text: StringInput<'_>,
+    width: Option<usize>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    check_width(width.or(named.peek("width")?))?;
+    filters::indent(text, width, first, blank, named)
+}
+
+/// The same.
+fn batch(state: &State, list: Value, count: usize, fill: Option<Value>) -> Result<Value, Error> {
+    check_width(Some(count))?;
+    filters::batch(state, list, count, fill)
+}
+
+/// The same.
+fn slice(state: &State, list: Value, count: usize, fill: Option<Value>) -> Result<Value, Error> {
+    check_width(Some(count))?;
+    filters::slice(state, list, count, fill)
+}
+
+/// The same; widths stand in the text.
+fn format(state: &mut State, text: &Value, values: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    check_widths_in(text.as_str().unwrap_or_default())?;
+    filters::format(state, text, values)
+}
+
+/// Refuses a text in whose gaps values are filled up too far.
+fn check_widths_in(text: &str) -> Result<(), Error> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    numbers.try_for_each(|number| match number {
+        "" => Ok(()),
+        number => check_width(Some(number.parse().unwrap_or(usize::MAX))),
+    })
+}
+
+/// Jinja's filter.
+fn replace(
+    state: &mut State,
+    text: StringInput<'_>,
+    old: StringInput<'_>,
+    new: StringInput<'_>,
+) -> Result<Value, Error> {
+    check_replaced(text.as_str(), old.as_str(), new.as_str())?;
+    filters::replace(state, text, old, new)
+}
+
+/// Refuses what would become too long.
+fn check_replaced(text: &str, old: &str, new: &str) -> Result<(), Error> {
+    let added = text.matches(old).count().saturating_mul(new.len());
+    check_size(text.len().saturating_add(added))
+}
+
+/// Jinja's filter.
+fn join(
+    state: &mut State,
+    list: &Value,
+    separator: Option<StringInput<'_>>,
+    attribute: Option<&str>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    let between = separator.as_ref().map_or(0, |text| text.as_str().len());
+    check_joined(between, list)?;
+    filters::join(state, list, separator, attribute, named)
+}
+
+/// Refuses items that are too long together, with `between` bytes between two of them.
+fn check_joined(between: usize, list: &Value) -> Result<(), Error> {
+    check_size(list.len().unwrap_or(0))?;
+    let mut size = 0_usize;
+    for item in list.try_iter().into_iter().flatten() {
+        let len = item.as_str().map_or(1, str::len);
+        size = size.saturating_add(between).saturating_add(len);
+        check_size(size)?;
+    }
+    Ok(())
+}
+
 /// A template's own refusal of a conversation.
 fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
@@ -124,6 +242,36 @@ mod tests {
         );
         for source in ["", "{% if x %}", "{% generation", "é {%"] {
             assert_eq!(without_generation_tags(source), source);
+        }
+    }
+
+    #[test]
+    fn texts_that_would_not_fit_into_memory_are_refused() {
+        let mut environment = Environment::new();
+        install(&mut environment);
+        for (expression, expected) in [
+            ("[1, 2]|tojson(indent=10**12)", "a width of 1000000000000"),
+            ("'x'.center(10**12)", "a width of 1000000000000"),
+            ("'-5'.zfill(10**12)", "a width of 999999999999"),
+            ("'x'|indent(10**12)", "a width of 1000000000000"),
+            ("'x'|indent(width=10**12)", "a width of 1000000000000"),
+            ("[1]|batch(10**12, 0)", "a width of 1000000000000"),
+            ("[1]|slice(10**12)", "a width of 1000000000000"),
+            ("'%01000000000d'|format(5)", "a width of 1000000000"),
+            ("'{:01000000000d}'.format(5)", "a width of 1000000000"),
+            ("'x' * 99000000", "a text of more than"),
+            ("'ab'.replace('', 'x' * 33000000)", "a text of more than"),
+            ("'ab'|replace('', 'x' * 33000000)", "a text of more than"),
+            ("('x' * 33000000).join('abc')", "a text of more than"),
+            ("(['x' * 33000000] * 3)|join", "a text of more than"),
+            ("'abc'|join('x' * 33000000)", "a text of more than"),
+            ("[{'type': 'text'}] * 99000000", "a text of more than"),
+            ("([1] * 99000000)|tojson", "a text of more than"),
+            ("([1] * 99000000)|string|length", "a text of more than"),
+        ] {
+            let found = environment.render_str(&format!("{{{{ {expression} }}}}"), ());
+            let message = found.unwrap_err().to_string();
+            assert!(message.contains(expected), "{expression}: {message}");
         }
     }
 

@@ -2,22 +2,24 @@
 
 use std::fmt::Write;
 
-use minijinja::Value;
+use super::check_size;
 use minijinja::value::{Tuple, ValueKind};
+use minijinja::{Error, Value};
 
 /// `str(value)`.
-pub(super) fn str(value: &Value) -> String {
+pub(super) fn str(value: &Value) -> Result<String, Error> {
     match value.as_str() {
-        Some(text) => text.to_owned(),
+        Some(text) => Ok(text.to_owned()),
         None => repr(value),
     }
 }
 
 /// `repr(value)`.
-pub(super) fn repr(value: &Value) -> String {
+pub(super) fn repr(value: &Value) -> Result<String, Error> {
     let mut out = String::new();
     write(value, &mut out);
-    out
+    check_size(out.len())?;
+    Ok(out)
 }
 
 fn write(value: &Value, out: &mut String) {
@@ -25,7 +27,8 @@ fn write(value: &Value, out: &mut String) {
         ValueKind::None => out.push_str("None"),
         ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
         ValueKind::String => quote(value.as_str().unwrap_or_default(), out),
-        ValueKind::Seq => {
+        // A list that is repeated is one that can only be walked.
+        ValueKind::Seq | ValueKind::Iterable => {
             let tuple = value.downcast_object_ref::<Tuple>().is_some();
             let marks = if tuple { ['(', ')'] } else { ['[', ']'] };
             list(marks, value, out, write);
@@ -52,6 +55,10 @@ fn list(
 ) {
     out.push(open);
     for (i, item) in items.try_iter().into_iter().flatten().enumerate() {
+        // What is longer is refused, however it goes on.
+        if check_size(out.len()).is_err() {
+            break;
+        }
         if i > 0 {
             out.push_str(", ");
         }

@@ -9,7 +9,7 @@ use crate::{
     demo::{BUILTIN_MODEL, materialise},
     device, hub,
     input_error::InputError,
-    model_dir::require_config,
+    model_dir::described_in,
     output::Output,
     paths,
     plan::{self, Lengths, Plan, Target, free_memory},
@@ -245,8 +245,8 @@ fn model(
         }
         ModelInit::Pretrained => {
             let dir = hub::locate(Path::new(&config.model.path));
-            require_config(&dir)?;
-            let options = LoadOptions::computing_in(compute).of(families);
+            described_in(&dir)?;
+            let options = LoadOptions::computing_in(compute).among(families);
             Vlm::load(&dir, &options.allowing(&config.model.allow_tensors), device)?
         }
     };

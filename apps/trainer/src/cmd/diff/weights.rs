@@ -1,0 +1,105 @@
+//! The first tensor of checkpoints that differs: weights, then moments.
+
+use super::Parting;
+use anyhow::Result;
+use burn_rl::run_dir::{RunDir, step_of};
+use burn_vlm::weights::WeightFiles;
+use run_log::files::list;
+use std::path::{Path, PathBuf};
+
+pub fn first(a: &RunDir, b: &RunDir) -> Result<Option<Parting>> {
+    let mut steps: Vec<(u64, PathBuf)> = list(&a.checkpoints_dir())?
+        .into_iter()
+        .filter(|dir| dir.is_dir() && !dir.is_symlink() && dir.extension().is_none())
+        .filter_map(|dir| Some((step_of(&dir)?, dir)))
+        .collect();
+    steps.sort();
+    for (step, dir) in steps {
+        let other = b.checkpoint(step);
+        if !other.is_dir() {
+            continue;
+        }
+        for file in tensor_files(&dir)? {
+            let name = file.strip_prefix(&dir).unwrap_or(&file);
+            let both = other.join(name);
+            let said = match both.exists() {
+                false => Some("only in the first".to_owned()),
+                true => difference(&file, &both)?,
+            };
+            if let Some(said) = said {
+                let said = format!("{}: {said}", name.display());
+                return Ok(Some(Parting { step, said }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The safetensors files below a directory: those of the policy, then its moments, then others.
+fn tensor_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut below) = (vec![], vec![]);
+    for path in list(dir)? {
+        match path.is_dir() {
+            true => below.extend(tensor_files(&path)?),
+            false if path.extension().is_some_and(|e| e == "safetensors") => files.push(path),
+            false => {}
+        }
+    }
+    files.extend(below);
+    Ok(files)
+}
+
+fn difference(a: &Path, b: &Path) -> Result<Option<String>> {
+    let (a, b) = (WeightFiles::open_file(a)?, WeightFiles::open_file(b)?);
+    let list = |files: &WeightFiles| -> Vec<_> {
+        let own = |(name, dtype, shape): (&str, String, &[usize])| {
+            (name.to_owned(), dtype, shape.to_vec())
+        };
+        files.tensors().map(own).collect()
+    };
+    let (ours, theirs) = (list(&a), list(&b));
+    if let Some((x, y)) = ours.iter().zip(&theirs).find(|(x, y)| x != y) {
+        return Ok(Some(format!(
+            "{} {} {:?} | {} {} {:?}",
+            x.0, x.1, x.2, y.0, y.1, y.2
+        )));
+    }
+    if ours.len() != theirs.len() {
+        return Ok(Some(format!("tensors: {} | {}", ours.len(), theirs.len())));
+    }
+    let (mut first, mut count) = (None, 0);
+    for (name, dtype, _) in &ours {
+        let (x, y) = (a.bytes(name), b.bytes(name));
+        if let (Some(x), Some(y)) = (x, y)
+            && x != y
+        {
+            count += 1;
+            first.get_or_insert_with(|| match dtype.as_str() {
+                "F32" => format!("{name}, largest difference {:e}", largest(x, y)),
+                _ => name.clone(),
+            });
+        }
+        a.release(name);
+        b.release(name);
+    }
+    Ok(first.map(|first| format!("{count} of {} tensors, first {first}", ours.len())))
+}
+
+/// The largest difference of two lists of f32 as bytes.
+fn largest(a: &[u8], b: &[u8]) -> f32 {
+    let values = |bytes: &[u8]| -> Vec<f32> {
+        let words = bytes.chunks_exact(4);
+        words
+            .map(|w| f32::from_le_bytes([w[0], w[1], w[2], w[3]]))
+            .collect()
+    };
+    let pairs = values(a).into_iter().zip(values(b));
+    pairs.fold(0.0, |largest: f32, (x, y)| {
+        let difference = (x - y).abs();
+        if difference.is_nan() {
+            f32::NAN
+        } else {
+            largest.max(difference)
+        }
+    })
+}
