@@ -253,8 +253,8 @@ impl RewardInput<'_> {
             if let Some(size) = self.images.get(i) {
                 picture = json!(size);
             }
-            // Pictures inside a table are no files.
-            if let Some(file) = self.image_files.get(i).filter(|file| file.is_file()) {
+            // From the root, so that a run that goes on tells the same. Those inside a table are none.
+            if let Some(Ok(file)) = self.image_files.get(i).map(|file| file.canonicalize()) {
                 picture["path"] = file.to_string_lossy().into();
             }
             picture
