@@ -111,6 +111,14 @@ pub trait RewardFn: Send + Sync {
         matches!(self.score(row), Err(RewardError::Gold { .. }))
     }
 
+    /// Refuses options that can do nothing for responses of at most `max_new_tokens` tokens.
+    ///
+    /// # Errors
+    /// [`RewardError::Config`] with both numbers.
+    fn check_length(&self, _max_new_tokens: usize) -> Result<(), RewardError> {
+        Ok(())
+    }
+
     /// Whether it looks at [`RewardInput::answers`] itself. One that does not is asked about each
     /// accepted answer, and the best is what counts.
     fn reads_all_answers(&self) -> bool {

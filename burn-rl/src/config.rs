@@ -29,6 +29,7 @@ use crate::{
     algo::Registry,
     error::RlError,
     recipe::{CompletionSource, Recipe},
+    reward_names::check_parts,
     trainable::FREEZE,
     types::RunFacts,
 };
@@ -101,6 +102,15 @@ impl RunConfig {
         self.reward.check_sets(&names)?;
         let recipe = self.algo.recipe(algorithms)?;
         let reward = self.reward.build_with(rewards)?;
+        if recipe.source() == CompletionSource::Policy {
+            reward.check_length(self.rollout.sampling.max_new_tokens)?;
+        }
+        if recipe.critic().is_none() && !self.critic.model.is_empty() {
+            return Err(RlError::Config(format!(
+                "critic.model is {:?}, but this algorithm has no critic: expected no such key",
+                self.critic.model
+            )));
+        }
         self.check_with(&recipe, &reward.part_names(), [&self.eval])
     }
 
@@ -138,7 +148,8 @@ impl RunConfig {
                  train.mini_batches, which is {parts}"
             ));
         }
-        rollout.sampling.check()?;
+        let sampling = rollout.sampling.check();
+        sampling.map_err(|e| RlError::Config(format!("rollout.sampling.{e}")))?;
         if recipe.source() == CompletionSource::Policy && rollout.sampling.temperature == 0.0 {
             return refuse(
                 "rollout.sampling.temperature is 0, expected above 0: greedy completions of a \
@@ -152,6 +163,8 @@ impl RunConfig {
             reward_parts: reward_parts.to_vec(),
         });
         fits.map_err(|e| RlError::Config(format!("`{}`: {e}", self.algo.name)))?;
+        self.filter.check(recipe)?;
+        check_parts(reward_parts)?;
         self.train.check(recipe)?;
         self.optim.check("optim")?;
         self.critic.optim.check("critic.optim")?;

@@ -57,6 +57,7 @@ pub mod recipe;
 pub mod reduce;
 pub mod regularize;
 pub mod rescore;
+mod reward_names;
 pub mod rollout;
 pub mod select;
 pub mod shape;

@@ -52,7 +52,7 @@ pub struct Trainer<P: Policy = Vlm> {
     logprob_temperature: f64,
     filter: FilterConfig,
     checkpoint: CheckpointConfig,
-    /// Where files go; none for a run that writes none.
+    /// None for a run that writes no file.
     run: Option<RunDir>,
     train: Box<dyn PromptSource>,
     /// What the run is trained and measured on, by the name of its section.
@@ -63,7 +63,6 @@ pub struct Trainer<P: Policy = Vlm> {
     reward: Box<dyn RewardFn>,
     recipe: Arc<Recipe>,
     engine: Box<dyn RolloutEngine<P>>,
-    /// Where sampling stands.
     collector: Collector,
     learner: Box<dyn Learner<Policy = P>>,
     /// Saved beside weights.

@@ -108,7 +108,10 @@ fn evaluation() {
         "eval.weights = \"average\"",
         &["eval.weights is `average`", "train.average_decay is 0"],
     );
-    refused("eval.top_p = 0.0", &["eval: ", "top_p is 0"]);
+    refused(
+        "eval = { top_p = 0.0, temperature = 1.0 }",
+        &["eval.top_p is 0"],
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use layer::Layer;
 use refusal::Given;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 use toml::{Table, Value};
 
 /// The demo: what runs when no configuration is given.
@@ -78,6 +78,8 @@ pub struct Resolved {
     pub table: Table,
     /// What some layer sets and the run does not have, a line each, for whoever reads it.
     pub notes: Vec<String>,
+    /// Where each value stands, by its dotted key.
+    pub places: BTreeMap<String, String>,
 }
 
 impl Resolved {
@@ -119,6 +121,12 @@ pub fn resolve(
     paths::expand(&mut run);
     run.algo = algo::complete(&run.algo, &layers, algorithms)?;
     let rewards = &extensions.rewards;
+    let in_order = |[low, high]: &[f64; 2]| low <= high;
+    if let Some([low, high]) = run.reward.clip.filter(|clip| !in_order(clip)) {
+        let message =
+            format!("`reward.clip` is [{low}, {high}], expected the smaller number first");
+        return Err(at(&layers, &["reward", "clip"], message));
+    }
     let reward = run.reward.build_with(rewards);
     let reward = reward.and_then(|_| run.reward.resolved(rewards));
     run.reward = reward.map_err(|e| at(&layers, &["reward", "parts"], e.to_string()))?;
@@ -136,7 +144,34 @@ pub fn resolve(
         demo,
         table,
         notes,
+        places: places(&layers),
     })
+}
+
+/// Where the last layer that sets a value does so, by the value's dotted key.
+fn places(layers: &[Layer]) -> BTreeMap<String, String> {
+    fn keys(table: &Table, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+        for (key, value) in table {
+            path.push(key.clone());
+            match value {
+                Value::Table(inner) => keys(inner, path, found),
+                _ => found.push(path.clone()),
+            }
+            path.pop();
+        }
+    }
+    let mut places = BTreeMap::new();
+    for layer in layers {
+        let mut found = vec![];
+        keys(&layer.table, &mut vec![], &mut found);
+        for path in found {
+            let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+            if let Some(place) = layer.location(&parts) {
+                places.insert(path.join("."), place);
+            }
+        }
+    }
+    places
 }
 
 /// The configuration of a run: the files over each other, or the built-in demo without any. A run
@@ -172,7 +207,22 @@ pub fn check(resolved: &Resolved, extensions: &Extensions) -> Result<(), RlError
         // Written when the run starts.
         run.data.train = "the demo's".into();
     }
-    run.check(&extensions.algorithms, &extensions.rewards)
+    let checked = run.check(&extensions.algorithms, &extensions.rewards);
+    checked.map_err(|error| match error {
+        RlError::Config(message) => RlError::Config(match place_of(&message, &resolved.places) {
+            Some(place) => format!("{place}: {message}"),
+            None => message,
+        }),
+        error => error,
+    })
+}
+
+/// Where the first key that a message names is set, if some layer sets it.
+fn place_of<'a>(message: &str, places: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "._".contains(c);
+    let mut words = message.split(|c| !is_key(c)).map(|w| w.trim_matches('.'));
+    let place = words.find_map(|word| places.get(word).filter(|_| word.contains('.')));
+    place.map(String::as_str)
 }
 
 fn not_share(share: &f64) -> bool {

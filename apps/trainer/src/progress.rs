@@ -11,7 +11,8 @@ use run_log::diagnostics::Warning;
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
-    time::Instant,
+    sync::Mutex,
+    time::{Duration, Instant},
 };
 
 /// Shows progress on standard error, and writes it to the log.
@@ -35,7 +36,7 @@ impl Progress {
             bar.set_style(
                 ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()),
             );
-            bar.enable_steady_tick(std::time::Duration::from_millis(200));
+            bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
         let (set, numbers) = (set.to_owned(), String::new());
@@ -110,6 +111,22 @@ impl Progress {
             }
         }
         tracing::info!("step {step}/{} · {}", self.steps, self.numbers);
+    }
+}
+
+/// Says how far the look at the rows of data has come, where it takes a while.
+pub fn checking() -> impl Fn(usize, usize) + Send + Sync + 'static {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let last = Mutex::new(Instant::now());
+    move |done, total| {
+        // A thread that finds it taken leaves the word to the one that has it.
+        let Ok(mut last) = last.try_lock() else {
+            return;
+        };
+        if last.elapsed() >= PATIENCE {
+            *last = Instant::now();
+            say!("looked at {done} of {total} rows of data (--no-check leaves this out)");
+        }
     }
 }
 

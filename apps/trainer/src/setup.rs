@@ -3,6 +3,7 @@
 use crate::{
     Extensions, hub,
     model_dir::{Description, described_in},
+    progress::checking,
 };
 use anyhow::Result;
 use burn::tensor::Device;
@@ -52,6 +53,7 @@ pub fn build(
         .rewards(extensions.rewards.clone())
         .configured(config)?
         .devices(devices.to_vec())
+        .on_check(checking())
         .stop_flag(stop);
     builder = match start {
         Start::New(run) => builder.opened_run(run, false),

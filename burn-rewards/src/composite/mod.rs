@@ -188,6 +188,11 @@ impl RewardFn for Composite {
         own.any(|part| part.reward.needs_answer(row))
     }
 
+    fn check_length(&self, max_new_tokens: usize) -> Result<(), RewardError> {
+        let mut parts = self.parts.iter();
+        parts.try_for_each(|part| part.reward.check_length(max_new_tokens))
+    }
+
     fn take_notices(&self) -> Vec<Notice> {
         let parts = self.parts.iter();
         parts.flat_map(|part| part.reward.take_notices()).collect()

@@ -71,6 +71,22 @@ impl RewardFn for SoftOverlong {
         Ok(Reward::single(Self::PART, value, None))
     }
 
+    fn check_length(&self, max_new_tokens: usize) -> Result<(), RewardError> {
+        let free = self.max_tokens - self.buffer_tokens;
+        match max_new_tokens > free {
+            true => Ok(()),
+            false => Err(RewardError::config(
+                Self::NAME,
+                format!(
+                    "`max_tokens` is {} and `buffer_tokens` is {}, so responses of up to {free} \
+                     tokens have no penalty, but rollout.sampling.max_new_tokens is \
+                     {max_new_tokens}: expected `max_tokens` less `buffer_tokens` below it",
+                    self.max_tokens, self.buffer_tokens
+                ),
+            )),
+        }
+    }
+
     fn part_names(&self) -> Vec<String> {
         vec![Self::PART.into()]
     }

@@ -1,7 +1,7 @@
 //! What a run is trained on.
 
 use crate::{
-    data::{Columns, Curriculum, OnError, RowFormat, RowSource, Walk},
+    data::{Columns, Curriculum, DataCheck, OnError, RowFormat, RowSource, Walk},
     error::RlError,
 };
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub struct DataConfig {
     pub max_prompt_tokens: usize,
     /// What a row that cannot be used does.
     pub on_error: OnError,
+    /// How closely rows are looked at before the first step. With `on_error = "skip"` all rows are
+    /// read whole unless this is `none`.
+    pub check: DataCheck,
     /// Directories that pictures may be in beside that of their data file; what a symbolic link
     /// leads to counts. A row that names another picture cannot be used.
     pub picture_roots: Vec<String>,
@@ -48,6 +51,7 @@ impl Default for DataConfig {
             curriculum: Curriculum::None,
             max_prompt_tokens: 4096,
             on_error: OnError::Error,
+            check: DataCheck::default(),
             picture_roots: vec![],
         }
     }
@@ -151,6 +155,7 @@ impl DataConfig {
             shuffle: self.shuffle,
             curriculum: self.curriculum,
             seed,
+            check: self.check,
         }
     }
 
@@ -161,6 +166,13 @@ impl DataConfig {
         }
         if self.blend.is_empty() && self.train.is_empty() {
             return refuse("data.train is empty, expected a path".into());
+        }
+        if !self.blend.is_empty() && !self.name.is_empty() {
+            return refuse(format!(
+                "data.name is {:?}, but data.blend has sets with names of their own: expected no \
+                 such key",
+                self.name
+            ));
         }
         self.set("").format().check("data.template")?;
         for (i, set) in self.blend.iter().enumerate() {

@@ -82,6 +82,13 @@ impl EvalConfig {
                 self.draws
             ));
         }
+        if self.top_p < 1.0 && self.temperature == 0.0 {
+            return refuse(format!(
+                "eval.top_p is {}, but at eval.temperature 0 the most likely token is taken every \
+                 time: expected a temperature above 0, or 1",
+                self.top_p
+            ));
+        }
         if self.weights == EvalWeights::Average && train.average_decay == 0.0 {
             return refuse(
                 "eval.weights is `average`, but train.average_decay is 0: expected a decay above \
@@ -90,6 +97,6 @@ impl EvalConfig {
             );
         }
         let sampling = self.sampling().check();
-        sampling.map_err(|e| RlError::Config(format!("eval: {e}")))
+        sampling.map_err(|e| RlError::Config(format!("eval.{e}")))
     }
 }

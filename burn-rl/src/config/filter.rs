@@ -1,6 +1,7 @@
 //! What becomes of a batch in which the algorithm's filters leave gaps.
 
 use crate::{
+    error::RlError,
     filter::ShortBatch,
     recipe::{Leftovers, Recipe},
 };
@@ -45,6 +46,18 @@ pub enum ShortBatchChoice {
 }
 
 impl FilterConfig {
+    /// Refuses what can do nothing for `recipe`.
+    pub(super) fn check(&self, recipe: &Recipe) -> Result<(), RlError> {
+        if self.rounds_per_step > 0 && !self.short_batch(recipe).refills() {
+            return Err(RlError::Config(format!(
+                "filter.rounds_per_step is {}, but no batch is refilled: expected 0, or \
+                 filter.short_batch = \"refill_carry\" or \"refill_discard\"",
+                self.rounds_per_step
+            )));
+        }
+        Ok(())
+    }
+
     /// What becomes of a short batch of `recipe`.
     pub fn short_batch(&self, recipe: &Recipe) -> ShortBatch {
         match self.short_batch {

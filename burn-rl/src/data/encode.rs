@@ -1,79 +1,22 @@
 //! Rows made ready for the model.
 
 use super::{
-    Blend, Curriculum, DataFingerprint, DataRow, Drawn, OnError, Order, PromptSource, RowDataset,
-    RowFormat, RowKind, context::context, picture_bytes,
+    Blend, Curriculum, DataCheck, DataFingerprint, DataRow, Drawn, Encoder, OnError, Order,
+    PromptSource, RowDataset, RowFormat, RowKind,
 };
 use crate::{error::RlError, types::Prompt};
 use burn::data::dataset::Dataset;
 use burn_rewards::{OnUnparsableGold, RewardFn};
-use burn_vlm::{
-    Processor, VlmError,
-    image::{decode, probe},
-    rng::{hash_text, mix},
-    text::Message,
-};
+use burn_vlm::rng::{hash_text, mix};
 use rayon::prelude::*;
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
-
-/// Turns rows into prompts.
-#[derive(Clone)]
-pub struct Encoder {
-    /// Tokenizer, chat template and picture processing of the model.
-    pub processor: Arc<Processor>,
-    /// A system message for conversations that have none; empty for no such message.
-    pub system: String,
-    /// Longest prompt in tokens.
-    pub max_prompt_tokens: usize,
-    /// Ends a demonstrated response.
-    pub stop: u32,
-}
-
-impl Encoder {
-    /// Reads a row's pictures and encodes its conversation.
-    ///
-    /// # Errors
-    /// A picture that cannot be read, or a prompt longer than the limit.
-    pub fn encode(&self, row: &DataRow) -> Result<Prompt, RlError> {
-        let mut messages = row.messages.clone();
-        let has_system = messages.first().is_some_and(|m| m.role == "system");
-        if !self.system.is_empty() && !has_system {
-            messages.insert(0, Message::text("system", &self.system));
-        }
-        let images = row
-            .images
-            .iter()
-            .map(|path| {
-                let name = path.display().to_string();
-                decode(&name, &picture_bytes(path)?, self.processor.decoding())
-            })
-            .collect::<Result<Vec<_>, VlmError>>()?;
-        let encoded = self.processor.encode(&messages, &images, true)?;
-        let (found, limit) = (encoded.tokens.len(), self.max_prompt_tokens);
-        if found > limit {
-            return Err(RlError::Config(format!(
-                "the prompt is {found} tokens long, pictures included, expected at most {limit} \
-                 (data.max_prompt_tokens)"
-            )));
-        }
-        let target = row.target.as_ref().map(|text| {
-            let mut tokens = self.processor.tokenizer().encode_text(text)?;
-            tokens.push(self.stop);
-            Ok::<_, RlError>(tokens)
-        });
-        let context = context(row, &self.processor, &images, &encoded)?;
-        Ok(Prompt {
-            id: row.id.clone(),
-            key: hash_text(&row.id),
-            text: row.question(),
-            images: row.images.clone(),
-            answer: row.answer.clone().unwrap_or_default(),
-            target: target.transpose()?,
-            context,
-            encoded: Arc::new(encoded),
-        })
-    }
-}
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// A file of rows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,6 +40,9 @@ pub struct Walk {
     pub curriculum: Curriculum,
     /// What the order of epochs and of sets depends on.
     pub seed: u64,
+    /// How closely rows are looked at. Where unusable rows are skipped, all are read unless this is
+    /// [`DataCheck::None`].
+    pub check: DataCheck,
 }
 
 /// One data set, or several blended, as prompts.
@@ -117,9 +63,9 @@ struct Part {
 }
 
 impl PromptSet {
-    /// Opens the sets. With `on_error = "skip"` every row is encoded once to find those to skip; else
-    /// the header of every picture file is read. What only shows behind a header (a cut-off file, a
-    /// prompt that is too long) then ends the run when the row's turn comes.
+    /// Opens the sets and looks at their rows as [`Walk::check`] says. What only shows behind the
+    /// header of a picture (a cut-off file, a prompt that is too long with it) ends the run when the
+    /// row's turn comes, unless all rows are read.
     ///
     /// # Errors
     /// As [`RowDataset::open`]; a row without difficulty where the order is by difficulty; a gold
@@ -157,11 +103,7 @@ impl PromptSet {
         let weights: Vec<f64> = sets.iter().map(|(_, weight)| *weight).collect();
         for (i, (mut dataset, _)) in sets.into_iter().enumerate() {
             dataset.check_not_empty()?;
-            if walk.on_error == OnError::Skip {
-                skip_unusable(&mut dataset, &encoder)?;
-            } else {
-                check_headers(dataset.rows())?;
-            }
+            check_rows(&mut dataset, &encoder, walk)?;
             if let Some(golds) = golds {
                 golds.check(&mut dataset)?;
             }
@@ -336,24 +278,31 @@ impl GoldCheck<'_> {
     }
 }
 
-/// Encodes every row once, and leaves those out that cannot be.
-fn skip_unusable(dataset: &mut RowDataset, encoder: &Encoder) -> Result<(), RlError> {
-    let refusal = |row: &DataRow| Some(row.error(encoder.encode(row).err()?));
+/// Looks at every row; the first that cannot be used is an error, or all such rows are left out.
+fn check_rows(dataset: &mut RowDataset, encoder: &Encoder, walk: Walk) -> Result<(), RlError> {
+    if walk.check == DataCheck::None {
+        return Ok(());
+    }
+    let skips = walk.on_error == OnError::Skip;
+    let look = |row: &DataRow| match (walk.check, skips) {
+        (DataCheck::Headers, false) => encoder.check_quickly(row),
+        _ => encoder.encode(row).map(|_| ()),
+    };
+    let (done, total) = (AtomicUsize::new(0), dataset.rows().len());
+    let refusal = |row: &DataRow| {
+        if let Some(tell) = &encoder.progress {
+            tell(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+        }
+        Some(row.error(look(row).err()?))
+    };
+    if !skips {
+        let bad = dataset.rows().par_iter().find_map_first(refusal);
+        return bad.map_or(Ok(()), Err);
+    }
     let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
     let mut found = found.into_iter();
     dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
     dataset.check_not_empty()
-}
-
-/// Refuses the first row of which a picture file is none, by the file's header alone.
-fn check_headers(rows: &[DataRow]) -> Result<(), RlError> {
-    let refusal = |row: &DataRow| {
-        // Pictures inside a table have no file of their own.
-        let mut files = row.images.iter().filter(|path| path.is_file());
-        Some(row.error(files.find_map(|path| probe(path).err())?))
-    };
-    let bad = rows.par_iter().find_map_first(refusal);
-    bad.map_or(Ok(()), Err)
 }
 
 /// What an epoch is sorted by: a number for every row of the files.

@@ -62,8 +62,9 @@ impl Stats {
         if self.updates > 0.0 {
             metrics.set("policy/loss", self.loss / self.updates);
         }
-        for (name, sum) in self.sums {
-            metrics.set(name, sum / self.tokens.max(1.0));
+        // A mean over nothing is none, and no 0.
+        for (name, sum) in self.sums.into_iter().filter(|_| self.tokens > 0.0) {
+            metrics.set(name, sum / self.tokens);
         }
         if let Some(gap) = self.sampler_gap {
             metrics.set("policy/sampler_gap_max", gap);
@@ -89,6 +90,16 @@ fn worst(a: f64, b: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mean_over_no_token_is_left_out() {
+        let mut stats = Stats::default();
+        stats.add("policy/entropy", 0.0);
+        assert_eq!(stats.clone().into_metrics().get("policy/entropy"), None);
+        stats.add("policy/entropy", 3.0);
+        stats.add_tokens(2);
+        assert_eq!(stats.into_metrics().get("policy/entropy"), Some(1.5));
+    }
 
     #[test]
     fn skipped_updates_have_no_norm_and_a_gap_that_is_none_shows() {

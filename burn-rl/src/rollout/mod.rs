@@ -13,6 +13,7 @@ pub use train_group::{OtherRows, SamplingState, TrainGroup};
 use crate::{
     error::RlError,
     observer::{Event, Observer},
+    reward_names::check_parts,
     stop::StopFlag,
     types::{Group, Prompt, Rollout},
 };
@@ -221,6 +222,14 @@ pub fn reward(
                 true => RlError::Config(format!("data row `{id}`: {error}")),
                 false => error.into(),
             })?;
+            // Programs and servers name parts that nobody knows before.
+            let parts: Vec<&str> = rollout
+                .reward
+                .parts
+                .iter()
+                .map(|(n, _)| n.as_str())
+                .collect();
+            check_parts(&parts)?;
         }
     }
     Ok(())

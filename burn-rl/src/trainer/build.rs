@@ -85,6 +85,9 @@ impl<P: Policy> TrainerBuilder<P> {
             self.config.train.reference = "a model given in code".into();
         }
         let evaluations = self.evaluations.iter().map(|(config, _)| config);
+        if recipe.source() == CompletionSource::Policy {
+            reward.check_length(self.config.rollout.sampling.max_new_tokens)?;
+        }
         self.config
             .check_with(&recipe, &reward.part_names(), evaluations)?;
         let workers = workers(&self.devices, &self.policy)?;
@@ -94,9 +97,16 @@ impl<P: Policy> TrainerBuilder<P> {
         let whole = self.policy.clone();
         let policy = kit.prepare(self.policy, &config)?;
         let mut skipped: Vec<Skipped> = vec![];
-        let encoder = kit.encoder(&config);
+        let mut encoder = kit.encoder(&config);
+        if let Some(encoder) = &mut encoder {
+            encoder.progress = self.check_progress;
+        }
         let mut reader = Reader {
             encoder: encoder.as_ref(),
+            new_tokens: (
+                config.rollout.sampling.max_new_tokens,
+                "rollout.sampling.max_new_tokens",
+            ),
             walk: config.data.walk(config.seed),
             golds: Some(GoldCheck {
                 reward: reward.as_ref(),
@@ -116,6 +126,7 @@ impl<P: Policy> TrainerBuilder<P> {
         let mut evaluations = vec![];
         for (config, prompts) in self.evaluations {
             let name = format!("eval.{}", config.name);
+            reader.new_tokens = (config.max_new_tokens, "eval.max_new_tokens");
             let prompts = reader.first(&name, prompts, config.samples)?;
             evaluations.push(EvalSet { config, prompts });
         }

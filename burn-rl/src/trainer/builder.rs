@@ -10,7 +10,7 @@ use crate::{
         AlgoConfig, CheckpointConfig, CriticConfig, EvalConfig, FilterConfig, OptimConfig,
         RolloutConfig, RunConfig, SetConfig, TrainConfig,
     },
-    data::{Curriculum, OnError},
+    data::{CheckProgress, Curriculum, OnError},
     dist::DeviceSpec,
     error::RlError,
     learner::Policy,
@@ -167,6 +167,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
     pub(super) stop: StopFlag,
+    pub(super) check_progress: Option<CheckProgress>,
 }
 
 /// Where the files of a run go.
@@ -245,6 +246,7 @@ impl<P: Policy> TrainerBuilder<P> {
             sinks: vec![],
             run_sinks: vec![],
             stop: StopFlag::new(),
+            check_progress: None,
         }
     }
 
@@ -537,6 +539,13 @@ impl<P: Policy> TrainerBuilder<P> {
             let sink = make(run, done).map_err(E::into)?;
             Ok(Box::new(sink))
         }));
+        self
+    }
+
+    /// Is told of data rows as they are looked at before the first step: how many, of how many of
+    /// their set. It is called from several threads.
+    pub fn on_check(mut self, tell: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+        self.check_progress = Some(Arc::new(tell));
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     data::{
-        DataFingerprint, DataRow, Encoder, GoldCheck, PromptList, PromptSet, PromptSource,
+        DataFingerprint, DataRow, Encoder, GoldCheck, PromptList, PromptSet, PromptSource, Room,
         RowDataset, RowKind, RowSource, Walk,
     },
     error::RlError,
@@ -122,6 +122,8 @@ impl From<Vec<Prompt>> for Prompts {
 pub(super) struct Reader<'a> {
     /// None for a policy that cannot read rows.
     pub encoder: Option<&'a Encoder>,
+    /// Longest completion in tokens, and the setting that says so.
+    pub new_tokens: (usize, &'static str),
     pub walk: Walk,
     pub golds: Option<GoldCheck<'a>>,
     pub skipped: &'a mut Vec<Skipped>,
@@ -203,7 +205,17 @@ impl Reader<'_> {
                     .into(),
             )
         })?;
-        let (encoder, walk) = (encoder.clone(), self.walk);
+        let (mut encoder, walk) = (encoder.clone(), self.walk);
+        let (max_new_tokens, key) = match kind {
+            // What a row demonstrates is counted as it is.
+            RowKind::Demonstration => (0, ""),
+            RowKind::Prompt => self.new_tokens,
+        };
+        encoder.room = encoder.room.map(|room| Room {
+            max_new_tokens,
+            key,
+            ..room
+        });
         let golds = match kind {
             // Nothing compares a demonstration with an answer.
             RowKind::Demonstration => None,

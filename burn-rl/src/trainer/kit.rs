@@ -2,7 +2,7 @@
 
 use crate::{
     config::RunConfig,
-    data::Encoder,
+    data::{Encoder, Room},
     dist::{Workers, engine_on},
     error::RlError,
     learner::Policy,
@@ -68,12 +68,17 @@ impl<P: Policy> Kit<P> for Plain {
 pub(super) struct Local {
     processor: Arc<Processor>,
     stop: Vec<u32>,
+    /// Those of the model.
+    positions: usize,
 }
 
 impl Local {
     pub fn new(processor: Arc<Processor>) -> Self {
-        let stop = vec![];
-        Self { processor, stop }
+        Self {
+            processor,
+            stop: vec![],
+            positions: usize::MAX,
+        }
     }
 }
 
@@ -94,6 +99,7 @@ impl Kit<Vlm> for Local {
                 "eos_token_id is {id}, expected less than vocab_size, which is {rows}"
             )));
         }
+        self.positions = model.config().max_positions();
         make_trainable(model, &config.lora, &config.model.freeze, config.seed)
     }
 
@@ -118,6 +124,12 @@ impl Kit<Vlm> for Local {
             system: config.model.system.clone(),
             max_prompt_tokens: config.data.max_prompt_tokens,
             stop: *self.stop.first()?,
+            room: Some(Room {
+                positions: self.positions,
+                max_new_tokens: config.rollout.sampling.max_new_tokens,
+                key: "rollout.sampling.max_new_tokens",
+            }),
+            progress: None,
         })
     }
 

@@ -42,6 +42,11 @@ impl<P: Policy> Trainer<P> {
         self.done
     }
 
+    /// Whether a run that is continued is done already.
+    pub fn has_nothing_to_do(&self) -> bool {
+        self.done >= self.steps && self.owed.is_none() && self.steps > 0
+    }
+
     /// Where its files go, if it writes any.
     pub fn run_dir(&self) -> Option<&RunDir> {
         self.run.as_ref()

@@ -127,6 +127,16 @@ impl Processor {
         self.encode_shown(messages, images, add_generation_prompt)
     }
 
+    /// The length of a conversation in tokens where each picture counts as the one token that marks
+    /// it: no more than it has with its pictures.
+    ///
+    /// # Errors
+    /// The template refuses it.
+    pub fn text_len(&self, messages: &[Message]) -> Result<usize, VlmError> {
+        let tokens = self.template.encode(&self.tokenizer, messages, true)?;
+        Ok(tokens.len())
+    }
+
     fn encode_shown(
         &self,
         messages: &[Message],

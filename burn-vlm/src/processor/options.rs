@@ -38,7 +38,9 @@ impl Processor {
     pub fn with_options(mut self, options: &ProcessorOptions) -> Result<Self, VlmError> {
         if let Some(template) = &options.chat_template {
             let source = self.template_source(template)?;
-            self = self.with_chat_template(&source)?;
+            self.files.set_chat_template(&source)?;
+            // Messages name what was asked for, not the file that it is saved as.
+            self.template = ChatTemplate::new(&source, Path::new(template), &self.files)?;
         }
         self = self.with_limits(&options.limits)?;
         if options.blank_image && self.pictures.processor().is_none() {

@@ -184,6 +184,8 @@ fn measure(
         system: system(args, bench),
         max_prompt_tokens: loaded.model.config().max_positions(),
         stop: loaded.stop[0],
+        room: None,
+        progress: None,
     };
     let max_batch = args.max_batch as usize;
     let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {

@@ -287,6 +287,8 @@ fn measure(
         system: config.model.system.clone(),
         max_prompt_tokens: config.data.max_prompt_tokens,
         stop: loaded.stop[0],
+        room: None,
+        progress: None,
     };
     let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         LocalEngine::new(

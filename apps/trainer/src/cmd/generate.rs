@@ -124,6 +124,8 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         system: args.conversation.system.clone(),
         max_prompt_tokens: usize::MAX,
         stop: loaded.stop[0],
+        room: None,
+        progress: None,
     };
     let positions = loaded.model.config().max_positions();
     let encode = |row: &DataRow| -> Result<(Prompt, usize)> {

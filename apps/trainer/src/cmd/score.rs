@@ -143,6 +143,8 @@ fn load(
             system: args.conversation.system.clone(),
             max_prompt_tokens: usize::MAX,
             stop: loaded.stop[0],
+            room: None,
+            progress: None,
         };
         return Ok((loaded.model, Reading::Text(encoder)));
     }

@@ -72,6 +72,9 @@ pub struct Args {
     /// weights and the optimiser's state are held twice.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub stop_within: Option<Duration>,
+    /// Does not look at the rows of data before the first step, as data.check = "none".
+    #[arg(long)]
+    pub no_check: bool,
     /// Starts a run that is predicted not to fit into memory.
     #[arg(long)]
     pub ignore_memory: bool,
@@ -123,7 +126,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
     let run = match &args.run_dir {
         Some(path) if args.resume => RunDir::open(path)?,
         Some(path) => RunDir::create(path)?,
-        None => RunDir::fresh("runs", &resolved.run.name)?,
+        None => RunDir::fresh("runs", file_name(&resolved.run.name)?)?,
     };
     let root = run.root().to_owned();
     let prepared = prepare(run, &mut resolved, &devices, args, extensions, stop);
@@ -146,11 +149,16 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
         say!("{} replicas: {}", devices.len(), names.join(", "));
     }
-    if args.resume {
+    let steps = resolved.run.train.steps;
+    if args.resume && trainer.has_nothing_to_do() {
+        say!(
+            "nothing to do: {} steps are done, and train.steps is {steps}; for more, --steps N",
+            trainer.done()
+        );
+    } else if args.resume {
         say!("continuing after step {}", trainer.done());
     }
     report_skipped(&trainer);
-    let steps = resolved.run.train.steps;
     let mut progress = Progress::new(&root, steps, trainer.done(), &resolved.run.eval.name);
     let outcome = trainer.run(&mut progress);
     progress.finish();
@@ -167,6 +175,17 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
             summary::tell(&trainer, &resolved.run, &report?)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// The name of a run as that of its directory.
+fn file_name(name: &str) -> Result<&str, InputError> {
+    match name.contains(['/', '\\']) || [".", ".."].contains(&name) {
+        false => Ok(name),
+        true => Err(InputError::new(format!(
+            "name is {name:?}, expected one without a slash, because the run goes to runs/<name>; \
+             --run-dir takes any directory"
+        ))),
     }
 }
 
@@ -205,7 +224,7 @@ fn prepare(
     }
     let config = &resolved.run;
     let built = setup::build(config, args.start(run), devices, stop, extensions)?;
-    if args.resume {
+    if args.resume && built.done() <= config.train.steps {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
     }
@@ -237,6 +256,7 @@ fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
     let mut sets = args.sets.clone();
     sets.extend(args.steps.map(|steps| format!("train.steps={steps}")));
     sets.extend(args.seed.map(|seed| format!("seed={seed}")));
+    sets.extend(args.no_check.then(|| "data.check=none".to_owned()));
     let mut files = args.configs.clone();
     if let (true, Some(dir)) = (args.resume, &args.run_dir) {
         if !files.is_empty() {

@@ -72,6 +72,8 @@ impl Lengths {
             system: config.model.system.clone(),
             max_prompt_tokens: config.data.max_prompt_tokens,
             stop: 0,
+            room: None,
+            progress: None,
         };
         let mut found = Self {
             seen: Some(0),

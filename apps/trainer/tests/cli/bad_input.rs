@@ -115,6 +115,132 @@ fn a_prompt_longer_than_the_limit() {
 }
 
 #[test]
+fn a_prompt_that_the_model_has_no_room_for_beside_its_completion() {
+    let world = World::new();
+    let row = json!({
+        "conversations": [{ "role": "user", "content": "red? ".repeat(300) }],
+        "answer": "yes",
+    });
+    // The last row: its turn would come after others.
+    world.set_row(4, &row.to_string());
+    let config = world.read("model/config.json");
+    assert!(config.contains("max_position_embeddings"));
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["max_position_embeddings"] = json!(500);
+    world.write("model/config.json", config.to_string());
+    let more = ["--set", "rollout.sampling.max_new_tokens=200"];
+    let expected = [
+        "data/train.jsonl:4: the prompt is ",
+        "rollout.sampling.max_new_tokens is 200, expected at most 500 together",
+    ];
+    refused_at_once(&world, &more, &expected);
+    let skip = [&more[..], &["--set", "data.on_error=skip"]].concat();
+    let output = world.run(&[&TRAIN, &skip[..], &["--set", "rollout.prompts_per_step=2"]].concat());
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(message.contains("left out 1 of 4 rows"), "{message}");
+}
+
+#[test]
+fn a_truncated_image_is_found_at_once_where_all_rows_are_read() {
+    let world = World::new();
+    let name = "data/images/train-000002.png";
+    let bytes = fs::read(world.path(name)).unwrap();
+    world.write(name, &bytes[..bytes.len() / 2]);
+    let full = ["--set", "data.check=full"];
+    refused_at_once(&world, &full, &["data/train.jsonl:3: ", name]);
+    let output = world.run(&[&TRAIN[..], &["--no-check", "--steps", "0"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn messages_name_the_whole_key_and_where_it_is_set() {
+    let world = World::new();
+    for (set, expected) in [
+        (
+            "reward.clip=[1,-1]",
+            "reward.clip=[1,-1]: `reward.clip` is [1, -1], expected the smaller",
+        ),
+        (
+            "rollout.sampling.temperature=nan",
+            "rollout.sampling.temperature is NaN",
+        ),
+        (
+            "rollout.sampling.max_new_tokens=0",
+            "rollout.sampling.max_new_tokens is 0",
+        ),
+        ("eval.max_new_tokens=0", "eval.max_new_tokens is 0"),
+    ] {
+        refused_at_once(&world, &["--set", set], &["--set", expected]);
+    }
+    world.replace(
+        "tiny.toml",
+        "max_new_tokens = 4\n\n[algo]",
+        "max_new_tokens = 0\n\n[algo]",
+    );
+    let expected = "tiny.toml:15: rollout.sampling.max_new_tokens is 0";
+    refused_at_once(&world, &[], &[expected]);
+}
+
+#[test]
+fn a_chat_template_of_ones_own_is_named_by_its_file() {
+    let world = World::new();
+    world.write(
+        "own.jinja",
+        "{% for m in messages %}{{ m.role }}\n{% endfor %}",
+    );
+    let more = ["--set", "model.chat_template=own.jinja"];
+    let expected = ["data/train.jsonl:1: own.jinja: the chat template takes text only"];
+    refused(&world, &more, &expected);
+}
+
+#[test]
+fn a_name_that_is_no_directory() {
+    let world = World::new();
+    let output = world.run(&["train", "tiny.toml", "--set", "name=Qwen/try1"]);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("name is \"Qwen/try1\", expected one without a slash"),
+        "{message}"
+    );
+}
+
+#[test]
+fn settings_that_can_do_nothing() {
+    let world = World::new();
+    for (set, expected) in [
+        (
+            "reward.parts=[{rule='answer_exact'},{rule='soft_overlong'}]",
+            "`soft_overlong`: `max_tokens` is 20480 and `buffer_tokens` is 4096",
+        ),
+        (
+            "filter.rounds_per_step=3",
+            "filter.rounds_per_step is 3, but no batch is refilled",
+        ),
+        (
+            "eval={top_p=0.9,temperature=0.0}",
+            "eval.top_p is 0.9, but at eval.temperature 0",
+        ),
+        ("eval.draws=4", "eval.draws is 4"),
+        (
+            "train.reference_mix=0.5",
+            "train.reference_mix is 0.5, but train.reference_refresh_steps",
+        ),
+        (
+            "critic.model='x'",
+            "critic.model is \"x\", but this algorithm has no critic",
+        ),
+        (
+            "reward.parts=[{rule='answer_exact',name='mean'}]",
+            "a part of the reward is called `mean`, but reward/mean is a metric of every run",
+        ),
+    ] {
+        refused_at_once(&world, &["--set", set], &[expected]);
+    }
+}
+
+#[test]
 fn a_data_file_that_is_not_there() {
     let world = World::new();
     refused_at_once(

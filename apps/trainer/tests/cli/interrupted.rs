@@ -320,7 +320,29 @@ fn what_was_learned_before_a_step_that_cannot_sample_is_saved() {
     world.set_row(4, &row.to_string());
     let one = ["rollout.prompts_per_step=1", "train.mini_batches=1"];
     let one = one.map(|value| ["--set", value]).concat();
+    let one = [&one[..], &["--no-check"]].concat();
     let failed = world.run(&train("run", "4", &one));
     assert_eq!(failed.status.code(), Some(2), "{}", stderr(&failed));
     assert_eq!(latest(&world, "run"), "step_000003");
+}
+
+#[test]
+fn a_run_that_has_nothing_to_do_says_so_and_stays_as_it_is() {
+    let world = world();
+    world.text(&train("run", "2", &[]));
+    let config = world.read("run/config.toml");
+    let output = world.run(&resume("run", "1"));
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(
+        message.contains("nothing to do: 2 steps are done, and train.steps is 1"),
+        "{message}"
+    );
+    assert_eq!(world.read("run/config.toml"), config);
+    let output = world.run(&train("none", "0", &[]));
+    assert!(
+        !stderr(&output).contains("checkpoint  "),
+        "{}",
+        stderr(&output)
+    );
 }

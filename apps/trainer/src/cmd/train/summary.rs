@@ -49,6 +49,9 @@ pub fn tell(trainer: &Trainer, config: &RunConfig, report: &Path) -> Result<()> 
     }
     let checkpoint = run.latest_checkpoint();
     say!("\nreport      {}", report.display());
+    if !checkpoint.exists() {
+        return Ok(());
+    }
     say!("checkpoint  {}", checkpoint.display());
     if let Some(prompt) = trainer.held_out().first() {
         let image = prompt
