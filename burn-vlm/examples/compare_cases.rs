@@ -36,7 +36,7 @@ const COLUMNS: [(&str, f64); 8] = [
     ("logprobs", 1e-4),
     ("entropy", 1e-4),
     ("grads", 1e-3),
-    ("alone", 1e-5),
+    ("alone", 2e-5),
     ("cached", 1e-4),
     ("tokens", 0.0),
 ];
