@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_models;
 mod data_parallel;
 mod eval;
+mod faults;
 mod files;
 mod finetuning;
 mod interrupted;

@@ -46,12 +46,13 @@ max_new_tokens = 4
 "#;
 
 /// A reward by which responses of an untrained model differ: the length of what a program is told of
-/// each, modulo 5.
+/// each, modulo 5. Before each it does what `fault.sh` says, where there is one.
 pub const UNEVEN: &str = r#"
 [[reward.parts]]
 rule = "command"
 options.command = ["sh", "-c", '''
 while read -r line; do
+  [ -f fault.sh ] && . ./fault.sh
   id=${line#*\"id\":}
   row=${id#*,}
   echo "{\"id\":${id%%[,\}]*},\"reward\":$((${#row} % 5))}"
