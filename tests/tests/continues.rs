@@ -322,5 +322,8 @@ fn another_kind_of_run_is_refused_by_the_setting_that_makes_it_one() {
     let ppo = world.recipe(2, "").replace("\"grpo\"", "\"ppo\"");
     let refused = go_on(&ppo, &run, OtherRows::Refuse, &mut Silent);
     let message = refused.unwrap_err();
-    assert!(message.contains("a critic is true"), "{message}");
+    assert!(
+        message.contains("a critic (algo.name) is there, but the run was saved without"),
+        "{message}"
+    );
 }

@@ -81,9 +81,12 @@ impl TrainerState {
     pub fn made_of_others(&self, now: &MadeOf) -> Option<String> {
         let differs = |key: &&String| self.made_of.get(*key) != now.get(*key);
         let key = self.made_of.keys().find(differs)?;
-        let text = |from: &MadeOf| from.get(key).map_or("nothing".into(), Value::to_string);
-        let (was, is) = (text(&self.made_of), text(now));
-        Some(format!("{key} is {is}, but the run was saved with {was}"))
+        let of = |from: &MadeOf| from.get(key).cloned().unwrap_or_default();
+        Some(match (of(&self.made_of), of(now)) {
+            (Value::Bool(false), _) => format!("{key} is there, but the run was saved without"),
+            (Value::Bool(true), _) => format!("the run was saved with {key}, which is not there"),
+            (was, is) => format!("{key} is {is}, but the run was saved with {was}"),
+        })
     }
 
     /// Everything that the run was trained or measured on and that is no longer as it was.

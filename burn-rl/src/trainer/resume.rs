@@ -28,7 +28,7 @@ pub(super) struct Resume<'a, P: Policy> {
 pub(super) fn made_of(config: &RunConfig, recipe: &Recipe) -> MadeOf {
     let lora = &config.lora;
     let parts = [
-        ("a critic", json!(recipe.critic().is_some())),
+        ("a critic (algo.name)", json!(recipe.critic().is_some())),
         ("lora.rank", json!(lora.rank)),
         ("lora.alpha", json!(lora.alpha)),
         ("lora.rslora", json!(lora.rslora)),
