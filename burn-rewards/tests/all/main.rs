@@ -13,5 +13,6 @@ mod math_kinds;
 mod math_limits;
 mod math_properties;
 mod register;
+mod rule_kinds;
 mod server;
 mod table;
