@@ -202,7 +202,7 @@ fn in_range(key: &str, value: f64, low: f64, high: f64) -> Result<(), RlError> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    let expected = match high >= f32::MAX.into() {
+    let expected = match high >= f64::from(f32::MAX) {
         true => format!("{low} or more"),
         false => format!("{low} to {high}"),
     };

@@ -200,7 +200,7 @@ impl RunDir {
     }
 
     /// Drops the rollout and evaluation files of steps after `step`, and what an interrupted
-    /// [`write_atomic`](crate::files::write_atomic) left beside them: a resumed run writes those steps again.
+    /// [`write_atomic`] left beside them: a resumed run writes those steps again.
     ///
     /// # Errors
     /// [`LogError::Io`] if a directory cannot be listed or a file not removed.
