@@ -32,6 +32,7 @@ pub mod report;
 pub mod rollout_log;
 pub mod run_dir;
 pub mod step_log;
+pub mod superseded;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 

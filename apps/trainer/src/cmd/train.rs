@@ -28,7 +28,7 @@ use burn_rl::{
     run_dir::RunDir,
     trainer::{RunEnd, Skipped, Trainer},
 };
-use run_log::files::write_atomic;
+use run_log::{files::write_atomic, superseded::keep_after};
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -198,8 +198,13 @@ fn prepare(
     extensions: &Extensions,
     stop: StopFlag,
 ) -> Result<Trainer> {
+    let mut kept = None;
     if args.resume {
-        checkpoint::last(&run, resolved.run.seed)?;
+        let found = checkpoint::last(&run, resolved.run.seed)?;
+        let done = found.map_or(0, |found| found.state.step);
+        if has_other_settings(&run, &resolved.run, extensions)? {
+            kept = keep_after(&run, done)?;
+        }
     }
     log_to(&run.log())?;
     materialise(resolved, &run)?;
@@ -223,12 +228,30 @@ fn prepare(
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
     let config = &resolved.run;
-    let built = setup::build(config, args.start(run), devices, stop, extensions)?;
+    let built = setup::build(config, args.start(run), devices, stop, extensions);
+    let built = built.inspect_err(|_| {
+        // Nothing was replaced, so that nothing has to be kept; the error is what is reported.
+        let _ = kept.as_ref().map(std::fs::remove_dir_all);
+    })?;
+    if let Some(dir) = kept {
+        let done = built.done();
+        say!(
+            "the steps after {done}, made with other settings, are kept in {}",
+            dir.display()
+        );
+    }
     if args.resume && built.done() <= config.train.steps {
         // Not before what it says is known to work: the run could not be continued any more.
         write_atomic(&written, text.as_bytes())?;
     }
     Ok(built)
+}
+
+/// Whether a run goes on with other settings than it had, its length aside.
+fn has_other_settings(run: &RunDir, now: &RunConfig, extensions: &Extensions) -> Result<bool> {
+    let mut before = for_run(&[run.config()], &[], extensions)?.run;
+    before.train.steps = now.train.steps;
+    Ok(before != *now)
 }
 
 /// Refuses a run that will not fit, as far as the free memory of its device is known.

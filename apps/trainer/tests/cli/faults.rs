@@ -90,6 +90,36 @@ fn a_checkpoint_that_cannot_be_written() {
 }
 
 #[test]
+fn steps_that_other_settings_replace_are_kept() {
+    let world = world("[checkpoint]\nevery = 2\n");
+    at_step_2(&world, "kill -9 $PPID");
+    // Killed in step 2, before any checkpoint: step 1 is written and will be made again.
+    let output = world.run(&train("run"));
+    assert_eq!(output.status.code(), None);
+    let first = world.read("run/rollouts/step_000001.jsonl");
+    let lower = [
+        "train",
+        "--run-dir",
+        "run",
+        "--resume",
+        "--set",
+        "optim.lr=1e-4",
+    ];
+    let message = stderr(&world.run(&lower));
+    assert!(
+        message.contains("kept in run/superseded/step_000000"),
+        "{message}"
+    );
+    assert_eq!(
+        world.read("run/superseded/step_000000/rollouts/step_000001.jsonl"),
+        first
+    );
+    // With the settings it has, everything can be made again.
+    world.text(&["train", "--run-dir", "run", "--resume", "--steps", "5"]);
+    assert!(!world.path("run/superseded/step_000004").exists());
+}
+
+#[test]
 fn a_second_run_on_the_same_directory() {
     let world = world("");
     // Asked while the first is at work, and refused without touching anything.
