@@ -1,5 +1,5 @@
 //! A few thousand damaged inputs of every kind: each is read or refused, and none panics. The long
-//! search is `cargo run --release -p e2e --example fuzz -- N`.
+//! search is `cargo run --release -p e2e --example fuzz_files -- N`.
 
 #[path = "../fuzz/mod.rs"]
 mod fuzz;

@@ -31,6 +31,16 @@ pub(super) struct ParquetRow {
 
 /// Reads all rows of a file, leaving the pictures where they are.
 pub(super) fn read_rows(path: &Path) -> Result<Vec<ParquetRow>, String> {
+    guarded(|| rows_of(path))
+}
+
+/// The reader takes some of what a file says for granted, and panics where it is damaged.
+fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    found.unwrap_or_else(|_| Err("not readable as parquet: the file is damaged".into()))
+}
+
+fn rows_of(path: &Path) -> Result<Vec<ParquetRow>, String> {
     let file = open(path)?;
     let says = |e: ParquetError| format!("not readable as parquet: {e}");
     let schema = file.metadata().file_metadata().schema_descr_ptr();
@@ -59,7 +69,13 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<ParquetRow>, String> {
     }
     if rows.is_empty() {
         // A file of pictures alone has no plain column to count rows by.
-        let count = file.metadata().file_metadata().num_rows().max(0);
+        let count = file.metadata().file_metadata().num_rows();
+        let bytes = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
+        if !u64::try_from(count).is_ok_and(|count| count <= bytes) {
+            return Err(format!(
+                "not readable as parquet: {count} pictures in {bytes} bytes"
+            ));
+        }
         rows.extend((0..count).map(|_| ParquetRow {
             fields: Map::new(),
             pictures: vec![],
@@ -114,12 +130,40 @@ pub(super) fn read_picture(path: &Path) -> Option<Result<Vec<u8>, String>> {
         let value = values.get(k).ok_or("there is no such picture")?;
         Ok(value.data().to_vec())
     };
-    Some(read())
+    Some(guarded(read))
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
-    SerializedFileReader::new(file).map_err(|e| format!("not readable as parquet: {e}"))
+    let bytes = file.metadata().map_err(|e| e.to_string())?.len();
+    let file = SerializedFileReader::new(file);
+    let file = file.map_err(|e| format!("not readable as parquet: {e}"))?;
+    check_places(&file, bytes)?;
+    Ok(file)
+}
+
+/// Refuses a footer that names places outside of the file.
+fn check_places(file: &SerializedFileReader<File>, bytes: u64) -> Result<(), String> {
+    let metadata = file.metadata();
+    for column in metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns())
+    {
+        let start = column.dictionary_page_offset().unwrap_or(0);
+        let places = [start, column.data_page_offset(), column.compressed_size()];
+        let places = places.map(u64::try_from);
+        let inside = places
+            .iter()
+            .all(|place| place.as_ref().is_ok_and(|x| *x <= bytes));
+        if !inside {
+            let name = column.column_path();
+            return Err(format!(
+                "not readable as parquet: column {name} is not in the file"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How many values each row of a row group has in a leaf column.

@@ -1,4 +1,4 @@
-//! The long search for inputs that panic: `fuzz N [TARGET] [FIRST]` tries N inputs of every target,
+//! The long search for inputs that panic: `fuzz_files N [TARGET] [FIRST]` tries N inputs of every target,
 //! or of those whose name begins so, and says how many a second; 0 is as many as every test run.
 
 #[path = "../fuzz/mod.rs"]
@@ -10,7 +10,7 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, other: u64| args.get(i).map_or(Some(other), |text| text.parse().ok());
     let (Some(asked), Some(first)) = (number(0, 0), number(2, 0)) else {
-        eprintln!("usage: fuzz N [TARGET] [FIRST]");
+        eprintln!("usage: fuzz_files N [TARGET] [FIRST]");
         std::process::exit(2);
     };
     let wanted = args.get(1).map_or("", String::as_str);
