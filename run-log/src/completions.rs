@@ -1,12 +1,11 @@
 //! The completions of a run: its rollouts step by step, and its evaluations before and after.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use crate::error::LogError;
 use crate::files::list;
 use crate::rollout_log::{RolloutRecord, read_rollouts};
-use crate::run_dir::{RunDir, step_of};
+use crate::run_dir::{RunDir, by_step};
 
 /// An evaluation set before and after training.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub struct Evaluation {
 pub fn evaluations(run: &RunDir) -> Result<Vec<Evaluation>, LogError> {
     let mut evaluations = Vec::new();
     for dir in list(&run.eval_dir())?.into_iter().filter(|p| p.is_dir()) {
-        let files = step_files(&dir)?;
+        let files = by_step(&dir, "jsonl")?;
         let Some((before_step, first)) = files.first() else {
             continue;
         };
@@ -62,7 +61,7 @@ pub fn evaluations(run: &RunDir) -> Result<Vec<Evaluation>, LogError> {
 /// # Errors
 /// [`LogError::Line`] with the line that is no record; [`LogError::Io`].
 pub fn first_middle_last(run: &RunDir) -> Result<Vec<(u64, Vec<RolloutRecord>)>, LogError> {
-    let files = step_files(&run.rollouts_dir())?;
+    let files = by_step(&run.rollouts_dir(), "jsonl")?;
     let mut picks = match files.len() {
         0 => Vec::new(),
         n => vec![0, (n - 1) / 2, n - 1],
@@ -72,16 +71,4 @@ pub fn first_middle_last(run: &RunDir) -> Result<Vec<(u64, Vec<RolloutRecord>)>,
         .into_iter()
         .map(|i| Ok((files[i].0, read_rollouts(&files[i].1)?)))
         .collect()
-}
-
-/// `step_*.jsonl` in order of their steps.
-fn step_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
-    let is_log = |p: &PathBuf| p.extension().is_some_and(|e| e == "jsonl");
-    let mut files: Vec<(u64, PathBuf)> = list(dir)?
-        .into_iter()
-        .filter(is_log)
-        .filter_map(|p| Some((step_of(&p)?, p)))
-        .collect();
-    files.sort();
-    Ok(files)
 }

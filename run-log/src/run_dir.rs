@@ -238,6 +238,22 @@ pub fn step_of(path: &Path) -> Option<u64> {
         .ok()
 }
 
+/// What a directory holds that is named by [`step_name`], in the order of the steps: files with this
+/// extension, or with an empty one what has none.
+///
+/// # Errors
+/// [`LogError::Io`].
+pub fn by_step(dir: &Path, extension: &str) -> Result<Vec<(u64, PathBuf)>, LogError> {
+    let named = |path: &PathBuf| path.extension().unwrap_or_default() == extension;
+    let mut found: Vec<(u64, PathBuf)> = list(dir)?
+        .into_iter()
+        .filter(named)
+        .filter_map(|path| Some((step_of(&path)?, path)))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
 fn refused(root: &Path, message: impl Into<String>) -> LogError {
     LogError::Directory {
         path: root.into(),

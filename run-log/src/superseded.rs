@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::LogError;
 use crate::files::{list, read_text, write_atomic};
-use crate::run_dir::{RunDir, step_name, step_of};
+use crate::run_dir::{RunDir, by_step, step_name};
 
 /// Copies what belongs to steps after `step` (completions, evaluations, lines of `metrics.jsonl`) to
 /// the first free one of `superseded/step_000050`, `superseded/step_000050-2`, …: a continuation with
@@ -30,8 +30,12 @@ pub fn keep_after(run: &RunDir, step: u64) -> Result<Option<PathBuf>, LogError> 
     );
     let mut files = vec![];
     for dir in dirs {
-        let later = |file: &PathBuf| step_of(file).is_some_and(|found| found > step);
-        files.extend(list(&dir)?.into_iter().filter(later));
+        let later = by_step(&dir, "jsonl")?.into_iter();
+        files.extend(
+            later
+                .filter(|(found, _)| *found > step)
+                .map(|(_, file)| file),
+        );
     }
     if lines.is_empty() && files.is_empty() {
         return Ok(None);

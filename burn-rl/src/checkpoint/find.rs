@@ -3,9 +3,8 @@
 use super::{TrainerState, checksums, state::STATE};
 use crate::{
     error::RlError,
-    run_dir::{RunDir, step_of},
+    run_dir::{RunDir, by_step, step_of},
 };
-use run_log::files::list;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -85,17 +84,12 @@ pub fn at(dir: &Path, seed: u64) -> Result<Found, RlError> {
 fn candidates(run: &RunDir) -> Result<Vec<PathBuf>, RlError> {
     let named = latest(run)?;
     let step = named.as_deref().and_then(step_of);
-    let mut beside: Vec<PathBuf> = list(&run.checkpoints_dir())?
-        .into_iter()
-        .filter(|dir| dir.extension().is_none() && dir.join(STATE).is_file())
-        .filter(|dir| match (step_of(dir), step) {
-            // Later ones belong to a way that the run has left.
-            (Some(found), Some(step)) => found < step,
-            (found, None) => found.is_some(),
-            (None, _) => false,
-        })
-        .collect();
-    beside.sort_by_key(|dir| std::cmp::Reverse(step_of(dir)));
+    let beside = by_step(&run.checkpoints_dir(), "")?.into_iter().rev();
+    let beside = beside
+        .filter(|(_, dir)| dir.join(STATE).is_file())
+        // Later ones belong to a way that the run has left.
+        .filter(|(found, _)| step.is_none_or(|step| *found < step))
+        .map(|(_, dir)| dir);
     Ok(named.into_iter().chain(beside).collect())
 }
 

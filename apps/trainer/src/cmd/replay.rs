@@ -14,12 +14,9 @@ use crate::{
 use anyhow::Result;
 use burn_rl::{
     StopFlag,
-    run_dir::{RunDir, step_of},
+    run_dir::{RunDir, by_step},
 };
-use run_log::{
-    files::list,
-    rollout_log::{RolloutRecord, read_rollouts},
-};
+use run_log::rollout_log::{RolloutRecord, read_rollouts};
 use std::{path::PathBuf, process::ExitCode};
 
 /// The status where a completion differs.
@@ -120,10 +117,8 @@ fn recorded(run: &RunDir, args: &Args) -> Result<Vec<RolloutRecord>> {
 
 /// The newest checkpoint of fewer steps.
 fn before(run: &RunDir, step: u64) -> Result<Option<PathBuf>> {
-    let dirs = list(&run.checkpoints_dir())?.into_iter();
-    let steps = dirs.filter(|dir| dir.is_dir() && !dir.is_symlink() && dir.extension().is_none());
-    let steps = steps.filter_map(|dir| Some((step_of(&dir)?, dir)));
-    let newest = steps.filter(|(found, _)| *found < step).max();
+    let steps = by_step(&run.checkpoints_dir(), "")?.into_iter();
+    let newest = steps.rev().find(|(found, _)| *found < step);
     Ok(newest.map(|(_, dir)| dir))
 }
 

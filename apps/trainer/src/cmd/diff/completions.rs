@@ -2,12 +2,12 @@
 
 use super::Parting;
 use anyhow::Result;
-use burn_rl::run_dir::{RunDir, step_of};
+use burn_rl::run_dir::{RunDir, by_step};
 use run_log::{
     files::list,
     rollout_log::{RolloutRecord, read_rollouts},
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub fn first(a: &RunDir, b: &RunDir) -> Result<Option<Parting>> {
     let mut dirs = vec![(a.rollouts_dir(), b.rollouts_dir(), String::new())];
@@ -28,12 +28,7 @@ pub fn first(a: &RunDir, b: &RunDir) -> Result<Option<Parting>> {
 }
 
 fn first_in(a: &Path, b: &Path, set: &str) -> Result<Option<Parting>> {
-    let mut files: Vec<(u64, PathBuf)> = list(a)?
-        .into_iter()
-        .filter_map(|file| Some((step_of(&file)?, file)))
-        .collect();
-    files.sort();
-    for (step, file) in files {
+    for (step, file) in by_step(a, "jsonl")? {
         let other = b.join(file.file_name().unwrap_or_default());
         if !other.exists() {
             continue;

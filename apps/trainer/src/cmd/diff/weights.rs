@@ -2,19 +2,13 @@
 
 use super::Parting;
 use anyhow::Result;
-use burn_rl::run_dir::{RunDir, step_of};
+use burn_rl::run_dir::{RunDir, by_step};
 use burn_vlm::weights::WeightFiles;
 use run_log::files::list;
 use std::path::{Path, PathBuf};
 
 pub fn first(a: &RunDir, b: &RunDir) -> Result<Option<Parting>> {
-    let mut steps: Vec<(u64, PathBuf)> = list(&a.checkpoints_dir())?
-        .into_iter()
-        .filter(|dir| dir.is_dir() && !dir.is_symlink() && dir.extension().is_none())
-        .filter_map(|dir| Some((step_of(&dir)?, dir)))
-        .collect();
-    steps.sort();
-    for (step, dir) in steps {
+    for (step, dir) in by_step(&a.checkpoints_dir(), "")? {
         let other = b.checkpoint(step);
         if !other.is_dir() {
             continue;

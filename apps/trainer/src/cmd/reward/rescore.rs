@@ -7,10 +7,10 @@ use burn_rewards::RewardFn;
 use burn_rl::{
     config::RunConfig,
     rescore::{Judge, Rescorer, StepChange},
-    run_dir::{RunDir, step_of},
+    run_dir::{RunDir, by_step},
     types::RunFacts,
 };
-use run_log::{files::list, rollout_log::read_rollouts};
+use run_log::rollout_log::read_rollouts;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -116,12 +116,7 @@ fn resolve(
 
 /// The run's rollout files by step.
 fn steps(run: &RunDir) -> Result<Vec<(u64, PathBuf)>> {
-    let dir = run.rollouts_dir();
-    let files = list(&dir).unwrap_or_default().into_iter();
-    let mut steps: Vec<(u64, PathBuf)> = files
-        .filter_map(|file| Some((step_of(&file)?, file)))
-        .collect();
-    steps.sort();
+    let steps = by_step(&run.rollouts_dir(), "jsonl")?;
     match steps.is_empty() {
         true => Err(InputError::new(format!(
             "--rollouts {}: no rollouts/step_*.jsonl in this run",
