@@ -102,29 +102,29 @@ impl RunConfig {
         self.reward.check_sets(&names)?;
         let recipe = self.algo.recipe(algorithms)?;
         let reward = self.reward.build_with(rewards)?;
-        if recipe.source() == CompletionSource::Policy {
-            reward.check_length(self.rollout.sampling.max_new_tokens)?;
-        }
         if recipe.critic().is_none() && !self.critic.model.is_empty() {
             return Err(RlError::Config(format!(
                 "critic.model is {:?}, but this algorithm has no critic: expected no such key",
                 self.critic.model
             )));
         }
-        self.check_with(&recipe, &reward.part_names(), [&self.eval])
+        self.check_with(&recipe, &reward, [&self.eval])
     }
 
-    /// Refuses settings that make no sense for a run of this recipe, with rewards of these parts.
+    /// Refuses settings that make no sense for a run of this recipe, with this reward.
     /// Paths are not looked at, nor the algorithm, reward and evaluation that the configuration
     /// names.
     pub(crate) fn check_with<'a>(
         &self,
         recipe: &Recipe,
-        reward_parts: &[String],
+        reward: &dyn RewardFn,
         evaluations: impl IntoIterator<Item = &'a EvalConfig>,
     ) -> Result<(), RlError> {
         let refuse = |message: String| Err(RlError::Config(message));
-        let rollout = &self.rollout;
+        let (rollout, reward_parts) = (&self.rollout, reward.part_names());
+        if recipe.source() == CompletionSource::Policy {
+            reward.check_length(rollout.sampling.max_new_tokens)?;
+        }
         let at_least_one = [
             ("rollout.prompts_per_step", rollout.prompts_per_step),
             ("rollout.samples_per_prompt", rollout.samples_per_prompt),
@@ -160,11 +160,11 @@ impl RunConfig {
         let fits = recipe.check_run(&RunFacts {
             samples_per_prompt: rollout.samples_per_prompt,
             max_new_tokens: rollout.sampling.max_new_tokens,
-            reward_parts: reward_parts.to_vec(),
+            reward_parts: reward_parts.clone(),
         });
         fits.map_err(|e| RlError::Config(format!("`{}`: {e}", self.algo.name)))?;
         self.filter.check(recipe)?;
-        check_parts(reward_parts)?;
+        check_parts(&reward_parts)?;
         self.train.check(recipe)?;
         self.optim.check("optim")?;
         self.critic.optim.check("critic.optim")?;

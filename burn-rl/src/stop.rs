@@ -66,8 +66,8 @@ impl StopFlag {
         self.is_requested() && self.since.get_or_init(Instant::now).elapsed() >= patience
     }
 
-    /// Whether an update may have to be given up.
-    pub(crate) fn has_patience_to_lose(&self) -> bool {
+    /// Whether an update may ever have to be given up.
+    pub(crate) fn may_be_overdue(&self) -> bool {
         self.patience.is_some()
     }
 

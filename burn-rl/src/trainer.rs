@@ -249,6 +249,11 @@ impl<P: Policy> Trainer<P> {
     }
 
     fn is_due(&self, step: u64, every: u64) -> bool {
-        step == self.steps || (every > 0 && step.is_multiple_of(every))
+        is_due(step, every, self.steps)
     }
+}
+
+/// Whether what happens every so many steps, and after the last of `steps`, happens after `step`.
+fn is_due(step: u64, every: u64, steps: u64) -> bool {
+    step == steps || (every > 0 && step.is_multiple_of(every))
 }

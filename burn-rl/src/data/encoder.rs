@@ -40,16 +40,30 @@ pub struct Room {
 }
 
 impl Encoder {
+    /// An encoder that looks at no row ahead of its turn and knows of no limit but
+    /// `max_prompt_tokens`; `stop` ends a demonstrated response.
+    pub fn new(
+        processor: Arc<Processor>,
+        system: impl Into<String>,
+        max_prompt_tokens: usize,
+        stop: u32,
+    ) -> Self {
+        Self {
+            processor,
+            system: system.into(),
+            max_prompt_tokens,
+            stop,
+            room: None,
+            progress: None,
+        }
+    }
+
     /// Reads a row's pictures and encodes its conversation.
     ///
     /// # Errors
     /// A picture that cannot be read, or a prompt longer than the limit.
     pub fn encode(&self, row: &DataRow) -> Result<Prompt, RlError> {
-        let mut messages = row.messages.clone();
-        let has_system = messages.first().is_some_and(|m| m.role == "system");
-        if !self.system.is_empty() && !has_system {
-            messages.insert(0, Message::text("system", &self.system));
-        }
+        let messages = self.messages(row);
         let images = row
             .images
             .iter()
@@ -79,9 +93,17 @@ impl Encoder {
             encoded: Arc::new(encoded),
         })
     }
-}
 
-impl Encoder {
+    /// The row's conversation, with the system message where it has none.
+    fn messages(&self, row: &DataRow) -> Vec<Message> {
+        let mut messages = row.messages.clone();
+        let has_system = messages.first().is_some_and(|m| m.role == "system");
+        if !self.system.is_empty() && !has_system {
+            messages.insert(0, Message::text("system", &self.system));
+        }
+        messages
+    }
+
     /// Refuses a prompt that is too long, alone or with its completion.
     fn check_length(&self, found: usize) -> Result<(), RlError> {
         let limit = self.max_prompt_tokens;
@@ -127,11 +149,7 @@ impl Encoder {
         if row.images.is_empty() {
             return self.encode(row).map(|_| ());
         }
-        let mut messages = row.messages.clone();
-        let has_system = messages.first().is_some_and(|m| m.role == "system");
-        if !self.system.is_empty() && !has_system {
-            messages.insert(0, Message::text("system", &self.system));
-        }
+        let messages = self.messages(row);
         // Each picture is at least the one token that marks it.
         self.check_length(self.processor.text_len(&messages)?)
     }

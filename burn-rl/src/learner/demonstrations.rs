@@ -9,6 +9,7 @@ use crate::{
     recipe::Recipe,
     reduce::LossReduction,
     rollout::{TrainGroup, demonstrations},
+    types::Group,
 };
 use std::sync::Arc;
 
@@ -59,12 +60,7 @@ impl Demonstrations {
         let found = self.set.draw(drawn, self.rows)?;
         let next = found.last().map_or(drawn, |last| last.position + 1);
         let prompts: Vec<_> = found.into_iter().map(|d| d.prompt).collect();
-        let group = |group: crate::types::Group| TrainGroup {
-            position: 0,
-            prompt: group.prompt.clone(),
-            responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
-            samples: group.samples(),
-        };
+        let group = |group: Group| TrainGroup::new(0, &group, group.samples());
         let groups = demonstrations(&prompts)?.into_iter().map(group);
         let mut batch = TrainBatch::new(&groups.collect::<Vec<_>>(), self.temperature);
         batch.advantages = self.recipe.advantages(&batch.scored)?;

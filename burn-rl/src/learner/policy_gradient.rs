@@ -370,7 +370,7 @@ impl<P: Policy> Learner for PolicyGradient<P> {
     }
 
     fn update(&mut self, batch: &TrainBatch, step: u64) -> Result<Metrics, RlError> {
-        let before = self.stop.has_patience_to_lose().then(|| self.snapshot());
+        let before = self.stop.may_be_overdue().then(|| self.snapshot());
         let updated = self.learn(batch, step);
         if let (Err(_), true, Some(before)) = (&updated, self.stop.is_overdue(), before) {
             *self = before;

@@ -230,10 +230,10 @@ impl Collector {
                 }
                 match &verdict {
                     Verdict::Drop(reason) => dropped.push(*reason),
-                    Verdict::Keep => kept.push(train_group(position, &group, samples)),
+                    Verdict::Keep => kept.push(TrainGroup::new(position, &group, samples)),
                     Verdict::Mask(_, indices) => {
                         indices.iter().for_each(|i| samples[*i].mask.fill(false));
-                        kept.push(train_group(position, &group, samples));
+                        kept.push(TrainGroup::new(position, &group, samples));
                     }
                 }
                 found.sampled.push(Sampled {
@@ -264,15 +264,6 @@ impl Collector {
         let refills = self.short_batch.refills();
         found.waiting = refills.then(|| self.batch.waiting().len());
         Ok(Some(found))
-    }
-}
-
-fn train_group(position: u64, group: &Group, samples: Vec<Sample>) -> TrainGroup {
-    TrainGroup {
-        position,
-        prompt: group.prompt.clone(),
-        responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
-        samples,
     }
 }
 

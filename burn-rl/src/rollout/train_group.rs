@@ -4,7 +4,7 @@ use crate::{
     data::{Drawn, PromptSource},
     error::RlError,
     filter::{GroupBuffer, RefillCount},
-    types::{Prompt, Sample},
+    types::{Group, Prompt, Sample},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -21,6 +21,18 @@ pub struct TrainGroup {
     pub responses: Vec<Vec<u32>>,
     /// Rewards, masks and log-probabilities of the answers.
     pub samples: Vec<Sample>,
+}
+
+impl TrainGroup {
+    /// The group of the prompt at `position`, with what an algorithm sees of it.
+    pub fn new(position: u64, group: &Group, samples: Vec<Sample>) -> Self {
+        Self {
+            position,
+            prompt: group.prompt.clone(),
+            responses: group.rollouts.iter().map(|r| r.tokens.clone()).collect(),
+            samples,
+        }
+    }
 }
 
 /// Where sampling stands: a part of a checkpoint.

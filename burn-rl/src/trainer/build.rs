@@ -4,7 +4,7 @@ use super::{
     EvalSet, Skipped, Trainer, TrainerBuilder,
     builder::{RunChoice, SinkOfRun},
     inputs::Reader,
-    measure,
+    is_due, measure,
     resume::{Resume, made_of},
 };
 use crate::{
@@ -85,11 +85,8 @@ impl<P: Policy> TrainerBuilder<P> {
             self.config.train.reference = "a model given in code".into();
         }
         let evaluations = self.evaluations.iter().map(|(config, _)| config);
-        if recipe.source() == CompletionSource::Policy {
-            reward.check_length(self.config.rollout.sampling.max_new_tokens)?;
-        }
         self.config
-            .check_with(&recipe, &reward.part_names(), evaluations)?;
+            .check_with(&recipe, reward.as_ref(), evaluations)?;
         let workers = workers(&self.devices, &self.policy)?;
         let (run, resume) = open(self.run)?;
 
@@ -256,8 +253,9 @@ impl<P: Policy> TrainerBuilder<P> {
 
 /// Names of the sets that are measured after `step` of `steps`.
 fn due(sets: &[EvalSet], step: u64, steps: u64) -> Vec<&str> {
-    let is_due = |every: u64| step == steps || every > 0 && step.is_multiple_of(every);
-    let due = sets.iter().filter(|set| is_due(set.config.every));
+    let due = sets
+        .iter()
+        .filter(|set| is_due(step, set.config.every, steps));
     due.map(|set| set.config.name.as_str()).collect()
 }
 

@@ -119,17 +119,15 @@ impl Kit<Vlm> for Local {
     }
 
     fn encoder(&self, config: &RunConfig) -> Option<Encoder> {
+        let (processor, system) = (self.processor.clone(), &config.model.system);
+        let limit = config.data.max_prompt_tokens;
         Some(Encoder {
-            processor: self.processor.clone(),
-            system: config.model.system.clone(),
-            max_prompt_tokens: config.data.max_prompt_tokens,
-            stop: *self.stop.first()?,
             room: Some(Room {
                 positions: self.positions,
                 max_new_tokens: config.rollout.sampling.max_new_tokens,
                 key: "rollout.sampling.max_new_tokens",
             }),
-            progress: None,
+            ..Encoder::new(processor, system, limit, *self.stop.first()?)
         })
     }
 

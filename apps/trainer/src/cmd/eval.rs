@@ -179,14 +179,12 @@ fn measure(
         &devices[0].device,
         families,
     )?;
-    let encoder = Encoder {
-        processor: loaded.processor.clone(),
-        system: system(args, bench),
-        max_prompt_tokens: loaded.model.config().max_positions(),
-        stop: loaded.stop[0],
-        room: None,
-        progress: None,
-    };
+    let encoder = Encoder::new(
+        loaded.processor.clone(),
+        system(args, bench),
+        loaded.model.config().max_positions(),
+        loaded.stop[0],
+    );
     let max_batch = args.max_batch as usize;
     let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         let (processor, stop) = (loaded.processor.clone(), loaded.stop.clone());

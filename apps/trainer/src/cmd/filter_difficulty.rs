@@ -282,14 +282,12 @@ fn measure(
         &devices[0].device,
         families,
     )?;
-    let encoder = Encoder {
-        processor: loaded.processor.clone(),
-        system: config.model.system.clone(),
-        max_prompt_tokens: config.data.max_prompt_tokens,
-        stop: loaded.stop[0],
-        room: None,
-        progress: None,
-    };
+    let encoder = Encoder::new(
+        loaded.processor.clone(),
+        config.model.system.clone(),
+        config.data.max_prompt_tokens,
+        loaded.stop[0],
+    );
     let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         LocalEngine::new(
             model.clone(),

@@ -119,14 +119,12 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
         &device,
         &extensions.families,
     )?;
-    let encoder = Encoder {
-        processor: loaded.processor.clone(),
-        system: args.conversation.system.clone(),
-        max_prompt_tokens: usize::MAX,
-        stop: loaded.stop[0],
-        room: None,
-        progress: None,
-    };
+    let encoder = Encoder::new(
+        loaded.processor.clone(),
+        args.conversation.system.clone(),
+        usize::MAX,
+        loaded.stop[0],
+    );
     let positions = loaded.model.config().max_positions();
     let encode = |row: &DataRow| -> Result<(Prompt, usize)> {
         let prompt = encoder.encode(row).map_err(|error| at(row, error))?;

@@ -138,14 +138,12 @@ fn load(
             device,
             families,
         )?;
-        let encoder = Encoder {
-            processor: loaded.processor,
-            system: args.conversation.system.clone(),
-            max_prompt_tokens: usize::MAX,
-            stop: loaded.stop[0],
-            room: None,
-            progress: None,
-        };
+        let encoder = Encoder::new(
+            loaded.processor,
+            args.conversation.system.clone(),
+            usize::MAX,
+            loaded.stop[0],
+        );
         return Ok((loaded.model, Reading::Text(encoder)));
     }
     let dir = hub::locate(&args.model);

@@ -63,18 +63,16 @@ impl Lengths {
     pub fn look(config: &RunConfig, model: &ModelConfig, families: &Families) -> Option<Self> {
         let dir = hub::locate(Path::new(&config.model.path));
         let processor = processor(&dir, families).ok()?;
-        let encoder = Encoder {
-            processor: Arc::new(
+        let encoder = Encoder::new(
+            Arc::new(
                 processor
                     .with_options(&config.model.processor_options())
                     .ok()?,
             ),
-            system: config.model.system.clone(),
-            max_prompt_tokens: config.data.max_prompt_tokens,
-            stop: 0,
-            room: None,
-            progress: None,
-        };
+            config.model.system.clone(),
+            config.data.max_prompt_tokens,
+            0,
+        );
         let mut found = Self {
             seen: Some(0),
             ..Self::default()
