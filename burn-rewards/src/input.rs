@@ -243,9 +243,7 @@ impl<'a> RewardInput<'a> {
             _ => Map::new(),
         }
     }
-}
 
-impl RewardInput<'_> {
     /// Each picture with its sizes and its file, as far as they are known.
     fn pictures(&self) -> Vec<Value> {
         let one = |i: usize| {

@@ -83,7 +83,7 @@ fn go_on(
     let run = RunDir::open(dir).unwrap();
     let devices = devices::parse("flex").unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let start = Start::Continued(run, other_rows);
+    let start = Start::Continued(run, None, other_rows);
     let built = build(&resolved.run, start, &devices, stop, &extensions);
     let mut trainer = built.map_err(|e| e.to_string())?;
     let outcome = trainer.run(watch).map_err(|e| e.to_string())?;

@@ -1,4 +1,4 @@
-//! From a result to an exit status: 0 done, 1 failed while running, 2 wrong input, 130 interrupted.
+//! From a result to an exit status: 0 done, 1 failed while running or different, 2 wrong input, 130 interrupted.
 
 use crate::input_error::InputError;
 use burn_rewards::RewardError;
@@ -6,6 +6,9 @@ use burn_rl::RlError;
 use burn_vlm::VlmError;
 use run_log::LogError;
 use std::{io::ErrorKind, process::ExitCode};
+
+/// The status of a comparison that found a difference, as `diff` has it.
+pub const DIFFER: u8 = 1;
 
 /// Prints the error, if any, as one message on standard error and gives the status.
 pub fn code(result: anyhow::Result<ExitCode>) -> ExitCode {

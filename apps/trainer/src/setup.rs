@@ -8,8 +8,8 @@ use crate::{
 use anyhow::Result;
 use burn::tensor::Device;
 use burn_rl::{
-    RunConfig, StopFlag, Trainer, config::ModelInit, dist::DeviceSpec, rollout::OtherRows,
-    run_dir::RunDir,
+    RunConfig, StopFlag, Trainer, checkpoint::Found, config::ModelInit, dist::DeviceSpec,
+    rollout::OtherRows, run_dir::RunDir,
 };
 use burn_vlm::{LoadOptions, ValueHead, Vlm};
 use run_log::tensorboard::TensorBoardWriter;
@@ -19,13 +19,14 @@ use std::path::{Path, PathBuf};
 pub enum Start {
     /// At step 0, into a directory.
     New(RunDir),
-    /// At the last checkpoint of the run in a directory.
-    Continued(RunDir, OtherRows),
+    /// At the last checkpoint of the run in a directory, where that was found already at this one.
+    Continued(RunDir, Option<Found>, OtherRows),
     /// At a checkpoint, or at step 0 without one; nothing is written.
     Replayed(Option<PathBuf>),
 }
 
-/// Loads the models that `config` names and assembles the run. Weights are read once, for the first of `devices`, and copied to the others.
+/// Loads the models that `config` names and assembles the run. Weights are read once, for the first
+/// of `devices`, and copied to the others.
 ///
 /// # Errors
 /// A model, a file or a value that cannot be used; no device.
@@ -57,9 +58,12 @@ pub fn build(
         .stop_flag(stop);
     builder = match start {
         Start::New(run) => builder.opened_run(run, false),
-        Start::Continued(run, OtherRows::Refuse) => builder.opened_run(run, true),
-        Start::Continued(run, OtherRows::LeaveOut) => {
-            builder.opened_run(run, true).accept_changed_data()
+        Start::Continued(run, found, other_rows) => {
+            let builder = builder.opened_run(run, true).found(found);
+            match other_rows {
+                OtherRows::Refuse => builder,
+                OtherRows::LeaveOut => builder.accept_changed_data(),
+            }
         }
         Start::Replayed(None) => builder,
         Start::Replayed(Some(checkpoint)) => builder.from_checkpoint(checkpoint),

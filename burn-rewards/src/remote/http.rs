@@ -1,6 +1,6 @@
 //! A reward server: requests in batches, tried again while it is down.
 
-use super::excerpt;
+use super::{GLANCE, excerpt};
 use serde_json::{Map, Value};
 use std::{
     sync::{
@@ -16,9 +16,6 @@ use std::{
 const LONGEST_REPLY: u64 = 64 << 20;
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// How often a wait looks whether anybody still waits.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// A server and how patient to be with it.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ pub(crate) mod cache;
 pub(crate) mod http;
 
 use serde_json::Value;
+use std::time::Duration;
 #[cfg(feature = "http")]
 use std::{
     sync::{
@@ -17,6 +18,9 @@ use std::{
     },
     thread,
 };
+
+/// How often whoever waits for another program looks whether the reply is still wanted.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// What requests say of their own form, so that a program can tell. 1 had no such key.
 pub(crate) const PROTOCOL: u64 = 2;

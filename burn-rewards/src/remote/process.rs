@@ -3,7 +3,7 @@
 //! Three threads stand at its pipes, so that no side ever waits for the other to read: requests
 //! are written, replies read and standard error drained each on its own.
 
-use super::{excerpt, guard::Guard};
+use super::{GLANCE, excerpt, guard::Guard};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
@@ -25,8 +25,6 @@ const AHEAD: usize = 64;
 const STDERR_TAIL: usize = 2000;
 /// How long a process whose input has ended may take to end.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often a wait looks whether anybody still waits for the reply.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// What went wrong with a process.
 #[derive(Debug)]

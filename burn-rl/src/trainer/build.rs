@@ -165,9 +165,10 @@ impl<P: Policy> TrainerBuilder<P> {
         let mut collector = Collector::new(&config.rollout, &config.filter, mini_batches, &recipe);
         let made_of = made_of(&config, &recipe);
         let (mut done, mut warnings) = (0, config.warnings(&recipe));
-        let saved = match (&self.checkpoint, &run) {
-            (Some(dir), _) => Some(checkpoint::at(dir, config.seed)?),
-            (None, Some(run)) if resume => checkpoint::last(run, config.seed)?,
+        let saved = match (self.found, &self.checkpoint, &run) {
+            (Some(found), ..) => Some(found),
+            (None, Some(dir), _) => Some(checkpoint::at(dir, config.seed)?),
+            (None, None, Some(run)) if resume => checkpoint::last(run, config.seed)?,
             _ => None,
         };
         if let Some(saved) = saved {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     algo::Registry,
+    checkpoint::Found,
     config::{
         AlgoConfig, CheckpointConfig, CriticConfig, EvalConfig, FilterConfig, OptimConfig,
         RolloutConfig, RunConfig, SetConfig, TrainConfig,
@@ -164,6 +165,7 @@ pub struct TrainerBuilder<P: Policy = Vlm> {
     pub(super) run: RunChoice,
     pub(super) other_rows: OtherRows,
     pub(super) checkpoint: Option<PathBuf>,
+    pub(super) found: Option<Found>,
     pub(super) sinks: Vec<Box<dyn Sink>>,
     pub(super) run_sinks: Vec<SinkOfRun>,
     pub(super) stop: StopFlag,
@@ -243,6 +245,7 @@ impl<P: Policy> TrainerBuilder<P> {
             run: RunChoice::Nowhere,
             other_rows: OtherRows::Refuse,
             checkpoint: None,
+            found: None,
             sinks: vec![],
             run_sinks: vec![],
             stop: StopFlag::new(),
@@ -485,6 +488,13 @@ impl<P: Policy> TrainerBuilder<P> {
     /// unless there is a [`run_dir`](Self::run_dir). [`Trainer::replay`] has an example.
     pub fn from_checkpoint(mut self, path: impl Into<PathBuf>) -> Self {
         self.checkpoint = Some(path.into());
+        self
+    }
+
+    /// The checkpoint to go on from, where [`checkpoint::last`](crate::checkpoint::last) was asked
+    /// already: its files are not read through again. With none they are.
+    pub fn found(mut self, found: Option<Found>) -> Self {
+        self.found = found;
         self
     }
 

@@ -108,7 +108,7 @@ pub fn try_start_on(
     materialise(&mut resolved, &run).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let start = match resumed {
-        true => Start::Continued(run, OtherRows::Refuse),
+        true => Start::Continued(run, None, OtherRows::Refuse),
         false => Start::New(run),
     };
     let devices = devices::parse(devices).unwrap();

@@ -7,13 +7,10 @@ mod weights;
 
 pub use completions::difference;
 
-use crate::{output::Output, paths};
+use crate::{exit::DIFFER, output::Output, paths};
 use anyhow::Result;
 use burn_rl::run_dir::RunDir;
 use std::{path::PathBuf, process::ExitCode};
-
-/// The status where the runs differ, as `diff` has it.
-const DIFFER: u8 = 1;
 
 /// Arguments of `trainer diff`.
 #[derive(Debug, Clone, clap::Args)]

@@ -4,6 +4,7 @@ use crate::{
     Extensions,
     cmd::diff::difference,
     config, device, devices,
+    exit::DIFFER,
     input_error::InputError,
     output::Output,
     paths,
@@ -18,9 +19,6 @@ use burn_rl::{
 };
 use run_log::rollout_log::{RolloutRecord, read_rollouts};
 use std::{path::PathBuf, process::ExitCode};
-
-/// The status where a completion differs.
-const DIFFER: u8 = 1;
 
 /// Arguments of `trainer replay`.
 #[derive(Debug, Clone, clap::Args)]

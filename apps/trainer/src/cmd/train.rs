@@ -21,7 +21,8 @@ use crate::{
 };
 use anyhow::Result;
 use burn_rl::{
-    RlError, StopFlag, checkpoint,
+    RlError, StopFlag,
+    checkpoint::{self, Found},
     config::RunConfig,
     dist::DeviceSpec,
     rollout::OtherRows,
@@ -81,11 +82,11 @@ pub struct Args {
 }
 
 impl Args {
-    fn start(&self, run: RunDir) -> Start {
+    fn start(&self, run: RunDir, found: Option<Found>) -> Start {
         match (self.resume, self.accept_changed_data) {
             (false, _) => Start::New(run),
-            (true, false) => Start::Continued(run, OtherRows::Refuse),
-            (true, true) => Start::Continued(run, OtherRows::LeaveOut),
+            (true, false) => Start::Continued(run, found, OtherRows::Refuse),
+            (true, true) => Start::Continued(run, found, OtherRows::LeaveOut),
         }
     }
 
@@ -198,14 +199,10 @@ fn prepare(
     extensions: &Extensions,
     stop: StopFlag,
 ) -> Result<Trainer> {
-    let mut kept = None;
-    if args.resume {
-        let found = checkpoint::last(&run, resolved.run.seed)?;
-        let done = found.map_or(0, |found| found.state.step);
-        if has_other_settings(&run, &resolved.run, extensions)? {
-            kept = keep_after(&run, done)?;
-        }
-    }
+    let found = match args.resume {
+        true => checkpoint::last(&run, resolved.run.seed)?,
+        false => None,
+    };
     log_to(&run.log())?;
     materialise(resolved, &run)?;
     let mut text = format!("# {}\n", versions());
@@ -228,7 +225,11 @@ fn prepare(
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
     let config = &resolved.run;
-    let built = setup::build(config, args.start(run), devices, stop, extensions);
+    let kept = match args.resume && has_other_settings(&run, config, extensions)? {
+        true => keep_after(&run, found.as_ref().map_or(0, |found| found.state.step))?,
+        false => None,
+    };
+    let built = setup::build(config, args.start(run, found), devices, stop, extensions);
     let built = built.inspect_err(|_| {
         // Nothing was replaced, so that nothing has to be kept; the error is what is reported.
         let _ = kept.as_ref().map(std::fs::remove_dir_all);

@@ -99,8 +99,8 @@ impl Memory {
         let per_update = completions.div_ceil(config.train.mini_batches);
         let parts = per_update.div_ceil(micro.rows.max(1));
         let concurrent = target.concurrent.min(parts).max(1);
-        // Beside the gradients of each micro-batch at work there is on a host their sum, once there is more than one
-        // round.
+        // Beside the gradients of each micro-batch at work there is on a host their sum, once there
+        // is more than one round.
         let sums = if parts > concurrent && !target.is_gpu {
             F32
         } else {

@@ -1,6 +1,7 @@
 //! A model and data small enough to be trained inside a test.
 
 use burn::tensor::Device;
+use burn_rl::metrics::is_measured;
 use burn_vlm::{ModelConfig, Vlm, weights::ExportDtype};
 use serde_json::{Value, json};
 use std::{
@@ -90,10 +91,8 @@ pub fn write_rows(path: &Path, rows: &[Value]) {
 pub fn reproducible_metrics(run: &Path) -> Vec<Value> {
     let mut lines = read_rows(&run.join("metrics.jsonl"));
     for line in &mut lines {
-        line.as_object_mut().unwrap().retain(|key, _| {
-            let measured = ["time/", "throughput/", "memory/"];
-            !measured.iter().any(|prefix| key.starts_with(prefix))
-        });
+        let line = line.as_object_mut().unwrap();
+        line.retain(|key, _| !is_measured(key));
     }
     lines
 }
