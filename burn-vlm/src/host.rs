@@ -12,7 +12,7 @@ use rayon::prelude::*;
 const PIECE: usize = 1 << 14;
 
 /// Values that are summed side by side.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// Runs `work`, and what is inlined into it, compiled for the widest vectors this processor has.
 #[inline(always)]

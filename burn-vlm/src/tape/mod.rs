@@ -18,7 +18,6 @@ mod vjp;
 
 pub use grads::Grads;
 pub use head::{TILE_COLUMNS, TILE_ROWS, TokenScores};
-
 pub use reach::{Reach, Stage};
 pub use targets::Targets;
 

@@ -2,12 +2,9 @@
 //! cores on the rows.
 
 use super::{Backward, FlatScores, HeadUpstream, Softmax};
-use crate::host::{HostTensor, exp, in_place, vectorized};
+use crate::host::{HostTensor, LANES, exp, in_place, vectorized};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
-
-/// Values that are summed side by side.
-const LANES: usize = 16;
 
 /// What is known of a row's distribution after some of the vocabulary.
 #[derive(Debug, Clone, Copy)]
