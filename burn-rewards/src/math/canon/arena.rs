@@ -327,7 +327,8 @@ impl Arena {
         }
     }
 
-    fn rat_sum(&mut self, a: &Rat, b: &Rat) -> Eval<Rat> {
+    /// Sum of rationals within the work limit.
+    pub fn rat_sum(&mut self, a: &Rat, b: &Rat) -> Eval<Rat> {
         self.charge(a, b)?;
         Ok(a.add(b))
     }
@@ -336,6 +337,26 @@ impl Arena {
     pub fn rat_product(&mut self, a: &Rat, b: &Rat) -> Eval<Rat> {
         self.charge(a, b)?;
         Ok(a.mul(b))
+    }
+
+    /// Quotient of rationals within the work limit, `None` when dividing by zero.
+    pub fn rat_quotient(&mut self, a: &Rat, b: &Rat) -> Eval<Option<Rat>> {
+        self.charge(a, b)?;
+        Ok(a.div(b))
+    }
+
+    /// `base ^ exponent` within the work limit, `None` for `0^-n` or a result over [`MAX_BITS`].
+    pub fn rat_power(&mut self, base: &Rat, exponent: i64) -> Eval<Option<Rat>> {
+        let words = (base.bits() as u64).saturating_mul(exponent.unsigned_abs()) / 64;
+        let words = words.min(MAX_BITS as u64 / 64);
+        self.fuel.spend(words * words / 16)?;
+        Ok(base.powi(exponent))
+    }
+
+    /// The exact `index`-th root of a rational within the work limit, if it is rational.
+    pub fn rat_root(&mut self, base: &Rat, index: u32) -> Eval<Option<Rat>> {
+        self.fuel.spend(base.work(base))?;
+        Ok(base.root(index))
     }
 
     /// Product of `factors`.

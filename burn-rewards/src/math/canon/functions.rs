@@ -126,7 +126,7 @@ impl Arena {
             (F::Max, _) => values.iter().max().cloned(),
             (F::Min, _) => values.iter().min().cloned(),
             (F::Gcd | F::Lcm, _) => return self.common(function, &values),
-            (F::Mod, [a, m]) => a.div(m).map(|q| a.sub(&q.floor().mul(m))),
+            (F::Mod, [a, m]) => self.remainder(a, m)?,
             _ => match (function, words.as_deref()) {
                 (F::Factorial, Some([n])) => self.falling(*n, *n, 1)?,
                 (F::DoubleFactorial, Some([n])) => self.falling(*n, (*n + 1) / 2, 2)?,
@@ -175,6 +175,15 @@ impl Arena {
             }
             _ => Ok(None),
         }
+    }
+
+    /// `a - m floor(a / m)`, `None` for a modulus of zero.
+    fn remainder(&mut self, a: &Rat, m: &Rat) -> Eval<Option<Rat>> {
+        let Some(quotient) = self.rat_quotient(a, m)? else {
+            return Ok(None);
+        };
+        let multiple = self.rat_product(&quotient.floor(), m)?;
+        self.rat_sum(a, &multiple.neg()).map(Some)
     }
 
     fn common(&mut self, function: Function, values: &[Rat]) -> Eval<Option<Id>> {

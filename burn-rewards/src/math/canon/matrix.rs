@@ -271,8 +271,7 @@ impl Matrix {
             let (above, below) = a.split_at_mut(rank + 1);
             let pivot_row = &above[rank];
             for row in below {
-                arena.fuel.spend(row[column].work(&pivot_row[column]))?;
-                let Some(factor) = row[column].div(&pivot_row[column]) else {
+                let Some(factor) = arena.rat_quotient(&row[column], &pivot_row[column])? else {
                     continue;
                 };
                 for (x, p) in row.iter_mut().zip(pivot_row).skip(column) {

@@ -1,7 +1,7 @@
 //! Powers in canonical form.
 
 use super::arena::{Arena, Id, Node};
-use crate::math::number::rat::{MAX_BITS, Rat};
+use crate::math::number::rat::Rat;
 use crate::math::number::{Eval, Fail};
 use crate::math::tree::{Constant, Function};
 
@@ -50,15 +50,10 @@ impl Arena {
                     }));
                 }
                 match whole {
-                    Some(n) => {
-                        let words = (b.bits() as u64).saturating_mul(n.unsigned_abs()) / 64;
-                        self.fuel
-                            .spend(words.min(MAX_BITS as u64 / 64).pow(2) / 16)?;
-                        match b.powi(n) {
-                            Some(p) => self.rat(p).map(Some),
-                            None => Ok(None),
-                        }
-                    }
+                    Some(n) => match self.rat_power(&b, n)? {
+                        Some(p) => self.rat(p).map(Some),
+                        None => Ok(None),
+                    },
                     None => self.root_of_rational(&b, e),
                 }
             }
@@ -139,7 +134,7 @@ impl Arena {
             let p = self.int(p)?;
             return self.pow(root, p).map(Some);
         }
-        if let Some(root) = b.root(index) {
+        if let Some(root) = self.rat_root(b, index)? {
             let root = self.rat(root)?;
             let p = self.int(p)?;
             return self.pow(root, p).map(Some);
@@ -154,14 +149,19 @@ impl Arena {
         let mut factors = Vec::new();
         for (value, sign) in [(n, 1), (d, -1)] {
             for (prime, multiplicity) in self.small_factors(value)? {
-                let total = Rat::ratio(sign * multiplicity * p, q).ok_or(Fail::Undefined)?;
+                let Some(times) = p.checked_mul(sign * multiplicity) else {
+                    return Ok(None);
+                };
+                let total = Rat::ratio(times, q).ok_or(Fail::Undefined)?;
                 let floor = total.floor();
                 let fraction = total.sub(&floor);
                 let prime = Rat::int(prime);
-                if let Some(out) = floor.to_i64().and_then(|f| prime.powi(f)) {
-                    factors.push(self.rat(out)?);
-                } else {
+                let Some(whole) = floor.to_i64() else {
                     return Ok(None);
+                };
+                match self.rat_power(&prime, whole)? {
+                    Some(out) => factors.push(self.rat(out)?),
+                    None => return Ok(None),
                 }
                 if !fraction.is_zero() {
                     let (base, exponent) = (self.rat(prime)?, self.rat(fraction)?);
@@ -178,9 +178,9 @@ impl Arena {
         let mut coefficient = Rat::ONE;
         let mut roots = Vec::new();
         for f in factors {
-            match self.node(*f) {
-                Node::Rat(r) => coefficient = coefficient.mul(r),
-                _ => roots.push(*f),
+            match self.as_rat(*f).cloned() {
+                Some(r) => coefficient = self.rat_product(&coefficient, &r)?,
+                None => roots.push(*f),
             }
         }
         roots.sort_unstable();
@@ -215,5 +215,33 @@ impl Arena {
             out.push((rest, 1));
         }
         Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::number::Fuel;
+
+    /// Powers under a root are long numbers; a sum of a thousand of them took 18 ms.
+    #[test]
+    fn what_comes_out_of_a_root_is_paid_for() {
+        let root = |steps| {
+            let mut arena = Arena::new(Fuel::new(steps), Fuel::new(0));
+            let base = arena.rat(Rat::Small(1, 997))?;
+            let exponent = arena.rat(Rat::Small(15_625, 6))?;
+            arena.pow(base, exponent)
+        };
+        assert_eq!(root(10_000), Err(Fail::Fuel));
+        assert!(root(100_000).is_ok());
+    }
+
+    #[test]
+    fn an_exponent_beyond_a_word_stays_as_it_is() {
+        let mut arena = Arena::new(Fuel::new(100_000), Fuel::new(0));
+        let base = arena.rat(Rat::int(8)).unwrap();
+        let exponent = arena.rat(Rat::Small(i64::MAX, 2)).unwrap();
+        let power = arena.pow(base, exponent).unwrap();
+        assert_eq!(*arena.node(power), Node::Pow(base, exponent));
     }
 }

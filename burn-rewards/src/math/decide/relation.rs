@@ -218,10 +218,14 @@ impl Context<'_> {
             .map(|id| id.and_then(|id| self.arena.as_rat(id).cloned()))
             .collect();
         match values.as_deref() {
-            Some([a, b, m]) => match a.sub(b).div(m) {
-                Some(q) if q.is_int() => Decision::equal(Reason::Exact),
-                _ => Decision::different(Reason::Exact),
-            },
+            Some([a, b, m]) => {
+                let difference = self.arena.rat_sum(a, &b.neg());
+                match difference.and_then(|d| self.arena.rat_quotient(&d, m)) {
+                    Ok(Some(q)) if q.is_int() => Decision::equal(Reason::Exact),
+                    Ok(_) => Decision::different(Reason::Exact),
+                    Err(_) => Decision::unknown(Reason::Fuel),
+                }
+            }
             _ => self.compare(&g[1], &p[1]),
         }
     }
