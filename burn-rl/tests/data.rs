@@ -134,6 +134,33 @@ fn both_forms_of_conversation_name_their_pictures() {
 }
 
 #[test]
+fn a_row_brings_its_own_switches_of_the_template() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rows.jsonl");
+    let row = |kwargs: &str| format!("{{\"prompt\": \"p\"{kwargs}}}\n");
+    let kwargs = [
+        "",
+        r#", "chat_template_kwargs": {"enable_thinking": false}"#,
+        r#", "chat_template_kwargs": "{\"enable_thinking\": false}""#,
+    ];
+    std::fs::write(&path, kwargs.map(row).concat()).unwrap();
+    let rows = open(&path, &RowFormat::default());
+    assert!(rows[0].template_args.is_empty());
+    for row in &rows[1..] {
+        assert_eq!(row.template_args["enable_thinking"], false);
+    }
+    std::fs::write(&path, row(r#", "chat_template_kwargs": [1]"#)).unwrap();
+    let format = RowFormat::default();
+    let refused = RowDataset::open(&path, &format, OnError::Error, RowKind::Prompt);
+    let message = refused.err().unwrap().to_string();
+    assert!(
+        message
+            .ends_with("`chat_template_kwargs` is [1], expected an object of switches and values"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_template_surrounds_the_question() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("rows.jsonl");

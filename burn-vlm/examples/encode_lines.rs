@@ -4,7 +4,7 @@
 //!
 //! `{"text": …}` gives `{"ids", "literal_ids"}`, with special tokens recognised and taken as text;
 //! `{"messages": […], "add_generation_prompt": true}` gives `{"text", "ids"}`. A line may bring its
-//! own `"template"`. `tests/reference/check_text.py` holds the answers to Python's.
+//! own `"template"` and `"chat_template_kwargs"`. `tests/reference/check_text.py` holds the answers to Python's.
 
 use std::{
     error::Error,
@@ -52,9 +52,11 @@ fn answer(
         }
     };
     let messages: Vec<Message> = serde_json::from_value(line["messages"].clone())?;
+    let args = line["chat_template_kwargs"].as_object().cloned();
+    let args = args.unwrap_or_default();
     let open = line["add_generation_prompt"] == true;
     Ok(json!({
-        "text": template.render(&messages, open)?,
-        "ids": template.encode(tokenizer, &messages, open)?,
+        "text": template.render(&messages, open, &args)?,
+        "ids": template.encode(tokenizer, &messages, open, &args)?,
     }))
 }

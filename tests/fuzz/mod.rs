@@ -161,7 +161,7 @@ pub const TARGETS: &[Target] = &[
         read: |dir| {
             if let Ok(processor) = Processor::from_dir(dir) {
                 let turns = [Message::text("user", "banana")];
-                let _ = processor.chat_template().render(&turns, true);
+                let _ = processor.encode(&turns, &[], true);
             }
         },
     },

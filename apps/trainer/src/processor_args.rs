@@ -3,7 +3,7 @@
 
 use crate::paths;
 use burn_rl::{config::ModelInit, data::RowFormat};
-use burn_vlm::{models::PictureLimits, processor::ProcessorOptions};
+use burn_vlm::{models::PictureLimits, processor::ProcessorOptions, text::TemplateArgs};
 use std::path::PathBuf;
 
 /// Settings over the model directory's own.
@@ -14,9 +14,13 @@ pub struct ProcessorArgs {
     #[arg(long, value_name = "random|pretrained", default_value = "pretrained", value_parser = parse_init)]
     pub init: ModelInit,
     /// A chat template in place of the model's: a Jinja file, a JSON file with "chat_template", or
-    /// a name, as r1_zero; one that is not known is answered with all that are.
+    /// a name, as r1_zero; one that is not known is answered with all that are. `raw` takes the one
+    /// turn of a prompt as it stands, special tokens that it spells included.
     #[arg(long, value_name = "NAME|FILE")]
     pub chat_template: Option<String>,
+    /// Sets a switch of the chat template, as enable_thinking=false; may be repeated.
+    #[arg(long = "template-arg", value_name = "NAME=JSON", value_parser = parse_template_arg)]
+    pub template_args: Vec<(String, serde_json::Value)>,
     /// Smallest area of a picture after resizing, in pixels (Qwen-VL models).
     #[arg(long, value_name = "N")]
     pub min_pixels: Option<usize>,
@@ -57,6 +61,13 @@ pub struct ConversationArgs {
     pub processor: ProcessorArgs,
 }
 
+/// A name and its value: JSON, or a text that is none.
+fn parse_template_arg(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.into(), value))
+}
+
 /// What `--init` says.
 pub fn parse_init(text: &str) -> Result<ModelInit, String> {
     match text {
@@ -79,6 +90,7 @@ impl ProcessorArgs {
     pub fn options(&self) -> ProcessorOptions {
         ProcessorOptions {
             chat_template: self.chat_template.clone(),
+            template_args: TemplateArgs::from_iter(self.template_args.iter().cloned()),
             limits: PictureLimits {
                 min_pixels: self.min_pixels,
                 max_pixels: self.max_pixels,

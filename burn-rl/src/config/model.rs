@@ -1,6 +1,6 @@
 //! The model that is trained.
 
-use burn_vlm::{Precision, models::PictureLimits, processor::ProcessorOptions};
+use burn_vlm::{Precision, models::PictureLimits, processor::ProcessorOptions, text::TemplateArgs};
 use serde::{Deserialize, Serialize};
 
 /// The model that is trained.
@@ -25,8 +25,13 @@ pub struct ModelSection {
     pub freeze: Vec<String>,
     /// A chat template in place of the model's own, saved with checkpoints: a file of Jinja, or a
     /// name, as `r1_zero`; one that is not known is answered with all that are. Empty for the
-    /// model's own.
+    /// model's own. `raw` for none: the one turn of a row is the prompt as it stands, special
+    /// tokens that it spells included.
     pub chat_template: String,
+    /// Switches of the chat template, as `{ enable_thinking = false }`; a row's own
+    /// (`data.columns.template_args`) come before them. One that the template does not read is
+    /// refused.
+    pub template_args: TemplateArgs,
     /// How pictures are cut.
     pub images: ImagesConfig,
 }
@@ -58,6 +63,7 @@ impl ModelSection {
         let template = &self.chat_template;
         ProcessorOptions {
             chat_template: (!template.is_empty()).then(|| template.clone()),
+            template_args: self.template_args.clone(),
             limits: PictureLimits {
                 min_pixels: set(self.images.min_pixels),
                 max_pixels: set(self.images.max_pixels),

@@ -1,5 +1,6 @@
 //! Which field of a row means what.
 
+use burn_vlm::text::TemplateArgs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -23,6 +24,9 @@ pub struct Columns {
     /// How hard the row is, for a curriculum. By default `difficulty`, where more is harder, or
     /// `pass_rate`, where more is easier.
     pub difficulty: String,
+    /// Switches of the chat template for the row: an object, or that as a JSON string. By default
+    /// `chat_template_kwargs`.
+    pub template_args: String,
 }
 
 const PROMPT: &[&str] = &[
@@ -81,6 +85,22 @@ impl Columns {
         match self.images.as_str() {
             "" => IMAGES.to_vec(),
             name => vec![name],
+        }
+    }
+
+    /// Switches of the chat template that a row sets.
+    ///
+    /// # Errors
+    /// The configured field is missing, or not an object.
+    pub(super) fn template_args(&self, row: &Map<String, Value>) -> Result<TemplateArgs, String> {
+        let Some((name, value)) = find(&self.template_args, &["chat_template_kwargs"], row)? else {
+            return Ok(TemplateArgs::new());
+        };
+        let wrong = || format!("`{name}` is {value}, expected an object of switches and values");
+        match value {
+            Value::Object(args) => Ok(args.clone()),
+            Value::String(json) => serde_json::from_str(json).map_err(|_| wrong()),
+            _ => Err(wrong()),
         }
     }
 

@@ -72,7 +72,9 @@ impl Encoder {
                 decode(&name, &picture_bytes(path)?, self.processor.decoding())
             })
             .collect::<Result<Vec<_>, VlmError>>()?;
-        let encoded = self.processor.encode(&messages, &images, true)?;
+        let encoded = self
+            .processor
+            .encode_with(&messages, &images, true, &row.template_args)?;
         self.check_length(encoded.tokens.len())?;
         let target = row.target.as_ref().map(|text| {
             let mut tokens = self.processor.tokenizer().encode_text(text)?;
@@ -151,7 +153,7 @@ impl Encoder {
         }
         let messages = self.messages(row);
         // Each picture is at least the one token that marks it.
-        self.check_length(self.processor.text_len(&messages)?)
+        self.check_length(self.processor.text_len(&messages, &row.template_args)?)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{digest::Digest, error::RlError};
 use burn_rewards::RewardInput;
-use burn_vlm::text::{Content, IMAGE_MARK, Message, place_images};
+use burn_vlm::text::{Content, IMAGE_MARK, Message, TemplateArgs, place_images};
 use serde_json::{Map, Value};
 use std::{
     path::{Path, PathBuf},
@@ -35,6 +35,8 @@ pub struct DataRow {
     pub images: Vec<PathBuf>,
     /// How hard the row is, if it says so: larger is harder.
     pub difficulty: Option<f64>,
+    /// Switches of the chat template that it sets, over those of the model.
+    pub template_args: TemplateArgs,
     /// The fields that [`RowFormat::keep`] names and the row has.
     pub kept: Map<String, Value>,
     /// Name of the data set.
@@ -137,6 +139,7 @@ impl DataRow {
             answers: vec![],
             images,
             difficulty: None,
+            template_args: TemplateArgs::new(),
             kept: Map::new(),
             set: "".into(),
             fields: Arc::default(),
@@ -178,6 +181,10 @@ impl DataRow {
         });
         let texts = [&self.target, &self.answer].map(|text| text.as_deref().unwrap_or("\0"));
         let digest = texts.iter().fold(digest, |digest, text| digest.text(text));
+        let args = self.template_args.iter();
+        let digest = args.fold(digest, |digest, (name, value)| {
+            digest.text(name).text(&value.to_string())
+        });
         let pictures = self.images.iter();
         pictures.fold(digest, |digest, path| digest.text(&path.to_string_lossy()))
     }
@@ -255,6 +262,7 @@ fn read(
         answers,
         images,
         difficulty: format.columns.difficulty(fields)?,
+        template_args: format.columns.template_args(fields)?,
         kept: format
             .keep
             .iter()

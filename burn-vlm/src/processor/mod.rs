@@ -6,8 +6,8 @@ use crate::{
     image::{Decoding, ImagePatches},
     models::{BoxUnits, Families, ModelConfig, ModelFamily, Shown},
     text::{
-        ChatTemplate, EncodedPrompt, Message, NamedTemplate, ProcessorFiles, Tokenizer,
-        stop_token_ids,
+        ChatTemplate, EncodedPrompt, Message, NamedTemplate, ProcessorFiles, TemplateArgs,
+        Tokenizer, stop_token_ids,
     },
 };
 use image::RgbImage;
@@ -16,16 +16,18 @@ use std::{path::Path, sync::Arc};
 
 mod options;
 mod pictures;
+mod prompting;
 
 pub use options::ProcessorOptions;
 pub use pictures::Pictures;
+use prompting::Prompting;
 
 /// Tokenizer, chat template and picture processing of one model directory.
 #[derive(Debug, Clone)]
 pub struct Processor {
     files: ProcessorFiles,
     tokenizer: Tokenizer,
-    template: ChatTemplate,
+    prompting: Prompting,
     pictures: Pictures,
     family: Arc<dyn ModelFamily>,
     families: Families,
@@ -35,7 +37,8 @@ pub struct Processor {
 
 impl Processor {
     /// Reads a model directory of a family of this crate: `config.json`, `tokenizer.json`, a chat
-    /// template (see [`ChatTemplate::from_files`]) and the image settings.
+    /// template (see [`ChatTemplate::from_files`]) and the image settings. Without a template only
+    /// conversations cannot be encoded.
     ///
     /// # Errors
     /// A file is missing or wrong; the message names it.
@@ -62,17 +65,17 @@ impl Processor {
         let tokenizer = Tokenizer::from_files(&files)?;
         let family = pictures::family_of(&files, families)?;
         let pictures = Pictures::read(&files, &*family, Some(&tokenizer), families)?;
-        let template = match named_template(&files, &*family, families)? {
+        let prompting = match named_template(&files, &*family, families)? {
             Some(named) => {
                 let source = named.complete(pictures.template_text(), &tokenizer)?;
-                ChatTemplate::new(&source, Path::new(named.name), &files)?
+                ChatTemplate::new(&source, Path::new(named.name), &files)?.into()
             }
-            None => ChatTemplate::from_files(&files, pictures.processor().is_some())?,
+            None => Prompting::find(&files, pictures.processor().is_some())?,
         };
         Ok(Self {
             files,
             tokenizer,
-            template,
+            prompting,
             pictures,
             family,
             families: families.clone(),
@@ -89,7 +92,7 @@ impl Processor {
     pub fn with_chat_template(mut self, source: &str) -> Result<Self, VlmError> {
         self.files.set_chat_template(source)?;
         let reads_pictures = self.pictures.processor().is_some();
-        self.template = ChatTemplate::from_files(&self.files, reads_pictures)?;
+        self.prompting = Prompting::find(&self.files, reads_pictures)?;
         Ok(self)
     }
 
@@ -113,6 +116,26 @@ impl Processor {
         images: &[RgbImage],
         add_generation_prompt: bool,
     ) -> Result<EncodedPrompt, VlmError> {
+        self.encode_with(
+            messages,
+            images,
+            add_generation_prompt,
+            &TemplateArgs::new(),
+        )
+    }
+
+    /// The same with switches of the chat template for this conversation, over those of the
+    /// [options](ProcessorOptions::template_args).
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), or a name that the template does not read.
+    pub fn encode_with(
+        &self,
+        messages: &[Message],
+        images: &[RgbImage],
+        add_generation_prompt: bool,
+        args: &TemplateArgs,
+    ) -> Result<EncodedPrompt, VlmError> {
         let shown: usize = messages.iter().map(Message::image_count).sum();
         if shown != images.len() {
             return Err(VlmError::Text(format!(
@@ -122,9 +145,9 @@ impl Processor {
         }
         if shown == 0 && self.blank_image {
             let (messages, blank) = options::with_blank_image(messages)?;
-            return self.encode_shown(&messages, &[blank], add_generation_prompt);
+            return self.encode_shown(&messages, &[blank], add_generation_prompt, args);
         }
-        self.encode_shown(messages, images, add_generation_prompt)
+        self.encode_shown(messages, images, add_generation_prompt, args)
     }
 
     /// The length of a conversation in tokens where each picture counts as the one token that marks
@@ -132,9 +155,19 @@ impl Processor {
     ///
     /// # Errors
     /// The template refuses it.
-    pub fn text_len(&self, messages: &[Message]) -> Result<usize, VlmError> {
-        let tokens = self.template.encode(&self.tokenizer, messages, true)?;
-        Ok(tokens.len())
+    pub fn text_len(&self, messages: &[Message], args: &TemplateArgs) -> Result<usize, VlmError> {
+        Ok(self.text_tokens(messages, true, args)?.len())
+    }
+
+    fn text_tokens(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        args: &TemplateArgs,
+    ) -> Result<Vec<u32>, VlmError> {
+        let own = (&self.files, &self.tokenizer, &self.pictures);
+        self.prompting
+            .encode(messages, add_generation_prompt, args, own)
     }
 
     fn encode_shown(
@@ -142,10 +175,9 @@ impl Processor {
         messages: &[Message],
         images: &[RgbImage],
         add_generation_prompt: bool,
+        args: &TemplateArgs,
     ) -> Result<EncodedPrompt, VlmError> {
-        let tokens = self
-            .template
-            .encode(&self.tokenizer, messages, add_generation_prompt)?;
+        let tokens = self.text_tokens(messages, add_generation_prompt, args)?;
         self.pictures.check_placeholders(&tokens, images.len())?;
         let patches = |(i, image): (usize, &RgbImage)| match self.pictures.patches(image) {
             Ok(patches) => Ok(Arc::new(patches)),
@@ -191,9 +223,9 @@ impl Processor {
         &self.tokenizer
     }
 
-    /// The chat template.
-    pub fn chat_template(&self) -> &ChatTemplate {
-        &self.template
+    /// The chat template, if conversations are rendered by one.
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.prompting.template()
     }
 
     /// The files it was made of.

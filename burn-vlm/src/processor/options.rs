@@ -4,10 +4,13 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use super::Processor;
+use super::{
+    Processor,
+    prompting::{Prompting, RAW},
+};
 use crate::error::VlmError;
 use crate::models::PictureLimits;
-use crate::text::{ChatTemplate, Content, Message};
+use crate::text::{ChatTemplate, Content, Message, TemplateArgs};
 
 /// Side of the white picture that stands in for none, in pixels: MM-Eureka's `blank.png`.
 const BLANK_SIDE: u32 = 224;
@@ -17,8 +20,12 @@ const BLANK_SIDE: u32 = 224;
 pub struct ProcessorOptions {
     /// The chat template: a name of
     /// [`Families::chat_templates`](crate::models::Families::chat_templates), or a file of Jinja or
-    /// of JSON with the key `chat_template`. Saved with the processor.
+    /// of JSON with the key `chat_template`. Saved with the processor. But for `raw`: then a
+    /// conversation is one turn, whose text is the prompt as it stands, special tokens that it
+    /// spells included, and the processor is saved with the model's own.
     pub chat_template: Option<String>,
+    /// Values of the template's switches, for conversations that have none of their own.
+    pub template_args: TemplateArgs,
     /// Limits on the sizes of pictures, each for families that have it.
     pub limits: PictureLimits,
     /// Whether a conversation without pictures is shown a white one of 224 x 224 pixels before its
@@ -36,12 +43,18 @@ impl Processor {
     /// A template that is neither a name nor a file, an option that the family does not have, or
     /// limits that contradict each other.
     pub fn with_options(mut self, options: &ProcessorOptions) -> Result<Self, VlmError> {
-        if let Some(template) = &options.chat_template {
-            let source = self.template_source(template)?;
-            self.files.set_chat_template(&source)?;
-            // Messages name what was asked for, not the file that it is saved as.
-            self.template = ChatTemplate::new(&source, Path::new(template), &self.files)?;
+        match options.chat_template.as_deref() {
+            None => {}
+            Some(RAW) => self.prompting = Prompting::Raw,
+            Some(template) => {
+                let source = self.template_source(template)?;
+                self.files.set_chat_template(&source)?;
+                // Messages name what was asked for, not the file that it is saved as.
+                let template = ChatTemplate::new(&source, Path::new(template), &self.files)?;
+                self.prompting = template.into();
+            }
         }
+        self.prompting = self.prompting.with_args(&options.template_args)?;
         self = self.with_limits(&options.limits)?;
         if options.blank_image && self.pictures.processor().is_none() {
             return Err(no_such("blank_image", "a model that reads pictures"));
@@ -61,7 +74,7 @@ impl Processor {
         let path = Path::new(name);
         if !path.is_file() {
             let names = self.families.chat_templates().map(|template| template.name);
-            let names: Vec<&str> = names.collect();
+            let names: Vec<&str> = names.chain([RAW]).collect();
             return Err(VlmError::Request(format!(
                 "the chat template {name:?} does not exist, expected a file or one of {}",
                 names.join(", ")

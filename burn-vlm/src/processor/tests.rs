@@ -8,7 +8,7 @@ use crate::text::tokenizer::tiny;
 
 const PAD: u32 = 262;
 
-fn files() -> ProcessorFiles {
+pub(super) fn files() -> ProcessorFiles {
     let text = std::fs::read_to_string(golden::path("prompts.json")).unwrap();
     let prompts: Value = serde_json::from_str(&text).unwrap();
     let mut files = ProcessorFiles::new();
@@ -502,14 +502,22 @@ fn base_prompts_have_no_markup() {
             ..ProcessorOptions::default()
         };
         let processor = with_options(processor(), options).unwrap();
-        let text = processor.chat_template().render(&messages, true).unwrap();
+        let text = processor
+            .chat_template()
+            .unwrap()
+            .render(&messages, true, &TemplateArgs::new())
+            .unwrap();
         let vision = "<|vision_start|><|image_pad|><|vision_end|>";
         assert_eq!(text, format!("{vision}{literal}{words}"));
         let tokens = processor.encode(&messages, &picture, true).unwrap().tokens;
         assert_eq!(tokens[..2], [261, PAD]);
         let plain = [Message::text("user", " How many?")];
         assert_eq!(
-            processor.chat_template().render(&plain, true).unwrap(),
+            processor
+                .chat_template()
+                .unwrap()
+                .render(&plain, true, &TemplateArgs::new())
+                .unwrap(),
             words
         );
         let two = [plain[0].clone(), Message::text("assistant", "2")];
@@ -530,7 +538,7 @@ fn a_template_is_chosen_by_name_or_by_file_and_saved() {
     let message = choose("r1zero").unwrap_err();
     assert_eq!(
         message,
-        "the chat template \"r1zero\" does not exist, expected a file or one of internvl2_5, r1_zero, visualthinker_base"
+        "the chat template \"r1zero\" does not exist, expected a file or one of internvl2_5, r1_zero, visualthinker_base, raw"
     );
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("t.jinja");

@@ -1,10 +1,11 @@
 //! Rendering a conversation with the model's own chat template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde_json::Value as Json;
 
@@ -12,6 +13,10 @@ use super::files::{NAMED_TOKENS, OLD_TEMPLATE, TEMPLATE, TEMPLATE_KEY, token_tex
 use super::message::{Content, Message};
 use super::{ProcessorFiles, Tokenizer, python, special};
 use crate::{dir, error::VlmError};
+
+mod switches;
+
+pub use switches::TemplateArgs;
 
 const NAME: &str = "chat";
 
@@ -32,6 +37,10 @@ pub struct ChatTemplate {
     source: String,
     origin: PathBuf,
     tokens: BTreeMap<String, String>,
+    /// Names it reads beside what every template is given.
+    switches: BTreeSet<String>,
+    /// Values of some of them, for conversations without their own.
+    args: TemplateArgs,
     /// A content may be a string.
     takes_text: bool,
     /// A content may be a list of parts.
@@ -50,6 +59,14 @@ impl ChatTemplate {
     /// # Errors
     /// There is none, or it is no valid template.
     pub fn from_files(files: &ProcessorFiles, reads_pictures: bool) -> Result<Self, VlmError> {
+        Self::find(files, reads_pictures)?.ok_or_else(|| Self::missing(files))
+    }
+
+    /// The same, `None` where the files have no template.
+    ///
+    /// # Errors
+    /// It is no valid template.
+    pub fn find(files: &ProcessorFiles, reads_pictures: bool) -> Result<Option<Self>, VlmError> {
         const OF_TEXT: &[&str] = &[TEMPLATE, "tokenizer_config.json", OLD_TEMPLATE];
         const OF_PICTURES: &[&str] = &[
             "processor_config.json",
@@ -63,13 +80,20 @@ impl ChatTemplate {
                 _ => template_in(files.object(name)?.as_ref(), &files.path(name))?,
             };
             if let Some(source) = found {
-                return Self::new(&source, &files.path(name), files);
+                return Self::new(&source, &files.path(name), files).map(Some);
             }
         }
-        Err(VlmError::config(
+        Ok(None)
+    }
+
+    /// What is said where `files` have no template and a conversation needs one.
+    pub fn missing(files: &ProcessorFiles) -> VlmError {
+        VlmError::config(
             files.path(""),
-            "no chat template: neither chat_template.jinja, nor the key chat_template in chat_template.json or tokenizer_config.json",
-        ))
+            "no chat template: neither chat_template.jinja, nor the key chat_template in \
+             chat_template.json or tokenizer_config.json; expected one, or another named by \
+             model.chat_template or --chat-template (`raw` for prompts that need none)",
+        )
     }
 
     /// The template in `path`: a JSON file with the key `chat_template`, or Jinja itself. The
@@ -128,10 +152,12 @@ impl ChatTemplate {
             }
         }
         let mut template = Self {
-            environment,
             source: source.to_owned(),
             origin: origin.into(),
             tokens,
+            switches: switches::read_by(&environment),
+            environment,
+            args: TemplateArgs::new(),
             takes_text: true,
             takes_parts: true,
         };
@@ -151,7 +177,7 @@ impl ChatTemplate {
     fn shows_probe(&self, as_parts: bool) -> Result<bool, VlmError> {
         const PROBE: &str = "2f6\nb1c";
         let message = value(&Message::text("user", PROBE), as_parts);
-        match self.render_values(vec![message], false) {
+        match self.render_values(vec![message], false, &TemplateArgs::new()) {
             Err(error) if error.kind() == ErrorKind::OutOfFuel => {
                 Err(VlmError::config(&self.origin, ENDLESS))
             }
@@ -161,15 +187,18 @@ impl ChatTemplate {
 
     /// The conversation as one text, which ends with the opening of the assistant's turn if
     /// `add_generation_prompt`. Turns without pictures are given to the template as strings where
-    /// it takes strings.
+    /// it takes strings. `args` are the conversation's own over those of the template.
     ///
     /// # Errors
-    /// The template refuses the conversation, or takes only text and there are pictures.
+    /// The template refuses the conversation, does not read one of `args`, or takes only text and
+    /// there are pictures.
     pub fn render(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
+        args: &TemplateArgs,
     ) -> Result<String, VlmError> {
+        self.check_args(args)?;
         let images: usize = messages.iter().map(Message::image_count).sum();
         if images > 0 && !self.takes_parts {
             return Err(VlmError::Text(format!(
@@ -182,7 +211,7 @@ impl ChatTemplate {
             .iter()
             .map(|message| value(message, as_parts(message)))
             .collect();
-        self.render_values(values, add_generation_prompt)
+        self.render_values(values, add_generation_prompt, args)
             .map_err(|error| {
                 let place = self.origin.display();
                 if error.kind() == ErrorKind::OutOfFuel {
@@ -198,12 +227,16 @@ impl ChatTemplate {
         &self,
         messages: Vec<Value>,
         add_generation_prompt: bool,
+        args: &TemplateArgs,
     ) -> Result<String, minijinja::Error> {
         let tokens = self
             .tokens
             .iter()
             .map(|(name, token)| (name.clone(), Value::from(token)));
         let mut context: BTreeMap<String, Value> = tokens.collect();
+        for (name, value) in self.args.iter().chain(args) {
+            context.insert(name.clone(), Value::from(Serde(value)));
+        }
         context.insert("messages".into(), Value::from(messages));
         context.insert(
             "add_generation_prompt".into(),
@@ -228,6 +261,7 @@ impl ChatTemplate {
         tokenizer: &Tokenizer,
         messages: &[Message],
         add_generation_prompt: bool,
+        args: &TemplateArgs,
     ) -> Result<Vec<u32>, VlmError> {
         let specials = tokenizer.specials();
         if let Some(message) = messages
@@ -247,7 +281,8 @@ impl ChatTemplate {
             })
         };
         if texts().all(|text| specials.interruptions(text).is_empty()) {
-            return tokenizer.encode_template(&self.render(messages, add_generation_prompt)?, None);
+            let rendered = self.render(messages, add_generation_prompt, args)?;
+            return tokenizer.encode_template(&rendered, None);
         }
         let roles = messages.iter().map(|message| message.role.as_str());
         let all: Vec<&str> = texts().chain(roles).chain([self.source.as_str()]).collect();
@@ -260,7 +295,7 @@ impl ChatTemplate {
                 *text = special::interrupt(text, &specials.interruptions(text), guard);
             }
         }
-        let rendered = self.render(&guarded, add_generation_prompt)?;
+        let rendered = self.render(&guarded, add_generation_prompt, args)?;
         tokenizer.encode_template(&rendered, Some(guard))
     }
 }

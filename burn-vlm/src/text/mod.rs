@@ -16,7 +16,7 @@ pub mod stop;
 mod templates;
 pub mod tokenizer;
 
-pub use chat::ChatTemplate;
+pub use chat::{ChatTemplate, TemplateArgs};
 pub use files::ProcessorFiles;
 pub use message::{Content, IMAGE_MARK, Message, place_images};
 pub use stop::stop_token_ids;

@@ -195,6 +195,7 @@ fn rows(args: &Args) -> Result<Vec<DataRow>> {
         answers: vec![],
         images,
         difficulty: None,
+        template_args: Default::default(),
         kept: Default::default(),
         set: "".into(),
         fields: Default::default(),

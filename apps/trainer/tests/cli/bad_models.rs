@@ -218,6 +218,16 @@ fn options_that_the_model_does_not_have() {
         &with("--chat-template", "no.jinja"),
         &["the chat template \"no.jinja\" does not exist, expected a file or one of internvl2_5"],
     );
+    refused(
+        &world,
+        &with("--template-arg", "enable_thinking=false"),
+        &["does not read \"enable_thinking\", expected"],
+    );
+    refused(
+        &world,
+        &with("--template-arg", "enable_thinking"),
+        &["expected NAME=VALUE"],
+    );
     world.write("bad.jinja", "{% for %}");
     refused(
         &world,
