@@ -45,6 +45,10 @@ fn runs_that_are_the_same_and_runs_that_part() {
     let (status, text) = said(&world.run(&["diff", "run", "other"]));
     assert_eq!(status, Some(0), "{text}");
     assert!(text.contains("the runs are the same"), "{text}");
+    for kind in ["completions  ", "numbers      ", "weights      "] {
+        let same = format!("{kind}the same in 4 steps");
+        assert!(text.contains(&same) || kind.starts_with('n'), "{text}");
+    }
 
     // What a clock says is no difference.
     edit(&other.join("metrics.jsonl"), |lines| {
@@ -104,6 +108,48 @@ fn runs_that_are_the_same_and_runs_that_part() {
         "{text}"
     );
     assert_eq!(said(&world.run(&["diff", "run", "nowhere"])).0, Some(2));
+}
+
+/// What one run does not have is said, and is no reason to call runs the same.
+#[test]
+fn what_could_not_be_compared_is_said() {
+    let world = world();
+    let other = world.path("other");
+    copy(&world.path("run"), &other);
+    let compare = || said(&world.run(&["diff", "run", "other"]));
+    // Only one was evaluated at its last step.
+    edit(&other.join("metrics.jsonl"), |lines| {
+        lines.last_mut().unwrap()["eval/late/pass@1"] = 0.5.into();
+    });
+    let (status, text) = compare();
+    assert_eq!(status, Some(0), "{text}");
+    assert!(
+        text.contains("; only the second was evaluated at step 4"),
+        "{text}"
+    );
+    // One is shorter.
+    fs::remove_file(other.join("rollouts/step_000004.jsonl")).unwrap();
+    let (status, text) = compare();
+    assert_eq!(status, Some(0), "{text}");
+    let found = "completions  the same in 3 steps; 1 step in the first alone";
+    assert!(text.contains(found), "{text}");
+    // One has no completions at all.
+    fs::remove_dir_all(other.join("rollouts")).unwrap();
+    let (status, text) = compare();
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains("completions  not compared: the second run has none"),
+        "{text}"
+    );
+    assert!(
+        text.contains("but their completions could not be compared"),
+        "{text}"
+    );
+    fs::remove_file(other.join("metrics.jsonl")).unwrap();
+    fs::remove_dir_all(other.join("checkpoints")).unwrap();
+    let (status, text) = compare();
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.ends_with("nothing could be compared\n"), "{text}");
 }
 
 #[test]

@@ -1,44 +1,48 @@
 //! The first completion that differs, of training and of evaluations.
 
-use super::Parting;
+use super::{Compared, Parting};
 use anyhow::Result;
 use burn_rl::run_dir::{RunDir, by_step};
 use run_log::{
     files::list,
     rollout_log::{RolloutRecord, read_rollouts},
 };
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
-pub fn first(a: &RunDir, b: &RunDir) -> Result<Option<Parting>> {
-    let mut dirs = vec![(a.rollouts_dir(), b.rollouts_dir(), String::new())];
-    for dir in list(&a.eval_dir())?.into_iter().filter(|dir| dir.is_dir()) {
-        let name = dir.file_name().unwrap_or_default().to_owned();
-        let set = format!("evaluation {}, ", name.to_string_lossy());
-        dirs.push((dir, b.eval_dir().join(name), set));
+pub fn compare(a: &RunDir, b: &RunDir) -> Result<Compared> {
+    let mut compared = compare_in(&a.rollouts_dir(), &b.rollouts_dir(), "")?;
+    let mut sets = BTreeSet::new();
+    for run in [a, b] {
+        let dirs = list(&run.eval_dir())?.into_iter();
+        let dirs = dirs.filter(|dir| dir.is_dir());
+        sets.extend(dirs.filter_map(|dir| Some(dir.file_name()?.to_owned())));
     }
-    let mut first: Option<Parting> = None;
-    for (a, b, set) in dirs {
-        let found = first_in(&a, &b, &set)?;
-        first = match (first, found) {
-            (Some(one), Some(other)) if other.step < one.step => Some(other),
-            (one, other) => one.or(other),
-        };
+    for set in sets {
+        let dirs = [a, b].map(|run| run.eval_dir().join(&set));
+        let said = format!("evaluation {}, ", set.to_string_lossy());
+        compared = compared.and(compare_in(&dirs[0], &dirs[1], &said)?);
     }
-    Ok(first)
+    Ok(compared)
 }
 
-fn first_in(a: &Path, b: &Path, set: &str) -> Result<Option<Parting>> {
-    for (step, file) in by_step(a, "jsonl")? {
-        let other = b.join(file.file_name().unwrap_or_default());
-        if !other.exists() {
+fn compare_in(a: &Path, b: &Path, set: &str) -> Result<Compared> {
+    let (a, b) = (by_step(a, "jsonl")?, by_step(b, "jsonl")?);
+    let mut compared = Compared::of_steps(&a, &b);
+    let others: BTreeMap<u64, PathBuf> = b.into_iter().collect();
+    for (step, file) in a {
+        let Some(other) = others.get(&step) else {
             continue;
-        }
-        if let Some(found) = difference(&read_rollouts(&file)?, &read_rollouts(&other)?) {
+        };
+        if let Some(found) = difference(&read_rollouts(&file)?, &read_rollouts(other)?) {
             let said = format!("{set}{found}");
-            return Ok(Some(Parting { step, said }));
+            compared.first = Some(Parting { step, said });
+            break;
         }
     }
-    Ok(None)
+    Ok(compared)
 }
 
 /// What differs of completions that were to be the same: the first of them, with both values.

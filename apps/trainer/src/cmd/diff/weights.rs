@@ -1,32 +1,55 @@
 //! The first tensor of checkpoints that differs: weights, then moments.
 
-use super::Parting;
+use super::{Compared, Parting};
 use anyhow::Result;
 use burn_rl::run_dir::{RunDir, by_step};
 use burn_vlm::weights::WeightFiles;
 use run_log::files::list;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-pub fn first(a: &RunDir, b: &RunDir) -> Result<Option<Parting>> {
-    for (step, dir) in by_step(&a.checkpoints_dir(), "")? {
-        let other = b.checkpoint(step);
-        if !other.is_dir() {
+pub fn compare(a: &RunDir, b: &RunDir) -> Result<Compared> {
+    let (ours, theirs) = (
+        by_step(&a.checkpoints_dir(), "")?,
+        by_step(&b.checkpoints_dir(), "")?,
+    );
+    let mut compared = Compared::of_steps(&ours, &theirs);
+    let others: BTreeMap<u64, PathBuf> = theirs.into_iter().collect();
+    for (step, dir) in ours {
+        let Some(other) = others.get(&step) else {
             continue;
-        }
-        for file in tensor_files(&dir)? {
-            let name = file.strip_prefix(&dir).unwrap_or(&file);
-            let both = other.join(name);
-            let said = match both.exists() {
-                false => Some("only in the first".to_owned()),
-                true => difference(&file, &both)?,
-            };
-            if let Some(said) = said {
-                let said = format!("{}: {said}", name.display());
-                return Ok(Some(Parting { step, said }));
-            }
+        };
+        if let Some(said) = checkpoints(&dir, other)? {
+            compared.first = Some(Parting { step, said });
+            break;
         }
     }
-    Ok(None)
+    Ok(compared)
+}
+
+/// The first tensor file of two checkpoints that differs.
+fn checkpoints(a: &Path, b: &Path) -> Result<Option<String>> {
+    let names = |dir: &Path| -> Result<Vec<PathBuf>> {
+        let below = |file: PathBuf| {
+            file.strip_prefix(dir)
+                .map_or_else(|_| file.clone(), Into::into)
+        };
+        Ok(tensor_files(dir)?.into_iter().map(below).collect())
+    };
+    let (ours, theirs) = (names(a)?, names(b)?);
+    for name in &ours {
+        let said = match theirs.contains(name) {
+            false => Some("only in the first".to_owned()),
+            true => difference(&a.join(name), &b.join(name))?,
+        };
+        if let Some(said) = said {
+            return Ok(Some(format!("{}: {said}", name.display())));
+        }
+    }
+    let other = theirs.iter().find(|name| !ours.contains(name));
+    Ok(other.map(|name| format!("{}: only in the second", name.display())))
 }
 
 /// The safetensors files below a directory: those of the policy, then its moments, then others.
