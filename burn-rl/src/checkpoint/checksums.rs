@@ -1,5 +1,6 @@
 //! Checksums of a checkpoint's files, by which a damaged one is found before it is learned from.
 
+use super::state::STATE;
 use crate::error::RlError;
 use run_log::files::list;
 use serde::{Deserialize, Serialize};
@@ -42,22 +43,38 @@ pub(super) fn write(dir: &Path) -> Result<(), RlError> {
         .map_err(|e| RlError::io(&path, e))
 }
 
-/// What is wrong with the files of a checkpoint; nothing where they are as they were written, or
-/// nothing was written down.
+/// What is wrong with the files of a checkpoint; nothing where they are as they were written.
 pub(super) fn damage(dir: &Path) -> Option<String> {
-    let path = dir.join(CHECKSUMS);
-    if !path.exists() {
-        return None;
+    if !dir.is_dir() {
+        return Some("the checkpoint is missing".into());
     }
-    let sums = fs::read(&path)
+    let sums = fs::read(dir.join(CHECKSUMS))
         .map_err(|e| e.to_string())
         .and_then(|bytes| {
             serde_json::from_slice::<BTreeMap<String, Sum>>(&bytes).map_err(|e| e.to_string())
         });
     let sums = match sums {
         Ok(sums) => sums,
-        Err(error) => return Some(format!("{CHECKSUMS}: {error}")),
+        Err(error) => {
+            return Some(format!(
+                "{CHECKSUMS}: {error}, so nothing says that its files are whole"
+            ));
+        }
     };
+    let files = match files(dir) {
+        Ok(files) => files,
+        Err(error) => return Some(error.to_string()),
+    };
+    let names = files.iter().filter_map(|path| path.strip_prefix(dir).ok());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let read = |name: &String| name == STATE || name.ends_with(".safetensors");
+    let unknown = |name: &String| !sums.contains_key(name);
+    if let Some(name) = names.filter(read).find(unknown) {
+        return Some(format!("{name} is not in {CHECKSUMS}"));
+    }
+    if !sums.contains_key(STATE) {
+        return Some(format!("{STATE} is missing"));
+    }
     let wrong = |(name, expected): (&String, &Sum)| match sum(&dir.join(name)) {
         Err(error) => Some(format!("{name}: {error}")),
         Ok(found) if found.bytes != expected.bytes => Some(format!(
@@ -113,8 +130,21 @@ mod tests {
         fs::create_dir(at("critic")).unwrap();
         fs::write(at("a.bin"), b"123456789").unwrap();
         fs::write(at("critic/b.bin"), [7; 3]).unwrap();
-        assert_eq!(damage(dir.path()), None, "nothing was written down");
+        let nowhere = damage(&at("nowhere")).unwrap();
+        assert_eq!(nowhere, "the checkpoint is missing");
+        let unsaid = damage(dir.path()).unwrap();
+        assert!(unsaid.starts_with(CHECKSUMS), "{unsaid}");
         write(dir.path()).unwrap();
+        assert_eq!(damage(dir.path()).unwrap(), "trainer_state.json is missing");
+        fs::write(at(STATE), "{}").unwrap();
+        assert_eq!(
+            damage(dir.path()).unwrap(),
+            "trainer_state.json is not in checksums.json"
+        );
+        fs::remove_file(at(CHECKSUMS)).unwrap();
+        write(dir.path()).unwrap();
+        // Nobody reads it.
+        fs::write(at("notes.txt"), "mine").unwrap();
         assert_eq!(damage(dir.path()), None);
         // The check value of CRC-32C.
         let text = fs::read_to_string(at(CHECKSUMS)).unwrap();
@@ -138,6 +168,13 @@ mod tests {
         fs::write(at("a.bin"), b"123456789").unwrap();
         fs::remove_file(at("critic/b.bin")).unwrap();
         assert!(damage(dir.path()).unwrap().starts_with("critic/b.bin"));
+        fs::write(at("critic/b.bin"), [7; 3]).unwrap();
+        fs::write(at("critic/c.safetensors"), [7; 3]).unwrap();
+        assert!(
+            damage(dir.path())
+                .unwrap()
+                .starts_with("critic/c.safetensors is not in")
+        );
         fs::write(at(CHECKSUMS), "{").unwrap();
         assert!(damage(dir.path()).unwrap().starts_with(CHECKSUMS));
     }

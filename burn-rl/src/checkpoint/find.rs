@@ -25,8 +25,8 @@ pub struct Found {
 /// damaged or nothing is named, the newest beside it. None where nothing was ever saved.
 ///
 /// # Errors
-/// [`RlError::Checkpoint`] where something was saved and nothing whole is left, `latest` names a
-/// checkpoint that is missing or is no link, or the checkpoint is of another seed.
+/// [`RlError::Checkpoint`] where something was saved and nothing whole is left, or `latest` is no
+/// link; [`RlError::Config`] where the checkpoint is of another seed.
 pub fn last(run: &RunDir, seed: u64) -> Result<Option<Found>, RlError> {
     let mut damaged = vec![];
     let mut first_broken = None;
@@ -43,7 +43,10 @@ pub fn last(run: &RunDir, seed: u64) -> Result<Option<Found>, RlError> {
     match (first_broken, run.saved_step()?) {
         (Some((dir, problem)), _) => refuse(
             dir,
-            format!("{problem}, and there is no other checkpoint to go on from"),
+            format!(
+                "{problem}, and there is no other checkpoint to go on from: start anew in another \
+                 --run-dir (where its weights are whole, with model.path at it)"
+            ),
         ),
         (None, Some(step)) => refuse(
             run.checkpoints_dir(),
@@ -93,7 +96,7 @@ fn candidates(run: &RunDir) -> Result<Vec<PathBuf>, RlError> {
     Ok(named.into_iter().chain(beside).collect())
 }
 
-/// The checkpoint that `latest` names, if there is such a link.
+/// The checkpoint that `latest` names, if there is such a link; it may be gone.
 fn latest(run: &RunDir) -> Result<Option<PathBuf>, RlError> {
     let latest = run.latest_checkpoint();
     let refuse = |message: &str| {
@@ -104,10 +107,7 @@ fn latest(run: &RunDir) -> Result<Option<PathBuf>, RlError> {
     };
     if let Some(name) = named_latest(run) {
         let named = run.checkpoints_dir().join(name);
-        return match named.is_dir() {
-            true => Ok(Some(named)),
-            false => refuse("names a checkpoint that is missing, expected a whole one"),
-        };
+        return Ok(Some(named));
     }
     match latest.exists() {
         false => Ok(None),

@@ -5,7 +5,7 @@ use super::{
     builder::{RunChoice, SinkOfRun},
     inputs::Reader,
     is_due, measure,
-    resume::{Resume, made_of},
+    resume::{Resume, lost_numbers, made_of},
 };
 use crate::{
     checkpoint,
@@ -183,6 +183,7 @@ impl<P: Policy> TrainerBuilder<P> {
             let (steps, found) = resume.from(&saved)?;
             if let Some(run) = &run {
                 checkpoint::go_on_from(run, &saved, config.checkpoint.keep)?;
+                warnings.extend(lost_numbers(run, steps)?);
             }
             done = steps;
             warnings.extend(found);

@@ -9,9 +9,9 @@ use crate::{
     recipe::Recipe,
     rollout::{Collector, OtherRows},
 };
-use run_log::diagnostics::Warning;
+use run_log::{diagnostics::Warning, run_dir::RunDir, step_log};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a run is continued with.
 pub(super) struct Resume<'a, P: Policy> {
@@ -44,6 +44,36 @@ pub(super) fn made_of(config: &RunConfig, recipe: &Recipe) -> MadeOf {
         .into_iter()
         .map(|(key, value)| (key.into(), value))
         .collect()
+}
+
+/// The steps before `done` whose numbers are no longer in the run's `metrics.jsonl`.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn lost_numbers(run: &RunDir, done: u64) -> Result<Option<Warning>, RlError> {
+    let path = run.metrics();
+    let kept: BTreeSet<u64> = step_log::read(&path)?
+        .iter()
+        .map(|(step, _)| *step)
+        .collect();
+    let lost: Vec<u64> = (1..=done).filter(|step| !kept.contains(step)).collect();
+    let (Some(first), Some(last)) = (lost.first(), lost.last()) else {
+        return Ok(None);
+    };
+    let which = match lost.len() {
+        1 => format!("step {first}"),
+        n if n as u64 == last - first + 1 => format!("steps {first} to {last}"),
+        n => format!("{n} steps from {first} to {last}"),
+    };
+    Ok(Some(Warning {
+        step: done,
+        name: "lost_numbers",
+        finding: format!(
+            "{} has no numbers of {which}, which were made",
+            path.display()
+        ),
+        advice: "The run goes on without them; curves and warnings that look back miss them",
+    }))
 }
 
 impl<P: Policy> Resume<'_, P> {

@@ -143,3 +143,70 @@ fn a_second_run_on_the_same_directory() {
         tiny::reproducible_metrics(&straight)
     );
 }
+
+/// Whatever befell the newest checkpoint, the run goes on from the one before it, says so, and ends
+/// as if nothing had been.
+#[test]
+fn a_newest_checkpoint_that_is_not_whole() {
+    let world = world("[checkpoint]\nevery = 1\nkeep = 4\n");
+    let newest = "run/checkpoints/step_000003";
+    let at = |name: &str| world.path(&format!("{newest}/{name}"));
+    let damages: [(&str, &dyn Fn()); 6] = [
+        ("the checkpoint is missing", &|| {
+            fs::remove_dir_all(world.path(newest)).unwrap()
+        }),
+        ("checksums.json: No such file", &|| {
+            fs::remove_file(at("checksums.json")).unwrap()
+        }),
+        ("model.safetensors is not in checksums.json", &|| {
+            fs::write(at("checksums.json"), "{}").unwrap()
+        }),
+        ("model.safetensors: No such file", &|| {
+            fs::remove_file(at("model.safetensors")).unwrap()
+        }),
+        ("config.json: No such file", &|| {
+            fs::remove_file(at("config.json")).unwrap()
+        }),
+        ("trainer_state.json", &|| {
+            fs::remove_file(at("trainer_state.json")).unwrap()
+        }),
+    ];
+    for (said, damage) in damages {
+        world.text(&["train", "tiny.toml", "--run-dir", "run", "--steps", "3"]);
+        damage();
+        let resumed = world.run(&["train", "--run-dir", "run", "--resume", "--steps", "4"]);
+        let message = stderr(&resumed);
+        assert_eq!(resumed.status.code(), Some(0), "{said}: {message}");
+        let found = format!("warning: step 2: {newest}: {said}");
+        assert!(message.contains(&found), "{said}: {message}");
+        continues_as_if_nothing_had_been(&world);
+        fs::remove_dir_all(world.path("run")).unwrap();
+    }
+}
+
+#[test]
+fn numbers_that_are_lost_are_said() {
+    let world = world("[checkpoint]\nevery = 1\n");
+    world.text(&["train", "tiny.toml", "--run-dir", "run", "--steps", "3"]);
+    let metrics = world.read("run/metrics.jsonl");
+    let resume = || {
+        let resumed = world.run(&["train", "--run-dir", "run", "--resume", "--steps", "4"]);
+        assert_eq!(resumed.status.code(), Some(0), "{}", stderr(&resumed));
+        stderr(&resumed)
+    };
+    let without = |step: &str| {
+        let kept = metrics.lines().filter(|line| !line.contains(step));
+        kept.collect::<Vec<_>>().join("\n") + "\n"
+    };
+    world.write("run/metrics.jsonl", without("\"step\":2,"));
+    let message = resume();
+    assert!(message.contains("no numbers of step 2, which"), "{message}");
+    fs::remove_dir_all(world.path("run")).unwrap();
+    world.text(&["train", "tiny.toml", "--run-dir", "run", "--steps", "3"]);
+    fs::remove_file(world.path("run/metrics.jsonl")).unwrap();
+    let message = resume();
+    assert!(
+        message.contains("no numbers of steps 1 to 3, which"),
+        "{message}"
+    );
+}
