@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod report;
 pub mod rollout_log;
 pub mod run_dir;
+pub mod settings;
 pub mod step_log;
 pub mod superseded;
 #[cfg(feature = "tensorboard")]

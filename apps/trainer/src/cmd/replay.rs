@@ -3,7 +3,8 @@
 use crate::{
     Extensions,
     cmd::diff::difference,
-    config, device, devices,
+    config::{self, Resolved},
+    device, devices,
     exit::DIFFER,
     input_error::InputError,
     output::Output,
@@ -15,10 +16,17 @@ use crate::{
 use anyhow::Result;
 use burn_rl::{
     StopFlag,
-    run_dir::{RunDir, by_step},
+    config::{LrSchedule, RunConfig},
+    run_dir::{RunDir, by_step, step_of},
 };
-use run_log::rollout_log::{RolloutRecord, read_rollouts};
-use std::{path::PathBuf, process::ExitCode};
+use run_log::{
+    rollout_log::{RolloutRecord, read_rollouts},
+    settings,
+};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Arguments of `trainer replay`.
 #[derive(Debug, Clone, clap::Args)]
@@ -47,11 +55,11 @@ pub struct Args {
 pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
     let run = RunDir::read(&args.run)?;
     let recorded = recorded(&run, args)?;
-    let mut resolved = config::for_run(&[run.config()], &[], extensions)?;
+    let checkpoint = before(&run, args.step)?;
+    let mut resolved = settings_of(&run, args.step, checkpoint.as_deref(), extensions)?;
     // Neither changes what is sampled.
     resolved.run.eval.data.clear();
     resolved.demo = None;
-    let checkpoint = before(&run, args.step)?;
     match &checkpoint {
         Some(dir) => say!("from {}", dir.display()),
         None => say!("from step 0: no checkpoint is before step {}", args.step),
@@ -111,6 +119,52 @@ fn recorded(run: &RunDir, args: &Args) -> Result<Vec<RolloutRecord>> {
         .into()),
         _ => Ok(records),
     }
+}
+
+/// The settings that a step was made with, and all steps between it and the checkpoint that it is
+/// made again from.
+///
+/// # Errors
+/// Steps in between that were made with others.
+fn settings_of(
+    run: &RunDir,
+    step: u64,
+    checkpoint: Option<&Path>,
+    extensions: &Extensions,
+) -> Result<Resolved> {
+    let file = settings::of_step(run, step)?;
+    let resolved = config::for_run(std::slice::from_ref(&file), &[], extensions)?;
+    let first = checkpoint.and_then(step_of).map_or(1, |done| done + 1);
+    let mut compared = file.clone();
+    for between in (first..step).rev() {
+        let others = settings::of_step(run, between)?;
+        if others == compared {
+            continue;
+        }
+        compared.clone_from(&others);
+        let before = config::for_run(std::slice::from_ref(&others), &[], extensions)?;
+        if !make_the_same(&before.run, &resolved.run) {
+            let message = format!(
+                "--step {step}: it was made with the settings of {}, but step {between} before it \
+                 with those of {}, and there is no checkpoint between them to start from",
+                file.display(),
+                others.display()
+            );
+            return Err(InputError::new(message).into());
+        }
+    }
+    Ok(resolved)
+}
+
+/// Whether a step is the same under both settings: their lengths only matter to a learning rate that
+/// looks ahead.
+fn make_the_same(a: &RunConfig, b: &RunConfig) -> bool {
+    let mut a = a.clone();
+    let looks_ahead = b.optim.schedule != LrSchedule::Constant || b.optim.warmup_ratio > 0.0;
+    if !looks_ahead {
+        a.train.steps = b.train.steps;
+    }
+    a == *b
 }
 
 /// The newest checkpoint of fewer steps.

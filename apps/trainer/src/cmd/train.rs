@@ -29,7 +29,7 @@ use burn_rl::{
     run_dir::RunDir,
     trainer::{RunEnd, Skipped, Trainer},
 };
-use run_log::{files::write_atomic, superseded::keep_after};
+use run_log::{files::write_atomic, settings, superseded::keep_after};
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -225,10 +225,18 @@ fn prepare(
         check_free_memory(&resolved.run, args.device_name(), extensions)?;
     }
     let config = &resolved.run;
-    let kept = match args.resume && has_other_settings(&run, config, extensions)? {
+    let before = match args.resume {
+        true => Some(for_run(&[run.config()], &[], extensions)?.run),
+        false => None,
+    };
+    let kept = match before
+        .as_ref()
+        .is_some_and(|before| are_others(before, config))
+    {
         true => keep_after(&run, found.as_ref().map_or(0, |found| found.state.step))?,
         false => None,
     };
+    let files = RunDir::read(run.root())?;
     let built = setup::build(config, args.start(run, found), devices, stop, extensions);
     let built = built.inspect_err(|_| {
         // Nothing was replaced, so that nothing has to be kept; the error is what is reported.
@@ -241,18 +249,21 @@ fn prepare(
             dir.display()
         );
     }
-    if args.resume && built.done() <= config.train.steps {
+    if let Some(before) = before
+        && built.done() <= config.train.steps
+    {
         // Not before what it says is known to work: the run could not be continued any more.
+        settings::keep_until(&files, built.done(), before != *config)?;
         write_atomic(&written, text.as_bytes())?;
     }
     Ok(built)
 }
 
-/// Whether a run goes on with other settings than it had, its length aside.
-fn has_other_settings(run: &RunDir, now: &RunConfig, extensions: &Extensions) -> Result<bool> {
-    let mut before = for_run(&[run.config()], &[], extensions)?.run;
+/// Whether settings are others than they were, the run's length aside.
+fn are_others(before: &RunConfig, now: &RunConfig) -> bool {
+    let mut before = before.clone();
     before.train.steps = now.train.steps;
-    Ok(before != *now)
+    before != *now
 }
 
 /// Refuses a run that will not fit, as far as the free memory of its device is known.

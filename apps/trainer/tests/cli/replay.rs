@@ -110,6 +110,32 @@ fn runs_that_are_the_same_and_runs_that_part() {
     assert_eq!(said(&world.run(&["diff", "run", "nowhere"])).0, Some(2));
 }
 
+/// A step is made again with the settings that it was made with, whatever the run went on with.
+#[test]
+fn settings_that_changed_on_the_way() {
+    let world = world();
+    let hotter = ["--steps", "6", "--set", "rollout.sampling.temperature=0.7"];
+    world.text(&[&["train", "--run-dir", "run", "--resume"][..], &hotter].concat());
+    let old = world.read("run/config_until_000004.toml");
+    assert!(
+        !old.contains("temperature = 0.7") && old.contains("steps = 4"),
+        "{old}"
+    );
+    let replay = |step: &str| said(&world.run(&["replay", "--run", "run", "--step", step]));
+    for step in ["3", "4", "5", "6"] {
+        let (status, text) = replay(step);
+        assert_eq!(status, Some(0), "step {step}: {text}");
+    }
+    for step in [4, 5] {
+        fs::remove_dir_all(world.path(&format!("run/checkpoints/step_{step:06}"))).unwrap();
+    }
+    let (status, text) = replay("6");
+    assert_eq!(status, Some(2), "{text}");
+    let found = "but step 4 before it with those of run/config_until_000004.toml";
+    assert!(text.contains(found), "{text}");
+    assert_eq!(replay("4").0, Some(0));
+}
+
 /// What one run does not have is said, and is no reason to call runs the same.
 #[test]
 fn what_could_not_be_compared_is_said() {
