@@ -6,6 +6,7 @@ mod critic;
 mod data;
 mod eval;
 mod filter;
+mod idle;
 mod model;
 mod optim;
 mod rollout;
@@ -108,7 +109,8 @@ impl RunConfig {
                 self.critic.model
             )));
         }
-        self.check_with(&recipe, &reward, [&self.eval])
+        self.check_with(&recipe, &reward, [&self.eval])?;
+        self.check_idle(&recipe)
     }
 
     /// Refuses settings that make no sense for a run of this recipe, with this reward.

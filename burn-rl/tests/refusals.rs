@@ -87,7 +87,7 @@ fn optimisers() {
     );
     refused(
         "critic.optim.lr = -1.0",
-        &["critic.optim.lr is -1, expected 0 or more"],
+        &["critic.optim.lr is -1, expected 0 to 1000"],
     );
     for epsilon in ["0.0", "-1.0", "1e-50", "nan"] {
         let message = &["optim.epsilon is", "expected more than 0 and at most 1"];

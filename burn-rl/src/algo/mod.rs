@@ -7,6 +7,7 @@
 
 mod clip;
 mod compose;
+mod idle;
 mod registry;
 mod settings;
 

@@ -1,6 +1,6 @@
 //! Algorithms by name.
 
-use super::{ALGORITHMS, Algorithm, Settings};
+use super::{ALGORITHMS, Algorithm, Settings, idle::why_idle};
 use crate::{
     error::RlError,
     recipe::{Recipe, RecipeBuilder},
@@ -201,6 +201,7 @@ fn builder<A: Algorithm>(options: &Table) -> Result<RecipeBuilder, RlError> {
         shared.table(A::USES),
         shared.table(super::SettingsGroup::ALL),
     );
+    let defaults = used.clone();
     for (name, value) in options {
         if let Some(own) = own.get_mut(name) {
             *own = value.clone();
@@ -221,7 +222,26 @@ fn builder<A: Algorithm>(options: &Table) -> Result<RecipeBuilder, RlError> {
     all.extend(used);
     let algorithm: A = own.try_into().map_err(broken)?;
     let settings: Settings = Value::Table(all).try_into().map_err(broken)?;
+    for (name, value) in options {
+        if let Some(default) = defaults.get(name).filter(|default| !alike(default, value))
+            && let Some(because) = why_idle(name, &settings)
+        {
+            return Err(RlError::Config(format!(
+                "algo.{name} is {value}, but {because}: it would do nothing, expected {default}, or \
+                 no such key"
+            )));
+        }
+    }
     algorithm.recipe(&settings)
+}
+
+/// Whether two values are the same setting: 1 is 1.0.
+fn alike(a: &Value, b: &Value) -> bool {
+    let number = |value: &Value| {
+        let whole = value.as_integer().map(|n| n as f64);
+        whole.or_else(|| value.as_float())
+    };
+    a == b || number(a).is_some_and(|a| number(b) == Some(a))
 }
 
 fn build<A: Algorithm>(options: &Table) -> Result<Recipe, RlError> {

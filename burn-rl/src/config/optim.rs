@@ -65,17 +65,24 @@ impl OptimConfig {
     /// Refuses values out of range; `section` is what the message calls this one.
     pub(super) fn check(&self, section: &str) -> Result<(), RlError> {
         let ranges = [
-            // What f32 holds: beyond, a step is no number.
-            ("lr", self.lr, 0.0, f32::MAX.into()),
+            // A step of AdamW is the rate long: more than this leaves nothing of a weight.
+            ("lr", self.lr, 0.0, 1e3),
             ("beta1", self.beta1, 0.0, 0.999_999),
             ("beta2", self.beta2, 0.0, 0.999_999),
-            ("weight_decay", self.weight_decay, 0.0, f32::MAX.into()),
+            ("weight_decay", self.weight_decay, 0.0, 1e3),
             ("max_grad_norm", self.max_grad_norm, 0.0, f64::MAX),
             ("warmup_ratio", self.warmup_ratio, 0.0, 1.0),
             ("min_lr_ratio", self.min_lr_ratio, 0.0, 1.0),
         ];
         for (key, value, low, high) in ranges {
             super::in_range(&format!("{section}.{key}"), value, low, high)?;
+        }
+        if self.lr * self.weight_decay > 1.0 {
+            return Err(RlError::Config(format!(
+                "{section}.lr is {} and {section}.weight_decay is {}, expected a product of at most \
+                 1: a weight loses that share of itself in a step",
+                self.lr, self.weight_decay
+            )));
         }
         // A parameter without a gradient would move by 0/0.
         if !(self.epsilon >= f64::from(f32::MIN_POSITIVE) && self.epsilon <= 1.0) {

@@ -125,13 +125,6 @@ impl TrainConfig {
                  algorithm has no critic: expected 0",
             );
         }
-        if self.reference_mix < 1.0 && self.reference_refresh_steps == 0 {
-            return Err(RlError::Config(format!(
-                "train.reference_mix is {}, but train.reference_refresh_steps is 0, so no reference \
-                 is ever renewed: expected steps, or a mix of 1",
-                self.reference_mix
-            )));
-        }
         let reads_reference = recipe.needs().ref_logp;
         if self.reference_refresh_steps > 0 && !reads_reference {
             return refuse(

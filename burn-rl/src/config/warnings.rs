@@ -7,7 +7,14 @@ use run_log::diagnostics::Warning;
 impl RunConfig {
     /// Told once, before the first step.
     pub(crate) fn warnings(&self, recipe: &Recipe) -> Vec<Warning> {
-        self.truncated_sampling(recipe).into_iter().collect()
+        let told = self.told_idle(recipe).into_iter();
+        let idle = told.map(|finding| Warning {
+            step: 0,
+            name: "idle_settings",
+            finding,
+            advice: "Leave them out, or set what they need",
+        });
+        idle.chain(self.truncated_sampling(recipe)).collect()
     }
 
     /// Completions that are not drawn from the distribution that they are learned from.

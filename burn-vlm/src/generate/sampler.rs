@@ -53,10 +53,13 @@ impl Sampling {
     /// A value outside its range, by name.
     pub fn check(&self) -> Result<(), VlmError> {
         let refuse = |message: String| Err(VlmError::Request(message));
-        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
+        // What the logits are divided by is f32.
+        let temperature = self.temperature;
+        if !(temperature == 0.0 || temperature > 0.0 && (temperature as f32).is_normal()) {
             return refuse(format!(
-                "temperature is {}, expected 0 or more",
-                self.temperature
+                "temperature is {temperature:?}, expected 0, or a number from {:e} to {:e}",
+                f32::MIN_POSITIVE,
+                f32::MAX
             ));
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
