@@ -61,6 +61,25 @@ fn parquet_with_one_picture_a_row() {
 }
 
 #[test]
+fn a_picture_that_stands_beside_the_parquet_file_is_found_by_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("paths.parquet");
+    std::fs::copy(golden("paths.parquet"), &file).unwrap();
+    let beside = dir.path().join("red.png");
+    let rows = open(&golden("image.parquet"), &RowFormat::default());
+    std::fs::write(&beside, picture_bytes(&rows[0].images[0]).unwrap()).unwrap();
+    let rows = open(&file, &RowFormat::default());
+    assert_eq!(rows[0].images, [beside.as_path()]);
+    assert_eq!(colour(&rows[1].images[0]), BLUE, "bytes win over the path");
+    assert!(rows[2].images.is_empty());
+    std::fs::remove_file(&beside).unwrap();
+    let format = RowFormat::default();
+    let set = RowDataset::open(&file, &format, OnError::Error, RowKind::Prompt);
+    let message = set.err().unwrap().to_string();
+    assert!(message.contains("paths.parquet:1: image"), "{message}");
+}
+
+#[test]
 fn parquet_with_lists_of_pictures_and_conversations() {
     let format = RowFormat {
         columns: Columns {

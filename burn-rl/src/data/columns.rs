@@ -19,7 +19,7 @@ pub struct Columns {
     /// `ground_truth_answer`, `ground_truth`, `gold`, `label`.
     pub answer: String,
     /// Paths of pictures, or pictures inside the row. By default the first of `image_urls`,
-    /// `images`, `image`, `image_bytes`.
+    /// `images`, `image`, `image_bytes`, `decoded_image`; pictures inside the row come before paths.
     pub images: String,
     /// How hard the row is, for a curriculum. By default `difficulty`, where more is harder, or
     /// `pass_rate`, where more is easier.
@@ -48,7 +48,13 @@ const ANSWER: &[&str] = &[
     "gold",
     "label",
 ];
-const IMAGES: &[&str] = &["image_urls", "images", "image", "image_bytes"];
+const IMAGES: &[&str] = &[
+    "image_urls",
+    "images",
+    "image",
+    "image_bytes",
+    "decoded_image",
+];
 
 impl Columns {
     /// The prompt of a row and the name it was found under.

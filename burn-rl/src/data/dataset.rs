@@ -1,10 +1,11 @@
-//! All rows of a file, or of a directory of parquet files.
+//! All rows of a file, of several, or of a directory of parquet files.
 
 use super::{
     SetFingerprint, json_rows, parquet,
     record::Record,
     row::{DataRow, RowFormat, RowKind},
     row_pictures::PictureDirs,
+    tsv,
 };
 use crate::{digest::Digest, error::RlError};
 use burn::data::dataset::Dataset;
@@ -26,7 +27,13 @@ pub enum OnError {
     Skip,
 }
 
-/// Rows of JSONL, of a JSON list, or of parquet; pictures stay where they are until a row is used.
+/// What the rows of a set are made into before they are read: another row of the same file.
+///
+/// # Errors
+/// A row that is not as the set's are.
+pub type Reshape<'a> = &'a dyn Fn(Record, &PictureDirs) -> Result<Record, String>;
+
+/// Rows of JSONL, of a JSON list, of TSV, or of parquet; pictures stay where they are until a row is used.
 pub struct RowDataset {
     path: PathBuf,
     rows: Vec<DataRow>,
@@ -42,8 +49,9 @@ pub struct RowDataset {
 impl RowDataset {
     /// Reads a file; pictures stay on disk, but must exist.
     ///
-    /// A `.parquet` file, or a directory of them, is read as parquet; a file that begins with `[`
-    /// as one JSON list; anything else line by line.
+    /// A `.parquet` file, or a directory of them, is read as parquet; a `.tsv` file as VLMEvalKit's
+    /// tables with pictures inside; a file that begins with `[` as one JSON list; anything else
+    /// line by line.
     ///
     /// # Errors
     /// A row that cannot be used, with its line, unless `on_error` skips it; a file without rows.
@@ -53,6 +61,24 @@ impl RowDataset {
         on_error: OnError,
         kind: RowKind,
     ) -> Result<Self, RlError> {
+        let files = files(path)?;
+        Self::of_files(path, &files, format, on_error, kind, &|record, _| {
+            Ok(record)
+        })
+    }
+
+    /// Reads the `files` of a set that is called `path`, each row after `reshape`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and those of `reshape`.
+    pub fn of_files(
+        path: &Path,
+        files: &[PathBuf],
+        format: &RowFormat,
+        on_error: OnError,
+        kind: RowKind,
+        reshape: Reshape<'_>,
+    ) -> Result<Self, RlError> {
         let mut set = Self {
             path: path.into(),
             rows: vec![],
@@ -61,15 +87,24 @@ impl RowDataset {
             digest: Digest::new(),
             skipped: vec![],
         };
-        for file in files(path)? {
-            let file: Arc<Path> = file.into();
+        for file in files {
+            let file: Arc<Path> = file.as_path().into();
             let dirs = PictureDirs::new(&file, &format.picture_roots).map_err(RlError::Config)?;
             for record in records_of(&file)? {
                 set.digest = match &record {
                     Ok(record) => record.digest(set.digest),
                     Err(error) => set.digest.text(&error.to_string()),
                 };
-                match record.and_then(|record| format.row(record, &file, &dirs, kind)) {
+                let row = record.and_then(|record| {
+                    let line = record.line;
+                    let record = reshape(record, &dirs).map_err(|message| RlError::Data {
+                        path: file.to_path_buf(),
+                        line,
+                        message,
+                    })?;
+                    format.row(record, &file, &dirs, kind)
+                });
+                match row {
                     Ok(row) => {
                         set.rows.push(row);
                         set.places.push(set.total);
@@ -234,5 +269,8 @@ fn records_of(path: &Path) -> Result<Vec<Result<Record, RlError>>, RlError> {
         return Ok(rows.into_iter().enumerate().map(record).collect());
     }
     let bytes = std::fs::read(path).map_err(|e| RlError::io(path, e))?;
+    if tsv::is_tsv(path) {
+        return tsv::records(path, &bytes);
+    }
     json_rows::records(path, &bytes)
 }

@@ -19,10 +19,11 @@ mod record;
 mod row;
 mod row_pictures;
 mod source;
+mod tsv;
 
 pub use blend::Blend;
 pub use columns::Columns;
-pub use dataset::{OnError, RowDataset, read_records};
+pub use dataset::{OnError, Reshape, RowDataset, read_records};
 pub use encode::{GoldCheck, PromptSet, RowSource, Walk};
 pub use encoder::{CheckProgress, DataCheck, Encoder, Room};
 pub use fingerprint::{DataFingerprint, SetFingerprint};

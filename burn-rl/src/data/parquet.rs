@@ -48,13 +48,13 @@ fn rows_of(path: &Path) -> Result<Vec<ParquetRow>, String> {
         .filter(|i| is_binary(&schema.column(*i)))
         .collect();
     let binary = |name: &str| leaves.iter().any(|i| top(&schema.column(*i)) == name);
-    let plain: Vec<Arc<Type>> = schema
-        .root_schema()
-        .get_fields()
-        .iter()
-        .filter(|f| !binary(f.name()))
-        .cloned()
-        .collect();
+    let mut plain: Vec<Arc<Type>> = vec![];
+    for field in schema.root_schema().get_fields() {
+        match binary(field.name()) {
+            false => plain.push(field.clone()),
+            true => plain.extend(without_binary(field).map_err(says)?),
+        }
+    }
     let projection = Type::group_type_builder(schema.root_schema().name())
         .with_fields(plain)
         .build()
@@ -90,7 +90,12 @@ fn rows_of(path: &Path) -> Result<Vec<ParquetRow>, String> {
                 let reference = |k| reference(path, [group, row, leaf, k]);
                 let slot = rows.get_mut(at).ok_or("columns of different lengths")?;
                 let pictures = (0..count).map(reference).collect();
-                slot.pictures.push((top(&column).to_owned(), pictures));
+                let name = top(&column);
+                if count > 0 || slot.fields.get(name).is_some_and(Value::is_null) {
+                    // The path beside a picture's bytes is where it once was.
+                    slot.fields.remove(name);
+                }
+                slot.pictures.push((name.to_owned(), pictures));
                 at += 1;
             }
         }
@@ -211,14 +216,43 @@ fn top(column: &ColumnDescriptor) -> &str {
     column.path().parts().first().map_or("", String::as_str)
 }
 
-fn is_binary(column: &ColumnDescriptor) -> bool {
-    let text = matches!(
-        column.converted_type(),
+/// What is left of a type without its bytes, if anything is: the `path` beside them.
+fn without_binary(field: &Arc<Type>) -> Result<Option<Arc<Type>>, ParquetError> {
+    let info = field.get_basic_info();
+    if field.is_primitive() {
+        let text = is_text(info.converted_type(), info.logical_type_ref());
+        let bytes = field.get_physical_type() == Physical::BYTE_ARRAY && !text;
+        return Ok((!bytes).then(|| field.clone()));
+    }
+    let mut kept = vec![];
+    for inner in field.get_fields() {
+        kept.extend(without_binary(inner)?);
+    }
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let mut group = Type::group_type_builder(field.name())
+        .with_converted_type(info.converted_type())
+        .with_logical_type(info.logical_type_ref().cloned())
+        .with_fields(kept);
+    if info.has_repetition() {
+        group = group.with_repetition(info.repetition());
+    }
+    Ok(Some(Arc::new(group.build()?)))
+}
+
+fn is_text(converted: ConvertedType, logical: Option<&LogicalType>) -> bool {
+    matches!(
+        converted,
         ConvertedType::UTF8 | ConvertedType::JSON | ConvertedType::ENUM | ConvertedType::DECIMAL
     ) || matches!(
-        column.logical_type_ref(),
+        logical,
         Some(LogicalType::String | LogicalType::Json | LogicalType::Enum)
-    );
+    )
+}
+
+fn is_binary(column: &ColumnDescriptor) -> bool {
+    let text = is_text(column.converted_type(), column.logical_type_ref());
     column.physical_type() == Physical::BYTE_ARRAY && !text
 }
 

@@ -59,6 +59,18 @@ def main(out):
     )
     pq.write_table(table, out / "images.parquet", compression="zstd")
 
+    # Pictures that stand beside the file: no bytes, and in a list with one that has them.
+    table = pa.table(
+        {
+            "image": pa.array(
+                [{"bytes": None, "path": "red.png"}, {"bytes": blue, "path": "red.png"}, None], image
+            ),
+            "question": ["What colour?", "And this?", "What is 2 + 2?"],
+            "answer": ["red", "blue", "4"],
+        }
+    )
+    pq.write_table(table, out / "paths.parquet")
+
     # SAT: bare lists of bytes.
     table = pa.table(
         {
