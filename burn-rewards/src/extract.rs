@@ -79,6 +79,58 @@ pub fn last_box(text: &str) -> Option<(&str, &str)> {
     Some((&text[start - OPEN.len()..=end], &text[start + 1..end]))
 }
 
+/// The items of a list as Python prints or JSON writes it: `['a', "b's", 3]`; none where the text is
+/// no such list. Lists inside it are none.
+///
+/// ```
+/// use burn_rewards::extract::python_list;
+/// assert_eq!(python_list(r#"['a', "b's", 3]"#).unwrap(), ["a", "b's", "3"]);
+/// assert_eq!(python_list("a, b"), None);
+/// ```
+pub fn python_list(text: &str) -> Option<Vec<String>> {
+    let inside = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+    let mut items = vec![];
+    let mut chars = inside.chars().peekable();
+    loop {
+        while chars.next_if(|c| c.is_whitespace()).is_some() {}
+        let mut item = String::new();
+        match chars.peek().copied() {
+            None => return Some(items),
+            Some(quote @ ('\'' | '"')) => {
+                chars.next();
+                loop {
+                    match chars.next()? {
+                        c if c == quote => break,
+                        '\\' => match chars.next()? {
+                            'n' => item.push('\n'),
+                            't' => item.push('\t'),
+                            c if c == '\\' || c == '\'' || c == '"' => item.push(c),
+                            c => item.extend(['\\', c]),
+                        },
+                        c => item.push(c),
+                    }
+                }
+                while chars.next_if(|c| c.is_whitespace()).is_some() {}
+            }
+            Some(_) => {
+                while let Some(c) = chars.next_if(|c| *c != ',') {
+                    item.push(c);
+                }
+                item.truncate(item.trim_end().len());
+                if item.is_empty() || item.contains(['[', ']', '\'', '"']) {
+                    return None;
+                }
+            }
+        }
+        items.push(item);
+        match chars.next() {
+            None => return Some(items),
+            Some(',') => {}
+            Some(_) => return None,
+        }
+    }
+}
+
 /// What a response says as its answer: the last `<answer>`, else the last box, else all of it.
 pub fn stated(response: &str) -> &str {
     last_answer_tag(response)

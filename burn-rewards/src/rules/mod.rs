@@ -7,16 +7,20 @@ mod answer_format;
 mod box_iou;
 mod boxes;
 mod chat_judge;
+mod choice;
 mod command;
 mod cosine_length;
 mod cv_bench;
 mod entry;
 mod http;
 mod length;
+mod lmms_reasoning;
 mod math;
+mod mathvista;
 mod mm_eureka;
 mod ngram_repetition;
 mod numeric;
+mod olympiadbench;
 mod r1v;
 mod simple_rl_box;
 mod simple_rl_zoo;
@@ -28,19 +32,23 @@ pub use answer_exact::AnswerExact;
 pub use answer_format::AnswerFormat;
 pub use box_iou::{BoxIou, WrittenIn};
 pub use chat_judge::{ChatJudge, ScoreForm};
+pub use choice::Choice;
 pub use command::Command;
 pub use cosine_length::CosineLength;
 pub use cv_bench::CvBench;
 pub use entry::{Options, Registry, Rule};
 pub use http::Http;
 pub use length::{Length, LengthUnit};
+pub use lmms_reasoning::LmmsReasoning;
 pub use math::{AnswerIn, Math};
+pub use mathvista::MathVista;
 pub use mm_eureka::{
     MmEurekaFormat, MmEurekaInstructAccuracy, MmEurekaQwenAccuracy, MmEurekaZeroAccuracy,
     MmEurekaZeroFormat,
 };
 pub use ngram_repetition::NgramRepetition;
 pub use numeric::Numeric;
+pub use olympiadbench::OlympiadBench;
 pub use r1v::{R1vAccuracy, R1vFormat};
 pub use simple_rl_box::SimpleRlBox;
 pub use simple_rl_zoo::{SimpleRlZoo, ZooMode};
@@ -59,6 +67,10 @@ pub const RULES: &[Rule] = &[
     entry::<Numeric>(),
     entry::<BoxIou>(),
     entry::<CvBench>(),
+    entry::<Choice>(),
+    entry::<MathVista>(),
+    entry::<OlympiadBench>(),
+    entry::<LmmsReasoning>(),
     entry::<MmEurekaInstructAccuracy>(),
     entry::<MmEurekaFormat>(),
     entry::<MmEurekaQwenAccuracy>(),

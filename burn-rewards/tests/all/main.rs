@@ -1,5 +1,6 @@
 //! One program for all tests: each of its own would be linked with everything again.
 
+mod benchmarks;
 mod boxes;
 mod chat_judge;
 mod command;
