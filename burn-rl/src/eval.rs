@@ -78,8 +78,8 @@ pub fn evaluate(
     Ok(Evaluation { metrics, records })
 }
 
-/// The powers of two up to `draws`, and `draws` itself.
-fn ks(draws: usize) -> Vec<usize> {
+/// The `k` that pass@k is estimated for: the powers of two up to `draws`, and `draws` itself.
+pub fn ks(draws: usize) -> Vec<usize> {
     let powers = std::iter::successors(Some(1_usize), |k| k.checked_mul(2));
     let mut ks: Vec<usize> = powers.take_while(|k| *k < draws).collect();
     ks.push(draws);

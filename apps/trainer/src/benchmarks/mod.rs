@@ -1,9 +1,28 @@
-//! Benchmarks by name: where the question stands in a row, how it is put, and what is right.
+//! Benchmarks by name. Each is an entry of data: where the question, the options, the pictures and
+//! the gold answer stand in a row of each published form, how the question is put, which rule
+//! judges which row, and what its own score is.
 
-use burn_rl::data::{Columns, RowFormat};
+mod files;
+mod gold;
+mod marks;
+mod row;
+pub mod scores;
+mod sets;
+
+pub use files::Files;
+pub use gold::Gold;
+pub use scores::Verdict;
+
+use burn_rewards::{OnUnparsableGold, RewardConfig};
+use burn_rl::{
+    RlError,
+    data::{Columns, OnError, RowDataset, RowFormat, RowKind},
+};
 use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
 
 /// A benchmark whose rows its authors publish.
+#[derive(Debug)]
 pub struct Bench {
     /// Name on the command line.
     pub name: &'static str,
@@ -11,176 +30,234 @@ pub struct Bench {
     pub about: &'static str,
     /// Who scores it so.
     pub source: &'static str,
-    /// Fields of prompt, gold answer and pictures.
-    columns: [&'static str; 3],
+    /// What differs from the numbers that are published.
+    pub differs: &'static str,
+    /// Splits that are published, and how many rows they have. The first is read from a directory.
+    pub splits: &'static [(&'static str, usize)],
+    /// Fields that name a row, in order of preference.
+    id: &'static [&'static str],
+    /// Fields of the question: the first that says something. If empty, rows are read as any data
+    /// rows are.
+    question: &'static [&'static str],
+    /// Fields that stand before the question, each in a paragraph, where they say something.
+    before: &'static [&'static str],
+    /// Fields of options, in order of preference: a list, a list as Python prints it, or an object
+    /// of letters. Columns `A`, `B` … are options too, unless this is empty.
+    options: &'static [&'static str],
+    /// Fields of pictures, in order of preference; `image_*` stands for `image_1`, `image_2` …
+    pictures: &'static [&'static str],
+    /// Fields of the gold answer: the first that says something.
+    answer: &'static [&'static str],
+    /// What the gold answer is of what stands there.
+    gold: Gold,
     /// How the question is put to a model that reasons.
     reasoning: &'static str,
     /// How it is put to one that answers at once.
     direct: &'static str,
     /// A system message, where the benchmark has one.
     pub system: &'static str,
-    /// The reward rule that judges.
-    pub rule: &'static str,
-    /// Options of the rule, by whether the model reasons.
-    options: fn(direct: bool) -> Value,
+    /// Which rule judges which rows: the first that holds.
+    judges: &'static [Judge],
     /// Fields that results are grouped by.
     pub by: &'static [&'static str],
+    /// Fields that its own score looks at beside those.
+    keep: &'static [&'static str],
+    /// Its own score of all verdicts.
+    pub score: Option<scores::Score>,
     /// Tokens after which a completion is cut.
     pub max_new_tokens: usize,
 }
 
-/// Every benchmark there is.
-pub const BENCHES: &[Bench] = &[
-    Bench {
-        name: "cv_bench",
-        about: "spatial understanding, 2,638 multiple-choice questions; \
-                hf.co/datasets/nyu-visionx/CV-Bench (parquet)",
-        source: "Cambrian-1 (arXiv:2406.16860); prompts of VisualThinker-R1-Zero",
-        columns: ["prompt", "answer", "image"],
-        reasoning: "{question}\nOutput the thinking process in <think> </think> and final answer \
-                    in <answer> </answer> tags.",
-        direct: "{question}",
-        system: "",
-        rule: "cv_bench",
-        options: |_| json!({}),
-        by: &["task", "source"],
-        max_new_tokens: 1024,
-    },
-    Bench {
-        name: "superclevr",
-        about: "counting, 200 questions; superclevr_test200_counting_problems.jsonl of R1-V",
-        source: "R1-V, src/eval/test_qwen2vl_counting_superclevr.py",
-        columns: ["question", "ground_truth", "image_path"],
-        reasoning: "{question} First output the thinking process in <think> </think> and final \
-                    answer (number) in <answer> </answer> tags.",
-        direct: "{question}",
-        system: "",
-        rule: "numeric",
-        // A model that is asked for the number alone is not told of the tag.
-        options: |direct| json!({ "rel_tol": 0.0, "anywhere": direct }),
-        by: &[],
-        max_new_tokens: 256,
-    },
-    Bench {
-        name: "geoqa",
-        about: "geometry, 754 questions; geoqa_test_prompts.jsonl of R1-V",
-        source: "R1-V, src/eval/test_qwen2vl_geoqa.py",
-        columns: ["question", "ground_truth", "image_path"],
-        reasoning: "{question} Output the thinking process in <think> </think> and final answer \
-                    (number) in <answer> </answer> tags.",
-        direct: "{question}",
-        system: "",
-        rule: "math",
-        options: |_| json!({}),
-        by: &[],
-        max_new_tokens: 1024,
-    },
-    Bench {
-        name: "math",
-        about: "problems in text with gold answers: GSM8K, MATH-500, AIME, AMC, Minerva, \
-                OlympiadBench and others as Qwen2.5-Math's evaluation keeps them (JSONL)",
-        source: "SimpleRL-Reason, eval/sh/eval.sh, template qwen25-math-cot",
-        columns: ["", "", ""],
-        reasoning: "",
-        direct: "",
-        system: "Please reason step by step, and put your final answer within \\boxed{}.",
-        rule: "math",
-        options: |_| json!({}),
-        by: &["subject", "level"],
-        max_new_tokens: 3000,
-    },
-];
+/// A rule, and the rows that it judges.
+#[derive(Debug)]
+struct Judge {
+    when: When,
+    rule: &'static str,
+    /// Options of the rule, by whether the model reasons.
+    options: fn(direct: bool) -> Value,
+}
 
-impl Bench {
-    /// Options of its rule.
-    pub fn options(&self, direct: bool) -> Map<String, Value> {
-        match (self.options)(direct) {
-            Value::Object(options) => options,
-            _ => Map::new(),
-        }
+/// Rows.
+#[derive(Debug)]
+enum When {
+    All,
+    /// Those that have options.
+    Options,
+    /// Those whose field is one of these texts.
+    Is(&'static str, &'static [&'static str]),
+}
+
+/// The field that says which of [`Bench::judges`] judges the row, by its number.
+const JUDGE: &str = "bench.judge";
+/// The fields that a row of a benchmark is read from.
+const QUESTION: &str = "bench.question";
+const ANSWER: &str = "bench.answer";
+const PICTURES: &str = "bench.pictures";
+
+/// A step-by-step prompt with a box, as most evaluations of reasoning models have it.
+const BOXED: &str = "{question}\nPlease reason step by step, and put your final answer within \
+                     \\boxed{}.";
+const DIRECT: &str = "{question}";
+/// Names of pictures that most sets use.
+const IMAGE: &[&str] = &["decoded_image", "image", "images", "image_path"];
+
+/// What most entries have; each says what is its own.
+const PLAIN: Bench = Bench {
+    name: "",
+    about: "",
+    source: "",
+    differs: "",
+    splits: &[],
+    id: &["id", "index"],
+    question: &["question", "problem"],
+    before: &[],
+    options: &[],
+    pictures: IMAGE,
+    answer: &["answer"],
+    gold: Gold::AsIs,
+    reasoning: BOXED,
+    direct: DIRECT,
+    system: "",
+    judges: &[Judge::all("math")],
+    by: &[],
+    keep: &[],
+    score: None,
+    max_new_tokens: 2048,
+};
+
+impl Judge {
+    const fn all(rule: &'static str) -> Self {
+        Self::when(When::All, rule)
     }
 
-    /// How its rows are read.
-    pub fn format(&self, direct: bool) -> RowFormat {
-        let [prompt, answer, images] = self.columns.map(str::to_owned);
-        RowFormat {
-            columns: Columns {
-                prompt,
-                answer,
-                images,
-                ..Columns::default()
-            },
-            template: if direct { self.direct } else { self.reasoning }.into(),
-            keep: self.by.iter().map(|field| (*field).to_owned()).collect(),
-            set: self.name.into(),
-            picture_roots: vec![],
+    const fn when(when: When, rule: &'static str) -> Self {
+        let options = |_| json!({});
+        Self {
+            when,
+            rule,
+            options,
         }
     }
 }
 
-/// CV-Bench's own score of accuracies by source: `2D` is the mean over ADE20K and COCO, `3D` is
-/// Omni3D's, the score is the mean of the two. None unless all three sources are there.
-pub fn cv_bench_score(by_source: &[(String, f64)]) -> Option<[f64; 3]> {
-    let of = |name: &str| {
-        let found = by_source
+/// Every benchmark there is.
+pub fn benches() -> impl Iterator<Item = &'static Bench> {
+    sets::ALL.iter().copied().flatten()
+}
+
+/// The benchmark called `name`.
+pub fn find(name: &str) -> Option<&'static Bench> {
+    benches().find(|bench| bench.name == name)
+}
+
+impl Bench {
+    /// Its rows, with the gold answers and the pictures that its forms name. A directory is read as
+    /// the files of its first split ([`Files`]).
+    ///
+    /// # Errors
+    /// A row that is not as published, with file and line.
+    pub fn open(
+        &self,
+        path: &Path,
+        template: Option<&str>,
+        direct: bool,
+        roots: &[PathBuf],
+    ) -> Result<RowDataset, RlError> {
+        let files = Files::of(path, self.splits.first().map_or("test", |split| split.0))?;
+        let own = if direct { self.direct } else { self.reasoning };
+        // Rows of any form are read as data rows are.
+        let any = self.question.is_empty();
+        let column = |name: &str| if any { String::new() } else { name.to_owned() };
+        let format = RowFormat {
+            columns: Columns {
+                prompt: column(QUESTION),
+                answer: column(ANSWER),
+                images: column(PICTURES),
+                ..Columns::default()
+            },
+            template: template.unwrap_or(own).into(),
+            keep: self.kept().map(str::to_owned).collect(),
+            set: self.name.into(),
+            picture_roots: roots.to_vec(),
+        };
+        let reshape = |record, dirs: &_| match any {
+            true => Ok(record),
+            false => self.row(record, dirs),
+        };
+        let kind = RowKind::Prompt;
+        RowDataset::of_files(path, &files.0, &format, OnError::Error, kind, &reshape)
+    }
+
+    /// The fields that are kept of a row.
+    fn kept(&self) -> impl Iterator<Item = &'static str> {
+        self.by.iter().chain(self.keep).copied()
+    }
+
+    /// What differs between the rows that were found and those that are published.
+    pub fn count_differs(&self, rows: usize) -> Option<String> {
+        if self.splits.is_empty() || self.splits.iter().any(|(_, count)| *count == rows) {
+            return None;
+        }
+        let published = self
+            .splits
             .iter()
-            .find(|(source, _)| source.eq_ignore_ascii_case(name));
-        found.map(|(_, accuracy)| *accuracy)
-    };
-    let flat = (of("ADE20K")? + of("COCO")?) / 2.0;
-    let deep = of("Omni3D")?;
-    Some([flat, deep, (flat + deep) / 2.0])
+            .map(|(split, n)| format!("{n} ({split})"));
+        let published = published.collect::<Vec<_>>().join(", ");
+        let name = self.name;
+        Some(format!(
+            "{name} has {rows} rows here, published are {published}"
+        ))
+    }
+
+    /// The rules that judge its rows.
+    ///
+    /// # Errors
+    /// None that a user can cause: the table is tested.
+    pub fn reward(
+        &self,
+        direct: bool,
+        on_unparsable_gold: OnUnparsableGold,
+    ) -> Result<RewardConfig, serde_json::Error> {
+        let part = |(number, judge): (usize, &Judge)| {
+            let mut part = json!({ "rule": judge.rule, "name": "accuracy" });
+            part["options"] = (judge.options)(direct);
+            if self.judges.len() > 1 {
+                part["when"] = json!({ "field": { JUDGE: number } });
+            }
+            part
+        };
+        let parts: Vec<Value> = self.judges.iter().enumerate().map(part).collect();
+        serde_json::from_value(json!({ "on_unparsable_gold": on_unparsable_gold, "parts": parts }))
+    }
+
+    /// The names of its rules.
+    pub fn rules(&self) -> Vec<&'static str> {
+        let mut rules: Vec<&str> = self.judges.iter().map(|judge| judge.rule).collect();
+        rules.dedup();
+        rules
+    }
+
+    /// Which of its rules judges a row.
+    fn judge(&self, fields: &Map<String, Value>, has_options: bool) -> Result<usize, String> {
+        let holds = |judge: &Judge| match judge.when {
+            When::All => true,
+            When::Options => has_options,
+            When::Is(name, values) => {
+                let found = fields.get(name).and_then(Value::as_str);
+                found.is_some_and(|found| values.contains(&found))
+            }
+        };
+        let found = self.judges.iter().position(holds);
+        found.ok_or_else(|| {
+            let expected = self.judges.iter().filter_map(|judge| match judge.when {
+                When::Is(name, values) => Some(format!("`{name}` as {}", values.join(" or "))),
+                _ => None,
+            });
+            let expected = expected.collect::<Vec<_>>().join(", or ");
+            format!("nothing judges this row, expected {expected}")
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_rule_exists() {
-        for bench in BENCHES {
-            let known = burn_rewards::RULES
-                .iter()
-                .any(|rule| rule.name == bench.rule);
-            assert!(known, "{}: {}", bench.name, bench.rule);
-        }
-    }
-
-    /// Whether a benchmark counts `response` as right.
-    fn is_right(name: &str, direct: bool, response: &str, gold: &str) -> bool {
-        let bench = BENCHES.iter().find(|bench| bench.name == name).unwrap();
-        let rule = burn_rewards::rules::find(bench.rule).unwrap();
-        let rule = rule.reward(&bench.options(direct)).unwrap();
-        let input = burn_rewards::RewardInput::new(response, gold);
-        rule.score(&input).unwrap().correct == Some(true)
-    }
-
-    #[test]
-    fn a_count_is_right_or_wrong_and_stands_in_the_tag() {
-        let count = |response| is_right("superclevr", false, response, "20");
-        assert!(count("<think>19?</think><answer> 20 </answer>"));
-        assert!(!count("<answer>21</answer>"));
-        assert!(!count("<answer>19</answer>"));
-        assert!(!count("There are 20"));
-        assert!(is_right("superclevr", true, "There are 20", "20"));
-        assert!(!is_right("superclevr", true, "There are 21", "20"));
-    }
-
-    #[test]
-    fn a_measure_is_read_from_all_of_the_response() {
-        let measure = |response| is_right("geoqa", false, response, "140°");
-        assert!(measure("<think>180-40</think><answer>140</answer>"));
-        assert!(measure(r"so the angle is $140^\circ$"));
-        assert!(!measure("<answer>40</answer>"));
-    }
-
-    #[test]
-    fn the_score_weighs_flat_and_deep_alike() {
-        let sources = [("ADE20K", 0.5), ("COCO", 0.7), ("Omni3D", 0.8)];
-        let sources = sources.map(|(name, accuracy)| (name.to_owned(), accuracy));
-        let [flat, deep, score] = cv_bench_score(&sources).unwrap();
-        assert!((flat - 0.6).abs() < 1e-12 && (deep - 0.8).abs() < 1e-12);
-        assert!((score - 0.7).abs() < 1e-12);
-        assert_eq!(cv_bench_score(&sources[..2]), None);
-    }
-}
+mod tests;

@@ -1,10 +1,11 @@
 //! `trainer eval`
 
+mod compare;
 mod summary;
 
 use crate::{
     Extensions,
-    benchmarks::{BENCHES, Bench},
+    benchmarks::{self, Bench},
     cmd::reward::Policy,
     device::DeviceArgs,
     devices,
@@ -18,7 +19,7 @@ use anyhow::{Context, Result};
 use burn_rewards::{OnUnparsableGold, Registry, RewardConfig, RewardFn};
 use burn_rl::{
     config::EvalConfig,
-    data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind},
+    data::{DataRow, Encoder, GoldCheck, OnError, RowDataset, RowFormat, RowKind, SetFingerprint},
     dist::{Workers, engine_on},
     eval::evaluate,
     rollout::LocalEngine,
@@ -26,12 +27,18 @@ use burn_rl::{
 };
 use burn_vlm::Families;
 use clap::{ArgGroup, value_parser};
+use compare::Comparison;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use run_log::RolloutRecord;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::{fs, io::IsTerminal, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use summary::Summary;
 
 /// Tokens after which a completion is cut where no benchmark says.
@@ -39,17 +46,34 @@ const MAX_NEW_TOKENS: usize = 1024;
 
 /// Arguments of `trainer eval`.
 #[derive(Debug, Clone, clap::Args)]
-#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["bench", "data"])))]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args(["bench", "data", "compare"])))]
+#[command(after_help = benchmarks_help())]
 pub struct Args {
-    /// A benchmark: cv_bench, superclevr, geoqa or math.
+    /// A benchmark of those listed below.
     #[arg(long, value_name = "NAME", requires = "data")]
     pub bench: Option<String>,
-    /// Its data, or data rows of your own: a file, or a directory of parquet files.
+    /// Its data in a form that is published (parquet, JSON, JSONL or VLMEvalKit's TSV), or data rows
+    /// of your own: a file, or a directory.
     #[arg(long, value_name = "PATH", value_parser = paths::path())]
     pub data: Option<PathBuf>,
     /// A Hugging Face model directory, or the name of one in the Hugging Face cache.
-    #[arg(long, value_name = "DIR", value_parser = paths::path())]
-    pub model: PathBuf,
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_parser = paths::path(),
+        required_unless_present = "compare"
+    )]
+    pub model: Option<PathBuf>,
+    /// Two directories that --out has written: whether the second is better than the first, on the
+    /// same rows.
+    #[arg(
+        long,
+        value_names = ["A", "B"],
+        num_args = 2,
+        value_parser = paths::path(),
+        conflicts_with_all = ["bench", "data", "model", "out"]
+    )]
+    pub compare: Vec<PathBuf>,
     /// A new directory for samples.jsonl and summary.json.
     #[arg(long, value_name = "DIR", value_parser = paths::path())]
     pub out: Option<PathBuf>,
@@ -75,7 +99,7 @@ pub struct Args {
     /// Rows used, from the first; all by default.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub samples: Option<u32>,
-    /// Completions of each row; with more than one, pass@k is estimated.
+    /// Completions of each row; with more than one, pass@k, avg@n and maj@n are there.
     #[arg(short = 'n', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub n: u32,
     /// Divides the logits; 0 is greedy.
@@ -111,6 +135,13 @@ pub struct Args {
     pub device: DeviceArgs,
 }
 
+impl Args {
+    /// The model; clap has asked for one.
+    fn model(&self) -> &Path {
+        self.model.as_deref().unwrap_or(Path::new(""))
+    }
+}
+
 /// A completion as it is written to samples.jsonl.
 #[derive(Serialize)]
 struct Sample<'a> {
@@ -126,6 +157,9 @@ struct Sample<'a> {
 /// An unknown benchmark or rule; a model, a row, a gold answer or a picture that cannot be used; an
 /// output directory that exists.
 pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
+    if let [a, b] = args.compare.as_slice() {
+        return compare(a, b, args.json);
+    }
     let bench = args.bench.as_deref().map(find).transpose()?;
     let rule = rule(args, bench, &extensions.rewards)?;
     let sampling = sampling(args, bench);
@@ -141,7 +175,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
             InputError::new(format!("--out {out}: exists, expected a new directory")).into(),
         );
     }
-    let rows = rows(args, bench, rule.as_ref())?;
+    let (rows, data) = rows(args, bench, rule.as_ref())?;
     let summary = measure(
         args,
         bench,
@@ -157,7 +191,18 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
             let _ = fs::remove_dir(out);
         }
     })?;
-    finish(args, bench, &summary)
+    finish(args, bench, &summary, &sampling, &data)
+}
+
+/// Says whether the evaluation `b` is better than `a`.
+fn compare(a: &Path, b: &Path, json: bool) -> Result<()> {
+    let found = Comparison::of(a, b)?;
+    let mut out = Output::stdout();
+    match json {
+        true => out.line(format!("{:#}", found.json()))?,
+        false => out.line(found.table(a, b).trim_end())?,
+    }
+    out.finish()
 }
 
 /// Completes and judges the rows; samples.jsonl is written on the way.
@@ -172,7 +217,7 @@ fn measure(
     let devices = devices::parse(&args.device.device)?;
     let workers = Workers::where_needed(&devices)?;
     let loaded = ModelDir::load(
-        &args.model,
+        args.model(),
         args.processor.init,
         &args.processor.options(),
         args.device.dtype.on(&devices[0].device),
@@ -199,7 +244,7 @@ fn measure(
         None => None,
     };
     let bar = progress_bar(rows.len() * sampling.draws);
-    let mut summary = Summary::default();
+    let mut summary = Summary::by(bench.map_or(&[], |bench| bench.by));
     // Pictures of a few batches are in memory at a time.
     for rows in rows.chunks(max_batch.div_ceil(sampling.draws) * 4 * devices.len()) {
         let encode = |row: &DataRow| encoder.encode(row).map_err(|e| row.error(e)).map(Arc::new);
@@ -235,9 +280,25 @@ fn measure(
     Ok(summary)
 }
 
-fn finish(args: &Args, bench: Option<&Bench>, summary: &Summary) -> Result<()> {
+fn finish(
+    args: &Args,
+    bench: Option<&Bench>,
+    summary: &Summary,
+    sampling: &EvalConfig,
+    data: &SetFingerprint,
+) -> Result<()> {
     let name = bench.map_or("", |bench| bench.name);
-    let json = summary.json(name, &args.model);
+    let score = bench.and_then(|bench| bench.score);
+    let mut json = summary.json(name, args.model(), score);
+    // With the digest of the prompts, all that decides what was asked and how it was answered.
+    json["data"] = serde_json::to_value(data)?;
+    json["sampling"] = serde_json::json!({
+        "draws": sampling.draws,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_new_tokens": sampling.max_new_tokens,
+        "seed": args.seed,
+    });
     if let Some(out) = &args.out {
         let mut file = Output::create(Some(&out.join("summary.json")))?;
         file.line(format!("{json:#}"))?;
@@ -246,32 +307,37 @@ fn finish(args: &Args, bench: Option<&Bench>, summary: &Summary) -> Result<()> {
     let mut out = Output::stdout();
     match args.json {
         true => out.line(format!("{json:#}"))?,
-        false => out.line(summary.table(name).trim_end())?,
+        false => out.line(summary.table(name, score).trim_end())?,
     }
     out.finish()
 }
 
 fn find(name: &str) -> Result<&'static Bench, InputError> {
-    BENCHES
-        .iter()
-        .find(|bench| bench.name == name)
-        .ok_or_else(|| {
-            let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
-            let known = known.join(", ");
-            InputError::new(format!("--bench is `{name}`, expected one of: {known}"))
-        })
+    benchmarks::find(name).ok_or_else(|| {
+        let known: Vec<&str> = benchmarks::benches().map(|bench| bench.name).collect();
+        let known = known.join(", ");
+        InputError::new(format!("--bench is `{name}`, expected one of: {known}"))
+    })
+}
+
+/// The benchmarks as the help lists them.
+fn benchmarks_help() -> String {
+    let mut text = String::from("Benchmarks (docs/benchmarks.md says how each is judged):\n");
+    for bench in benchmarks::benches() {
+        text += &format!("  {:<20} {}\n", bench.name, bench.about);
+    }
+    text
 }
 
 fn rule(args: &Args, bench: Option<&Bench>, rules: &Registry) -> Result<Box<dyn RewardFn>> {
-    let (name, options) = match (&args.rule, bench) {
-        (Some(name), _) => (name.as_str(), Map::new()),
-        (None, Some(bench)) => (bench.rule, bench.options(args.direct)),
-        (None, None) => ("math", Map::new()),
+    let policy = OnUnparsableGold::from(args.on_unparsable_gold);
+    let config: RewardConfig = match (&args.rule, bench) {
+        (None, Some(bench)) => bench.reward(args.direct, policy)?,
+        (name, _) => serde_json::from_value(serde_json::json!({
+            "on_unparsable_gold": policy,
+            "parts": [{ "rule": name.as_deref().unwrap_or("math") }],
+        }))?,
     };
-    let config: RewardConfig = serde_json::from_value(serde_json::json!({
-        "on_unparsable_gold": OnUnparsableGold::from(args.on_unparsable_gold),
-        "parts": [{ "rule": name, "options": options }],
-    }))?;
     let rule = config
         .build_with(rules)
         .map_err(|e| InputError::new(format!("--rule: {e}")))?;
@@ -296,17 +362,26 @@ fn system(args: &Args, bench: Option<&Bench>) -> String {
 }
 
 /// The rows that are asked; those whose gold answers the rule cannot use are said.
-fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<DataRow>> {
-    let mut format = bench.map_or_else(RowFormat::default, |bench| bench.format(args.direct));
-    if let Some(template) = &args.template {
-        format.template.clone_from(template);
+fn rows(
+    args: &Args,
+    bench: Option<&Bench>,
+    rule: &dyn RewardFn,
+) -> Result<(Vec<DataRow>, SetFingerprint)> {
+    let path = args.data.as_deref().unwrap_or(Path::new(""));
+    let (template, roots) = (args.template.as_deref(), &args.processor.picture_roots);
+    let own = RowFormat {
+        template: template.unwrap_or_default().into(),
+        picture_roots: roots.clone(),
+        ..RowFormat::default()
+    };
+    own.check("--template")?;
+    let mut set = match bench {
+        Some(bench) => bench.open(path, template, args.direct, roots)?,
+        None => RowDataset::open(path, &own, OnError::Error, RowKind::Prompt)?,
+    };
+    if let Some(told) = bench.and_then(|bench| bench.count_differs(set.total())) {
+        say!("note: {told}");
     }
-    format.check("--template")?;
-    format
-        .picture_roots
-        .clone_from(&args.processor.picture_roots);
-    let path = args.data.as_deref().unwrap_or(std::path::Path::new(""));
-    let mut set = RowDataset::open(path, &format, OnError::Error, RowKind::Prompt)?;
     set.truncate(args.samples.map_or(usize::MAX, |n| n as usize));
     let golds = GoldCheck {
         reward: rule,
@@ -324,7 +399,7 @@ fn rows(args: &Args, bench: Option<&Bench>, rule: &dyn RewardFn) -> Result<Vec<D
             left_out + set.rows().len()
         );
     }
-    Ok(set.rows().to_vec())
+    Ok((set.rows().to_vec(), set.fingerprint()))
 }
 
 fn progress_bar(completions: usize) -> ProgressBar {

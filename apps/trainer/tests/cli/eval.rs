@@ -139,7 +139,7 @@ fn a_benchmark_brings_prompt_rule_and_groups() {
         assert_eq!(summary["by"][field][value]["rows"], 1, "{field} {value}");
     }
     // The official score weighs three sources, of which one is missing here.
-    assert_eq!(summary.get("cv_bench"), None);
+    assert_eq!(summary.get("scores"), None);
     let found = samples(&world, "a");
     let prompt = found[0]["prompt"].as_str().unwrap();
     assert!(prompt.starts_with(
@@ -156,6 +156,56 @@ fn a_benchmark_brings_prompt_rule_and_groups() {
         "{}",
         direct[0]
     );
+}
+
+#[test]
+fn two_evaluations_are_compared_row_by_row() {
+    let world = World::new();
+    let write = |out: &str, rights: &[bool], answer: &str| {
+        fs::create_dir(world.path(out)).unwrap();
+        let sample = |(id, right): (usize, &bool)| {
+            json!({
+                "step": 0, "prompt_id": id.to_string(), "draw": 0, "prompt": "?", "answer": answer,
+                "response": "x", "tokens": 1, "finish_reason": "stop", "reward": 0.0,
+                "correct": right, "kept": true, "subject": "s",
+            })
+        };
+        let rows: Vec<Value> = rights.iter().enumerate().map(sample).collect();
+        tiny::write_rows(&world.path(&format!("{out}/samples.jsonl")), &rows);
+    };
+    let mut a = [
+        true, false, false, false, false, false, false, false, false, true,
+    ];
+    write("a", &a, "1");
+    a = [false, true, true, true, true, true, true, true, true, true];
+    write("b", &a, "1");
+    let compared = world.text(&["eval", "--compare", "a", "b", "--json"]);
+    let compared: Value = serde_json::from_str(&compared).unwrap();
+    assert_eq!(compared["accuracy"], json!([0.2, 0.9]));
+    assert!((compared["difference"].as_f64().unwrap() - 0.7).abs() < 1e-12);
+    assert_eq!(compared["right_alone"], json!([1, 8]));
+    // 2 · (1 + 9) / 2⁹
+    assert_eq!(compared["mcnemar_p"], 20.0 / 512.0);
+    let told = world.text(&["eval", "--compare", "a", "b"]);
+    assert!(
+        told.contains("B − A +70.00 points, 95 % interval +"),
+        "{told}"
+    );
+    assert!(told.contains("McNemar's exact p = 0.0391"), "{told}");
+
+    write("short", &a[..9], "1");
+    write("other", &a, "2");
+    for (b, expected) in [
+        ("short", "row 9 is not in short, expected the same rows"),
+        (
+            "other",
+            "the gold answer of row 0 is \"1\" and \"2\", expected the same data",
+        ),
+    ] {
+        let done = world.run(&["eval", "--compare", "a", b]);
+        assert_eq!(done.status.code(), Some(2));
+        assert!(stderr(&done).contains(expected), "{}", stderr(&done));
+    }
 }
 
 #[test]
