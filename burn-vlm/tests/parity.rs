@@ -169,6 +169,8 @@ fn both_forms_of_the_configuration_agree() {
     let pairs = [
         ("qwen2_tied/config.hub.json", "qwen2_tied/config.json"),
         ("qwen2_sharded/config.hub.json", "qwen2_sharded/config.json"),
+        ("qwen3/config.hub.json", "qwen3/config.json"),
+        ("qwen3_tied/config.hub.json", "qwen3_tied/config.json"),
         ("qwen2_vl/config.hub.json", "qwen2_vl/config.json"),
         ("qwen2_5_vl/config.hub.json", "qwen2_5_vl/config.json"),
         (

@@ -161,6 +161,8 @@ mod tests {
             "qwen2_sharded",
             "qwen2_tied",
             "qwen2_vl",
+            "qwen3",
+            "qwen3_tied",
         ] {
             let config = ModelConfig::from_json(&golden(name)).unwrap();
             assert_eq!(config.unlisted_keys, [""; 0], "{name}");
@@ -267,6 +269,7 @@ mod tests {
             ("qwen2_5_vl", 1e6, 1e-5),
             ("qwen2_vl", 1e6, 1e-5),
             ("qwen2_tied", 1e4, 1e-6),
+            ("qwen3_tied", 1e4, 1e-6),
         ] {
             let text = without(name, &keys);
             assert_eq!((text.rope_theta, text.rms_norm_eps), (theta, eps), "{name}");

@@ -22,6 +22,7 @@ pub mod llama;
 pub mod qwen2;
 pub mod qwen2_5_vl;
 pub mod qwen2_vl;
+pub mod qwen3;
 
 pub use decoder::{Biases, TextSection};
 pub use family::{Architecture, BoxUnits, Families, ModelConfig, ModelFamily, TextFamily};
@@ -38,6 +39,7 @@ impl Default for Families {
     fn default() -> Self {
         Self::new(vec![
             Arc::new(qwen2::Qwen2),
+            Arc::new(qwen3::Qwen3),
             Arc::new(llama::Llama),
             Arc::new(internlm2::InternLm2),
             Arc::new(qwen2_vl::Qwen2Vl),

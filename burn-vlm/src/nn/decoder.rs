@@ -43,6 +43,9 @@ pub struct DecoderConfig {
     pub o_bias: bool,
     /// Whether the feed-forward layers have biases.
     pub mlp_bias: bool,
+    /// Whether each head of queries and keys is normalised before it is rotated, by one weight for
+    /// all heads of either.
+    pub qk_norm: bool,
 }
 
 /// What every block of one forward pass shares.
@@ -102,6 +105,10 @@ pub struct SelfAttention {
     pub v_proj: Linear,
     /// `[H · head_dim] → [D]`
     pub o_proj: Linear,
+    /// Norm of each query head.
+    pub q_norm: Option<RmsNorm>,
+    /// Norm of each key head.
+    pub k_norm: Option<RmsNorm>,
     heads: usize,
     kv_heads: usize,
 }
@@ -144,6 +151,10 @@ impl DecoderConfig {
             self.num_key_value_heads * self.head_dim,
         );
         let norm = || RmsNorm::new(d, self.rms_norm_eps, device);
+        let head_norm = || {
+            let norm = || RmsNorm::new(self.head_dim, self.rms_norm_eps, device);
+            self.qk_norm.then(norm)
+        };
         DecoderLayer {
             input_layernorm: norm(),
             self_attn: SelfAttention {
@@ -151,6 +162,8 @@ impl DecoderConfig {
                 k_proj: Linear::new(d, kv, self.qkv_bias, device),
                 v_proj: Linear::new(d, kv, self.qkv_bias, device),
                 o_proj: Linear::new(q, d, self.o_bias, device),
+                q_norm: head_norm(),
+                k_norm: head_norm(),
                 heads: self.num_attention_heads,
                 kv_heads: self.num_key_value_heads,
             },
@@ -259,11 +272,16 @@ impl DecoderLayer {
 }
 
 impl SelfAttention {
-    /// Rotated queries and keys, and values.
+    /// Queries and keys, normalised where there are norms and then rotated, and values.
     fn heads(&self, x: Tensor<3>, rope: &RopeTable) -> [Tensor<4>; 3] {
         let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
         let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
         let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        let normed = |x: Tensor<4>, norm: &Option<RmsNorm>| match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        let (q, k) = (normed(q, &self.q_norm), normed(k, &self.k_norm));
         [rope.rotate(q), rope.rotate(k), v]
     }
 

@@ -48,6 +48,8 @@ const fn internlm2(dir: &'static str) -> Checkpoint {
 pub const CHECKPOINTS: &[Checkpoint] = &[
     checkpoint("qwen2_tied", "qwen2_tied"),
     checkpoint("qwen2_sharded", "qwen2_sharded"),
+    checkpoint("qwen3", "qwen3"),
+    checkpoint("qwen3_tied", "qwen3_tied"),
     internlm2("internlm2"),
     internlm2("internlm2/original"),
     checkpoint("qwen2_vl", "qwen2_vl"),

@@ -23,6 +23,7 @@ from pathlib import Path
 import transformers
 from transformers import (
     InternVLConfig, InternVLVisionConfig, LlamaConfig, PreTrainedConfig, Qwen2_5_VLConfig, Qwen2Config, Qwen2VLConfig,
+    Qwen3Config,
 )
 from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLVisionConfig
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
@@ -121,6 +122,7 @@ def tables():
     return {
         ".": general(),
         "qwen2": {"text": qwen_text(Qwen2Config)},
+        "qwen3": {"text": section(class_fields(Qwen3Config), TEXT | SLIDING | {"attention_bias"}, [*TEXT_MORE, "tie_word_embeddings"])},
         "llama": {"text": section(class_fields(LlamaConfig), TEXT | {"attention_bias", "mlp_bias"}, TEXT_MORE)},
         "internlm2": {"text": section(INTERNLM2, TEXT | {"bias"}, TEXT_MORE)},
         "qwen2_vl": {
