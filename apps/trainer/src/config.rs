@@ -10,7 +10,8 @@ pub use layer::set_option;
 pub use schema::schema;
 
 use crate::{Extensions, input_error::InputError, paths};
-use burn_rl::{config::RunConfig, error::RlError};
+use anyhow::Result;
+use burn_rl::config::RunConfig;
 use explain::explain;
 use layer::Layer;
 use refusal::Given;
@@ -197,7 +198,7 @@ pub fn for_run(
 ///
 /// # Errors
 /// As [`RunConfig::check`].
-pub fn check(resolved: &Resolved, extensions: &Extensions) -> Result<(), RlError> {
+pub fn check(resolved: &Resolved, extensions: &Extensions) -> Result<()> {
     let mut run = resolved.run.clone();
     if resolved
         .demo
@@ -208,20 +209,27 @@ pub fn check(resolved: &Resolved, extensions: &Extensions) -> Result<(), RlError
         run.data.train = "the demo's".into();
     }
     let checked = run.check(&extensions.algorithms, &extensions.rewards);
-    checked.map_err(|error| match error {
-        RlError::Config(message) => RlError::Config(match place_of(&message, &resolved.places) {
-            Some(place) => format!("{place}: {message}"),
-            None => message,
-        }),
-        error => error,
-    })
+    checked.map_err(|error| placed(error.into(), &resolved.places))
 }
 
-/// Where the first key that a message names is set, if some layer sets it.
+/// The same error, after the place where the setting that it names is set.
+pub fn placed(error: anyhow::Error, places: &BTreeMap<String, String>) -> anyhow::Error {
+    let message = error.to_string();
+    match place_of(&message, places) {
+        Some(place) if !message.starts_with(place) => error.context(format!("{place}: {message}")),
+        _ => error,
+    }
+}
+
+/// Where the first setting that a message names is set, if some layer sets it: a dotted key, or how
+/// pictures are cut, whose settings the processor knows by their last part.
 fn place_of<'a>(message: &str, places: &'a BTreeMap<String, String>) -> Option<&'a str> {
     let is_key = |c: char| c.is_ascii_alphanumeric() || "._".contains(c);
     let mut words = message.split(|c| !is_key(c)).map(|w| w.trim_matches('.'));
-    let place = words.find_map(|word| places.get(word).filter(|_| word.contains('.')));
+    let place = words.find_map(|word| match word.contains('.') {
+        true => places.get(word),
+        false => places.get(&format!("model.images.{word}")),
+    });
     place.map(String::as_str)
 }
 

@@ -12,6 +12,7 @@ macro_rules! say {
 pub mod benchmarks;
 pub mod cli;
 pub mod cmd;
+pub mod command_line;
 pub mod config;
 pub mod demo;
 pub mod device;

@@ -148,6 +148,14 @@ fn require_config(model: &Path) -> Result<PathBuf, InputError> {
         (true, true) => return Ok(dir),
         (true, false) => "no config.json in this directory".to_owned(),
         (false, _) if dir.exists() => "not a directory".to_owned(),
+        // A directory's own name before the slash is no organisation's.
+        (false, _)
+            if model
+                .parent()
+                .is_some_and(|dir| dir.is_dir() && dir != Path::new("")) =>
+        {
+            "does not exist".to_owned()
+        }
         (false, _) => match model.to_str().filter(|name| hub::is_name(name)) {
             None => "does not exist".to_owned(),
             Some(name) => format!(

@@ -131,7 +131,8 @@ impl Server {
         }
         serde_json::from_slice(&reply).map_err(|e| {
             let shown = excerpt(&reply);
-            Failure::Final(format!("it answered {shown}, expected a JSON object: {e}"))
+            let why = super::why(Some(e), &reply);
+            Failure::Final(format!("it answered {shown}, expected a JSON object{why}"))
         })
     }
 }

@@ -41,6 +41,24 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
     format!("`{}{more}`", text.trim())
 }
 
+/// Why what was received is no JSON, to be put behind a message; empty where it is.
+pub(crate) fn why(error: Option<serde_json::Error>, bytes: &[u8]) -> String {
+    let Some(error) = error else {
+        return String::new();
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let error = error.to_string();
+    let words = ["NaN", "Infinity", "nan", "inf"];
+    let is_word = |word: &&str| {
+        text.split(|c: char| !c.is_ascii_alphabetic())
+            .any(|w| w == *word)
+    };
+    match words.iter().any(is_word) || error.contains("out of range") {
+        true => ": JSON has no NaN and no infinity, and a reward must be a finite number".into(),
+        false => format!(": {error}"),
+    }
+}
+
 /// What `work` gives for 0 to `n`, in order, on at most `threads` threads: for work that waits.
 #[cfg(feature = "http")]
 pub(crate) fn in_parallel<T: Send + Default>(

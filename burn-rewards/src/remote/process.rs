@@ -172,9 +172,10 @@ impl Process {
         match line {
             Ok(Line::Text(line)) => match serde_json::from_slice(&line) {
                 Ok(value @ Value::Object(_)) => Ok(value),
-                _ => Err(Fault::Protocol(format!(
-                    "it wrote {} to standard output, expected a JSON object on each line",
-                    excerpt(&line)
+                other => Err(Fault::Protocol(format!(
+                    "it wrote {} to standard output, expected a JSON object on each line{}",
+                    excerpt(&line),
+                    super::why(other.err(), &line)
                 ))),
             },
             Ok(Line::TooLong) => Err(Fault::Protocol(format!(

@@ -40,6 +40,16 @@ fn message(reward: &dyn RewardFn) -> String {
 }
 
 #[test]
+fn a_reward_that_is_no_number_of_json_is_called_so() {
+    for value in ["NaN", "1e999", "-Infinity"] {
+        let body = format!(r#"while read -r line; do ok "$(id "$line")" {value}; done"#);
+        let message = message(&*program(&body, json!({"restarts": 0})));
+        let expected = "JSON has no NaN and no infinity, and a reward must be a finite number";
+        assert!(message.contains(expected), "{value}: {message}");
+    }
+}
+
+#[test]
 fn replies_may_come_in_any_order() {
     let body = r#"
 while read -r first; do

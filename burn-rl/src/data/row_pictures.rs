@@ -34,9 +34,15 @@ impl PictureDirs {
         allowed.extend(file.canonicalize().map(|file| parent(&file)));
         for root in roots {
             let found = root.canonicalize();
-            allowed.push(
-                found.map_err(|e| format!("data.picture_roots names {}: {e}", root.display()))?,
-            );
+            let refuse = |what: &str| {
+                let root = root.display();
+                format!("data.picture_roots names {root}: {what}, expected a directory")
+            };
+            let found = found.map_err(|e| refuse(&e.to_string()))?;
+            if !found.is_dir() {
+                return Err(refuse("it is a file"));
+            }
+            allowed.push(found);
         }
         let dir = file.parent().unwrap_or(Path::new("")).into();
         Ok(Self { dir, allowed })

@@ -3,7 +3,7 @@
 mod summary;
 
 use crate::{
-    Extensions,
+    Extensions, command_line,
     config::{self, Resolved, for_run},
     demo::{BUILTIN_MODEL, materialise},
     device, devices,
@@ -131,6 +131,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
     };
     let root = run.root().to_owned();
     let prepared = prepare(run, &mut resolved, &devices, args, extensions, stop);
+    let prepared = prepared.map_err(|error| config::placed(error, &resolved.places));
     let prepared = prepared.inspect_err(|_| {
         if !args.resume {
             // Nothing is trained yet: what was just made must not stand in the way of a second try.
@@ -166,10 +167,11 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<ExitCode> {
     let report = RunDir::read(&root).and_then(|run| report::write(&run));
     match outcome?.end {
         RunEnd::Interrupted => {
-            say!(
-                "interrupted; continue with: trainer train --run-dir {} --resume",
-                root.display()
-            );
+            let words = ["train", "--run-dir"].map(AsRef::as_ref);
+            let words = words
+                .into_iter()
+                .chain([root.as_os_str(), "--resume".as_ref()]);
+            say!("interrupted; continue with: {}", command_line::own(words));
             Ok(ExitCode::from(INTERRUPTED))
         }
         RunEnd::Done => {
@@ -301,7 +303,15 @@ fn resolve(args: &Args, extensions: &Extensions) -> Result<Resolved> {
         }
         files.push(RunDir::read(dir)?.config());
     }
-    Ok(for_run(&files, &sets, extensions)?)
+    let resolved = for_run(&files, &sets, extensions)?;
+    match files.last() {
+        Some(file) if args.resume && resolved.run.model.path.is_empty() => {
+            let message = "there is no model.path in it, expected the configuration that the run was \
+                           made with: was the file emptied?";
+            Err(InputError::new(format!("{}: {message}", file.display())).into())
+        }
+        _ => Ok(resolved),
+    }
 }
 
 /// No row is left out in silence.

@@ -20,10 +20,19 @@ pub const BUILTIN_MODEL: &str = "builtin:demo";
 /// Anything the file system refuses.
 pub fn materialise(resolved: &mut Resolved, run: &RunDir) -> Result<()> {
     let config = &mut resolved.run;
-    if config.model.path == BUILTIN_MODEL {
+    let models = [
+        &mut config.model.path,
+        &mut config.train.reference,
+        &mut config.critic.model,
+    ];
+    let mut builtin = models
+        .into_iter()
+        .filter(|path| *path == BUILTIN_MODEL)
+        .peekable();
+    if builtin.peek().is_some() {
         let dir = run.root().join("base_model");
         model::write(&dir)?;
-        config.model.path = path_text(&dir);
+        builtin.for_each(|path| *path = path_text(&dir));
     }
     let Some(demo) = &resolved.demo else {
         return Ok(());

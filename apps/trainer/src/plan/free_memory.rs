@@ -1,7 +1,7 @@
 //! Whether a run fits, and what would make it fit.
 
 use super::Plan;
-use crate::{device, devices, input_error::InputError};
+use crate::{command_line::quoted, device, devices, input_error::InputError};
 use burn_rl::config::RunConfig;
 use burn_vlm::tape::ActivationRecompute;
 use std::{env, fs, process::Command};
@@ -76,7 +76,7 @@ fn changes(from: &RunConfig, to: &RunConfig) -> Vec<String> {
     let mut sets = vec![];
     let mut add = |differs: bool, text: String| {
         if differs {
-            sets.push(format!("--set {text}"));
+            sets.push(format!("--set {}", quoted(text.as_ref())));
         }
     };
     add(

@@ -170,6 +170,26 @@ fn messages_name_the_whole_key_and_where_it_is_set() {
             "rollout.sampling.max_new_tokens is 0",
         ),
         ("eval.max_new_tokens=0", "eval.max_new_tokens is 0"),
+        (
+            "model.freeze=['nope']",
+            "freeze=['nope']: model.freeze has `nope`",
+        ),
+        (
+            "model.images.max_pixels=100",
+            "max_pixels=100: min_pixels is",
+        ),
+        ("lora={rank=4,alpha=0}", "alpha=0}: lora.alpha is 0"),
+        ("lora={rank=4,dropout=1}", "dropout=1}: lora.dropout is 1"),
+        (
+            "data.picture_roots=['no']",
+            "data.picture_roots names no: No such",
+        ),
+        (
+            "data.picture_roots=['tiny.toml']",
+            "data.picture_roots names tiny.toml: it is a file, expected a directory",
+        ),
+        ("optim.weight_decay=1e30", "optim.weight_decay is 1"),
+        ("rollout.sampling.temperature=1e-45", "temperature is 1e-45"),
     ] {
         refused_at_once(&world, &["--set", set], &["--set", expected]);
     }
@@ -226,6 +246,31 @@ fn settings_that_can_do_nothing() {
         (
             "train.reference_mix=0.5",
             "train.reference_mix is 0.5, but train.reference_refresh_steps",
+        ),
+        (
+            "optim.min_lr_ratio=0.1",
+            "but optim.schedule is constant: it would do nothing",
+        ),
+        (
+            "algo.kl_horizon=10",
+            "algo.kl_horizon is 10, but algo.kl_target is 0",
+        ),
+        ("algo.correction_high=3.0", "but algo.correction is `none`"),
+        (
+            "algo.value_clip=0.3",
+            "value_clip is 0.3, but algo.critic is false",
+        ),
+        (
+            "critic.optim.lr=0.1",
+            "critic.optim.lr is 0.1, but this algorithm has no critic",
+        ),
+        (
+            "train={target_kl=0.1,mini_batches=1}",
+            "train.target_kl is 0.1, but a step has one update",
+        ),
+        (
+            "train.demonstrations.rows=3",
+            "but train.demonstrations.data is empty",
         ),
         (
             "critic.model='x'",
@@ -516,5 +561,35 @@ fn rows_that_are_skipped_are_counted_and_reported() {
     assert!(
         trained.iter().all(|id| id.starts_with("train-00000")),
         "{trained:?}"
+    );
+}
+
+/// A run whose directory lost what it goes on from.
+#[test]
+fn a_run_that_was_tampered_with() {
+    let world = World::new();
+    world.text(&[&TRAIN[..], &["--steps", "1"]].concat());
+    let resume = |run: &str| {
+        let output = world.run(&["train", "--run-dir", run, "--resume", "--steps", "2"]);
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output)
+    };
+    let config = world.read("run/config.toml");
+    world.write("run/config.toml", "");
+    let message = resume("run");
+    let expected =
+        "error: run/config.toml: there is no model.path in it, expected the configuration";
+    assert!(message.contains(expected), "{message}");
+    world.write("run/config.toml", config);
+    fs::rename(world.path("model"), world.path("run/model")).unwrap();
+    world.replace(
+        "run/config.toml",
+        &world.path("model").display().to_string(),
+        "{run}/gone",
+    );
+    let message = resume("run");
+    assert!(
+        message.contains("run/gone: does not exist, expected a"),
+        "{message}"
     );
 }

@@ -40,8 +40,7 @@ fn evaluated(numbers: &Metrics) -> bool {
 fn difference(a: &Metrics, b: &Metrics, was_evaluated: bool) -> Option<String> {
     let names: BTreeSet<&str> = a.iter().chain(b.iter()).map(|(name, _)| name).collect();
     let bits = |from: &Metrics, name| from.get(name).map(f64::to_bits);
-    let counts =
-        |name: &str| !is_measured(name) && !(was_evaluated && name.starts_with(EVALUATION));
+    let counts = |name: &str| !(is_measured(name) || was_evaluated && name.starts_with(EVALUATION));
     let mut differing = names
         .into_iter()
         .filter(|name| counts(name) && bits(a, name) != bits(b, name));

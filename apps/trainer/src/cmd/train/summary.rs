@@ -1,9 +1,10 @@
 //! What a run did, said when it is over.
 
+use crate::command_line;
 use anyhow::Result;
 use burn_rl::{RunConfig, Trainer};
 use run_log::{RolloutRecord, rollout_log::read_rollouts};
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 /// Held-out questions shown when a run is over.
 const SAMPLES: usize = 3;
@@ -54,19 +55,13 @@ pub fn tell(trainer: &Trainer, config: &RunConfig, report: &Path) -> Result<()> 
     }
     say!("checkpoint  {}", checkpoint.display());
     if let Some(prompt) = trainer.held_out().first() {
-        let image = prompt
-            .images
-            .first()
-            .map(|p| format!(" --image {}", p.display()));
-        // As it was called: a program of `cargo run` is not on the search path.
-        let program = std::env::args().next();
-        say!(
-            "ask it      {} generate --model {}{} --prompt \"{}\" --greedy",
-            program.as_deref().unwrap_or("trainer"),
-            checkpoint.display(),
-            image.unwrap_or_default(),
-            prompt.text
-        );
+        let mut words: Vec<&OsStr> = vec!["generate".as_ref(), "--model".as_ref()];
+        words.push(checkpoint.as_os_str());
+        if let Some(image) = prompt.images.first() {
+            words.extend(["--image".as_ref(), image.as_os_str()]);
+        }
+        words.extend(["--prompt", &prompt.text, "--greedy"].map(OsStr::new));
+        say!("ask it      {}", command_line::own(words));
     }
     Ok(())
 }
