@@ -12,6 +12,7 @@
 //! | a block of the decoder forward, prompts once | max(2 D + 2 I, 3 Q + 2 K), and a tile's scores |
 //! | the same forward and backward | max(7 D + 6 I + 3 Q + 4 K, 6 D + 6 Q + 8 K and two tiles' scores) |
 //! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
+//! | the same where heads are normalised | 2 Q + 2 K more |
 //! | a tile of the head: min(N, 1024) targets by min(V, 8192) entries | 1 a logit |
 //!
 //! Scores, logits and gradients of parameters are f32; the rest is in the compute precision.
@@ -67,6 +68,8 @@ struct Block {
     q: f64,
     k: f64,
     heads: f64,
+    /// Widths of what is normalised head by head.
+    normed: f64,
     /// Bytes of a number in the compute precision.
     size: f64,
 }
@@ -82,13 +85,16 @@ fn size(compute: Compute) -> f64 {
 impl Block {
     fn text(config: &ModelConfig) -> Self {
         let text = &config.text;
+        let q = (text.num_attention_heads * text.head_dim) as f64;
+        let k = (text.num_key_value_heads * text.head_dim) as f64;
         Self {
             depth: text.num_hidden_layers,
             d: text.hidden_size as f64,
             inner: text.intermediate_size as f64,
-            q: (text.num_attention_heads * text.head_dim) as f64,
-            k: (text.num_key_value_heads * text.head_dim) as f64,
+            q,
+            k,
             heads: text.num_attention_heads as f64,
+            normed: if text.qk_norm { q + k } else { 0.0 },
             size: size(config.compute),
         }
     }
@@ -103,6 +109,7 @@ impl Block {
             q: e,
             k: e,
             heads: sizes.heads as f64,
+            normed: 0.0,
             size: size(compute),
         }
     }
@@ -149,7 +156,7 @@ impl Block {
     fn graph(&self, n: f64, keys: f64) -> f64 {
         let s = F32 * self.heads * keys;
         let rest = 8.0 * self.d + 5.0 * self.inner + 2.0 * self.q + 2.0 * self.k;
-        n * (self.size * rest + 3.0 * s)
+        n * (self.size * rest + 2.0 * F32 * self.normed + 3.0 * s)
     }
 
     /// What all blocks keep for the backward pass.

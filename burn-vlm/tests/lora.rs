@@ -140,7 +140,7 @@ fn a_fresh_adapter_changes_nothing_and_alone_is_trained() {
 
 #[test]
 fn gradients_equal_one_autodiff_graph() {
-    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied"] {
+    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied", "qwen3_vl", "smolvlm2"] {
         let s = setup(dir);
         let model = adapted(&s.base, &config(0.0));
         let device = Device::flex();
@@ -178,7 +178,7 @@ fn gradients_equal_one_autodiff_graph() {
 
 #[test]
 fn merged_or_not_the_numbers_are_the_same() {
-    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied"] {
+    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied", "qwen3_vl", "smolvlm2"] {
         let s = setup(dir);
         let model = adapted(&s.base, &config(0.3));
         let merged = model.merged();

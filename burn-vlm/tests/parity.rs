@@ -171,11 +171,23 @@ fn both_forms_of_the_configuration_agree() {
         ("qwen2_sharded/config.hub.json", "qwen2_sharded/config.json"),
         ("qwen3/config.hub.json", "qwen3/config.json"),
         ("qwen3_tied/config.hub.json", "qwen3_tied/config.json"),
+        ("qwen3_vl/config.hub.json", "qwen3_vl/config.json"),
+        ("qwen3_vl_tied/config.hub.json", "qwen3_vl_tied/config.json"),
         ("qwen2_vl/config.hub.json", "qwen2_vl/config.json"),
         ("qwen2_5_vl/config.hub.json", "qwen2_5_vl/config.json"),
         (
             "qwen2_5_vl_tied/config.hub.json",
             "qwen2_5_vl_tied/config.json",
+        ),
+        ("internvl3/original/config.json", "internvl3/config.json"),
+        (
+            "internvl3_5/original/config.json",
+            "internvl3_5/config.json",
+        ),
+        ("smolvlm2/config.hub.json", "smolvlm2/config.json"),
+        (
+            "smolvlm_idefics3/config.hub.json",
+            "smolvlm_idefics3/config.json",
         ),
         ("internlm2/original/config.json", "internlm2/config.json"),
         (

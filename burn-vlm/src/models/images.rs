@@ -150,6 +150,15 @@ impl<'a> TokenIds<'a> {
         tokenizer.token_id(token).ok_or_else(missing).map(Some)
     }
 
+    /// The ids of a text in which nothing is special; none where there is no tokenizer.
+    ///
+    /// # Errors
+    /// The tokenizer's model fails on it.
+    pub fn text(&self, text: &str) -> Result<Vec<u32>, VlmError> {
+        self.tokenizer
+            .map_or_else(|| Ok(vec![]), |tokenizer| tokenizer.encode_text(text))
+    }
+
     /// The id of the placeholder `token`.
     ///
     /// # Errors

@@ -29,4 +29,4 @@ pub use rope::{Position, Rope, RopeScaling, RopeTable};
 pub use segments::{Segment, Segments};
 pub(crate) use tensors::rounded;
 pub use tensors::{int_tensor, lazy_param};
-pub use vision::{VisionBlock, VisionPlan};
+pub use vision::{Resampling, VisionBlock, VisionPlan};
