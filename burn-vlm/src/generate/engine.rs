@@ -37,11 +37,14 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FinishReason {
-    /// The model said a stop token, which is the last token.
+    /// The model said a stop token, which is the last token, or the end of a stop string.
     Stop,
     /// `max_new_tokens` were reached first.
     Length,
 }
+
+/// Whether tokens end a completion with the last of them.
+pub(crate) type Ends<'a> = &'a dyn Fn(&[u32]) -> bool;
 
 /// A drawn completion.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,12 +114,27 @@ impl Generator<'_> {
         requests: &[Request],
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Completion>, VlmError> {
+        self.generate_ending(stop, requests, &|_| false, finished)
+    }
+
+    /// The same, where `ends` is asked of the tokens after each one whether it ends the completion
+    /// as a stop token does: [`StopStrings::end`](super::StopStrings::end).
+    ///
+    /// # Errors
+    /// As [`generate_until`](Self::generate_until).
+    pub fn generate_ending(
+        &self,
+        stop: &AtomicBool,
+        requests: &[Request],
+        ends: Ends<'_>,
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Completion>, VlmError> {
         self.check(requests)?;
         let mut done = Vec::with_capacity(requests.len());
         for batch in requests.chunks(self.max_batch) {
             let before = done.len();
             let bucket = bucket(&self.model.device());
-            done.extend(self.batch(batch, bucket, stop, &mut |n| finished(before + n))?);
+            done.extend(self.batch(batch, bucket, (stop, ends), &mut |n| finished(before + n))?);
         }
         Ok(done)
     }
@@ -163,7 +181,7 @@ impl Generator<'_> {
         &self,
         requests: &[Request],
         bucket: usize,
-        stop: &AtomicBool,
+        (stop, ends): (&AtomicBool, Ends<'_>),
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Completion>, VlmError> {
         let is_stopped = || stop.load(Ordering::Relaxed);
@@ -218,7 +236,7 @@ impl Generator<'_> {
             for (row, (sequence, token)) in active.iter().zip(&drawn).enumerate() {
                 let completion = &mut done[sequence.request];
                 completion.push(*token);
-                let stopped = self.stop.contains(&token.id);
+                let stopped = self.stop.contains(&token.id) || ends(&completion.tokens);
                 if stopped {
                     completion.finish = FinishReason::Stop;
                 }
@@ -393,10 +411,11 @@ mod tests {
         };
         let requests: Vec<Request> = prompts.iter().enumerate().map(request).collect();
         let go_on = AtomicBool::new(false);
-        let plain = generator.batch(&requests, 1, &go_on, &mut |_| {}).unwrap();
+        let asked = (&go_on, (&|_: &[u32]| false) as Ends<'_>);
+        let plain = generator.batch(&requests, 1, asked, &mut |_| {}).unwrap();
         for bucket in [4, 64] {
             let found = generator
-                .batch(&requests, bucket, &go_on, &mut |_| {})
+                .batch(&requests, bucket, asked, &mut |_| {})
                 .unwrap();
             for (found, plain) in found.iter().zip(&plain) {
                 assert_eq!(found.tokens, plain.tokens, "{bucket}");

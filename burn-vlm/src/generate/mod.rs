@@ -5,7 +5,9 @@
 mod engine;
 mod key;
 mod sampler;
+mod stop_strings;
 
 pub use engine::{Completion, FinishReason, Generator, Request};
 pub use key::{Purpose, SampleKey};
 pub use sampler::Sampling;
+pub use stop_strings::StopStrings;
