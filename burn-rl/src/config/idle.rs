@@ -94,6 +94,7 @@ const RULES: &[Rule] = &[
             "rollout.sampling",
             "rollout.samples_per_prompt",
             "rollout.max_batch",
+            "rollout.max_tokens",
         ],
         act: |_, recipe| recipe.source() == CompletionSource::Policy,
         because: "this algorithm samples no completions",

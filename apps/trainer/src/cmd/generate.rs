@@ -11,7 +11,9 @@ use burn_rl::{
     types::Prompt,
 };
 use burn_vlm::{
-    generate::{Completion, FinishReason, Generator, Purpose, Request, SampleKey, Sampling},
+    generate::{
+        Completion, FinishReason, Generator, Limits, Purpose, Request, SampleKey, Sampling,
+    },
     text::{Message, place_images},
 };
 use clap::{ArgGroup, value_parser};
@@ -152,7 +154,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
                 model: &loaded.model,
                 sampling,
                 stop: &loaded.stop,
-                max_batch,
+                limits: Limits::rows(max_batch),
                 logprob_temperature: 1.0,
             };
             let completions = generator.generate(&requests(same, n, args.seed), &mut |_| {})?;
