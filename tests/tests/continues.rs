@@ -5,6 +5,7 @@
 mod common;
 
 use burn_rl::{
+    RlError,
     observer::{Event, Observer},
     rollout::OtherRows,
     run_dir::RunDir,
@@ -325,5 +326,21 @@ fn another_kind_of_run_is_refused_by_the_setting_that_makes_it_one() {
     assert!(
         message.contains("a critic (algo.name) is there, but the run was saved without"),
         "{message}"
+    );
+}
+
+#[test]
+fn a_stop_is_seen_while_rows_are_looked_at() {
+    let world = World::new();
+    let extensions = Extensions::default();
+    let resolved = config::resolve(Some(&world.recipe(1, "")), &[], &[], &extensions).unwrap();
+    let devices = devices::parse("flex").unwrap();
+    let run = RunDir::create(world.at("run")).unwrap();
+    let stop = Arc::new(AtomicBool::new(true));
+    let built = build(&resolved.run, Start::New(run), &devices, stop, &extensions);
+    let error = built.map(|_| ()).unwrap_err();
+    assert!(
+        error.downcast_ref().is_some_and(RlError::is_stopped),
+        "{error:#}"
     );
 }

@@ -1,6 +1,6 @@
 //! How completions are sampled.
 
-use crate::error::RlError;
+use crate::{error::RlError, types::StopTexts};
 use burn_vlm::generate::{Limits, Sampling};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,12 @@ pub struct RolloutConfig {
     pub max_tokens: usize,
     /// How tokens are drawn.
     pub sampling: Sampling,
+    /// Stop strings: texts, as `</answer>`, that end a completion as a stop token does. What is
+    /// rewarded is the text before the string; what is learned from are all of its tokens, of which
+    /// the last may go beyond it.
+    pub stop: Vec<String>,
+    /// Whether the stop string is part of the text that is rewarded.
+    pub include_stop_string: bool,
 }
 
 impl Default for RolloutConfig {
@@ -30,11 +36,21 @@ impl Default for RolloutConfig {
             max_batch: 256,
             max_tokens: 1 << 18,
             sampling: Sampling::default(),
+            stop: vec![],
+            include_stop_string: false,
         }
     }
 }
 
 impl RolloutConfig {
+    /// The stop strings.
+    pub fn stop_texts(&self) -> StopTexts {
+        StopTexts {
+            strings: self.stop.clone().into(),
+            include: self.include_stop_string,
+        }
+    }
+
     /// What bounds a generation call.
     pub fn limits(&self) -> Limits {
         Limits {

@@ -290,6 +290,9 @@ fn check_rows(dataset: &mut RowDataset, encoder: &Encoder, walk: Walk) -> Result
     };
     let (done, total) = (AtomicUsize::new(0), dataset.rows().len());
     let refusal = |row: &DataRow| {
+        if encoder.stop_flag.is_requested() {
+            return Some(RlError::Stopped);
+        }
         if let Some(tell) = &encoder.progress {
             tell(done.fetch_add(1, Ordering::Relaxed) + 1, total);
         }
@@ -300,6 +303,9 @@ fn check_rows(dataset: &mut RowDataset, encoder: &Encoder, walk: Walk) -> Result
         return bad.map_or(Ok(()), Err);
     }
     let found: Vec<_> = dataset.rows().par_iter().map(refusal).collect();
+    if encoder.stop_flag.is_requested() {
+        return Err(RlError::Stopped);
+    }
     let mut found = found.into_iter();
     dataset.retain(|_| found.next().flatten().map_or(Ok(()), Err));
     dataset.check_not_empty()

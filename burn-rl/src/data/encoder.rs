@@ -1,7 +1,7 @@
 //! A row made ready for the model, and whether the model has room for it.
 
 use super::{DataRow, context::context, picture_bytes};
-use crate::{error::RlError, types::Prompt};
+use crate::{error::RlError, stop::StopFlag, types::Prompt};
 use burn_vlm::{
     Processor, VlmError,
     image::{decode, probe},
@@ -26,6 +26,8 @@ pub struct Encoder {
     pub room: Option<Room>,
     /// Told of rows that are looked at before the first step.
     pub progress: Option<CheckProgress>,
+    /// Ends that look.
+    pub stop_flag: StopFlag,
 }
 
 /// The positions of a model, which a prompt shares with what comes after it.
@@ -55,6 +57,7 @@ impl Encoder {
             stop,
             room: None,
             progress: None,
+            stop_flag: StopFlag::default(),
         }
     }
 

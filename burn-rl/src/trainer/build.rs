@@ -97,6 +97,7 @@ impl<P: Policy> TrainerBuilder<P> {
         let mut encoder = kit.encoder(&config);
         if let Some(encoder) = &mut encoder {
             encoder.progress = self.check_progress;
+            encoder.stop_flag = self.stop.clone();
         }
         let mut reader = Reader {
             encoder: encoder.as_ref(),

@@ -23,6 +23,9 @@ pub(crate) const PREFILL_TOKENS: usize = 8192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(u64);
 
+/// Whether tokens end a completion with the last of them.
+pub type Ends<'a> = &'a (dyn Fn(&[u32]) -> bool + Sync);
+
 /// What a step has done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -54,6 +57,7 @@ pub enum Event {
 /// [`Arc`](std::sync::Arc)) read it once and share its keys and values.
 pub struct Engine<'a> {
     generator: Generator<'a>,
+    ends: Ends<'a>,
     cache: Box<dyn KvCache>,
     prompts: Prompts,
     queue: VecDeque<Waiting>,
@@ -116,12 +120,19 @@ impl<'a> Engine<'a> {
         }
         Ok(Self {
             generator,
+            ends: &|_| false,
             cache,
             prompts: Prompts::default(),
             queue: VecDeque::new(),
             active: vec![],
             next_id: 0,
         })
+    }
+
+    /// The same, where `ends` is asked of a completion's tokens after each one whether it ends as
+    /// with a stop token: [`StopStrings::end`](super::StopStrings::end).
+    pub fn ending(self, ends: Ends<'a>) -> Self {
+        Self { ends, ..self }
     }
 
     /// Puts a request at the end of the queue.
@@ -213,7 +224,8 @@ impl<'a> Engine<'a> {
                 logprob: token.logprob,
                 behaviour_logprob: token.behaviour_logprob,
             });
-            let is_stopped = self.generator.stop.contains(&token.id);
+            let is_stopped =
+                self.generator.stop.contains(&token.id) || (self.ends)(&sequence.said.tokens);
             if is_stopped {
                 sequence.said.finish = FinishReason::Stop;
             }

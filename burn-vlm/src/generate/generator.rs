@@ -1,6 +1,6 @@
 //! Completions of a list of requests.
 
-use super::{Completion, Engine, Event, Limits, Request, Sampling};
+use super::{Completion, Ends, Engine, Event, Limits, Request, Sampling};
 use crate::{error::VlmError, model::Vlm};
 use std::{
     collections::HashMap,
@@ -51,7 +51,22 @@ impl Generator<'_> {
         requests: &[Request],
         finished: &mut dyn FnMut(usize),
     ) -> Result<Vec<Completion>, VlmError> {
-        let mut engine = Engine::new(*self)?;
+        self.generate_ending(stop, requests, &|_| false, finished)
+    }
+
+    /// The same, where `ends` is asked of the tokens after each one whether it ends the completion
+    /// as a stop token does: [`StopStrings::end`](super::StopStrings::end).
+    ///
+    /// # Errors
+    /// As [`generate_until`](Self::generate_until).
+    pub fn generate_ending(
+        &self,
+        stop: &AtomicBool,
+        requests: &[Request],
+        ends: Ends<'_>,
+        finished: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Completion>, VlmError> {
+        let mut engine = Engine::new(*self)?.ending(ends);
         self.run(&mut engine, stop, requests, finished)
     }
 

@@ -10,10 +10,12 @@ mod key;
 mod prompts;
 mod request;
 mod sampler;
+mod stop_strings;
 
 pub(crate) use engine::PREFILL_TOKENS;
-pub use engine::{Engine, Event, RequestId};
+pub use engine::{Ends, Engine, Event, RequestId};
 pub use generator::Generator;
 pub use key::{Purpose, SampleKey};
 pub use request::{Completion, FinishReason, Limits, Request};
 pub use sampler::Sampling;
+pub use stop_strings::StopStrings;

@@ -18,7 +18,7 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FinishReason {
-    /// The model said a stop token, which is the last token.
+    /// The model said a stop token, which is the last token, or the end of a stop string.
     Stop,
     /// `max_new_tokens` were reached first.
     Length,
