@@ -135,9 +135,9 @@ impl Queries {
                 scores[j][p][..there].copy_from_slice(&sums[j][..there]);
             }
         }
-        for j in 0..Q {
+        for (j, scores) in scores.iter_mut().enumerate() {
             let mut tops = [self.max[at + j]; PAGE];
-            for page in &scores[j] {
+            for page in &*scores {
                 for l in 0..PAGE {
                     tops[l] = if page[l] > tops[l] { page[l] } else { tops[l] };
                 }
@@ -147,7 +147,7 @@ impl Queries {
             self.max[at + j] = max;
             let sums = &mut self.sums[at + j];
             sums.iter_mut().for_each(|sum| *sum *= kept);
-            for page in &mut scores[j] {
+            for page in scores {
                 for l in 0..PAGE {
                     page[l] = exp(page[l] - max);
                     sums[l] += page[l];
@@ -158,9 +158,9 @@ impl Queries {
         }
         for chunk in (0..padded).step_by(PAGE) {
             let mut sums = [[0.0; PAGE]; Q];
-            for j in 0..Q {
+            for (j, sums) in sums.iter_mut().enumerate() {
                 let own = &self.weighted[(at + j) * padded + chunk..][..PAGE];
-                sums[j].copy_from_slice(own);
+                sums.copy_from_slice(own);
             }
             for (p, page) in pages.iter().enumerate() {
                 let there = keys.saturating_sub(p * PAGE).min(PAGE);
@@ -176,9 +176,9 @@ impl Queries {
                     }
                 }
             }
-            for j in 0..Q {
+            for (j, sums) in sums.iter().enumerate() {
                 let own = &mut self.weighted[(at + j) * padded + chunk..][..PAGE];
-                own.copy_from_slice(&sums[j]);
+                own.copy_from_slice(sums);
             }
         }
     }
