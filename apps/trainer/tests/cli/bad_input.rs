@@ -352,6 +352,17 @@ fn a_batch_that_does_not_divide() {
 }
 
 #[test]
+fn a_budget_without_room_for_one_sequence() {
+    let world = World::new();
+    let expected = [
+        "rollout.max_tokens is 40, expected at least ",
+        "data.max_prompt_tokens",
+        "rollout.sampling.max_new_tokens",
+    ];
+    refused_at_once(&world, &["--set", "rollout.max_tokens=40"], &expected);
+}
+
+#[test]
 fn an_unknown_algorithm() {
     let world = World::new();
     world.replace("tiny.toml", "name = \"grpo\"", "name = \"gpro\"");
