@@ -12,7 +12,7 @@ use burn_rl::{
 };
 use burn_vlm::{
     EncodedPrompt, PromptRow, Vlm, VlmInput,
-    generate::{Generator, Request, SampleKey, Sampling},
+    generate::{Generator, Limits, Request, SampleKey, Sampling},
     image::ImagePatches,
     tape::{ActivationRecompute, Tape, Targets},
     weights::{TensorVisitor, for_each_tensor},
@@ -112,7 +112,7 @@ fn learns(dir: &str) {
             ..Sampling::default()
         },
         stop: &[],
-        max_batch: 16,
+        limits: Limits::rows(16),
         logprob_temperature: 1.0,
     };
     let drawn = drawn.generate(&requests, &mut |_| ()).unwrap();

@@ -13,7 +13,7 @@ use burn::{
 use burn_vlm::{
     Compute, EncodedPrompt, PromptRow, RowKey, Vlm, VlmInput,
     freeze::trainable,
-    generate::{Completion, Generator, Sampling},
+    generate::{Completion, Generator, Limits, Sampling},
     lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig},
     tape::{ActivationRecompute, Grads, Reach, Tape, Targets, Upstream},
     weights::{
@@ -107,7 +107,7 @@ fn generate(model: &Vlm, s: &Setup) -> Vec<Completion> {
         model,
         sampling: Sampling::greedy(12),
         stop: &[],
-        max_batch: 8,
+        limits: Limits::rows(8),
         logprob_temperature: 1.0,
     };
     generator.generate(&s.case.requests(), &mut |_| ()).unwrap()

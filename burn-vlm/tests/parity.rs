@@ -7,7 +7,7 @@ mod common;
 use burn::tensor::{Tensor, TensorData};
 use burn_vlm::{
     ModelConfig, Row, VlmInput,
-    generate::{Generator, Sampling},
+    generate::{Generator, Limits, Sampling},
     tape::{ActivationRecompute, Tape, Targets, Upstream},
 };
 use common::{assert_close, each_case, golden};
@@ -121,7 +121,7 @@ fn greedy_decoding_with_the_cache() {
             model,
             sampling: Sampling::greedy(16),
             stop: &[],
-            max_batch: 8,
+            limits: Limits::rows(8),
             logprob_temperature: 1.0,
         };
         let done = generator.generate(&case.requests(), &mut |_| ()).unwrap();

@@ -106,6 +106,7 @@ const RULES: &[Rule] = &[
             "rollout.sampling",
             "rollout.samples_per_prompt",
             "rollout.max_batch",
+            "rollout.max_tokens",
             "rollout.stop",
         ],
         act: |_, recipe| recipe.source() == CompletionSource::Policy,

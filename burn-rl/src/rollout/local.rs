@@ -9,7 +9,7 @@ use crate::{
 use burn_rewards::Reward;
 use burn_vlm::{
     Processor, Vlm,
-    generate::{Completion, Generator, Request, SampleKey, StopStrings},
+    generate::{Completion, Generator, Limits, Request, SampleKey, StopStrings},
 };
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct LocalEngine {
     model: Option<Vlm>,
     processor: Arc<Processor>,
     stop: Vec<u32>,
-    max_batch: usize,
+    limits: Limits,
     seed: u64,
     stop_flag: StopFlag,
 }
@@ -30,14 +30,14 @@ impl LocalEngine {
         model: Vlm,
         processor: Arc<Processor>,
         stop: Vec<u32>,
-        max_batch: usize,
+        limits: Limits,
         seed: u64,
     ) -> Self {
         Self {
             model: Some(model),
             processor,
             stop,
-            max_batch,
+            limits,
             seed,
             stop_flag: StopFlag::new(),
         }
@@ -86,7 +86,7 @@ impl Sampler for LocalEngine {
             model,
             sampling: params.sampling,
             stop: &self.stop,
-            max_batch: self.max_batch,
+            limits: self.limits,
             logprob_temperature: params.logprob_temperature,
         };
         let StopTexts { strings, include } = &params.stop;

@@ -147,8 +147,8 @@ impl Kit<Vlm> for Local {
         }
         let build = |model: &Vlm| {
             let (processor, stop) = (self.processor.clone(), self.stop.clone());
-            let (batch, seed) = (config.rollout.max_batch, config.seed);
-            LocalEngine::new(model.for_sampling(), processor, stop, batch, seed)
+            let (limits, seed) = (config.rollout.limits(), config.seed);
+            LocalEngine::new(model.for_sampling(), processor, stop, limits, seed)
         };
         engine_on(workers, replicas, build)
     }

@@ -29,6 +29,15 @@ pub trait ImageProcessor: Debug + Send + Sync {
     /// The picture cannot be used.
     fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError>;
 
+    /// How many features a picture of `size`, width and height in pixels, has, without its pixels;
+    /// none where only they can say.
+    ///
+    /// # Errors
+    /// No picture of this size can be used.
+    fn features(&self, _size: [usize; 2]) -> Result<Option<usize>, VlmError> {
+        Ok(None)
+    }
+
     /// Width and height, in pixels, of the picture that a model sees of one of `size`: what
     /// coordinates in resized pictures are counted in.
     fn resized(&self, _size: [usize; 2], patches: &ImagePatches) -> [usize; 2] {

@@ -1,7 +1,7 @@
 //! The text decoder that all families share: pre-norm blocks of grouped attention and SwiGLU.
 
 use super::{
-    KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, Segments, SwiGlu,
+    CacheSizes, KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, Segments, SwiGlu,
     attention::{grouped_attention, merge_heads, split_heads},
     linears,
     tensors::lazy_param,
@@ -53,8 +53,8 @@ pub struct DecoderConfig {
 pub struct DecoderContext {
     /// Rotation of each position.
     pub rope: RopeTable,
-    /// `[B, 1, T, S]`, true where a key must not be seen; none while a batch without padding
-    /// decodes one token at a time.
+    /// `[B, 1, T, T]`, true where a key must not be seen; none where rows are one after the other
+    /// and [`Segments`] say what sees what.
     pub mask: Option<Tensor<4, Bool>>,
 }
 
@@ -183,55 +183,38 @@ impl Embedding {
 }
 
 impl TextDecoder {
-    /// Runs all blocks, reading from and adding to the cache. `ctx.mask` is of what is
-    /// [read](KvCache::reach) of it. What a block wrote goes through `after`, with its index, before
-    /// the next one reads it.
+    /// Reads one more token of every row of `cache`, which [begun](KvCache::arrange) it.
     ///
     /// # Shapes
-    /// - input: `[B, T, D]`, embedded tokens
-    /// - output: `[B, T, D]`, before the final norm
-    pub fn forward(
-        &self,
-        mut x: Tensor<3>,
-        ctx: &DecoderContext,
-        cache: &mut KvCache,
-        after: impl Fn(usize, Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
-        let t = x.dims()[1];
+    /// - input and output: `[B, 1, D]`, from embedded tokens to before the final norm
+    pub fn decode(&self, mut x: Tensor<3>, rope: &RopeTable, cache: &mut dyn KvCache) -> Tensor<3> {
         for (index, layer) in self.layers.iter().enumerate() {
-            x = after(index, layer.forward(x, ctx, Some((&mut *cache, index))));
+            let [q, k, v] = layer.before_attention(x.clone(), rope);
+            x = layer.after_attention(x, cache.attend(index, q, k, v));
         }
-        cache.advance(t);
+        cache.advance();
         x
     }
 
-    /// An empty cache for `batch` rows of at most `capacity` positions.
-    pub fn new_cache(&self, batch: usize, capacity: usize, device: &Device) -> KvCache {
-        KvCache::new(
-            self.layers.len(),
-            [batch, self.kv_heads, capacity, self.head_dim],
-            self.embed_tokens.compute.dtype(),
-            device,
-        )
+    /// Sizes of what a cache keeps.
+    pub fn cache_sizes(&self) -> CacheSizes {
+        CacheSizes {
+            layers: self.layers.len(),
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            dtype: self.embed_tokens.compute.dtype(),
+        }
     }
 }
 
 impl DecoderLayer {
-    /// `cache` is that of all layers, with the place of this one.
+    /// Rows of a padded batch.
     ///
     /// # Shapes
     /// - input and output: `[B, T, D]`
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        ctx: &DecoderContext,
-        cache: Option<(&mut KvCache, usize)>,
-    ) -> Tensor<3> {
-        let x = x.clone()
-            + self
-                .self_attn
-                .forward(self.input_layernorm.forward(x), ctx, cache);
-        self.feed_forward(x)
+    pub fn forward(&self, x: Tensor<3>, ctx: &DecoderContext) -> Tensor<3> {
+        let [q, k, v] = self.before_attention(x.clone(), &ctx.rope);
+        self.after_attention(x, grouped_attention(q, k, v, ctx.mask.as_ref()))
     }
 
     /// Sequences one after the other in a row, which see what `segments` says.
@@ -283,20 +266,5 @@ impl SelfAttention {
         };
         let (q, k) = (normed(q, &self.q_norm), normed(k, &self.k_norm));
         [rope.rotate(q), rope.rotate(k), v]
-    }
-
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        ctx: &DecoderContext,
-        cache: Option<(&mut KvCache, usize)>,
-    ) -> Tensor<3> {
-        let [q, k, v] = self.heads(x, &ctx.rope);
-        let [k, v] = match cache {
-            Some((cache, layer)) => cache.append(layer, k, v),
-            None => [k, v],
-        };
-        self.o_proj
-            .forward(merge_heads(grouped_attention(q, k, v, ctx.mask.as_ref())))
     }
 }

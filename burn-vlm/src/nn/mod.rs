@@ -19,7 +19,7 @@ mod tensors;
 pub mod vision;
 
 pub use adapter::Adapter;
-pub use cache::KvCache;
+pub use cache::{CacheSizes, KvCache};
 pub use decoder::{DecoderConfig, DecoderContext, DecoderLayer, TextDecoder};
 pub use dropout::{Dropout, PositionKeys};
 pub use linear::{Linear, Linears, linears};

@@ -24,7 +24,7 @@ use burn_rl::{
     rollout::LocalEngine,
     types::Prompt,
 };
-use burn_vlm::Families;
+use burn_vlm::{Families, generate::Limits};
 use clap::{ArgGroup, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
@@ -191,7 +191,8 @@ fn measure(
     let max_batch = args.max_batch as usize;
     let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         let (processor, stop) = (loaded.processor.clone(), loaded.stop.clone());
-        LocalEngine::new(model.clone(), processor, stop, max_batch, args.seed)
+        let limits = Limits::rows(max_batch);
+        LocalEngine::new(model.clone(), processor, stop, limits, args.seed)
     })?;
 
     let mut samples = match &args.out {

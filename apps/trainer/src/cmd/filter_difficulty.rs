@@ -293,7 +293,7 @@ fn measure(
             model.clone(),
             loaded.processor.clone(),
             loaded.stop.clone(),
-            config.rollout.max_batch,
+            config.rollout.limits(),
             config.seed,
         )
     })?;

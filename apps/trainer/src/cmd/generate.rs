@@ -17,7 +17,8 @@ use burn_rl::{
 };
 use burn_vlm::{
     generate::{
-        Completion, FinishReason, Generator, Purpose, Request, SampleKey, Sampling, StopStrings,
+        Completion, FinishReason, Generator, Limits, Purpose, Request, SampleKey, Sampling,
+        StopStrings,
     },
     text::{Message, place_images},
 };
@@ -165,7 +166,7 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
                 model: &loaded.model,
                 sampling,
                 stop: &loaded.stop,
-                max_batch,
+                limits: Limits::rows(max_batch),
                 logprob_temperature: 1.0,
             };
             let stop = stop_strings(args, &loaded)?;
