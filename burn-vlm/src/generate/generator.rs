@@ -1,29 +1,11 @@
 //! Completions of a list of requests.
 
-use super::{Completion, Ends, Engine, Event, Limits, Request, Sampling};
-use crate::{error::VlmError, model::Vlm};
+use super::{Completion, Ends, Engine, Event, Generator, Request};
+use crate::error::VlmError;
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicBool, Ordering},
 };
-
-/// Draws completions from a model.
-#[derive(Debug, Clone, Copy)]
-pub struct Generator<'a> {
-    /// The model.
-    pub model: &'a Vlm,
-    /// How tokens are drawn.
-    pub sampling: Sampling,
-    /// Tokens that end a completion.
-    pub stop: &'a [u32],
-    /// How much is decoded together.
-    pub limits: Limits,
-    /// Temperature at which [`Completion::logprobs`] are reported, more than 0: 1 for those of the
-    /// policy itself. The logits are divided by it in f32 before log-softmax, as
-    /// [`Tape::record`](crate::tape::Tape::record) does, so both agree at any temperature. It does
-    /// not change what is drawn.
-    pub logprob_temperature: f64,
-}
 
 impl Generator<'_> {
     /// Draws one completion for each request, in their order.
@@ -105,7 +87,12 @@ impl Generator<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{generate::SampleKey, nn::cache::SlotCache, text::EncodedPrompt};
+    use crate::{
+        generate::{Limits, SampleKey, Sampling},
+        model::Vlm,
+        nn::cache::SlotCache,
+        text::EncodedPrompt,
+    };
     use burn::tensor::Device;
     use std::{path::Path, sync::Arc};
 

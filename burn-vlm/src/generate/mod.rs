@@ -14,8 +14,7 @@ mod stop_strings;
 
 pub(crate) use engine::PREFILL_TOKENS;
 pub use engine::{Ends, Engine, Event, RequestId};
-pub use generator::Generator;
 pub use key::{Purpose, SampleKey};
-pub use request::{Completion, FinishReason, Limits, Request};
+pub use request::{Completion, FinishReason, Generator, Limits, Request};
 pub use sampler::Sampling;
 pub use stop_strings::StopStrings;

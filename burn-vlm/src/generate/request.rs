@@ -1,7 +1,10 @@
-//! What is asked for, and what comes of it.
+//! What is asked for, of which model, and what comes of it.
 
-use super::{SampleKey, sampler::Sampled};
-use crate::text::EncodedPrompt;
+use super::{
+    SampleKey,
+    sampler::{Sampled, Sampling},
+};
+use crate::{model::Vlm, text::EncodedPrompt};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -59,6 +62,24 @@ impl Limits {
             max_tokens: usize::MAX,
         }
     }
+}
+
+/// Draws completions from a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Generator<'a> {
+    /// The model.
+    pub model: &'a Vlm,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Tokens that end a completion.
+    pub stop: &'a [u32],
+    /// How much is decoded together.
+    pub limits: Limits,
+    /// Temperature at which [`Completion::logprobs`] are reported, more than 0: 1 for those of the
+    /// policy itself. The logits are divided by it in f32 before log-softmax, as
+    /// [`Tape::record`](crate::tape::Tape::record) does, so both agree at any temperature. It does
+    /// not change what is drawn.
+    pub logprob_temperature: f64,
 }
 
 impl Completion {
