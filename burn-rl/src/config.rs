@@ -131,6 +131,7 @@ impl RunConfig {
             ("rollout.prompts_per_step", rollout.prompts_per_step),
             ("rollout.samples_per_prompt", rollout.samples_per_prompt),
             ("rollout.max_batch", rollout.max_batch),
+            ("rollout.max_tokens", rollout.max_tokens),
             ("train.epochs", self.train.epochs),
             ("train.mini_batches", self.train.mini_batches),
             ("train.micro_batch", self.train.micro_batch),
@@ -170,9 +171,17 @@ impl RunConfig {
         self.train.check(recipe)?;
         self.optim.check("optim")?;
         self.critic.optim.check("critic.optim")?;
-        evaluations
-            .into_iter()
-            .try_for_each(|eval| eval.check(&self.train))
+        let longest = self.data.max_prompt_tokens;
+        if recipe.source() == CompletionSource::Policy {
+            let (key, new) = ("max_new_tokens", rollout.sampling.max_new_tokens);
+            rollout.check_room(longest, &format!("rollout.sampling.{key}"), new)?;
+        }
+        evaluations.into_iter().try_for_each(|eval| {
+            if !eval.data.is_empty() {
+                rollout.check_room(longest, "eval.max_new_tokens", eval.max_new_tokens)?;
+            }
+            eval.check(&self.train)
+        })
     }
 }
 

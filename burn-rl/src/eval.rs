@@ -42,7 +42,10 @@ pub fn evaluate(
     let requests = GenerationRequest::first(prompts, draws, Purpose::Evaluate);
     let mut groups = engine.complete(
         &requests,
-        &GenerationParams::new(config.sampling(), step),
+        &GenerationParams {
+            stop: config.stop_texts(),
+            ..GenerationParams::new(config.sampling(), step)
+        },
         finished,
     )?;
     // No step: what is measured is the same at every step of a run.

@@ -401,3 +401,13 @@ impl Needs {
         }
     }
 }
+
+/// Stop strings: texts that end a completion as a stop token does. What is rewarded is the text up
+/// to the string; what is learned from are all of its tokens, of which the last may go beyond it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StopTexts {
+    /// The texts; none for no such end.
+    pub strings: Arc<[String]>,
+    /// Whether the string is part of the text.
+    pub include: bool,
+}

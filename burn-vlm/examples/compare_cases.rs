@@ -17,7 +17,7 @@ mod common;
 use burn::tensor::{Device, Tensor};
 use burn_vlm::{
     EncodedPrompt, Row, Vlm, VlmInput,
-    generate::{Generator, Request, SampleKey, Sampling},
+    generate::{Generator, Limits, Request, SampleKey, Sampling},
     tape::{ActivationRecompute, Tape, Targets, Upstream},
 };
 use common::{Case, gradients};
@@ -182,7 +182,7 @@ fn decoded(model: &Vlm, dir: &Path, case: &Case) -> [f64; 2] {
             ..Sampling::greedy(NEW_TOKENS)
         },
         stop: &ends,
-        max_batch: 8,
+        limits: Limits::rows(8),
         logprob_temperature: 1.0,
     };
     let prompts = case.tokens.iter().zip(&case.images);

@@ -1,7 +1,7 @@
 //! `cargo run --release -p burn-vlm --example describe_picture --features flex -- MODEL_DIR PICTURE`
 
 use burn::tensor::Device;
-use burn_vlm::generate::{Generator, Request, SampleKey, Sampling};
+use burn_vlm::generate::{Generator, Limits, Request, SampleKey, Sampling};
 use burn_vlm::{Processor, Vlm, image::load, text::Message};
 use std::{error::Error, path::Path, sync::Arc};
 
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         model: &model,
         sampling: Sampling::greedy(256),
         stop: &stop,
-        max_batch: 1,
+        limits: Limits::rows(1),
         logprob_temperature: 1.0,
     };
     let (prompt, key) = (Arc::new(prompt), SampleKey::default());

@@ -7,11 +7,12 @@
 //!
 //! | moment | numbers a token |
 //! |---|---|
-//! | a block forward, of a padded batch or a picture | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than 2²⁴ in all |
+//! | a block of the tower forward | max(2 D + 2 I, Q + 2 K + 2 S), of S no more than 2²⁴ in all |
 //! | a block of the tower forward and backward | max(4 D + 6 I + 4 Q + 2 K + 2 S, 4 D + Q + 2 K + 5 S) |
 //! | a block of the decoder forward, prompts once | max(2 D + 2 I, 3 Q + 2 K), and a tile's scores |
 //! | the same forward and backward | max(7 D + 6 I + 3 Q + 4 K, 6 D + 6 Q + 8 K and two tiles' scores) |
 //! | what autodiff keeps of a block | 8 D + 5 I + 2 Q + 2 K + 3 S |
+//! | the same where heads are normalised | 2 Q + 2 K more |
 //! | a tile of the head: min(N, 1024) targets by min(V, 8192) entries | 1 a logit |
 //!
 //! Scores, logits and gradients of parameters are f32; the rest is in the compute precision.
@@ -19,9 +20,11 @@
 use crate::{
     Compute,
     features::PATCHES,
+    generate::PREFILL_TOKENS,
     models::{ModelConfig, VisionConfig},
     nn::{
         attention::SCORES,
+        cache::{PAGE, SlotCache},
         segments::{TILE_QUERIES, TILE_SCORES},
     },
     tape::{ActivationRecompute, TILE_COLUMNS, TILE_ROWS},
@@ -55,6 +58,37 @@ pub struct TrainedSizes {
     pub tower: bool,
 }
 
+/// What a cache of keys and values has room for at its fullest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheLoad {
+    /// Different prompts.
+    pub prompts: usize,
+    /// Tokens of the longest.
+    pub prompt_len: usize,
+    /// Sequences.
+    pub rows: usize,
+    /// Tokens that each may have beyond its prompt.
+    pub new_tokens: usize,
+    /// Whether the cache is [paged](crate::nn::cache::PagedCache); else it has
+    /// [places](crate::nn::cache::SlotCache).
+    pub is_paged: bool,
+}
+
+impl CacheLoad {
+    /// Positions in all, as [`Limits::max_tokens`](crate::generate::Limits::max_tokens) counts them.
+    pub fn positions(&self) -> usize {
+        let (unit, places) = match self.is_paged {
+            true => (PAGE, [self.prompts, self.rows]),
+            false => {
+                let places = [self.prompts, self.rows].map(usize::next_power_of_two);
+                (SlotCache::BUCKET, places)
+            }
+        };
+        let whole = |len: usize| len.next_multiple_of(unit);
+        places[0] * whole(self.prompt_len) + places[1] * whole(self.new_tokens)
+    }
+}
+
 /// Bytes of an f32.
 const F32: f64 = 4.0;
 
@@ -67,6 +101,8 @@ struct Block {
     q: f64,
     k: f64,
     heads: f64,
+    /// Widths of what is normalised head by head.
+    normed: f64,
     /// Bytes of a number in the compute precision.
     size: f64,
 }
@@ -82,13 +118,16 @@ fn size(compute: Compute) -> f64 {
 impl Block {
     fn text(config: &ModelConfig) -> Self {
         let text = &config.text;
+        let q = (text.num_attention_heads * text.head_dim) as f64;
+        let k = (text.num_key_value_heads * text.head_dim) as f64;
         Self {
             depth: text.num_hidden_layers,
             d: text.hidden_size as f64,
             inner: text.intermediate_size as f64,
-            q: (text.num_attention_heads * text.head_dim) as f64,
-            k: (text.num_key_value_heads * text.head_dim) as f64,
+            q,
+            k,
             heads: text.num_attention_heads as f64,
+            normed: if text.qk_norm { q + k } else { 0.0 },
             size: size(config.compute),
         }
     }
@@ -103,6 +142,7 @@ impl Block {
             q: e,
             k: e,
             heads: sizes.heads as f64,
+            normed: 0.0,
             size: size(compute),
         }
     }
@@ -149,7 +189,7 @@ impl Block {
     fn graph(&self, n: f64, keys: f64) -> f64 {
         let s = F32 * self.heads * keys;
         let rest = 8.0 * self.d + 5.0 * self.inner + 2.0 * self.q + 2.0 * self.k;
-        n * (self.size * rest + 3.0 * s)
+        n * (self.size * rest + 2.0 * F32 * self.normed + 3.0 * s)
     }
 
     /// What all blocks keep for the backward pass.
@@ -174,10 +214,10 @@ impl<'a> Footprint<'a> {
         Self { config }
     }
 
-    /// The key-value cache of `rows` sequences of `width` tokens.
-    pub fn cache(&self, rows: usize, width: usize) -> f64 {
+    /// Keys and values of so many positions.
+    pub fn cache(&self, positions: usize) -> f64 {
         let text = Block::text(self.config);
-        2.0 * text.size * text.depth as f64 * text.k * (rows * width) as f64
+        2.0 * text.size * text.depth as f64 * text.k * positions as f64
     }
 
     /// Pictures as they are read: patches, in f32.
@@ -190,11 +230,20 @@ impl<'a> Footprint<'a> {
         F32 * (batch.pictures * batch.patches * len) as f64
     }
 
-    /// Reading a batch of prompts, nothing kept but their keys and values.
-    pub fn prefill(&self, batch: &BatchSizes) -> f64 {
-        let n = (batch.rows * batch.width) as f64;
+    /// Reading prompts, nothing kept but their keys and values: as many at a time as an engine
+    /// takes.
+    pub fn prefill(&self, prompts: &BatchSizes) -> f64 {
+        let together = (PREFILL_TOKENS / prompts.width.max(1)).max(1);
+        let rows = prompts.rows.min(together);
+        let batch = BatchSizes {
+            rows,
+            tokens: rows * prompts.width,
+            pictures: prompts.pictures * rows / prompts.rows.max(1),
+            ..*prompts
+        };
+        let (n, width) = (batch.tokens as f64, batch.width as f64);
         let text = Block::text(self.config);
-        self.vision_in_turn(batch) + n * text.size * text.d + text.forward(n, batch.width as f64)
+        self.vision_in_turn(&batch) + n * text.size * text.d + text.segments_forward(n, width)
     }
 
     /// One more token of `rows` sequences: logits on the device and on the host.

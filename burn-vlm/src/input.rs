@@ -196,7 +196,7 @@ impl VlmInput {
     pub(crate) fn through(&self, layer: &DecoderLayer, x: Tensor<3>) -> Tensor<3> {
         match &self.shared {
             Some(shared) => layer.forward_segments(x, &self.ctx.rope, &shared.segments),
-            None => layer.forward(x, &self.ctx, None),
+            None => layer.forward(x, &self.ctx),
         }
     }
 
@@ -334,7 +334,7 @@ impl<'a> Layout<'a> {
 }
 
 /// Whether a row is one that the model can read.
-fn check(row: &Row<'_>, config: &ModelConfig) -> Result<(), String> {
+pub(crate) fn check(row: &Row<'_>, config: &ModelConfig) -> Result<(), String> {
     let vocab = config.text.vocab_size;
     if row.tokens.is_empty() {
         return Err("no tokens, expected at least one".into());
@@ -431,11 +431,7 @@ fn causal_mask(lens: &[usize], width: usize, device: &Device) -> Tensor<4, Bool>
 
 /// `[B, 1, 1, width]`, true for positions outside those that a row may see; none where all rows may
 /// see all.
-pub(crate) fn padding_mask(
-    seen: &[Range<usize>],
-    width: usize,
-    device: &Device,
-) -> Option<Tensor<4, Bool>> {
+fn padding_mask(seen: &[Range<usize>], width: usize, device: &Device) -> Option<Tensor<4, Bool>> {
     if seen.iter().all(|seen| *seen == (0..width)) {
         return None;
     }

@@ -22,7 +22,7 @@
 //! use burn::{module::Param, tensor::{Device, Tensor}};
 //! use burn_vlm::{
 //!     EncodedPrompt, ModelConfig, Row, Vlm, VlmInput,
-//!     generate::{Generator, Request, SampleKey, Sampling},
+//!     generate::{Generator, Limits, Request, SampleKey, Sampling},
 //!     tape::{ActivationRecompute, Grads, Tape, Targets, Upstream},
 //!     weights::{TensorMapper, map_tensors},
 //! };
@@ -44,7 +44,7 @@
 //!     model: &model,
 //!     sampling: Sampling { temperature: 0.8, max_new_tokens: 4, ..Sampling::default() },
 //!     stop: &[],
-//!     max_batch: 8,
+//!     limits: Limits::rows(8),
 //!     logprob_temperature: 0.8,
 //! };
 //! let request = |draw| Request {

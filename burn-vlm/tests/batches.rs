@@ -7,7 +7,10 @@ mod common;
 use burn::tensor::{Device, TensorData};
 use burn_vlm::{
     Row, Vlm, VlmInput,
-    generate::{Completion, FinishReason, Generator, Request, SampleKey, Sampling},
+    generate::{
+        Completion, Engine, Event, FinishReason, Generator, Limits, Request, SampleKey, Sampling,
+    },
+    rng::{mix, uniform},
     tape::{ActivationRecompute, Tape, Targets},
 };
 use common::{Case, assert_close, each_case, golden};
@@ -45,7 +48,7 @@ fn generate(model: &Vlm, requests: &[Request], stop: &[u32], max_batch: usize) -
         model,
         sampling,
         stop,
-        max_batch,
+        limits: Limits::rows(max_batch),
         logprob_temperature: 1.0,
     };
     generator.generate(requests, &mut |_| ()).unwrap()
@@ -129,6 +132,153 @@ fn sampled_tokens_do_not_depend_on_the_batch() {
     );
 }
 
+/// The same tokens, and their log-probabilities to the rounding of matrix products, whose order of
+/// summation depends on the number of rows.
+fn assert_same(found: &Completion, expected: &Completion, at: &str) {
+    assert_eq!(found.tokens, expected.tokens, "{at}");
+    assert_eq!(found.finish, expected.finish, "{at}");
+    let numbers = |c: &Completion| [&c.logprobs[..], &c.behaviour_logprobs].concat();
+    let (found, expected) = (numbers(found), numbers(expected));
+    let n = found.len();
+    assert_close(&TensorData::new(found, [n]), &expected, 2e-5, at);
+}
+
+/// Draws of every prompt in any order, with any room: each is what it is alone.
+#[test]
+fn a_completion_depends_on_its_key_alone_whatever_the_queue_and_the_limits() {
+    let (model, case) = setup();
+    let all = requests(&case, 5);
+    let stop = [17, 42, 99, 150, 200, 250];
+    let sampling = Sampling {
+        max_new_tokens: 12,
+        top_p: 0.95,
+        ..Sampling::default()
+    };
+    let drawn = |requests: &[Request], limits| {
+        let generator = Generator {
+            model: &model,
+            sampling,
+            stop: &stop,
+            limits,
+            logprob_temperature: 1.0,
+        };
+        generator.generate(requests, &mut |_| ()).unwrap()
+    };
+    let alone: Vec<Completion> = all
+        .iter()
+        .map(|request| drawn(std::slice::from_ref(request), Limits::rows(1)).remove(0))
+        .collect();
+    let longest = case.tokens.iter().map(Vec::len).max().unwrap();
+    for seed in 0..12 {
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.sort_by_key(|i| mix(seed, *i as u64));
+        let below = |i: u64, n: f64| (uniform(mix(seed, 1000 + i)) * n) as usize;
+        order.truncate(1 + below(0, all.len() as f64));
+        let limits = Limits {
+            max_batch: 1 + below(1, 9.0),
+            max_tokens: longest.next_multiple_of(16) + 16 + below(2, 400.0),
+        };
+        let queue: Vec<Request> = order.iter().map(|i| all[*i].clone()).collect();
+        for (found, i) in drawn(&queue, limits).iter().zip(&order) {
+            assert_same(found, &alone[*i], &format!("{seed} {limits:?} {i}"));
+        }
+    }
+}
+
+#[test]
+fn an_engine_takes_requests_while_it_runs_and_lets_go_of_them() {
+    let (model, case) = setup();
+    let all = requests(&case, 3);
+    let generator = Generator {
+        model: &model,
+        sampling: Sampling::default(),
+        stop: &[],
+        limits: Limits::rows(2),
+        logprob_temperature: 1.0,
+    };
+    let long = |max_new_tokens| Sampling {
+        max_new_tokens,
+        ..Sampling::default()
+    };
+    let alone = |request: &Request, sampling| {
+        let own = Generator {
+            sampling,
+            ..generator
+        };
+        own.generate(std::slice::from_ref(request), &mut |_| ())
+            .unwrap()
+            .remove(0)
+    };
+    let mut engine = Engine::new(generator).unwrap();
+    assert!(engine.is_idle() && engine.step().unwrap().is_empty());
+    let first = engine.add(all[0].clone(), long(6)).unwrap();
+    let second = engine.add(all[1].clone(), long(9)).unwrap();
+    let third = engine.add(all[2].clone(), long(2)).unwrap();
+    let mut events = engine.step().unwrap();
+    // Two have room; the third begins once the second is let go.
+    assert_eq!(events.len(), 2);
+    assert!(engine.cancel(second) && !engine.cancel(second));
+    let fourth = engine.add(all[3].clone(), long(4)).unwrap();
+    let never = engine.add(all[4].clone(), long(4)).unwrap();
+    assert!(engine.cancel(never));
+    let mut steps = 1;
+    while !engine.is_idle() {
+        events.extend(engine.step().unwrap());
+        steps += 1;
+    }
+    // The third takes steps 2 and 3, the fourth 4 to 7, the first 1 to 6.
+    assert_eq!(steps, 7);
+    for (id, request, sampling) in [
+        (first, &all[0], long(6)),
+        (third, &all[2], long(2)),
+        (fourth, &all[3], long(4)),
+    ] {
+        let expected = alone(request, sampling);
+        let tokens = events.iter().filter_map(|event| match event {
+            Event::Token { id: own, token, .. } if *own == id => Some(*token),
+            _ => None,
+        });
+        assert_eq!(tokens.collect::<Vec<_>>(), expected.tokens);
+        let mut finished = events.iter().filter_map(|event| match event {
+            Event::Finished {
+                id: own,
+                completion,
+            } if *own == id => Some(completion),
+            _ => None,
+        });
+        assert_same(finished.next().unwrap(), &expected, "finished");
+        assert!(finished.next().is_none());
+    }
+}
+
+#[test]
+fn what_has_no_room_even_alone_is_refused_before_anything_runs() {
+    let (model, case) = setup();
+    let all = requests(&case, 1);
+    let (len, mut told) = (all[0].prompt.tokens.len(), 0);
+    let needed = len.next_multiple_of(16) + 16;
+    let generator = Generator {
+        model: &model,
+        sampling: Sampling::greedy(12),
+        stop: &[],
+        limits: Limits {
+            max_batch: 4,
+            max_tokens: needed - 1,
+        },
+        logprob_temperature: 1.0,
+    };
+    let found = generator.generate(&all[..1], &mut |_| told += 1);
+    assert_eq!(
+        found.unwrap_err().to_string(),
+        format!(
+            "max_tokens is {}, expected at least {needed}, which a prompt of {len} tokens and 12 \
+             new ones take",
+            needed - 1
+        )
+    );
+    assert_eq!(told, 0);
+}
+
 #[test]
 fn a_stop_token_ends_its_own_sequence_only() {
     let (model, case) = setup();
@@ -169,7 +319,7 @@ fn reported_logprobs_are_those_of_a_tape_at_any_temperature() {
                     ..Sampling::default()
                 },
                 stop: &[],
-                max_batch: 64,
+                limits: Limits::rows(64),
                 logprob_temperature,
             };
             let drawn = generator.generate(&all, &mut |_| ()).unwrap();
@@ -195,7 +345,7 @@ fn reported_logprobs_are_those_of_a_tape_at_any_temperature() {
         model: &model,
         sampling: Sampling::default(),
         stop: &[],
-        max_batch: 1,
+        limits: Limits::rows(1),
         logprob_temperature: 0.0,
     };
     let message = generator.generate(&all, &mut |_| ()).unwrap_err();

@@ -106,7 +106,14 @@ fn an_export_holds_the_bytes_that_were_loaded() {
 
 #[test]
 fn both_layouts_hold_the_same_parameters() {
-    for dir in ["internlm2", "internvl_internlm2", "internvl_qwen2_rms"] {
+    let dirs = [
+        "internlm2",
+        "internvl_internlm2",
+        "internvl_qwen2_rms",
+        "internvl3",
+        "internvl3_5",
+    ];
+    for dir in dirs {
         let native = parameters(&load(&golden(dir)).unwrap());
         let original = parameters(&load(&golden(dir).join("original")).unwrap());
         assert!(native == original, "{dir}");
@@ -356,14 +363,62 @@ fn an_unknown_architecture_names_those_that_are_known() {
         let config = burn_vlm::ModelConfig::from_slice(json.as_bytes(), &path);
         config.unwrap_err().to_string()
     };
-    let families = "qwen2, llama, internlm2, qwen2_vl, qwen2_5_vl, internvl_chat, internvl";
+    let families = "qwen2, qwen3, llama, internlm2, qwen2_vl, qwen2_5_vl, qwen3_vl, internvl_chat, internvl, \
+         smolvlm, idefics3";
     assert_eq!(
         refuse(r#"{"model_type": "mllama"}"#),
         format!("config.json: model_type is `mllama`, supported: {families}")
     );
     assert!(refuse("{}").contains("model_type is `none`"));
+    // Those that are near, with what they would need.
+    for (json, expected) in [
+        (
+            r#"{"model_type": "qwen3_moe"}"#,
+            "model_type is `qwen3_moe`, which needs what is not supported: mixtures of experts; \
+             supported: qwen2,",
+        ),
+        (
+            r#"{"model_type": "qwen3_vl_moe"}"#,
+            "model_type is `qwen3_vl_moe`, which needs what is not supported: mixtures of experts",
+        ),
+        (
+            r#"{"model_type": "qwen3_5"}"#,
+            "model_type is `qwen3_5`, which needs what is not supported: Gated DeltaNet",
+        ),
+        (
+            r#"{"model_type": "internvl_flash"}"#,
+            "which needs what is not supported: tiles of two resolutions",
+        ),
+        (
+            r#"{"model_type": "internvl_chat", "llm_config": {"model_type": "internlm3"}}"#,
+            "llm_config.model_type is `internlm3`, which needs what is not supported: InternLM3's",
+        ),
+        (
+            r#"{"model_type": "internvl_chat", "llm_config": {"model_type": "gpt_oss"}}"#,
+            "llm_config.model_type is `gpt_oss`, which needs what is not supported: mixtures",
+        ),
+        (
+            r#"{"model_type": "internvl", "text_config": {"model_type": "qwen3_moe"}}"#,
+            "text_config.model_type is `qwen3_moe`, which needs what is not supported: mixtures",
+        ),
+        (
+            r#"{"model_type": "internvl_chat", "flash_mode": true}"#,
+            "flash_mode is true, which is not supported, expected null or false",
+        ),
+        (
+            r#"{"model_type": "internvl_chat", "flash_relative_threshold": 0.5}"#,
+            "flash_relative_threshold is 0.5, which is not supported, expected null",
+        ),
+    ] {
+        let message = refuse(json);
+        assert!(message.contains(expected), "{message}");
+    }
     let inner = refuse(r#"{"model_type": "internvl", "text_config": {"model_type": "phi3"}}"#);
-    assert!(inner.contains("text_config.model_type is `phi3`, supported: qwen2, llama, internlm2"));
+    assert!(
+        inner.contains(
+            "text_config.model_type is `phi3`, supported: qwen2, qwen3, llama, internlm2"
+        )
+    );
     let config = fs::read_to_string(golden("internvl_internlm2/original/config.json")).unwrap();
     let resized = refuse(&config.replace("\"force_image_size\": 56", "\"force_image_size\": 112"));
     assert!(resized.contains("force_image_size is 112, expected 56"));

@@ -17,7 +17,7 @@ use burn_vlm::{
 use common::{Case, assert_close, golden};
 
 const BOTH: [ActivationRecompute; 2] = [ActivationRecompute::Block, ActivationRecompute::None];
-const DIRS: [&str; 2] = ["qwen2_5_vl", "qwen2_5_vl_tied"];
+const DIRS: [&str; 3] = ["qwen2_5_vl", "qwen2_5_vl_tied", "qwen3_vl"];
 
 struct Setup {
     model: Vlm,
@@ -85,11 +85,26 @@ fn the_rest_has_the_gradients_it_has_unfrozen() {
         &["visual", "model.embed_tokens", "model.layers.*"],
         &["model.language_model.layers.1", "model.visual.merger.mlp.2"],
     ];
+    // Taps, and a table of positions.
+    let tapped: [&[&str]; 3] = [
+        &["visual.deepstack_merger_list", "visual.pos_embed"],
+        &["visual.patch_embed", "visual.blocks", "visual.merger"],
+        &[
+            "model.visual.merger.linear_fc2",
+            "visual.deepstack_merger_list.1",
+            "visual.blocks.3",
+            "model.language_model.layers.0.self_attn.q_norm",
+        ],
+    ];
     for dir in DIRS {
         let s = setup(dir);
+        let cases = match dir {
+            "qwen3_vl" => [&cases[..6], &tapped].concat(),
+            _ => cases.to_vec(),
+        };
         for recompute in BOTH {
             let all = gradients(&s.model, &s, recompute);
-            for names in cases {
+            for &names in &cases {
                 let tied = dir.ends_with("tied");
                 let names: Vec<&str> = names
                     .iter()

@@ -34,8 +34,19 @@ fn in_qwen2_vl() {
 }
 
 #[test]
+fn in_qwen3_vl() {
+    rows_do_not_depend_on_their_batch("qwen3_vl");
+}
+
+#[test]
 fn in_internvl() {
     rows_do_not_depend_on_their_batch("internvl_internlm2");
+    rows_do_not_depend_on_their_batch("internvl3_5");
+}
+
+#[test]
+fn in_smolvlm() {
+    rows_do_not_depend_on_their_batch("smolvlm2");
 }
 
 /// The layouts are what they claim to be: all numbers of pictures, long strips, image tokens that

@@ -13,7 +13,7 @@ use burn::{
 use burn_vlm::{
     Compute, EncodedPrompt, PromptRow, RowKey, Vlm, VlmInput,
     freeze::trainable,
-    generate::{Completion, Generator, Sampling},
+    generate::{Completion, Generator, Limits, Sampling},
     lora::{ADAPTER_CONFIG, ADAPTER_WEIGHTS, LoraConfig},
     tape::{ActivationRecompute, Grads, Reach, Tape, Targets, Upstream},
     weights::{
@@ -107,7 +107,7 @@ fn generate(model: &Vlm, s: &Setup) -> Vec<Completion> {
         model,
         sampling: Sampling::greedy(12),
         stop: &[],
-        max_batch: 8,
+        limits: Limits::rows(8),
         logprob_temperature: 1.0,
     };
     generator.generate(&s.case.requests(), &mut |_| ()).unwrap()
@@ -140,7 +140,7 @@ fn a_fresh_adapter_changes_nothing_and_alone_is_trained() {
 
 #[test]
 fn gradients_equal_one_autodiff_graph() {
-    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied"] {
+    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied", "qwen3_vl", "smolvlm2"] {
         let s = setup(dir);
         let model = adapted(&s.base, &config(0.0));
         let device = Device::flex();
@@ -178,7 +178,7 @@ fn gradients_equal_one_autodiff_graph() {
 
 #[test]
 fn merged_or_not_the_numbers_are_the_same() {
-    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied"] {
+    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied", "qwen3_vl", "smolvlm2"] {
         let s = setup(dir);
         let model = adapted(&s.base, &config(0.3));
         let merged = model.merged();

@@ -7,7 +7,7 @@ mod common;
 use burn::tensor::{Tensor, TensorData};
 use burn_vlm::{
     ModelConfig, Row, VlmInput,
-    generate::{Generator, Sampling},
+    generate::{Generator, Limits, Sampling},
     tape::{ActivationRecompute, Tape, Targets, Upstream},
 };
 use common::{assert_close, each_case, golden};
@@ -121,7 +121,7 @@ fn greedy_decoding_with_the_cache() {
             model,
             sampling: Sampling::greedy(16),
             stop: &[],
-            max_batch: 8,
+            limits: Limits::rows(8),
             logprob_temperature: 1.0,
         };
         let done = generator.generate(&case.requests(), &mut |_| ()).unwrap();
@@ -169,11 +169,25 @@ fn both_forms_of_the_configuration_agree() {
     let pairs = [
         ("qwen2_tied/config.hub.json", "qwen2_tied/config.json"),
         ("qwen2_sharded/config.hub.json", "qwen2_sharded/config.json"),
+        ("qwen3/config.hub.json", "qwen3/config.json"),
+        ("qwen3_tied/config.hub.json", "qwen3_tied/config.json"),
+        ("qwen3_vl/config.hub.json", "qwen3_vl/config.json"),
+        ("qwen3_vl_tied/config.hub.json", "qwen3_vl_tied/config.json"),
         ("qwen2_vl/config.hub.json", "qwen2_vl/config.json"),
         ("qwen2_5_vl/config.hub.json", "qwen2_5_vl/config.json"),
         (
             "qwen2_5_vl_tied/config.hub.json",
             "qwen2_5_vl_tied/config.json",
+        ),
+        ("internvl3/original/config.json", "internvl3/config.json"),
+        (
+            "internvl3_5/original/config.json",
+            "internvl3_5/config.json",
+        ),
+        ("smolvlm2/config.hub.json", "smolvlm2/config.json"),
+        (
+            "smolvlm_idefics3/config.hub.json",
+            "smolvlm_idefics3/config.json",
         ),
         ("internlm2/original/config.json", "internlm2/config.json"),
         (

@@ -95,7 +95,7 @@ fn two_tapes(s: &Setup, recompute: ActivationRecompute) -> Grads {
 
 #[test]
 fn gradients_equal_one_autodiff_graph() {
-    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied"] {
+    for dir in ["qwen2_5_vl", "qwen2_5_vl_tied", "qwen3_vl", "smolvlm2"] {
         let s = setup(dir);
         let plain = one_graph(&s);
         for recompute in [ActivationRecompute::Block, ActivationRecompute::None] {

@@ -10,7 +10,8 @@ For every model directory (tokenizer.json, tokenizer_config.json) compares
 * 200 random conversations through the directory's chat template, text and tokens, with what
   `apply_chat_template` of transformers gives;
 * 200 conversations whose words spell special tokens: nothing but the template may write one;
-* with --templates, a folder of *.jinja, every template there on 20 conversations, text only.
+* with --templates, a folder of *.jinja, every template there on 20 conversations (--each), text and
+  tokens; those that read `enable_thinking` or show pictures are given both.
 
 Ends with 1 where anything differs.
 """
@@ -135,16 +136,27 @@ def hostile(binary, model, tokenizer, draw):
     return report(f"{model}: conversations that spell special tokens", len(lines), wrong)
 
 
-def templates(binary, model, folder, config, draw):
+def with_pictures(draw, messages):
+    """Pictures before, between and after the words of some user turns."""
+    for turn in messages:
+        parts = [{"type": "text", "text": turn["content"]}]
+        for _ in range(draw.choice([0, 0, 1, 2]) if turn["role"] == "user" else 0):
+            parts.insert(draw.randrange(len(parts) + 1), {"type": "image"})
+        turn["content"] = parts
+    return messages
+
+
+def templates(binary, model, tokenizer, folder, names, each, config, draw):
     failed, total = [], 0
     plain = {key: value for key, value in config.items() if key.endswith("_token") and isinstance(value, str)}
-    for path in sorted(folder.glob("*.jinja")):
+    for path in sorted(path for name in names for path in folder.glob(name)):
         source = path.read_text()
 
-        def render(messages, as_parts, open_turn):
+        def render(messages, as_parts, open_turn, kwargs={}):
             if as_parts:
-                messages = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in messages]
-            rendered, _ = render_jinja_template([messages], chat_template=source, add_generation_prompt=open_turn, **plain)
+                part = lambda content: [{"type": "text", "text": content}] if isinstance(content, str) else content
+                messages = [{**turn, "content": part(turn["content"])} for turn in messages]
+            rendered, _ = render_jinja_template([messages], chat_template=source, add_generation_prompt=open_turn, **plain, **kwargs)
             return rendered[0]
 
         def shows(as_parts):
@@ -154,15 +166,23 @@ def templates(binary, model, folder, config, draw):
                 return False
 
         as_parts = not shows(False) and shows(True)
-        lines = [{"messages": random_conversation(draw), "add_generation_prompt": i % 2 == 0, "template": source} for i in range(20)]
+        lines = [{"messages": random_conversation(draw), "add_generation_prompt": i % 2 == 0, "template": source} for i in range(each)]
+        for i, line in enumerate(lines):
+            if "enable_thinking" in source and i % 3:
+                line["chat_template_kwargs"] = {"enable_thinking": i % 3 == 1}
+            if "image" in source and "type" in source and i % 2:
+                line["messages"] = with_pictures(draw, line["messages"])
         for line, answer in zip(lines, ours(binary, model, lines), strict=True):
             total += 1
             try:
-                expected = render(line["messages"], as_parts, line["add_generation_prompt"])
+                expected = render(line["messages"], as_parts, line["add_generation_prompt"], line.get("chat_template_kwargs", {}))
             except Exception as error:
                 if "text" in answer:
                     failed.append(f"{path.name}: Python refuses it: {error}")
                 continue
+            ids = tokenizer.encode(expected, add_special_tokens=False).ids
+            if answer.get("text") == expected and answer["ids"] != ids:
+                failed.append(f"{path.name}: ids: {difference(answer['ids'], ids)}")
             if answer.get("text") != expected:
                 failed.append(f"{path.name}: {answer.get('error', '')} {difference(answer.get('text'), expected)}")
     return report(f"{folder}: conversations", total, failed)
@@ -188,6 +208,8 @@ def main():
     parser.add_argument("--encode", required=True, help="the example encode_lines, built")
     parser.add_argument("--model", required=True, nargs="+", type=Path)
     parser.add_argument("--templates", type=Path)
+    parser.add_argument("--names", nargs="+", default=["*.jinja"], help="which of them")
+    parser.add_argument("--each", type=int, default=20, help="conversations for each of them")
     parser.add_argument("--prompts", type=Path, default=Path(__file__).resolve().parents[1] / "golden/preproc/prompts.json")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -203,7 +225,8 @@ def main():
             failed |= hostile(args.encode, model, tokenizer, draw)
     if args.templates:
         config = json.loads((args.model[0] / "tokenizer_config.json").read_text())
-        failed |= templates(args.encode, args.model[0], args.templates, config, random.Random(args.seed))
+        tokenizer = Tokenizer.from_file(str(args.model[0] / "tokenizer.json"))
+        failed |= templates(args.encode, args.model[0], tokenizer, args.templates, args.names, args.each, config, random.Random(args.seed))
     sys.exit(failed)
 
 

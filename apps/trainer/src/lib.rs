@@ -9,6 +9,7 @@ macro_rules! say {
     }};
 }
 
+pub mod allocator;
 pub mod benchmarks;
 pub mod cli;
 pub mod cmd;

@@ -61,6 +61,18 @@ pub struct ConversationArgs {
     pub processor: ProcessorArgs,
 }
 
+/// Texts that end a completion.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct StopArgs {
+    /// A text that ends a completion as a stop token does, as </answer>; may be repeated. The text
+    /// of the completion ends before it.
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// Leaves the stop text at the end of the completion's.
+    #[arg(long, requires = "stop")]
+    pub include_stop_string: bool,
+}
+
 /// A name and its value: JSON, or a text that is none.
 fn parse_template_arg(text: &str) -> Result<(String, serde_json::Value), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;

@@ -192,6 +192,57 @@ fn a_completion_depends_on_its_row_and_not_on_its_batch() {
     assert!(["stop", "length"].contains(&first["finish_reason"].as_str().unwrap()));
 }
 
+/// A completion ends with the token that ends a stop string; its text goes up to the string.
+#[test]
+fn a_stop_string_ends_a_completion() {
+    let world = World::new();
+    let model = world.model();
+    let ask = |more: &[&str]| {
+        let mut args = vec![
+            "generate",
+            "--model",
+            &model,
+            "--prompt",
+            "how many?",
+            "--json",
+        ];
+        args.extend([
+            "--max-new-tokens",
+            "24",
+            "--seed",
+            "3",
+            "--temperature",
+            "1.5",
+        ]);
+        args.extend(more);
+        rows(&args).remove(0)
+    };
+    let whole = ask(&[]);
+    let text = whole["text"].as_str().unwrap();
+    let (at, _) = text.char_indices().nth(12).unwrap();
+    let (end, _) = text.char_indices().nth(15).unwrap();
+    let stop = &text[at..end];
+    let cut = text.split(stop).next().unwrap();
+    let found = ask(&["--stop", stop]);
+    assert_eq!(found["text"], cut);
+    assert_eq!(found["finish_reason"], "stop");
+    let tokens = found["tokens"].as_array().unwrap();
+    assert!(tokens.len() < 24, "{found}");
+    assert_eq!(
+        whole["tokens"].as_array().unwrap()[..tokens.len()],
+        tokens[..]
+    );
+    assert_eq!(numbers(&found["logprobs"]).len(), tokens.len());
+    let included = ask(&["--stop", stop, "--include-stop-string"]);
+    assert_eq!(included["text"], format!("{cut}{stop}"));
+    assert_eq!(included["tokens"], found["tokens"]);
+    let message = refused(&["generate", "--model", &model, "--prompt", "?", "--stop", ""]);
+    assert!(
+        message.contains("the stop string \"\" is empty"),
+        "{message}"
+    );
+}
+
 #[test]
 fn a_prompt_takes_its_pictures_where_its_marks_are() {
     let world = World::new();

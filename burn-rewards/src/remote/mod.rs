@@ -1,6 +1,7 @@
 //! Rewards that another program gives.
 
 mod guard;
+mod mark;
 pub(crate) mod process;
 
 #[cfg(feature = "http")]

@@ -3,7 +3,7 @@
 //! Three threads stand at its pipes, so that no side ever waits for the other to read: requests
 //! are written, replies read and standard error drained each on its own.
 
-use super::{GLANCE, excerpt, guard::Guard};
+use super::{GLANCE, excerpt, guard::Guard, mark::Mark};
 use serde_json::Value;
 use std::{
     collections::VecDeque,
@@ -42,6 +42,8 @@ pub(crate) struct Process {
     child: Child,
     /// Ends its group when this process is killed.
     guard: Option<Guard>,
+    /// What it started is found by it.
+    mark: Mark,
     /// Lines on their way to standard input; dropping it closes the pipe.
     requests: Option<Sender<Vec<u8>>>,
     lines: Receiver<Line>,
@@ -75,10 +77,12 @@ impl Process {
         // what the process started itself ends with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut builder, 0);
+        let mark = Mark::new();
+        mark.set(&mut builder);
         let mut child = builder
             .spawn()
             .map_err(|e| format!("cannot start `{name}`: {e}"))?;
-        let guard = Guard::of(child.id());
+        let guard = Guard::of(child.id(), &mark);
         let (requests, to_write) = channel::<Vec<u8>>();
         if let Some(mut stdin) = child.stdin.take() {
             thread::spawn(move || {
@@ -101,6 +105,7 @@ impl Process {
         Ok(Self {
             child,
             guard,
+            mark,
             requests: Some(requests),
             lines,
             asked: 0,
@@ -249,6 +254,7 @@ impl Process {
         if let Some(pid) = self.pid() {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
+        self.mark.kill_all();
         self.guard = None;
     }
 

@@ -1,7 +1,7 @@
 //! Measuring on held-out data.
 
-use super::TrainConfig;
-use crate::error::RlError;
+use super::{RolloutConfig, TrainConfig};
+use crate::{error::RlError, types::StopTexts};
 use burn_vlm::generate::Sampling;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ pub struct EvalConfig {
     pub top_p: f64,
     /// A completion is cut after this many tokens.
     pub max_new_tokens: usize,
+    /// Stop strings, as `rollout.stop`; empty for those of `rollout.stop`.
+    pub stop: Vec<String>,
+    /// Whether the stop string is part of the text that is judged.
+    pub include_stop_string: bool,
     /// Which weights are measured.
     pub weights: EvalWeights,
 }
@@ -54,12 +58,32 @@ impl Default for EvalConfig {
             temperature: 0.0,
             top_p: 1.0,
             max_new_tokens: 512,
+            stop: vec![],
+            include_stop_string: false,
             weights: EvalWeights::Policy,
         }
     }
 }
 
 impl EvalConfig {
+    /// The stop strings.
+    pub fn stop_texts(&self) -> StopTexts {
+        StopTexts {
+            strings: self.stop.clone().into(),
+            include: self.include_stop_string,
+        }
+    }
+
+    /// The same with the stop strings of rollouts where it has none.
+    pub(crate) fn of_run(&self, rollout: &RolloutConfig) -> Self {
+        let mut own = self.clone();
+        if own.stop.is_empty() {
+            own.stop.clone_from(&rollout.stop);
+            own.include_stop_string = rollout.include_stop_string;
+        }
+        own
+    }
+
     /// How completions are drawn.
     pub fn sampling(&self) -> Sampling {
         Sampling {

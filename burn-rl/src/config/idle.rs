@@ -84,6 +84,18 @@ const RULES: &[Rule] = &[
         then: Then::Refuse,
     },
     Rule {
+        keys: &["rollout.include_stop_string"],
+        act: |run, _| !run.rollout.stop.is_empty(),
+        because: "rollout.stop is empty",
+        then: Then::Refuse,
+    },
+    Rule {
+        keys: &["eval.include_stop_string"],
+        act: |run, _| !run.eval.stop.is_empty(),
+        because: "eval.stop is empty, so that rollout.stop and rollout.include_stop_string count",
+        then: Then::Refuse,
+    },
+    Rule {
         keys: &["eval"],
         act: |run, _| !run.eval.data.is_empty(),
         because: "eval.data is empty",
@@ -94,6 +106,8 @@ const RULES: &[Rule] = &[
             "rollout.sampling",
             "rollout.samples_per_prompt",
             "rollout.max_batch",
+            "rollout.max_tokens",
+            "rollout.stop",
         ],
         act: |_, recipe| recipe.source() == CompletionSource::Policy,
         because: "this algorithm samples no completions",

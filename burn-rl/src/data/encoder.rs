@@ -145,18 +145,19 @@ impl Encoder {
         }
     }
 
-    /// Refuses a row whose text alone is too long, or whose picture files are none, by their headers:
-    /// what can be known without reading a picture. A row without pictures is known whole.
+    /// Refuses a row that is too long, by its text and the sizes in the headers of its picture files,
+    /// or whose picture files are none: what can be known without reading a picture. A row without
+    /// pictures is known whole.
     pub(super) fn check_quickly(&self, row: &DataRow) -> Result<(), RlError> {
         // Pictures inside a table have no file of their own.
-        let mut files = row.images.iter().filter(|path| path.is_file());
-        files.try_for_each(|path| probe(path).map(|_| ()))?;
+        let files = row.images.iter().filter(|path| path.is_file());
+        let sizes: Vec<(u32, u32)> = files.map(|path| probe(path)).collect::<Result<_, _>>()?;
         if row.images.is_empty() {
             return self.encode(row).map(|_| ());
         }
         let messages = self.messages(row);
-        // Each picture is at least the one token that marks it.
-        self.check_length(self.processor.text_len(&messages, &row.template_args)?)
+        let args = &row.template_args;
+        self.check_length(self.processor.least_len(&messages, &sizes, args)?)
     }
 }
 

@@ -15,11 +15,10 @@ use burn_vlm::{
     runs_on_host,
     tape::Grads,
     weights::{
-        F32View, NamedShape, ParamMapper, TensorVisitor, for_each_tensor, map_params, shapes,
-        trained, write_f32,
+        F32View, NamedShape, ParamMapper, TensorVisitor, WeightFiles, for_each_tensor, map_params,
+        shapes, trained, write_f32,
     },
 };
-use safetensors::SafeTensors;
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
@@ -125,10 +124,11 @@ impl AdamW {
         Ok(write_f32(&path, tensors, (TIMES, times))?)
     }
 
-    /// Reads what [`save`](Self::save) wrote for `model`.
+    /// Reads what [`save`](Self::save) wrote for `model`, from a mapped file, one moment at a time.
     ///
     /// # Errors
-    /// A file that is not whole or has other parameters than `model`.
+    /// A file that is not whole, or a moment by its name: of no parameter of `model`, of another
+    /// length or precision, missing, or one that no count of updates belongs to.
     pub fn load<M: Module>(
         &mut self,
         dir: &Path,
@@ -140,45 +140,51 @@ impl AdamW {
             path: path.clone(),
             message,
         };
-        let bytes = std::fs::read(&path).map_err(|e| RlError::io(&path, e))?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
-        let times = header.metadata().as_ref().and_then(|m| m.get(TIMES));
+        let file = WeightFiles::open_file(&path)?;
+        let times = file.metadata(TIMES);
         let times = times.ok_or_else(|| broken(format!("no `{TIMES}` in its metadata")))?;
         let times: BTreeMap<String, usize> =
-            serde_json::from_str(times).map_err(|e| broken(format!("{TIMES}: {e}")))?;
+            serde_json::from_str(&times).map_err(|e| broken(format!("{TIMES}: {e}")))?;
+        let mut found: BTreeMap<&str, (String, &[usize])> = file
+            .tensors()
+            .map(|(name, dtype, shape)| (name, (dtype, shape)))
+            .collect();
         let lengths: HashMap<String, usize> = shapes(model)
             .into_iter()
             .map(|p: NamedShape| (p.path.clone(), p.len()))
             .collect();
         self.moments.clear();
         for (name, time) in times {
-            let moment = |kind: &str| -> Result<Tensor<1>, RlError> {
+            let n = *lengths.get(&name).ok_or_else(|| {
+                broken(format!("it has moments of {name}, which the model has not"))
+            })?;
+            let mut moment = |kind: &str| -> Result<Tensor<1>, RlError> {
                 let key = format!("{kind}.{name}");
-                let view = file
-                    .tensor(&key)
-                    .map_err(|e| broken(format!("{key}: {e}")))?;
-                let values: Vec<f32> = view
-                    .data()
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                    .collect();
-                let n = values.len();
-                match lengths.get(&name) == Some(&n) {
-                    true => Ok(Tensor::from_data(TensorData::new(values, [n]), device)),
-                    false => Err(broken(format!(
-                        "{key} has {n} values, which the model has not"
-                    ))),
+                match found.remove(key.as_str()) {
+                    None => return Err(broken(format!("no tensor is called {key}"))),
+                    Some((dtype, shape)) if dtype != "F32" || shape != [n] => {
+                        return Err(broken(format!(
+                            "{key} is {dtype} {shape:?}, expected F32 [{n}]"
+                        )));
+                    }
+                    Some(_) => {}
                 }
+                let values = file.read_f32(&key)?;
+                Ok(Tensor::from_data(TensorData::new(values, [n]), device))
             };
             let own = Moments {
                 time,
                 first: moment("exp_avg")?,
                 second: moment("exp_avg_sq")?,
             };
-            self.moments.insert(name.clone(), own);
+            self.moments.insert(name, own);
         }
-        Ok(())
+        match found.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(broken(format!(
+                "{key} is in the file, but not its parameter in `{TIMES}` of its metadata"
+            ))),
+        }
     }
 }
 
@@ -338,5 +344,69 @@ mod tests {
         assert!(off(a.0, b.0) < 1e-6);
         assert!(off(a.1.first, b.1.first) < 1e-7);
         assert!(off(a.1.second, b.1.second) < 1e-7);
+    }
+
+    #[test]
+    fn moments_of_another_set_shape_or_precision_are_refused_by_name() {
+        use safetensors::{Dtype, tensor::TensorView};
+        let device = Device::flex();
+        let model = burn::nn::LinearConfig::new(2, 3)
+            .with_bias(false)
+            .init(&device);
+        let dir = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (1..=8_i16)
+            .flat_map(|i| f32::from(i).to_le_bytes())
+            .collect();
+        let load = |tensors: &[(&str, Dtype, usize)], times: &str| {
+            let views = tensors.iter().map(|(name, dtype, n)| {
+                let bytes = &bytes[..n * dtype.bitsize() / 8];
+                (*name, TensorView::new(*dtype, vec![*n], bytes).unwrap())
+            });
+            let metadata = HashMap::from([(TIMES.to_owned(), times.to_owned())]);
+            safetensors::serialize_to_file(views, Some(metadata), &dir.path().join(FILE)).unwrap();
+            let mut optimizer = AdamW::new(&OptimConfig::default());
+            let read = optimizer.load(dir.path(), &model, &device);
+            read.map(|()| optimizer).map_err(|e| e.to_string())
+        };
+        let (first, second) = ("exp_avg.weight", "exp_avg_sq.weight");
+        let whole = [(first, Dtype::F32, 6), (second, Dtype::F32, 6)];
+        let times = r#"{"weight": 4}"#;
+        let own = load(&whole, times)
+            .unwrap()
+            .moments
+            .remove("weight")
+            .unwrap();
+        assert_eq!(own.time, 4);
+        let values = own.second.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+
+        let refused = |tensors: &[_], times, said: &str| {
+            let error = load(tensors, times).err().unwrap();
+            assert!(error.contains(FILE) && error.contains(said), "{error}");
+        };
+        // As many bytes as the values have.
+        let whole_numbers = [whole[0], (second, Dtype::I32, 6)];
+        refused(
+            &whole_numbers,
+            times,
+            "exp_avg_sq.weight is I32 [6], expected F32 [6]",
+        );
+        let longer = [(first, Dtype::F32, 8), whole[1]];
+        refused(
+            &longer,
+            times,
+            "exp_avg.weight is F32 [8], expected F32 [6]",
+        );
+        refused(&whole[..1], times, "no tensor is called exp_avg_sq.weight");
+        refused(
+            &whole,
+            r#"{"bias": 4}"#,
+            "moments of bias, which the model has not",
+        );
+        refused(
+            &whole,
+            "{}",
+            "exp_avg.weight is in the file, but not its parameter",
+        );
     }
 }

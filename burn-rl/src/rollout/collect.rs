@@ -288,6 +288,7 @@ impl CollectInputs<'_> {
     fn params(&self, sampling: Sampling, step: u64) -> GenerationParams {
         GenerationParams {
             logprob_temperature: self.logprob_temperature,
+            stop: self.rollout.stop_texts(),
             ..GenerationParams::new(sampling, step)
         }
     }

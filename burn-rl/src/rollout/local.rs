@@ -4,12 +4,12 @@ use super::{GenerationParams, GenerationRequest, RolloutEngine, Sampler};
 use crate::{
     error::RlError,
     stop::StopFlag,
-    types::{Group, Rollout},
+    types::{Group, Rollout, StopTexts},
 };
 use burn_rewards::Reward;
 use burn_vlm::{
     Processor, Vlm,
-    generate::{Completion, Generator, Request, SampleKey},
+    generate::{Completion, Generator, Limits, Request, SampleKey, StopStrings},
 };
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct LocalEngine {
     model: Option<Vlm>,
     processor: Arc<Processor>,
     stop: Vec<u32>,
-    max_batch: usize,
+    limits: Limits,
     seed: u64,
     stop_flag: StopFlag,
 }
@@ -30,22 +30,23 @@ impl LocalEngine {
         model: Vlm,
         processor: Arc<Processor>,
         stop: Vec<u32>,
-        max_batch: usize,
+        limits: Limits,
         seed: u64,
     ) -> Self {
         Self {
             model: Some(model),
             processor,
             stop,
-            max_batch,
+            limits,
             seed,
             stop_flag: StopFlag::new(),
         }
     }
 
-    fn rollout(&self, completion: Completion) -> Result<Rollout, RlError> {
+    fn rollout(&self, completion: Completion, stop: StopStrings) -> Result<Rollout, RlError> {
+        let text = self.processor.decode(&completion.tokens, true)?;
         Ok(Rollout {
-            text: self.processor.decode(&completion.tokens, true)?,
+            text: stop.cut(&text).into(),
             tokens: completion.tokens,
             logprobs: completion.logprobs,
             behaviour_logprobs: completion.behaviour_logprobs,
@@ -85,14 +86,20 @@ impl Sampler for LocalEngine {
             model,
             sampling: params.sampling,
             stop: &self.stop,
-            max_batch: self.max_batch,
+            limits: self.limits,
             logprob_temperature: params.logprob_temperature,
         };
+        let StopTexts { strings, include } = &params.stop;
+        let stop = StopStrings::new(strings, *include, self.processor.tokenizer())?;
+        let ends = |tokens: &[u32]| stop.end(tokens);
         let mut done = generator
-            .generate_until(self.stop_flag.requested(), &draws, finished)?
+            .generate_ending(self.stop_flag.requested(), &draws, &ends, finished)?
             .into_iter();
         let group = |request: &GenerationRequest| {
-            let rollouts = done.by_ref().take(request.len()).map(|c| self.rollout(c));
+            let rollouts = done
+                .by_ref()
+                .take(request.len())
+                .map(|c| self.rollout(c, stop));
             Ok(Group {
                 prompt: request.prompt.clone(),
                 first_draw: request.draws.start,

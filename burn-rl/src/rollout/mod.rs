@@ -15,7 +15,7 @@ use crate::{
     observer::{Event, Observer},
     reward_names::check_parts,
     stop::StopFlag,
-    types::{Group, Prompt, Rollout},
+    types::{Group, Prompt, Rollout, StopTexts},
 };
 use burn_rewards::{Reward, RewardFn, RewardInput};
 use burn_vlm::{
@@ -57,7 +57,7 @@ impl GenerationRequest {
 }
 
 /// How the completions of one call are drawn.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GenerationParams {
     /// Temperature, truncation and length.
     pub sampling: Sampling,
@@ -66,6 +66,8 @@ pub struct GenerationParams {
     pub logprob_temperature: f64,
     /// The step, which random draws depend on.
     pub step: u64,
+    /// Texts that end a completion.
+    pub stop: StopTexts,
 }
 
 impl GenerationParams {
@@ -75,6 +77,7 @@ impl GenerationParams {
             sampling,
             logprob_temperature: 1.0,
             step,
+            stop: StopTexts::default(),
         }
     }
 }

@@ -269,7 +269,7 @@ impl<P: Policy> TrainerBuilder<P> {
                 name: config.eval.name.clone(),
                 ..config.data.set(&config.eval.data)
             };
-            self.evaluations = vec![(config.eval.clone(), files(&[set]))];
+            self.evaluations = vec![(config.eval.of_run(&config.rollout), files(&[set]))];
         }
         let beside = &config.train.demonstrations.data;
         if !beside.is_empty() {

@@ -9,7 +9,7 @@ use crate::{
     rollout::{LocalEngine, RolloutEngine},
     trainable::make_trainable,
 };
-use burn_vlm::{Processor, ValueHead, Vlm};
+use burn_vlm::{Processor, ValueHead, Vlm, generate::StopStrings};
 use std::sync::Arc;
 
 /// What only the kind of policy knows.
@@ -141,10 +141,14 @@ impl Kit<Vlm> for Local {
         replicas: &[&Vlm],
         config: &RunConfig,
     ) -> Result<Box<dyn RolloutEngine<Vlm>>, RlError> {
+        // Found now rather than when the first completion is drawn.
+        for stop in [&config.rollout.stop, &config.eval.stop] {
+            StopStrings::new(stop, false, self.processor.tokenizer())?;
+        }
         let build = |model: &Vlm| {
             let (processor, stop) = (self.processor.clone(), self.stop.clone());
-            let (batch, seed) = (config.rollout.max_batch, config.seed);
-            LocalEngine::new(model.for_sampling(), processor, stop, batch, seed)
+            let (limits, seed) = (config.rollout.limits(), config.seed);
+            LocalEngine::new(model.for_sampling(), processor, stop, limits, seed)
         };
         engine_on(workers, replicas, build)
     }

@@ -1,134 +1,115 @@
-//! Batches of sequences from prompt to last token.
+//! Sequences that come and go: a slot that falls free goes to the next request at once.
 
 use super::{
-    SampleKey,
-    sampler::{Sampled, Sampling, sample},
+    Completion, FinishReason, Generator, Request, Sampling, prompts::Prompts, sampler::Sampled,
+    sampler::sample,
 };
 use crate::{
-    device::runs_on_host,
     error::VlmError,
-    features::ImageFeatures,
-    input::{Row, VlmInput, padding_mask},
-    model::Vlm,
-    nn::{DecoderContext, KvCache},
-    text::EncodedPrompt,
-};
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+    input::{Row, check},
+    nn::{
+        KvCache,
+        cache::{PromptId, RowId, new_cache},
     },
 };
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+use std::collections::VecDeque;
 
-/// A completion to be drawn.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// What the model reads. Requests that share it are read once.
-    pub prompt: Arc<EncodedPrompt>,
-    /// What decides the random numbers.
-    pub key: SampleKey,
-}
+/// Tokens of prompts that are read together, at most; a longer prompt is read alone.
+pub(crate) const PREFILL_TOKENS: usize = 8192;
 
-/// Why a completion ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FinishReason {
-    /// The model said a stop token, which is the last token.
-    Stop,
-    /// `max_new_tokens` were reached first.
-    Length,
-}
+/// A request of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u64);
 
-/// A drawn completion.
+/// Whether tokens end a completion with the last of them.
+pub type Ends<'a> = &'a (dyn Fn(&[u32]) -> bool + Sync);
+
+/// What a step has done.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Completion {
-    /// The tokens, a final stop token included.
-    pub tokens: Vec<u32>,
-    /// Log-probability of each under the policy at
-    /// [`logprob_temperature`](Generator::logprob_temperature), in nats: without truncation and
-    /// without the repetition penalty.
-    pub logprobs: Vec<f32>,
-    /// Log-probability of each under the behaviour policy, the distribution it was drawn from, in
-    /// nats: after penalty, temperature, top-k and top-p. Zero for greedy draws.
-    pub behaviour_logprobs: Vec<f32>,
-    /// Why it ended.
-    pub finish: FinishReason,
+pub enum Event {
+    /// A token was drawn.
+    Token {
+        /// Of which request.
+        id: RequestId,
+        /// The token.
+        token: u32,
+        /// As in [`Completion::logprobs`].
+        logprob: f32,
+        /// As in [`Completion::behaviour_logprobs`].
+        behaviour_logprob: f32,
+    },
+    /// It was the last one of its request, whose place is free again.
+    Finished {
+        /// Of which request.
+        id: RequestId,
+        /// All of it.
+        completion: Completion,
+    },
 }
 
-/// Draws completions from a model.
-#[derive(Debug, Clone, Copy)]
-pub struct Generator<'a> {
-    /// The model.
-    pub model: &'a Vlm,
-    /// How tokens are drawn.
-    pub sampling: Sampling,
-    /// Tokens that end a completion.
-    pub stop: &'a [u32],
-    /// Most sequences in one batch.
-    pub max_batch: usize,
-    /// Temperature at which [`Completion::logprobs`] are reported, more than 0: 1 for those of the
-    /// policy itself. The logits are divided by it in f32 before log-softmax, as
-    /// [`Tape::record`](crate::tape::Tape::record) does, so both agree at any temperature. It does
-    /// not change what is drawn.
-    pub logprob_temperature: f64,
+/// Draws completions one token a step, of as many requests together as there is room for.
+///
+/// Requests are begun in the order in which they were added, each as soon as it fits: within
+/// [`max_batch`](super::Limits::max_batch) sequences and
+/// [`max_tokens`](super::Limits::max_tokens) positions, all of its own new tokens counted. Neighbours of one prompt (the same
+/// [`Arc`](std::sync::Arc)) read it once and share its keys and values.
+pub struct Engine<'a> {
+    generator: Generator<'a>,
+    ends: Ends<'a>,
+    cache: Box<dyn KvCache>,
+    prompts: Prompts,
+    queue: VecDeque<Waiting>,
+    active: Vec<Active>,
+    next_id: u64,
+}
+
+/// A request that was not begun.
+struct Waiting {
+    id: RequestId,
+    request: Request,
+    sampling: Sampling,
 }
 
 /// A sequence that is still growing.
 struct Active {
-    request: usize,
-    /// Positions on the left of its prompt that hold nothing.
-    padding: usize,
+    id: RequestId,
+    request: Request,
+    sampling: Sampling,
+    prompt: PromptId,
+    row: RowId,
     next_position: u32,
+    said: Completion,
 }
 
-impl Generator<'_> {
-    /// Draws one completion for each request, in their order.
-    ///
-    /// `finished` is called with the number of sequences done so far.
+impl<'a> Engine<'a> {
+    /// An engine without requests. [`Generator::sampling`] is not read: every request has its own.
     ///
     /// # Errors
-    /// Sampling parameters out of range, an empty prompt, or a prompt and completion longer than
-    /// the model's positions.
-    pub fn generate(
-        &self,
-        requests: &[Request],
-        finished: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Completion>, VlmError> {
-        self.generate_until(&AtomicBool::new(false), requests, finished)
+    /// Limits of 0, or a temperature at which no log-probability can be reported.
+    pub fn new(generator: Generator<'a>) -> Result<Self, VlmError> {
+        let model = generator.model;
+        let sizes = model.model.cache_sizes();
+        let cache = new_cache(sizes, generator.limits.max_batch, &model.device());
+        Self::with_cache(generator, cache)
     }
 
-    /// The same, looking before each token whether `stop` has become true.
+    /// The same with a cache of the caller's, which is empty.
     ///
     /// # Errors
-    /// As [`generate`](Self::generate); [`VlmError::Stopped`] once `stop` is true.
-    pub fn generate_until(
-        &self,
-        stop: &AtomicBool,
-        requests: &[Request],
-        finished: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Completion>, VlmError> {
-        self.check(requests)?;
-        let mut done = Vec::with_capacity(requests.len());
-        for batch in requests.chunks(self.max_batch) {
-            let before = done.len();
-            let bucket = bucket(&self.model.device());
-            done.extend(self.batch(batch, bucket, stop, &mut |n| finished(before + n))?);
+    /// As [`new`](Self::new).
+    pub fn with_cache(generator: Generator<'a>, cache: Box<dyn KvCache>) -> Result<Self, VlmError> {
+        for (name, value) in [
+            ("max_batch", generator.limits.max_batch),
+            ("max_tokens", generator.limits.max_tokens),
+        ] {
+            if value == 0 {
+                let message = format!("{name} is 0, expected at least 1");
+                return Err(VlmError::Request(message));
+            }
         }
-        Ok(done)
-    }
-
-    fn check(&self, requests: &[Request]) -> Result<(), VlmError> {
-        self.sampling.check()?;
-        if self.max_batch == 0 {
-            return Err(VlmError::Request(
-                "max_batch is 0, expected at least 1".into(),
-            ));
-        }
-        let temperature = self.logprob_temperature;
+        let temperature = generator.logprob_temperature;
         // What the logits are divided by is f32.
         if !(temperature > 0.0 && (temperature as f32).is_normal()) {
             return Err(VlmError::Request(format!(
@@ -137,312 +118,349 @@ impl Generator<'_> {
                 f32::MAX
             )));
         }
-        let limit = self.model.config().max_positions();
-        for request in requests {
-            let len = request.prompt.tokens.len();
-            if len == 0 {
-                return Err(VlmError::Request("a prompt is empty".into()));
-            }
-            if !request.prompt.images.is_empty() && self.model.visual.is_none() {
-                return Err(VlmError::Request(
-                    "a prompt shows pictures, but the model has no vision tower".into(),
-                ));
-            }
-            if len + self.sampling.max_new_tokens > limit {
-                return Err(VlmError::Request(format!(
-                    "a prompt of {len} tokens and {} new ones exceed the model's {limit} positions",
-                    self.sampling.max_new_tokens
-                )));
-            }
-        }
-        Ok(())
+        Ok(Self {
+            generator,
+            ends: &|_| false,
+            cache,
+            prompts: Prompts::default(),
+            queue: VecDeque::new(),
+            active: vec![],
+            next_id: 0,
+        })
     }
 
-    /// The cache is read in multiples of `bucket` positions.
-    fn batch(
-        &self,
-        requests: &[Request],
-        bucket: usize,
-        stop: &AtomicBool,
-        finished: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Completion>, VlmError> {
-        let is_stopped = || stop.load(Ordering::Relaxed);
-        if is_stopped() {
-            return Err(VlmError::Stopped);
-        }
-        let device = self.model.device();
-        let (prompts, prompt_of) = unique_prompts(requests);
-        let rows: Vec<Row<'_>> = prompts
-            .iter()
-            .map(|p| Row {
-                tokens: &p.tokens,
-                images: &p.images,
-            })
-            .collect();
-        let mut input = VlmInput::new(&rows, self.model.config(), &device)?;
-        let images = prompts.iter().flat_map(|p| &p.images);
-        if let Some(features) = ImageFeatures::of(self.model, images) {
-            features.give(self.model, &mut input);
-        }
-        let mut cache = self.model.model.new_cache(rows.len(), input.width, &device);
-        let hidden = self.model.prefill(&input, &mut cache);
+    /// The same, where `ends` is asked of a completion's tokens after each one whether it ends as
+    /// with a stop token: [`StopStrings::end`](super::StopStrings::end).
+    pub fn ending(self, ends: Ends<'a>) -> Self {
+        Self { ends, ..self }
+    }
 
-        let copies = int_tensor(&prompt_of, &device);
-        let capacity = (input.width + self.sampling.max_new_tokens).next_multiple_of(bucket);
-        let mut cache = cache.select(&copies, capacity).in_buckets_of(bucket);
-        let mut hidden = hidden.select(0, copies);
-        let mut active: Vec<Active> = prompt_of
-            .iter()
-            .enumerate()
-            .map(|(request, prompt)| Active {
-                request,
-                padding: input.width - input.lens[*prompt],
-                next_position: input.next_positions[*prompt],
-            })
-            .collect();
-        let mut done = vec![Completion::new(); requests.len()];
+    /// Puts a request at the end of the queue.
+    ///
+    /// # Errors
+    /// Sampling parameters out of range, a prompt that the model cannot read, a prompt and
+    /// completion longer than the model's positions, or one that would not fit if it were alone.
+    pub fn add(&mut self, request: Request, sampling: Sampling) -> Result<RequestId, VlmError> {
+        sampling.check()?;
+        let refuse = |message: String| Err(VlmError::Request(message));
+        let config = self.generator.model.config();
+        let (limit, len) = (config.max_positions(), request.prompt.tokens.len());
+        if len == 0 {
+            return refuse("a prompt is empty".into());
+        }
+        let new = sampling.max_new_tokens;
+        if len + new > limit {
+            return refuse(format!(
+                "a prompt of {len} tokens and {new} new ones exceed the model's {limit} positions"
+            ));
+        }
+        let row = Row {
+            tokens: &request.prompt.tokens,
+            images: &request.prompt.images,
+        };
+        check(&row, config)
+            .map_err(|message| VlmError::Request(format!("a prompt has {message}")))?;
+        let (taken, most) = (
+            self.cache.positions_alone(len, new),
+            self.generator.limits.max_tokens,
+        );
+        if taken > most {
+            return refuse(format!(
+                "max_tokens is {most}, expected at least {taken}, which a prompt of {len} tokens and \
+                 {new} new ones take"
+            ));
+        }
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        self.queue.push_back(Waiting {
+            id,
+            request,
+            sampling,
+        });
+        Ok(id)
+    }
 
-        loop {
-            if is_stopped() {
-                return Err(VlmError::Stopped);
+    /// Forgets a request, begun or not; whether there was one.
+    pub fn cancel(&mut self, id: RequestId) -> bool {
+        let waiting = self.queue.iter().position(|waiting| waiting.id == id);
+        if let Some(at) = waiting {
+            self.queue.remove(at);
+        }
+        let active = self.active.iter().position(|active| active.id == id);
+        if let Some(at) = active {
+            let active = self.active.remove(at);
+            self.free(&active);
+        }
+        waiting.is_some() || active.is_some()
+    }
+
+    /// Whether every request is finished.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.active.is_empty()
+    }
+
+    /// Begins what has room, and draws one token of every sequence that was begun.
+    ///
+    /// # Errors
+    /// Scores that are not finite. No request can be told from the others then: the engine is to be
+    /// dropped.
+    pub fn step(&mut self) -> Result<Vec<Event>, VlmError> {
+        self.admit()?;
+        let drawn = self.draw();
+        if drawn.iter().any(|token| !token.logprob.is_finite()) {
+            return Err(VlmError::NotFinite(format!(
+                "the scores of the next token are not finite at logprob_temperature {}: the model \
+                 is broken, or a number overflowed in the precision that it computes in",
+                self.generator.logprob_temperature
+            )));
+        }
+        let mut events = vec![];
+        let active = std::mem::take(&mut self.active).into_iter().zip(drawn);
+        for (mut sequence, token) in active {
+            sequence.said.push(token);
+            events.push(Event::Token {
+                id: sequence.id,
+                token: token.id,
+                logprob: token.logprob,
+                behaviour_logprob: token.behaviour_logprob,
+            });
+            let is_stopped =
+                self.generator.stop.contains(&token.id) || (self.ends)(&sequence.said.tokens);
+            if is_stopped {
+                sequence.said.finish = FinishReason::Stop;
             }
-            let drawn = self.draw(hidden, &active, requests, &done);
-            if drawn.iter().any(|token| !token.logprob.is_finite()) {
-                return Err(VlmError::NotFinite(format!(
-                    "the scores of the next token are not finite at logprob_temperature {}: the \
-                     model is broken, or a number overflowed in the precision that it computes in",
-                    self.logprob_temperature
-                )));
-            }
-            let mut rows_left = vec![];
-            for (row, (sequence, token)) in active.iter().zip(&drawn).enumerate() {
-                let completion = &mut done[sequence.request];
-                completion.push(*token);
-                let stopped = self.stop.contains(&token.id);
-                if stopped {
-                    completion.finish = FinishReason::Stop;
-                }
-                if !stopped && completion.tokens.len() < self.sampling.max_new_tokens {
-                    rows_left.push(row);
-                }
-            }
-            if rows_left.len() < active.len() {
-                finished(requests.len() - rows_left.len());
-            }
-            if rows_left.is_empty() {
-                return Ok(done);
-            }
-            let mut tokens: Vec<u32> = drawn.iter().map(|token| token.id).collect();
-            if rows_left.len() < active.len() {
-                cache = cache.select(&int_tensor(&rows_left, &device), capacity);
-                tokens = rows_left.iter().map(|row| tokens[*row]).collect();
-                let mut keep = rows_left.iter().peekable();
-                let mut row = 0;
-                active.retain(|_| {
-                    row += 1;
-                    keep.next_if(|kept| **kept == row - 1).is_some()
+            if is_stopped || sequence.said.tokens.len() == sequence.sampling.max_new_tokens {
+                self.free(&sequence);
+                events.push(Event::Finished {
+                    id: sequence.id,
+                    completion: sequence.said,
                 });
+            } else {
+                self.active.push(sequence);
             }
-            hidden = self.step(&tokens, &mut active, &mut cache, &device);
         }
+        Ok(events)
     }
 
-    /// Draws the next token of every active sequence from its hidden state.
-    fn draw(
-        &self,
-        hidden: Tensor<2>,
-        active: &[Active],
-        requests: &[Request],
-        done: &[Completion],
-    ) -> Vec<Sampled> {
-        let logits = self.model.logits(hidden);
+    fn free(&mut self, sequence: &Active) {
+        self.cache.remove_row(sequence.row);
+        self.prompts.leave(sequence.prompt);
+    }
+
+    /// Begins requests in their order while they fit, and reads their prompts.
+    fn admit(&mut self) -> Result<(), VlmError> {
+        let next = self.queue.front().map(|waiting| &waiting.request);
+        self.prompts.sweep(next, &mut *self.cache);
+        if self.queue.is_empty() {
+            self.cache.shrink();
+            return Ok(());
+        }
+        let model = self.generator.model;
+        while self.active.len() < self.generator.limits.max_batch {
+            let Some(Waiting {
+                request, sampling, ..
+            }) = self.queue.front()
+            else {
+                break;
+            };
+            let len = request.prompt.tokens.len();
+            let unread = match self.prompts.find(request) {
+                Some(_) => None,
+                None => Some(len),
+            };
+            let reading = self.prompts.unread_tokens();
+            let new = sampling.max_new_tokens;
+            if self.cache.positions_with(unread, new) > self.generator.limits.max_tokens
+                || unread.is_some() && reading > 0 && reading + len > PREFILL_TOKENS
+            {
+                break;
+            }
+            let Some(Waiting {
+                id,
+                request,
+                sampling,
+            }) = self.queue.pop_front()
+            else {
+                break;
+            };
+            let prompt = self.prompts.join(&request, model, &mut *self.cache);
+            self.active.push(Active {
+                id,
+                sampling,
+                prompt,
+                row: self.cache.add_row(prompt, new),
+                next_position: self.prompts.get(prompt).next_position,
+                said: Completion::new(),
+                request,
+            });
+        }
+        self.prompts.read(model, &mut *self.cache)
+    }
+
+    /// Draws the next token of every active sequence.
+    fn draw(&mut self) -> Vec<Sampled> {
+        if self.active.is_empty() {
+            return vec![];
+        }
+        let (hidden, row_of) = self.hidden();
+        let logits = self.generator.model.logits(hidden);
         let vocab = logits.dims()[1];
         let logits = logits.into_data().try_into_vec::<f32>();
         let logits = logits.expect("logits are made f32");
-        let draw = |(row, sequence): (&[f32], &Active)| {
-            let Request { prompt, key } = &requests[sequence.request];
-            let said = &done[sequence.request].tokens;
+        let temperature = self.generator.logprob_temperature;
+        let draw = |(sequence, row): (&Active, &usize)| {
+            let Request { prompt, key } = &sequence.request;
+            let said = &sequence.said.tokens;
             let history = prompt.tokens.iter().chain(said).copied();
+            let logits = &logits[row * vocab..(row + 1) * vocab];
             let u = key.uniform(said.len());
-            sample(row, history, &self.sampling, self.logprob_temperature, u)
+            sample(logits, history, &sequence.sampling, temperature, u)
         };
-        logits.par_chunks(vocab).zip(active).map(draw).collect()
+        let pairs = self.active.par_iter().zip(&row_of);
+        pairs.map(draw).collect()
     }
 
-    /// Feeds one token to every active sequence and returns the hidden states after it.
-    fn step(
-        &self,
-        tokens: &[u32],
-        active: &mut [Active],
-        cache: &mut KvCache,
-        device: &Device,
-    ) -> Tensor<2> {
-        let positions: Vec<[u32; 3]> = active.iter().map(|s| [s.next_position; 3]).collect();
-        let filled = cache.len() + 1;
-        let seen: Vec<Range<usize>> = active.iter().map(|s| s.padding..filled).collect();
-        let ctx = DecoderContext {
-            rope: self.model.rope().table(&positions, positions.len(), device),
-            mask: padding_mask(&seen, cache.reach(1), device),
+    /// The hidden states from which tokens are drawn, `[N, D]`, and which of them is each
+    /// sequence's: those that begin draw from their prompt's.
+    fn hidden(&mut self) -> (Tensor<2>, Vec<usize>) {
+        let mut parts = vec![];
+        let mut row_of = vec![0; self.active.len()];
+        let is_begun = |i: &usize| !self.active[*i].said.tokens.is_empty();
+        let (begun, fresh): (Vec<_>, Vec<_>) = (0..self.active.len()).partition(is_begun);
+        let mut n = 0;
+        if !begun.is_empty() {
+            let order = self.arrange(&begun);
+            for (row, place) in order.iter().enumerate() {
+                if let Some(i) = place {
+                    row_of[*i] = row;
+                }
+            }
+            n = order.len();
+            parts.push(self.decode(&order));
+        }
+        let mut known: Vec<(PromptId, usize)> = vec![];
+        for i in fresh {
+            let prompt = self.active[i].prompt;
+            let found = known.iter().find(|(id, _)| *id == prompt);
+            row_of[i] = found.map(|(_, row)| *row).unwrap_or_else(|| {
+                let hidden = self.prompts.get(prompt).hidden.clone();
+                parts.push(hidden.expect("prompts of active sequences were read"));
+                known.push((prompt, n));
+                n += 1;
+                n - 1
+            });
+        }
+        let hidden = match parts.len() {
+            1 => parts.remove(0),
+            _ => Tensor::cat(parts, 0),
         };
-        for sequence in active.iter_mut() {
-            sequence.next_position += 1;
+        (hidden, row_of)
+    }
+
+    /// Which active sequence each row of the batch is.
+    fn arrange(&mut self, begun: &[usize]) -> Vec<Option<usize>> {
+        let rows: Vec<RowId> = begun.iter().map(|i| self.active[*i].row).collect();
+        let order = self.cache.arrange(&rows);
+        order.iter().map(|place| place.map(|i| begun[i])).collect()
+    }
+
+    /// Feeds its last token to every sequence that has begun, and 0 to rows that are nobody's.
+    fn decode(&mut self, order: &[Option<usize>]) -> Tensor<2> {
+        let mut tokens = Vec::with_capacity(order.len());
+        let mut positions = Vec::with_capacity(order.len());
+        for place in order {
+            let (token, position) = match place {
+                Some(i) => {
+                    let sequence = &mut self.active[*i];
+                    sequence.next_position += 1;
+                    let last = sequence.said.tokens.last().copied();
+                    (last.unwrap_or(0), sequence.next_position - 1)
+                }
+                None => (0, 0),
+            };
+            tokens.push(token);
+            positions.push([position; 3]);
         }
-        self.model.decode(tokens, &ctx, cache)
+        let model = self.generator.model;
+        let rope = model.rope();
+        let rope = rope.table(&positions, positions.len(), &model.device());
+        model.decode(&tokens, &rope, &mut *self.cache)
     }
-}
-
-impl Completion {
-    fn new() -> Self {
-        let (logprobs, behaviour_logprobs) = (vec![], vec![]);
-        Self {
-            tokens: vec![],
-            logprobs,
-            behaviour_logprobs,
-            finish: FinishReason::Length,
-        }
-    }
-
-    fn push(&mut self, token: Sampled) {
-        self.tokens.push(token.id);
-        self.logprobs.push(token.logprob);
-        self.behaviour_logprobs.push(token.behaviour_logprob);
-    }
-}
-
-/// Positions of a cache by which more of it is read. An accelerator has kernels for shapes, which
-/// should not change with every token; a host would only have more to compute.
-fn bucket(device: &Device) -> usize {
-    if runs_on_host(device) { 1 } else { 64 }
-}
-
-/// The prompts without repetition, and which of them each request reads.
-fn unique_prompts(requests: &[Request]) -> (Vec<&EncodedPrompt>, Vec<usize>) {
-    let mut prompts: Vec<&Arc<EncodedPrompt>> = vec![];
-    let mut of = Vec::with_capacity(requests.len());
-    for request in requests {
-        let known = prompts
-            .iter()
-            .rposition(|p| Arc::ptr_eq(p, &request.prompt));
-        of.push(known.unwrap_or_else(|| {
-            prompts.push(&request.prompt);
-            prompts.len() - 1
-        }));
-    }
-    (prompts.into_iter().map(Arc::as_ref).collect(), of)
-}
-
-fn int_tensor(values: &[usize], device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i64> = values.iter().map(|v| *v as i64).collect();
-    let len = values.len();
-    Tensor::from_data(TensorData::new(values, [len]), device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use crate::{
+        generate::{Limits, SampleKey},
+        model::Vlm,
+        nn::cache::SlotCache,
+        text::EncodedPrompt,
+    };
+    use burn::tensor::Device;
+    use std::{path::Path, sync::Arc};
 
     #[test]
-    fn a_temperature_that_is_none_in_f32_is_refused() {
+    fn no_more_is_held_than_the_limits_say() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
         let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
-        for logprob_temperature in [1e-50, 1e50, 0.0, -1.0, f64::NAN] {
-            let generator = Generator {
-                model: &model,
-                sampling: Sampling::greedy(1),
-                stop: &[],
-                max_batch: 1,
-                logprob_temperature,
-            };
-            let message = generator
-                .generate(&[], &mut |_| {})
-                .unwrap_err()
-                .to_string();
-            let expected = format!("logprob_temperature is {logprob_temperature}, expected");
-            assert!(message.starts_with(&expected), "{message}");
-        }
-    }
-
-    #[test]
-    fn what_is_read_beyond_the_end_of_the_cache_changes_nothing() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
-        let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
-        let generator = Generator {
-            model: &model,
-            sampling: Sampling {
-                max_new_tokens: 20,
-                ..Sampling::default()
-            },
-            stop: &[7, 8, 9],
-            max_batch: 8,
-            logprob_temperature: 1.0,
-        };
         let prompt = |n: u32| {
             Arc::new(EncodedPrompt {
                 tokens: (10..10 + n).collect(),
                 images: vec![],
             })
         };
-        let prompts = [prompt(3), prompt(11), prompt(3)];
-        let request = |(draw, prompt): (usize, &Arc<EncodedPrompt>)| Request {
-            prompt: prompt.clone(),
-            key: SampleKey {
-                draw: draw as u64,
-                ..SampleKey::default()
-            },
+        let limits = Limits {
+            max_batch: 7,
+            max_tokens: 200,
         };
-        let requests: Vec<Request> = prompts.iter().enumerate().map(request).collect();
-        let go_on = AtomicBool::new(false);
-        let plain = generator.batch(&requests, 1, &go_on, &mut |_| {}).unwrap();
-        for bucket in [4, 64] {
-            let found = generator
-                .batch(&requests, bucket, &go_on, &mut |_| {})
-                .unwrap();
-            for (found, plain) in found.iter().zip(&plain) {
-                assert_eq!(found.tokens, plain.tokens, "{bucket}");
-                let pairs = found.logprobs.iter().zip(&plain.logprobs);
-                pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{bucket}: {a} {b}"));
+        for is_paged in [true, false] {
+            let generator = Generator {
+                model: &model,
+                sampling: Sampling::default(),
+                stop: &[7, 8, 9, 30, 31],
+                limits,
+                logprob_temperature: 1.0,
+            };
+            let mut engine = Engine::new(generator).unwrap();
+            if !is_paged {
+                let sizes = model.model.cache_sizes();
+                let slots = SlotCache::new(sizes, limits.max_batch, 16, &Device::flex());
+                engine = Engine::with_cache(generator, Box::new(slots)).unwrap();
             }
+            let mut left = 0;
+            for n in [40, 5, 17, 60] {
+                let prompt = prompt(n);
+                for draw in 0..4 {
+                    let key = SampleKey {
+                        draw,
+                        ..SampleKey::default()
+                    };
+                    let request = Request {
+                        prompt: prompt.clone(),
+                        key,
+                    };
+                    engine.add(request, Sampling::greedy(20)).unwrap();
+                    left += 1;
+                }
+            }
+            let (mut rows, mut held) = (0, 0);
+            while !engine.is_idle() {
+                let events = engine.step().unwrap();
+                let is_end = |event: &&Event| matches!(event, Event::Finished { .. });
+                let ended = events.iter().filter(is_end).count();
+                rows = rows.max(events.len() - ended);
+                held = held.max(engine.cache.positions());
+                left -= ended;
+                assert!(held <= 200 && rows <= 7, "{held} {rows}");
+            }
+            assert!(left == 0 && rows > 2, "{left} {rows}");
+            // Nothing is left of prompts that nobody continues.
+            assert!(engine.step().unwrap().is_empty());
+            assert_eq!(
+                engine.cache.positions_with(Some(1), 1),
+                engine.cache.positions_alone(1, 1)
+            );
         }
-    }
-    #[test]
-    fn whoever_asks_may_stop_it_between_tokens() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/qwen2_tied");
-        let model = Vlm::from_dir(&dir, &Device::flex()).unwrap();
-        let (stop, never) = (AtomicBool::new(false), AtomicBool::new(false));
-        let generator = |max_new_tokens| Generator {
-            model: &model,
-            sampling: Sampling {
-                max_new_tokens,
-                ..Sampling::default()
-            },
-            stop: &[],
-            max_batch: 1,
-            logprob_temperature: 1.0,
-        };
-        let tokens = vec![10, 11];
-        let images = vec![];
-        let prompt = Arc::new(EncodedPrompt { tokens, images });
-        let request = |draw| Request {
-            prompt: prompt.clone(),
-            key: SampleKey {
-                draw,
-                ..SampleKey::default()
-            },
-        };
-        // The second of three is not begun once the first is done.
-        let requests = [request(0), request(1), request(2)];
-        let mut told = vec![];
-        let found = generator(2).generate_until(&stop, &requests, &mut |done| {
-            told.push(done);
-            stop.store(true, Ordering::Relaxed);
-        });
-        assert!(matches!(found, Err(VlmError::Stopped)));
-        assert_eq!(told, [1]);
-        assert!(
-            generator(2)
-                .generate_until(&never, &requests, &mut |_| {})
-                .is_ok()
-        );
     }
 }

@@ -135,9 +135,14 @@ pub fn tall() -> Vec<(String, RgbImage, Tensor)> {
     names.map(case).collect()
 }
 
-/// The rows of the table whose title starts with `title`.
+/// The rows of the table of `tables.json` whose title starts with `title`.
 pub fn table(title: &str) -> Vec<Vec<i64>> {
-    let text = std::fs::read_to_string(path("tables.json")).unwrap();
+    table_in("tables.json", title)
+}
+
+/// The rows of the table of a file whose title starts with `title`.
+pub fn table_in(file: &str, title: &str) -> Vec<Vec<i64>> {
+    let text = std::fs::read_to_string(path(file)).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let (_, rows) = json
         .as_object()

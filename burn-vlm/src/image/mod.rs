@@ -17,5 +17,5 @@ pub use ::image::RgbImage;
 pub use decode::{Alpha, Decoding, MAX_PIXELS, decode, load, probe};
 pub use normalize::Normalization;
 pub use patchify::{ImagePatches, PatchLayout, patchify};
-pub use resize::resize_bicubic;
+pub use resize::{resize_bicubic, resize_lanczos};
 pub use smart_resize::{check_aspect_ratio, smart_resize};

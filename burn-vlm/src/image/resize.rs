@@ -1,11 +1,13 @@
-//! Antialiased bicubic resize, bit for bit what Pillow 12.2 and 12.3 compute on 8-bit RGB.
+//! Antialiased bicubic and Lanczos resize, bit for bit what Pillow 12.2 and 12.3 compute on 8-bit RGB.
 //!
 //! For an output pixel with centre `c = (x + 0.5) * s`, `s = in / out`, the filter is Keys' cubic
-//! with `a = -0.5`, stretched by `max(s, 1)` so that shrinking averages over all it covers:
+//! with `a = -0.5`, or Lanczos' window of three lobes, stretched by `max(s, 1)` so that shrinking
+//! averages over all it covers:
 //!
 //! ```text
-//! k(t) = (a+2)|t|^3 - (a+3)|t|^2 + 1      |t| < 1
-//!        a|t|^3 - 5a|t|^2 + 8a|t| - 4a    1 <= |t| < 2
+//! cubic(t)   = (a+2)|t|^3 - (a+3)|t|^2 + 1      |t| < 1
+//!              a|t|^3 - 5a|t|^2 + 8a|t| - 4a    1 <= |t| < 2
+//! lanczos(t) = sinc(t) sinc(t/3)                |t| < 3
 //! ```
 //!
 //! Weights are normalised in f64, then rounded to 22-bit fixed point. The horizontal pass runs
@@ -29,6 +31,40 @@ struct Axis {
     taps: Vec<(usize, Vec<i32>)>,
 }
 
+/// Which filter, and how far it reaches.
+#[derive(Clone, Copy)]
+enum Filter {
+    Cubic,
+    Lanczos,
+}
+
+impl Filter {
+    fn support(self) -> f64 {
+        match self {
+            Self::Cubic => 2.0,
+            Self::Lanczos => 3.0,
+        }
+    }
+
+    fn at(self, t: f64) -> f64 {
+        match self {
+            Self::Cubic => cubic(t),
+            Self::Lanczos => lanczos(t),
+        }
+    }
+}
+
+fn lanczos(t: f64) -> f64 {
+    let sinc = |x: f64| match x == 0.0 {
+        true => 1.0,
+        false => (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI),
+    };
+    match (-3.0..3.0).contains(&t) {
+        true => sinc(t) * sinc(t / 3.0),
+        false => 0.0,
+    }
+}
+
 fn cubic(t: f64) -> f64 {
     const A: f64 = -0.5;
     let t = t.abs();
@@ -42,17 +78,17 @@ fn cubic(t: f64) -> f64 {
 }
 
 impl Axis {
-    fn new(input: usize, output: usize) -> Self {
+    fn new(input: usize, output: usize, filter: Filter) -> Self {
         let scale = input as f64 / output as f64;
         let stretch = scale.max(1.0);
-        let support = 2.0 * stretch;
+        let support = filter.support() * stretch;
         let taps = (0..output).map(|x| {
             let center = (x as f64 + 0.5) * scale;
             // `as usize` truncates and takes a negative start to zero, which is the clip wanted.
             let first = (center - support + 0.5) as usize;
             let last = ((center + support + 0.5) as usize).min(input);
             let weights: Vec<f64> = (first..last)
-                .map(|i| cubic((i as f64 - center + 0.5) * (1.0 / stretch)))
+                .map(|i| filter.at((i as f64 - center + 0.5) * (1.0 / stretch)))
                 .collect();
             let sum: f64 = weights.iter().sum();
             let fixed = |w: f64| {
@@ -70,7 +106,7 @@ impl Axis {
 
 /// The weighted sum of pixels `stride` bytes apart, one channel.
 fn weighted(pixels: &[u8], stride: usize, weights: &[i32]) -> u8 {
-    // |weights| sum to less than 1.5, so 255 * 1.5 * 2^22 stays inside an i32.
+    // |weights| sum to less than 2, so 255 * 2 * 2^22 stays inside an i32.
     let half = 1 << (WEIGHT_BITS - 1);
     let sum: i32 = pixels
         .iter()
@@ -81,8 +117,8 @@ fn weighted(pixels: &[u8], stride: usize, weights: &[i32]) -> u8 {
     ((half + sum) >> WEIGHT_BITS).clamp(0, 255) as u8
 }
 
-fn horizontal(image: &RgbImage, width: u32) -> RgbImage {
-    let axis = Axis::new(image.width() as usize, width as usize);
+fn horizontal(image: &RgbImage, width: u32, filter: Filter) -> RgbImage {
+    let axis = Axis::new(image.width() as usize, width as usize, filter);
     let mut out = RgbImage::new(width, image.height());
     let (row_in, row_out) = (image.width() as usize * CHANNELS, width as usize * CHANNELS);
     out.par_chunks_mut(row_out)
@@ -97,8 +133,8 @@ fn horizontal(image: &RgbImage, width: u32) -> RgbImage {
     out
 }
 
-fn vertical(image: &RgbImage, height: u32) -> RgbImage {
-    let axis = Axis::new(image.height() as usize, height as usize);
+fn vertical(image: &RgbImage, height: u32, filter: Filter) -> RgbImage {
+    let axis = Axis::new(image.height() as usize, height as usize, filter);
     let mut out = RgbImage::new(image.width(), height);
     let row = image.width() as usize * CHANNELS;
     let from: &[u8] = image;
@@ -112,22 +148,31 @@ fn vertical(image: &RgbImage, height: u32) -> RgbImage {
     out
 }
 
-/// Resizes `image` to `width` x `height` pixels.
+/// Resizes `image` to `width` x `height` pixels by the bicubic filter.
 ///
 /// A zero side on either end gives an empty or black picture; callers that must refuse such sizes
 /// do so when they choose the size.
 pub fn resize_bicubic(image: &RgbImage, width: u32, height: u32) -> RgbImage {
+    resize(image, [width, height], Filter::Cubic)
+}
+
+/// The same by the Lanczos filter.
+pub fn resize_lanczos(image: &RgbImage, width: u32, height: u32) -> RgbImage {
+    resize(image, [width, height], Filter::Lanczos)
+}
+
+fn resize(image: &RgbImage, [width, height]: [u32; 2], filter: Filter) -> RgbImage {
     if [image.width(), image.height(), width, height].contains(&0) {
         return RgbImage::new(width, height);
     }
     match (image.width() != width, image.height() != height) {
         (false, false) => image.clone(),
-        (true, false) => horizontal(image, width),
-        (false, true) => vertical(image, height),
+        (true, false) => horizontal(image, width, filter),
+        (false, true) => vertical(image, height, filter),
         (true, true) if is_tall(image) && height < image.height() => {
-            horizontal(&vertical(image, height), width)
+            horizontal(&vertical(image, height, filter), width, filter)
         }
-        (true, true) => vertical(&horizontal(image, width), height),
+        (true, true) => vertical(&horizontal(image, width, filter), height, filter),
     }
 }
 

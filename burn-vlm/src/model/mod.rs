@@ -6,7 +6,7 @@ use crate::{
     input::{VisionInput, VlmInput},
     lora::{BaseModel, Lora},
     models::{ModelConfig, Vision, VisionFeatures},
-    nn::{DecoderContext, KvCache, Linear, Linears, Rope, TextDecoder},
+    nn::{KvCache, Linear, Linears, Rope, RopeTable, TextDecoder, cache::PromptId, int_tensor},
     value_head::ValueHead,
     weights::{self, KeyMap},
 };
@@ -14,7 +14,7 @@ use burn::{
     module::Module,
     tensor::{DType, Device, Int, Tensor, TensorData},
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Vision tower, text decoder and head: one type for every family.
 ///
@@ -170,31 +170,46 @@ impl Vlm {
         hidden.matmul(weight.transpose()).cast(DType::F32)
     }
 
-    /// Reads a batch of prompts.
+    /// Reads prompts that lie in `input` at the given places, and keeps their keys and values.
     ///
     /// # Shapes
-    /// - output: `[B, D]`, the hidden state of each last token
-    pub fn prefill(&self, input: &VlmInput, cache: &mut KvCache) -> Tensor<2> {
+    /// - output: `[P, D]`, the hidden state of each prompt's last token
+    pub fn prefill(
+        &self,
+        input: &VlmInput,
+        prompts: &[(PromptId, Range<usize>)],
+        cache: &mut dyn KvCache,
+    ) -> Tensor<2> {
+        let shared = input.shared.as_ref();
+        let segments = &shared.expect("prompts one after the other").segments;
         let features = self.image_features(input);
-        let x = self.embed(input, features.as_ref().map(|own| own.tokens.clone()));
-        let after = |layer, x| self.add_taps(layer, x, input, features.as_ref());
-        let x = self.model.forward(x, &input.ctx, cache, after);
-        self.last_hidden(x)
+        let mut x = self.embed(input, features.as_ref().map(|own| own.tokens.clone()));
+        for (i, layer) in self.model.layers.iter().enumerate() {
+            let [q, k, v] = layer.before_attention(x.clone(), &input.ctx.rope);
+            cache.write_prompts(i, prompts, k.clone(), v.clone());
+            x = layer.after_attention(x, segments.attend(q, k, v));
+            x = self.add_taps(i, x, input, features.as_ref());
+        }
+        let ends = prompts.iter().map(|(_, place)| place.end as i64 - 1);
+        let [_, n, d] = x.dims();
+        let last = x.reshape([n, d]);
+        let last = last.select(0, int_tensor(ends.collect(), &self.device()));
+        self.model.norm.forward(last)
     }
 
-    /// Reads one more token of every row. `ctx.mask` must cover what is
-    /// [read](KvCache::reach) of the cache.
+    /// Reads one more token of every row of `cache`, which [begun](KvCache::arrange) it.
     ///
     /// # Shapes
     /// - tokens: one a row
     /// - output: `[B, D]`
-    pub fn decode(&self, tokens: &[u32], ctx: &DecoderContext, cache: &mut KvCache) -> Tensor<2> {
+    pub fn decode(&self, tokens: &[u32], rope: &RopeTable, cache: &mut dyn KvCache) -> Tensor<2> {
         let ids: Vec<i64> = tokens.iter().map(|t| i64::from(*t)).collect();
         let ids = TensorData::new(ids, [tokens.len(), 1]);
         let ids = Tensor::<2, Int>::from_data(ids, &self.device());
         let x = self.model.embed_tokens.forward(ids);
-        let x = self.model.forward(x, ctx, cache, |_, x| x);
-        self.last_hidden(x)
+        let x = self.model.decode(x, rope, cache);
+        let [b, _, d] = x.dims();
+        self.model.norm.forward(x.reshape([b, d]))
     }
 
     /// The rotary embedding of text positions.
@@ -206,13 +221,6 @@ impl Vlm {
     pub fn each_linear(&mut self, visit: &mut dyn FnMut(&str, &mut Linear)) {
         self.visual.each_linear("visual", visit);
         self.model.each_linear("model", visit);
-    }
-
-    fn last_hidden(&self, x: Tensor<3>) -> Tensor<2> {
-        let [b, t, d] = x.dims();
-        self.model
-            .norm
-            .forward(x.narrow(1, t - 1, 1).reshape([b, d]))
     }
 }
 

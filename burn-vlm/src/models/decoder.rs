@@ -93,11 +93,18 @@ impl TextSection {
                 qkv_bias: biases.qkv,
                 o_bias: biases.o,
                 mlp_bias: biases.mlp,
+                qk_norm: false,
             },
             max_position_embeddings: positions,
             initializer_range: fields.initializer_range.unwrap_or(INITIALIZER_RANGE),
             tie_word_embeddings: fields.tie_word_embeddings,
         })
+    }
+
+    /// The same with a norm of each head of queries and keys.
+    pub(super) fn with_qk_norm(mut self) -> Self {
+        self.decoder.qk_norm = true;
+        self
     }
 }
 

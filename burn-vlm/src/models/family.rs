@@ -1,6 +1,8 @@
 //! What a family of models is, and which there are.
 
-use super::{ImageProcessor, KeyTable, Section, TextSection, TokenIds, VisionConfig};
+use super::{
+    ImageProcessor, KeyTable, Section, TextSection, TokenIds, VisionConfig, relatives::missing,
+};
 use crate::{
     error::VlmError,
     nn::{DecoderConfig, Position},
@@ -277,7 +279,7 @@ impl Families {
         let is_named = |family: &&Arc<dyn ModelFamily>| family.model_types().contains(&found);
         self.iter().rev().find(is_named).ok_or_else(|| {
             let names = names(self.iter());
-            format!("model_type is `{found}`, supported: {names}")
+            refusal("model_type", found, &names)
         })
     }
 
@@ -293,7 +295,7 @@ impl Families {
             .filter(|f| f.model_types().contains(&found));
         decoders.filter_map(|f| f.text()).next().ok_or_else(|| {
             let names = names(self.iter().filter(|family| family.text().is_some()));
-            format!("{key}.model_type is `{found}`, supported: {names}")
+            refusal(&format!("{key}.model_type"), found, &names)
         })
     }
 
@@ -307,6 +309,16 @@ impl Families {
 impl Debug for Families {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter()).finish()
+    }
+}
+
+/// A model type that is not here, with what it would need where that is known.
+fn refusal(key: &str, found: &str, names: &str) -> String {
+    match missing(found) {
+        Some(missing) => format!(
+            "{key} is `{found}`, which needs what is not supported: {missing}; supported: {names}"
+        ),
+        None => format!("{key} is `{found}`, supported: {names}"),
     }
 }
 

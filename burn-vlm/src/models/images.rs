@@ -29,6 +29,15 @@ pub trait ImageProcessor: Debug + Send + Sync {
     /// The picture cannot be used.
     fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError>;
 
+    /// How many features a picture of `size`, width and height in pixels, has, without its pixels;
+    /// none where only they can say.
+    ///
+    /// # Errors
+    /// No picture of this size can be used.
+    fn features(&self, _size: [usize; 2]) -> Result<Option<usize>, VlmError> {
+        Ok(None)
+    }
+
     /// Width and height, in pixels, of the picture that a model sees of one of `size`: what
     /// coordinates in resized pictures are counted in.
     fn resized(&self, _size: [usize; 2], patches: &ImagePatches) -> [usize; 2] {
@@ -148,6 +157,15 @@ impl<'a> TokenIds<'a> {
             VlmError::config(path, format!("the token {token} is missing"))
         };
         tokenizer.token_id(token).ok_or_else(missing).map(Some)
+    }
+
+    /// The ids of a text in which nothing is special; none where there is no tokenizer.
+    ///
+    /// # Errors
+    /// The tokenizer's model fails on it.
+    pub fn text(&self, text: &str) -> Result<Vec<u32>, VlmError> {
+        self.tokenizer
+            .map_or_else(|| Ok(vec![]), |tokenizer| tokenizer.encode_text(text))
     }
 
     /// The id of the placeholder `token`.

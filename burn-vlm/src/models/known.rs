@@ -156,11 +156,21 @@ mod tests {
             "internlm2",
             "internvl_internlm2",
             "internvl_qwen2_rms",
+            "internvl3",
+            "internvl3/original",
+            "internvl3_5",
+            "internvl3_5/original",
             "qwen2_5_vl",
             "qwen2_5_vl_tied",
             "qwen2_sharded",
             "qwen2_tied",
             "qwen2_vl",
+            "qwen3",
+            "qwen3_tied",
+            "qwen3_vl",
+            "qwen3_vl_tied",
+            "smolvlm2",
+            "smolvlm_idefics3",
         ] {
             let config = ModelConfig::from_json(&golden(name)).unwrap();
             assert_eq!(config.unlisted_keys, [""; 0], "{name}");
@@ -225,11 +235,14 @@ mod tests {
     fn quantised_weights_are_refused_in_every_layout() {
         let layouts = [
             read("qwen2_5_vl", "config.hub.json"),
+            read("qwen3_vl", "config.hub.json"),
             golden("qwen2_5_vl"),
             golden("qwen2_vl"),
             golden("internvl_internlm2"),
             read("internvl_internlm2/original", "config.json"),
             read("internvl_qwen2_rms/original", "config.json"),
+            read("internvl3_5/original", "config.json"),
+            golden("smolvlm2"),
         ];
         for raw in layouts {
             assert!(ModelConfig::from_json(&raw).is_ok());
@@ -267,6 +280,7 @@ mod tests {
             ("qwen2_5_vl", 1e6, 1e-5),
             ("qwen2_vl", 1e6, 1e-5),
             ("qwen2_tied", 1e4, 1e-6),
+            ("qwen3_tied", 1e4, 1e-6),
         ] {
             let text = without(name, &keys);
             assert_eq!((text.rope_theta, text.rms_norm_eps), (theta, eps), "{name}");

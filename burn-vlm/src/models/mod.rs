@@ -11,6 +11,7 @@ mod family;
 mod images;
 mod known;
 mod module;
+mod relatives;
 mod rope;
 mod section;
 mod tower;
@@ -22,6 +23,9 @@ pub mod llama;
 pub mod qwen2;
 pub mod qwen2_5_vl;
 pub mod qwen2_vl;
+pub mod qwen3;
+pub mod qwen3_vl;
+pub mod smolvlm;
 
 pub use decoder::{Biases, TextSection};
 pub use family::{Architecture, BoxUnits, Families, ModelConfig, ModelFamily, TextFamily};
@@ -38,11 +42,14 @@ impl Default for Families {
     fn default() -> Self {
         Self::new(vec![
             Arc::new(qwen2::Qwen2),
+            Arc::new(qwen3::Qwen3),
             Arc::new(llama::Llama),
             Arc::new(internlm2::InternLm2),
             Arc::new(qwen2_vl::Qwen2Vl),
             Arc::new(qwen2_5_vl::Qwen2_5Vl),
+            Arc::new(qwen3_vl::Qwen3Vl),
             Arc::new(internvl::InternVl),
+            Arc::new(smolvlm::SmolVlm),
         ])
     }
 }

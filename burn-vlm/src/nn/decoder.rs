@@ -1,7 +1,7 @@
 //! The text decoder that all families share: pre-norm blocks of grouped attention and SwiGLU.
 
 use super::{
-    KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, Segments, SwiGlu,
+    CacheSizes, KvCache, Linear, RmsNorm, Rope, RopeScaling, RopeTable, Segments, SwiGlu,
     attention::{grouped_attention, merge_heads, split_heads},
     linears,
     tensors::lazy_param,
@@ -43,6 +43,9 @@ pub struct DecoderConfig {
     pub o_bias: bool,
     /// Whether the feed-forward layers have biases.
     pub mlp_bias: bool,
+    /// Whether each head of queries and keys is normalised before it is rotated, by one weight for
+    /// all heads of either.
+    pub qk_norm: bool,
 }
 
 /// What every block of one forward pass shares.
@@ -50,8 +53,8 @@ pub struct DecoderConfig {
 pub struct DecoderContext {
     /// Rotation of each position.
     pub rope: RopeTable,
-    /// `[B, 1, T, S]`, true where a key must not be seen; none while a batch without padding
-    /// decodes one token at a time.
+    /// `[B, 1, T, T]`, true where a key must not be seen; none where rows are one after the other
+    /// and [`Segments`] say what sees what.
     pub mask: Option<Tensor<4, Bool>>,
 }
 
@@ -102,6 +105,10 @@ pub struct SelfAttention {
     pub v_proj: Linear,
     /// `[H · head_dim] → [D]`
     pub o_proj: Linear,
+    /// Norm of each query head.
+    pub q_norm: Option<RmsNorm>,
+    /// Norm of each key head.
+    pub k_norm: Option<RmsNorm>,
     heads: usize,
     kv_heads: usize,
 }
@@ -144,6 +151,10 @@ impl DecoderConfig {
             self.num_key_value_heads * self.head_dim,
         );
         let norm = || RmsNorm::new(d, self.rms_norm_eps, device);
+        let head_norm = || {
+            let norm = || RmsNorm::new(self.head_dim, self.rms_norm_eps, device);
+            self.qk_norm.then(norm)
+        };
         DecoderLayer {
             input_layernorm: norm(),
             self_attn: SelfAttention {
@@ -151,6 +162,8 @@ impl DecoderConfig {
                 k_proj: Linear::new(d, kv, self.qkv_bias, device),
                 v_proj: Linear::new(d, kv, self.qkv_bias, device),
                 o_proj: Linear::new(q, d, self.o_bias, device),
+                q_norm: head_norm(),
+                k_norm: head_norm(),
                 heads: self.num_attention_heads,
                 kv_heads: self.num_key_value_heads,
             },
@@ -170,55 +183,38 @@ impl Embedding {
 }
 
 impl TextDecoder {
-    /// Runs all blocks, reading from and adding to the cache. `ctx.mask` is of what is
-    /// [read](KvCache::reach) of it. What a block wrote goes through `after`, with its index, before
-    /// the next one reads it.
+    /// Reads one more token of every row of `cache`, which [begun](KvCache::arrange) it.
     ///
     /// # Shapes
-    /// - input: `[B, T, D]`, embedded tokens
-    /// - output: `[B, T, D]`, before the final norm
-    pub fn forward(
-        &self,
-        mut x: Tensor<3>,
-        ctx: &DecoderContext,
-        cache: &mut KvCache,
-        after: impl Fn(usize, Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
-        let t = x.dims()[1];
+    /// - input and output: `[B, 1, D]`, from embedded tokens to before the final norm
+    pub fn decode(&self, mut x: Tensor<3>, rope: &RopeTable, cache: &mut dyn KvCache) -> Tensor<3> {
         for (index, layer) in self.layers.iter().enumerate() {
-            x = after(index, layer.forward(x, ctx, Some((&mut *cache, index))));
+            let [q, k, v] = layer.before_attention(x.clone(), rope);
+            x = layer.after_attention(x, cache.attend(index, q, k, v));
         }
-        cache.advance(t);
+        cache.advance();
         x
     }
 
-    /// An empty cache for `batch` rows of at most `capacity` positions.
-    pub fn new_cache(&self, batch: usize, capacity: usize, device: &Device) -> KvCache {
-        KvCache::new(
-            self.layers.len(),
-            [batch, self.kv_heads, capacity, self.head_dim],
-            self.embed_tokens.compute.dtype(),
-            device,
-        )
+    /// Sizes of what a cache keeps.
+    pub fn cache_sizes(&self) -> CacheSizes {
+        CacheSizes {
+            layers: self.layers.len(),
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            dtype: self.embed_tokens.compute.dtype(),
+        }
     }
 }
 
 impl DecoderLayer {
-    /// `cache` is that of all layers, with the place of this one.
+    /// Rows of a padded batch.
     ///
     /// # Shapes
     /// - input and output: `[B, T, D]`
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        ctx: &DecoderContext,
-        cache: Option<(&mut KvCache, usize)>,
-    ) -> Tensor<3> {
-        let x = x.clone()
-            + self
-                .self_attn
-                .forward(self.input_layernorm.forward(x), ctx, cache);
-        self.feed_forward(x)
+    pub fn forward(&self, x: Tensor<3>, ctx: &DecoderContext) -> Tensor<3> {
+        let [q, k, v] = self.before_attention(x.clone(), &ctx.rope);
+        self.after_attention(x, grouped_attention(q, k, v, ctx.mask.as_ref()))
     }
 
     /// Sequences one after the other in a row, which see what `segments` says.
@@ -259,26 +255,16 @@ impl DecoderLayer {
 }
 
 impl SelfAttention {
-    /// Rotated queries and keys, and values.
+    /// Queries and keys, normalised where there are norms and then rotated, and values.
     fn heads(&self, x: Tensor<3>, rope: &RopeTable) -> [Tensor<4>; 3] {
         let q = split_heads(self.q_proj.forward(x.clone()), self.heads);
         let k = split_heads(self.k_proj.forward(x.clone()), self.kv_heads);
         let v = split_heads(self.v_proj.forward(x), self.kv_heads);
-        [rope.rotate(q), rope.rotate(k), v]
-    }
-
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        ctx: &DecoderContext,
-        cache: Option<(&mut KvCache, usize)>,
-    ) -> Tensor<3> {
-        let [q, k, v] = self.heads(x, &ctx.rope);
-        let [k, v] = match cache {
-            Some((cache, layer)) => cache.append(layer, k, v),
-            None => [k, v],
+        let normed = |x: Tensor<4>, norm: &Option<RmsNorm>| match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
         };
-        self.o_proj
-            .forward(merge_heads(grouped_attention(q, k, v, ctx.mask.as_ref())))
+        let (q, k) = (normed(q, &self.q_norm), normed(k, &self.k_norm));
+        [rope.rotate(q), rope.rotate(k), v]
     }
 }

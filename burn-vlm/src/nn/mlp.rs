@@ -36,6 +36,9 @@ pub struct Mlp {
 pub enum Activation {
     /// `x · Φ(x)`
     Gelu,
+    /// `x / 2 · (1 + tanh(√(2 / π) · (x + 0.044715 x³)))`
+    /// ([arXiv:1606.08415](https://arxiv.org/abs/1606.08415))
+    GeluTanh,
     /// `x · σ(1.702 x)` ([arXiv:1606.08415](https://arxiv.org/abs/1606.08415))
     QuickGelu,
 }
@@ -113,10 +116,14 @@ impl Mlp {
 }
 
 impl Activation {
+    /// What `hidden_act` calls them.
+    pub const NAMES: [&str; 3] = ["gelu", "gelu_pytorch_tanh", "quick_gelu"];
+
     /// The activation that `hidden_act` names, if it is one of these.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "gelu" => Some(Self::Gelu),
+            "gelu_pytorch_tanh" => Some(Self::GeluTanh),
             "quick_gelu" => Some(Self::QuickGelu),
             _ => None,
         }
@@ -127,6 +134,12 @@ impl Activation {
     pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Gelu => gelu(x),
+            // (1 + tanh u) / 2 = σ(2 u)
+            Self::GeluTanh => {
+                let cubic = x.clone().square().mul_scalar(0.044_715).add_scalar(1.0);
+                let u = x.clone() * cubic;
+                x * sigmoid(u.mul_scalar((8.0 / std::f64::consts::PI).sqrt()))
+            }
             Self::QuickGelu => x.clone() * sigmoid(x.mul_scalar(1.702)),
         }
     }

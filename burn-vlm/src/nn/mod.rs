@@ -19,7 +19,7 @@ mod tensors;
 pub mod vision;
 
 pub use adapter::Adapter;
-pub use cache::KvCache;
+pub use cache::{CacheSizes, KvCache};
 pub use decoder::{DecoderConfig, DecoderContext, DecoderLayer, TextDecoder};
 pub use dropout::{Dropout, PositionKeys};
 pub use linear::{Linear, Linears, linears};
@@ -29,4 +29,4 @@ pub use rope::{Position, Rope, RopeScaling, RopeTable};
 pub use segments::{Segment, Segments};
 pub(crate) use tensors::rounded;
 pub use tensors::{int_tensor, lazy_param};
-pub use vision::{VisionBlock, VisionPlan};
+pub use vision::{Resampling, VisionBlock, VisionPlan};

@@ -9,7 +9,7 @@ use super::{
 };
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Int, Tensor},
+    tensor::{DType, Device, Int, Tensor},
 };
 
 /// What the blocks of a tower are made of.
@@ -80,6 +80,31 @@ pub struct VisionPlan {
     pub windows: Option<Packing>,
     /// Segments of all other blocks.
     pub pictures: Packing,
+    /// Where the patches are in a table of positions; none where that does not depend on the
+    /// picture.
+    pub positions: Option<Resampling>,
+}
+
+/// Rows of a table, mixed: each patch has the sum of some rows, each times its share.
+#[derive(Debug, Clone)]
+pub struct Resampling {
+    /// One row for each patch, `[N]`, with its share, `[N, 1]`.
+    pub taps: Vec<(Tensor<1, Int>, Tensor<2>)>,
+}
+
+impl Resampling {
+    /// # Shapes
+    /// - table: `[rows, E]`
+    /// - output: `[N, E]`, in f32
+    pub fn of(&self, table: Tensor<2>) -> Tensor<2> {
+        let table = table.cast(DType::F32);
+        let mut taps = self.taps.iter();
+        let mixed = |(rows, shares): &(Tensor<1, Int>, Tensor<2>)| {
+            table.clone().select(0, rows.clone()) * shares.clone()
+        };
+        let first = taps.next().map(&mixed).expect("a row for each patch");
+        taps.fold(first, |sum, tap| sum + mixed(tap))
+    }
 }
 
 impl VisionPlan {
@@ -91,6 +116,7 @@ impl VisionPlan {
             inverse: None,
             windows: None,
             pictures: Packing::new(lens, angles, device),
+            positions: None,
         }
     }
 }

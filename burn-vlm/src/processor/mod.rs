@@ -150,13 +150,27 @@ impl Processor {
         self.encode_shown(messages, images, add_generation_prompt, args)
     }
 
-    /// The length of a conversation in tokens where each picture counts as the one token that marks
-    /// it: no more than it has with its pictures.
+    /// The length of a conversation in tokens, before its pictures are read: no more than it has
+    /// with them. `sizes` are widths and heights in pixels as [`probe`](crate::image::probe) tells
+    /// them, of those pictures of which they are known; the others count as the one token that marks
+    /// a picture, as do all where only its pixels tell how many features it has.
     ///
     /// # Errors
-    /// The template refuses it.
-    pub fn text_len(&self, messages: &[Message], args: &TemplateArgs) -> Result<usize, VlmError> {
-        Ok(self.text_tokens(messages, true, args)?.len())
+    /// The template refuses it, or no picture of a size can be used.
+    pub fn least_len(
+        &self,
+        messages: &[Message],
+        sizes: &[(u32, u32)],
+        args: &TemplateArgs,
+    ) -> Result<usize, VlmError> {
+        let mut tokens = self.text_tokens(messages, true, args)?.len();
+        for (width, height) in sizes {
+            let size = [*width as usize, *height as usize];
+            let features = self.pictures.fewest_features(size)?;
+            // One of them is the placeholder.
+            tokens += features.unwrap_or(1).saturating_sub(1);
+        }
+        Ok(tokens)
     }
 
     fn text_tokens(

@@ -75,6 +75,19 @@ impl Pictures {
         self.processor().ok_or_else(text_only)?.patches(image)
     }
 
+    /// The fewest features of a picture whose file stores one of `size`, width and height in pixels:
+    /// it may be turned when it is read. None where only its pixels say how many.
+    pub(super) fn fewest_features(&self, size: [usize; 2]) -> Result<Option<usize>, VlmError> {
+        let Some(own) = self.processor() else {
+            return Ok(None);
+        };
+        let [width, height] = size;
+        let (stored, turned) = (own.features(size)?, own.features([height, width])?);
+        Ok(stored
+            .zip(turned)
+            .map(|(stored, turned)| stored.min(turned)))
+    }
+
     /// Whether the template wrote one placeholder a picture.
     pub(super) fn check_placeholders(&self, tokens: &[u32], images: usize) -> Result<(), VlmError> {
         let Some((name, id)) = self.token() else {

@@ -64,6 +64,15 @@ fn placeholders_grow_to_the_pictures_tokens() {
         .map(<[u32]>::len)
         .collect();
     assert_eq!(runs, [8, 4]);
+    // As long is it known to be without the pictures, whichever way up they are stored.
+    let least = |sizes: &[(u32, u32)]| {
+        let args = TemplateArgs::new();
+        processor().least_len(&messages, sizes, &args).unwrap()
+    };
+    assert_eq!(least(&[(97, 41), (33, 120)]), prompt.tokens.len());
+    assert_eq!(least(&[(41, 97), (120, 33)]), prompt.tokens.len());
+    assert_eq!(least(&[(33, 120)]), prompt.tokens.len() - 7);
+    assert_eq!(least(&[]), prompt.tokens.len() - 7 - 3);
 }
 
 #[test]

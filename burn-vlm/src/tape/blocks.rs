@@ -171,7 +171,7 @@ impl Blocks {
                     layer_backward(*stage, layer, x, above, grads, rope, segments)
                 }),
                 None => step(*stage, layer, x, above, grads, |layer, x| {
-                    layer.forward(x, &input.ctx, None)
+                    layer.forward(x, &input.ctx)
                 }),
             };
         }

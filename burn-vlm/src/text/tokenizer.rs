@@ -208,6 +208,11 @@ impl Tokenizer {
         self.vocab_size
     }
 
+    /// Whether the text of a special token stands somewhere in `text`.
+    pub fn spells_special(&self, text: &str) -> bool {
+        self.specials.occur_in(text)
+    }
+
     pub(super) fn specials(&self) -> &SpecialTokens {
         &self.specials
     }

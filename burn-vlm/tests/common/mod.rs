@@ -48,15 +48,25 @@ const fn internlm2(dir: &'static str) -> Checkpoint {
 pub const CHECKPOINTS: &[Checkpoint] = &[
     checkpoint("qwen2_tied", "qwen2_tied"),
     checkpoint("qwen2_sharded", "qwen2_sharded"),
+    checkpoint("qwen3", "qwen3"),
+    checkpoint("qwen3_tied", "qwen3_tied"),
     internlm2("internlm2"),
     internlm2("internlm2/original"),
     checkpoint("qwen2_vl", "qwen2_vl"),
     checkpoint("qwen2_5_vl", "qwen2_5_vl"),
     checkpoint("qwen2_5_vl_tied", "qwen2_5_vl_tied"),
+    checkpoint("qwen3_vl", "qwen3_vl"),
+    checkpoint("qwen3_vl_tied", "qwen3_vl_tied"),
     checkpoint("internvl_internlm2", "internvl_internlm2"),
     checkpoint("internvl_internlm2/original", "internvl_internlm2"),
     checkpoint("internvl_qwen2_rms", "internvl_qwen2_rms"),
     checkpoint("internvl_qwen2_rms/original", "internvl_qwen2_rms"),
+    checkpoint("internvl3", "internvl3"),
+    checkpoint("internvl3/original", "internvl3"),
+    checkpoint("internvl3_5", "internvl3_5"),
+    checkpoint("internvl3_5/original", "internvl3_5"),
+    checkpoint("smolvlm2", "smolvlm2"),
+    checkpoint("smolvlm_idefics3", "smolvlm_idefics3"),
 ];
 
 /// Calls `check` with every case of every checkpoint and its name.

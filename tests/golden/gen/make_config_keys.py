@@ -23,8 +23,10 @@ from pathlib import Path
 import transformers
 from transformers import (
     InternVLConfig, InternVLVisionConfig, LlamaConfig, PreTrainedConfig, Qwen2_5_VLConfig, Qwen2Config, Qwen2VLConfig,
+    Qwen3Config, Qwen3VLConfig, SmolVLMConfig, SmolVLMVisionConfig,
 )
 from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLVisionConfig
+from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLTextConfig, Qwen3VLVisionConfig
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
 
 MODELS = Path(__file__).resolve().parents[3] / "burn-vlm/src/models"
@@ -43,7 +45,7 @@ INTERN_VISION = {
     "layer_norm_eps", "qkv_bias", "attention_bias", "qk_normalization", "use_qk_norm", "use_mean_pooling", "use_absolute_position_embeddings",
 }
 # Values that change nothing of keys that would change numbers.
-REFUSED = {"use_mask_token": [False]}
+REFUSED = {"use_mask_token": [False], "flash_mode": [None, False], "flash_relative_threshold": [None], "flash_absolute_threshold": [None]}
 # The same of keys that the configuration of any model may have.
 REFUSED_ANYWHERE = {"quantization_config": [None], "compression_config": [None], "transformers_weights": [None]}
 # Keys of published files that no class has any more, or that only name things.
@@ -71,6 +73,11 @@ INTERNVL_TOP = {
     "select_layer", "downsample_ratio", "template", "dynamic_image_size", "use_thumbnail", "ps_version", "min_dynamic_patch", "max_dynamic_patch", "pad2square",
     "img_context_token_id", "image_token_id", "vision_config", "llm_config", "text_config", "force_image_size", "tie_word_embeddings", "vision_feature_layer",
     "vision_feature_select_strategy", "projector_hidden_act", "eos_token_id", "model_type",
+}
+# Of the -Flash models, whose tiles have one of two resolutions.
+FLASH = ["flash_mode", "flash_relative_threshold", "flash_absolute_threshold"]
+SMOL_VISION = {
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_channels", "image_size", "patch_size", "hidden_act", "layer_norm_eps",
 }
 VL_TOP = {"text_config", "vision_config", "image_token_id", "tie_word_embeddings", "eos_token_id", "model_type"}
 
@@ -121,6 +128,7 @@ def tables():
     return {
         ".": general(),
         "qwen2": {"text": qwen_text(Qwen2Config)},
+        "qwen3": {"text": section(class_fields(Qwen3Config), TEXT | SLIDING | {"attention_bias"}, [*TEXT_MORE, "tie_word_embeddings"])},
         "llama": {"text": section(class_fields(LlamaConfig), TEXT | {"attention_bias", "mlp_bias"}, TEXT_MORE)},
         "internlm2": {"text": section(INTERNLM2, TEXT | {"bias"}, TEXT_MORE)},
         "qwen2_vl": {
@@ -133,11 +141,23 @@ def tables():
             "vision": section({**class_fields(Qwen2_5_VLVisionConfig), "rope_theta": 10000.0}, QWEN_VISION, QWEN_VISION_MORE),
             "top": vl_top(Qwen2_5_VLConfig),
         },
+        "qwen3_vl": {
+            "text": section({**class_fields(Qwen3VLTextConfig), "rope_theta": Qwen3VLTextConfig.default_theta}, TEXT | SLIDING | {"attention_bias"}, [*TEXT_MORE, *SLIDING, "tie_word_embeddings"]),
+            "vision": section({**class_fields(Qwen3VLVisionConfig), "rope_theta": 10000.0}, QWEN_VISION | {"num_position_embeddings", "deepstack_visual_indexes"},
+                              ["rope_scaling", "rope_theta"]),
+            "top": vl_top(Qwen3VLConfig),
+        },
+        "smolvlm": {
+            "text": section({}, set(), ["qk_layer_norms", "use_resampler", "pixel_shuffle_factor", "is_llama_config", "neftune_noise_alpha", "perceiver_config", "transformers.js_config"],
+                            {"qk_layer_norms": [False], "use_resampler": [False]}),
+            "vision": section(class_fields(SmolVLMVisionConfig), SMOL_VISION, ["max_image_size", "size", "use_base_siglip", "tie_word_embeddings"]),
+            "top": section(class_fields(SmolVLMConfig), VL_TOP | {"scale_factor"}, ["_pad_token_id", "perceiver_config", "transformers.js_config"]),
+        },
         "internvl": {
             "vision": section(class_fields(InternVLVisionConfig), INTERN_VISION),
-            "top": section(class_fields(InternVLConfig), INTERNVL_TOP, ["image_seq_length"]),
+            "top": section(class_fields(InternVLConfig), INTERNVL_TOP, ["image_seq_length", *FLASH]),
             "own_vision": section(INTERN_VIT, INTERN_VISION, ["use_mean_pooling", "use_absolute_position_embeddings"]),
-            "own_top": section(INTERNVL_CHAT, INTERNVL_TOP, ["vision_feature_layer", "vision_feature_select_strategy", "projector_hidden_act"]),
+            "own_top": section(INTERNVL_CHAT, INTERNVL_TOP, ["vision_feature_layer", "vision_feature_select_strategy", "projector_hidden_act", *FLASH]),
         },
     }
 

@@ -9,7 +9,7 @@ use burn_vlm::{
     EncodedPrompt, Families, ImageFeatures, LoadOptions, ModelConfig, Processor, PromptRow, Row,
     Transfer, Vlm, VlmInput,
     freeze::freeze,
-    generate::{Generator, Request, SampleKey, Sampling},
+    generate::{Generator, Limits, Request, SampleKey, Sampling},
     image::ImagePatches,
     lora::LoraConfig,
     tape::{ActivationRecompute, Grads, Tape, Targets, Upstream},
@@ -385,7 +385,7 @@ fn what_is_sampled_has_the_log_probability_that_a_tape_finds() {
             ..Sampling::default()
         },
         stop: &processor.stop_token_ids().unwrap(),
-        max_batch: 4,
+        limits: Limits::rows(4),
         logprob_temperature: 1.0,
     };
     let drawn = generator

@@ -13,7 +13,7 @@ use crate::{
     model_dir::ModelDir,
     output::Output,
     paths,
-    processor_args::ProcessorArgs,
+    processor_args::{ProcessorArgs, StopArgs},
 };
 use anyhow::{Context, Result};
 use burn_rewards::{OnUnparsableGold, Registry, RewardConfig, RewardFn};
@@ -25,7 +25,7 @@ use burn_rl::{
     rollout::LocalEngine,
     types::Prompt,
 };
-use burn_vlm::Families;
+use burn_vlm::{Families, generate::Limits};
 use clap::{ArgGroup, value_parser};
 use compare::Comparison;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -121,6 +121,9 @@ pub struct Args {
     /// Cuts a completion after this many tokens [default: the benchmark's, or 1024].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub max_new_tokens: Option<u32>,
+    /// What ends a completion beside stop tokens.
+    #[command(flatten)]
+    pub stop: StopArgs,
     /// Most sequences that are decoded together.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = value_parser!(u32).range(1..))]
     pub max_batch: u32,
@@ -233,7 +236,8 @@ fn measure(
     let max_batch = args.max_batch as usize;
     let engine = engine_on(workers.as_ref(), &[&loaded.model], |model| {
         let (processor, stop) = (loaded.processor.clone(), loaded.stop.clone());
-        LocalEngine::new(model.clone(), processor, stop, max_batch, args.seed)
+        let limits = Limits::rows(max_batch);
+        LocalEngine::new(model.clone(), processor, stop, limits, args.seed)
     })?;
 
     let mut samples = match &args.out {
@@ -352,6 +356,8 @@ fn sampling(args: &Args, bench: Option<&Bench>) -> EvalConfig {
         temperature: args.temperature,
         top_p: args.top_p,
         max_new_tokens: args.max_new_tokens.map_or(limit, |n| n as usize),
+        stop: args.stop.stop.clone(),
+        include_stop_string: args.stop.include_stop_string,
         ..EvalConfig::default()
     }
 }

@@ -293,7 +293,7 @@ fn measure(
             model.clone(),
             loaded.processor.clone(),
             loaded.stop.clone(),
-            config.rollout.max_batch,
+            config.rollout.limits(),
             config.seed,
         )
     })?;
@@ -306,7 +306,10 @@ fn measure(
         };
         let prompts: Vec<Arc<Prompt>> = rows.par_iter().map(encode).collect::<Result<_, _>>()?;
         let requests = GenerationRequest::first(&prompts, n, Purpose::Filter);
-        let params = GenerationParams::new(config.rollout.sampling, 0);
+        let params = GenerationParams {
+            stop: config.rollout.stop_texts(),
+            ..GenerationParams::new(config.rollout.sampling, 0)
+        };
         let mut groups = engine.generate(&requests, &params, &mut |_| {})?;
         rollout::reward(&mut groups, reward, None, None)?;
         for (row, group) in rows.iter().zip(&groups) {

@@ -1,8 +1,13 @@
 //! `trainer generate`
 
 use crate::{
-    Extensions, device::DeviceArgs, input_error::InputError, model_dir::ModelDir, output::Output,
-    paths, processor_args::ConversationArgs,
+    Extensions,
+    device::DeviceArgs,
+    input_error::InputError,
+    model_dir::ModelDir,
+    output::Output,
+    paths,
+    processor_args::{ConversationArgs, StopArgs},
 };
 use anyhow::{Context, Result};
 use burn_rl::{
@@ -11,13 +16,19 @@ use burn_rl::{
     types::Prompt,
 };
 use burn_vlm::{
-    generate::{Completion, FinishReason, Generator, Purpose, Request, SampleKey, Sampling},
+    generate::{
+        Completion, FinishReason, Generator, Limits, Purpose, Request, SampleKey, Sampling,
+        StopStrings,
+    },
     text::{Message, place_images},
 };
 use clap::{ArgGroup, value_parser};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 /// New tokens where `--max-new-tokens` says nothing and the model has room for as many.
 const MAX_NEW_TOKENS: usize = 512;
@@ -67,6 +78,9 @@ pub struct Args {
     /// Cuts a completion after this many tokens [default: 512, or what the model has room for].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub max_new_tokens: Option<u32>,
+    /// What ends a completion beside stop tokens.
+    #[command(flatten)]
+    pub stop: StopArgs,
     /// Completions of each prompt.
     #[arg(short = 'n', value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub n: u32,
@@ -152,10 +166,14 @@ pub fn run(args: &Args, extensions: &Extensions) -> Result<()> {
                 model: &loaded.model,
                 sampling,
                 stop: &loaded.stop,
-                max_batch,
+                limits: Limits::rows(max_batch),
                 logprob_temperature: 1.0,
             };
-            let completions = generator.generate(&requests(same, n, args.seed), &mut |_| {})?;
+            let stop = stop_strings(args, &loaded)?;
+            let ends = |tokens: &[u32]| stop.end(tokens);
+            let requests = requests(same, n, args.seed);
+            let never = AtomicBool::new(false);
+            let completions = generator.generate_ending(&never, &requests, &ends, &mut |_| {})?;
             for ((prompt, _), drawn) in same.iter().zip(completions.chunks(n)) {
                 print(args, &loaded, prompt, drawn, rows.len() > 1, &mut out)?;
             }
@@ -231,6 +249,15 @@ fn requests(prompts: &[(Prompt, usize)], n: usize, seed: u64) -> Vec<Request> {
     prompts.iter().flat_map(draws).collect()
 }
 
+fn stop_strings<'a>(args: &'a Args, loaded: &'a ModelDir) -> Result<StopStrings<'a>> {
+    let StopArgs {
+        stop,
+        include_stop_string,
+    } = &args.stop;
+    let tokenizer = loaded.processor.tokenizer();
+    Ok(StopStrings::new(stop, *include_stop_string, tokenizer)?)
+}
+
 fn print(
     args: &Args,
     loaded: &ModelDir,
@@ -241,6 +268,7 @@ fn print(
 ) -> Result<()> {
     for (draw, completion) in drawn.iter().enumerate() {
         let text = loaded.processor.decode(&completion.tokens, true)?;
+        let text = stop_strings(args, loaded)?.cut(&text);
         if args.json {
             out.json(&Record {
                 id: &prompt.id,
@@ -248,7 +276,7 @@ fn print(
                 tokens: &completion.tokens,
                 logprobs: &completion.logprobs,
                 behaviour_logprobs: &completion.behaviour_logprobs,
-                text: &text,
+                text,
                 finish_reason: completion.finish,
             })?;
             continue;

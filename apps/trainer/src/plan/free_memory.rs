@@ -1,10 +1,10 @@
 //! Whether a run fits, and what would make it fit.
 
-use super::Plan;
+use super::{Plan, host_memory};
 use crate::{command_line::quoted, device, devices, input_error::InputError};
 use burn_rl::config::RunConfig;
 use burn_vlm::tape::ActivationRecompute;
-use std::{env, fs, process::Command};
+use std::{env, process::Command};
 
 /// Rank of an adapter that is proposed.
 const RANK: usize = 16;
@@ -107,7 +107,7 @@ pub fn free_bytes(names: &str) -> Option<f64> {
     let names = devices::names(names).ok()?;
     let gpus: Vec<usize> = names.iter().filter_map(|name| device::gpu(name)).collect();
     if gpus.is_empty() {
-        return free_host_bytes();
+        return host_memory::free_bytes();
     }
     let asked = [
         "--query-gpu=index,uuid,memory.free",
@@ -145,21 +145,6 @@ fn free_of(gpus: &[usize], visible: Option<&str>, table: &str) -> Option<f64> {
     };
     let found = gpus.iter().map(free).collect::<Option<Vec<f64>>>()?;
     found.into_iter().reduce(f64::min)
-}
-
-/// Bytes that the host has free for this process; none where it does not say.
-fn free_host_bytes() -> Option<f64> {
-    let file = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = file
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    let available = kilobytes * 1024.0;
-    let limit = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<f64>().ok();
-    let left = limit("/sys/fs/cgroup/memory.max")
-        .zip(limit("/sys/fs/cgroup/memory.current"))
-        .map(|(max, current)| max - current);
-    Some(left.map_or(available, |left| left.min(available)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{Lengths, Target};
 use burn_rl::{config::RunConfig, recipe::Recipe, trainable::ParameterCounts};
 use burn_vlm::{
     Compute, ModelConfig,
-    footprint::{BatchSizes, Footprint, TrainedSizes},
+    footprint::{BatchSizes, CacheLoad, Footprint, TrainedSizes},
 };
 
 /// Bytes of a number.
@@ -72,19 +72,35 @@ impl Memory {
             (false, Compute::Bf16) => BF16 * trained,
         };
 
-        let rollout = |prompts: usize, samples: usize, max_new: usize| {
-            let rows = config.rollout.max_batch.min(prompts * samples);
-            let read = rows.div_ceil(samples.max(1));
+        let is_paged = !target.is_gpu && model.compute == Compute::F32;
+        let rollout = |prompts: usize, samples: usize, new_tokens: usize| {
+            let load = |rows: usize| CacheLoad {
+                prompts: rows.div_ceil(samples.max(1)),
+                prompt_len: lengths.prompt,
+                rows,
+                new_tokens,
+                is_paged,
+            };
+            let most = config.rollout.max_batch.min(prompts * samples);
+            let fits = |rows: &usize| load(*rows).positions() <= config.rollout.max_tokens;
+            let rows = (1..=most).rev().find(fits).unwrap_or(most.min(1));
+            let load = load(rows);
             let prefill = BatchSizes {
-                rows: read,
+                rows: load.prompts,
                 width: lengths.prompt,
-                tokens: read * lengths.prompt,
+                tokens: load.prompts * lengths.prompt,
                 targets: 0,
-                pictures: read * lengths.segments,
+                pictures: load.prompts * lengths.segments,
                 patches: lengths.patches,
             };
-            let cache = passes.cache(rows, lengths.prompt + max_new);
-            let reading = passes.cache(read, lengths.prompt) + passes.prefill(&prefill);
+            let cache = passes.cache(load.positions());
+            // Pages are there once they are used.
+            let begun = CacheLoad {
+                new_tokens: 0,
+                ..load
+            };
+            let begun = if is_paged { begun } else { load };
+            let reading = passes.cache(begun.positions()) + passes.prefill(&prefill);
             reading.max(cache + passes.decode(rows))
         };
         let own = &config.rollout;

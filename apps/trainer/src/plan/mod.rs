@@ -1,6 +1,7 @@
 //! What a run will take, before it takes it.
 
 pub mod free_memory;
+mod host_memory;
 mod lengths;
 mod memory;
 mod preview;

@@ -114,6 +114,25 @@ fn a_prompt_longer_than_the_limit() {
     refused(&world, &more, &expected);
 }
 
+/// The text alone would fit; what its picture adds is known from the file's header.
+#[test]
+fn a_prompt_that_its_picture_makes_longer_than_the_limit() {
+    let world = World::new();
+    let more = [
+        "--set",
+        "data.max_prompt_tokens=200",
+        "--set",
+        "model.images.min_pixels=200000",
+        "--set",
+        "model.images.max_pixels=250000",
+    ];
+    let expected = [
+        "data/train.jsonl:1: the prompt is ",
+        "pictures included, expected at most 200 (data.max_prompt_tokens)",
+    ];
+    refused_at_once(&world, &more, &expected);
+}
+
 #[test]
 fn a_prompt_that_the_model_has_no_room_for_beside_its_completion() {
     let world = World::new();
@@ -330,6 +349,17 @@ fn a_batch_that_does_not_divide() {
         &["--set", "train.mini_batches=3", "--dry-run"],
         &expected,
     );
+}
+
+#[test]
+fn a_budget_without_room_for_one_sequence() {
+    let world = World::new();
+    let expected = [
+        "rollout.max_tokens is 40, expected at least ",
+        "data.max_prompt_tokens",
+        "rollout.sampling.max_new_tokens",
+    ];
+    refused_at_once(&world, &["--set", "rollout.max_tokens=40"], &expected);
 }
 
 #[test]

@@ -22,6 +22,41 @@ fn numbers(value: &Value) -> Vec<f64> {
         .collect()
 }
 
+/// In training and in evaluations alike.
+#[test]
+fn stop_strings_end_what_is_rewarded() {
+    let world = World::new();
+    let train = |run: &str, more: &[&str]| {
+        let base = [
+            "train",
+            "tiny.toml",
+            "--steps",
+            "1",
+            "--set",
+            "rollout.sampling.max_new_tokens=12",
+        ];
+        world.text(&[&base[..], &["--run-dir", run], more].concat());
+        rows(&world.read(&format!("{run}/rollouts/step_000001.jsonl")))
+    };
+    let response = |row: &Value| row["response"].as_str().unwrap().to_owned();
+    let whole = train("whole", &[]);
+    let first = response(&whole[0]);
+    let stop: String = first.chars().skip(4).take(2).collect();
+    let set = format!("rollout.stop={}", serde_json::to_string(&[&stop]).unwrap());
+    let cut = train("cut", &["--set", &set]);
+    for (whole, cut) in whole.iter().zip(&cut) {
+        let (said, found) = (response(whole), response(cut));
+        let before = said.split(&stop).next().unwrap();
+        assert_eq!(found, before);
+        let ended = before.len() < said.len();
+        let stopped = |row: &Value| row["finish_reason"] == "stop";
+        assert_eq!(stopped(cut), ended || stopped(whole));
+    }
+    assert!(response(&cut[0]).len() < first.len());
+    let refused = world.run(&[&TRAIN[..], &["--set", "rollout.include_stop_string=true"]].concat());
+    assert!(stderr(&refused).contains("but rollout.stop is empty"));
+}
+
 #[test]
 fn a_dry_run_prints_and_writes_nothing() {
     let world = World::new();

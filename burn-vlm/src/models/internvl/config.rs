@@ -236,7 +236,8 @@ fn vision_of(
 ) -> Result<VisionConfig, String> {
     let act = fields.hidden_act.as_deref().unwrap_or("gelu");
     let act = Activation::from_name(act).ok_or_else(|| {
-        format!("vision_config.hidden_act is `{act}`, expected `gelu` or `quick_gelu`")
+        let expected = Activation::NAMES.join(", ");
+        format!("vision_config.hidden_act is `{act}`, expected one of: {expected}")
     })?;
     // What the configuration class of either layout assumes: InternViT-6B, and InternViT-300M.
     let large = original;

@@ -1,6 +1,8 @@
-//! InternVL2.5 ([arXiv:2412.05271](https://arxiv.org/abs/2412.05271)): square tiles of a picture
-//! through InternViT, four patches shuffled into one, a two-layer projector, and InternLM2, Qwen2.5
-//! or Llama as the decoder. Checkpoints come in a layout of their own and in that of transformers;
+//! InternVL2.5 ([arXiv:2412.05271](https://arxiv.org/abs/2412.05271)), InternVL3
+//! ([arXiv:2504.10479](https://arxiv.org/abs/2504.10479)) and InternVL3.5
+//! ([arXiv:2508.18265](https://arxiv.org/abs/2508.18265)): square tiles of a picture through
+//! InternViT, four patches shuffled into one, a two-layer projector, and InternLM2, Qwen2.5, Qwen3 or
+//! Llama as the decoder. Checkpoints come in a layout of their own and in that of transformers;
 //! both are read, and each is written as it came.
 
 pub mod config;
@@ -95,6 +97,7 @@ impl ModelFamily for InternVl {
         &[
             ("internvl, internlm2", include_str!("tiny_internlm2.json")),
             ("internvl, qwen2", include_str!("tiny_qwen2.json")),
+            ("internvl, qwen3", include_str!("tiny_qwen3.json")),
         ]
     }
 }

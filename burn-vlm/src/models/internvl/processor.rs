@@ -234,6 +234,17 @@ impl ImageProcessor for Images {
         self.config.patches(image)
     }
 
+    fn features(&self, [width, height]: [usize; 2]) -> Result<Option<usize>, VlmError> {
+        let ImageConfig {
+            tiling,
+            patch_size,
+            merge_size,
+            ..
+        } = self.config;
+        let side = tiling.tile_size / (patch_size * merge_size);
+        Ok(Some(tiling.count(width, height)? * side.pow(2)))
+    }
+
     /// That of the tiles side by side.
     fn resized(&self, [width, height]: [usize; 2], _patches: &ImagePatches) -> [usize; 2] {
         let (columns, rows) = self.config.tiling.grid(width, height);

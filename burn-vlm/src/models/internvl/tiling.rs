@@ -53,6 +53,17 @@ impl Tiling {
         best
     }
 
+    /// How many [tiles](Self::tiles) a picture of `width` x `height` pixels becomes.
+    ///
+    /// # Errors
+    /// As [`tiles`](Self::tiles).
+    pub fn count(&self, width: usize, height: usize) -> Result<usize, VlmError> {
+        check_aspect_ratio(width, height)?;
+        let (columns, rows) = self.grid(width, height);
+        let tiles = columns * rows;
+        Ok(tiles + usize::from(self.thumbnail && tiles > 1))
+    }
+
     /// The tiles of `image` from left to right and top to bottom, then the thumbnail if there is
     /// one. The whole picture is resized to the grid; its aspect ratio is not kept.
     ///
@@ -127,8 +138,8 @@ mod tests {
             let at = |i: usize| row[i] as usize;
             let (columns, rows) = tiling(448, at(2), at(3)).grid(at(0), at(1));
             assert_eq!((columns, rows), (at(4), at(5)), "{row:?}");
-            let tiles = columns * rows + usize::from(columns * rows > 1);
-            assert_eq!(tiles, at(6), "{row:?}");
+            let tiles = tiling(448, at(2), at(3)).count(at(0), at(1));
+            assert_eq!(tiles.unwrap(), at(6), "{row:?}");
         }
     }
 

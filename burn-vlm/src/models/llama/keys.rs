@@ -1,4 +1,4 @@
-//! Tensor names of Llama and Qwen2, which are those of our module.
+//! Tensor names of Llama, Qwen2 and Qwen3, which are those of our module.
 
 use crate::weights::KeyRow;
 

@@ -81,7 +81,8 @@ pub(in crate::models) fn read(raw: &Value) -> Result<Architecture, String> {
     let fields: VisionFields = dir::fields(&section).map_err(|e| format!("vision_config.{e}"))?;
     let act = &fields.hidden_act;
     let act = Activation::from_name(act).ok_or_else(|| {
-        format!("vision_config.hidden_act is `{act}`, expected `quick_gelu` or `gelu`")
+        let expected = Activation::NAMES.join(", ");
+        format!("vision_config.hidden_act is `{act}`, expected one of: {expected}")
     })?;
     if !(fields.mlp_ratio.is_finite() && (0.0..=1024.0).contains(&fields.mlp_ratio)) {
         let found = fields.mlp_ratio;
@@ -170,13 +171,7 @@ pub(in crate::models) fn with_vision(
         };
     }
     let top = tables.table("top").filled(raw);
-    let image_token_id = top["image_token_id"]
-        .as_u64()
-        .and_then(|id| u32::try_from(id).ok());
-    let image_token_id = image_token_id.ok_or_else(|| {
-        let found = &top["image_token_id"];
-        format!("image_token_id is {found}, expected a token id")
-    })?;
+    let image_token_id = token_of(&top)?;
     // Either place may say it: older files say it in the section.
     let tied = dir::flag(&top, "tie_word_embeddings")?;
     Ok(Architecture {
@@ -184,6 +179,13 @@ pub(in crate::models) fn with_vision(
         ..Architecture::of_text(text, KeyMap::new(vec![("", keys::ROWS)]))
             .with_vision(vision, Some(image_token_id))
     })
+}
+
+/// The id of the placeholder, of a top whose defaults are filled in.
+pub(in crate::models) fn token_of(top: &Value) -> Result<u32, String> {
+    let found = &top["image_token_id"];
+    let id = found.as_u64().and_then(|id| u32::try_from(id).ok());
+    id.ok_or_else(|| format!("image_token_id is {found}, expected a token id"))
 }
 
 impl VisionConfig {

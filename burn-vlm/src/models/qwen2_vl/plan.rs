@@ -71,5 +71,6 @@ pub(super) fn plan(config: &VisionConfig, grids: &[[usize; 3]], device: &Device)
         inverse: (!in_order).then(|| int_tensor(inverse, device)),
         windows: windows.map(|_| Packing::new(&window_lens, angles, device)),
         pictures: Packing::new(&picture_lens, angles, device),
+        positions: None,
     }
 }

@@ -169,14 +169,19 @@ impl ImageConfig {
         Ok(())
     }
 
+    /// Width and height of a picture of `size` once it is resized.
+    fn resized(&self, [width, height]: [usize; 2]) -> Result<(usize, usize), VlmError> {
+        let (min, max) = (self.min_pixels, self.max_pixels);
+        let (height, width) = smart_resize(height, width, self.layout.factor(), min, max)?;
+        Ok((width, height))
+    }
+
     /// Resizes, normalises and cuts a picture.
     ///
     /// # Errors
     /// The picture is empty or too long and thin, see [`smart_resize()`].
     pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
-        let (height, width) = (image.height() as usize, image.width() as usize);
-        let (min, max) = (self.min_pixels, self.max_pixels);
-        let (height, width) = smart_resize(height, width, self.layout.factor(), min, max)?;
+        let (width, height) = self.resized([image.width() as usize, image.height() as usize])?;
         let resized = resize_bicubic(image, width as u32, height as u32);
         patchify(&resized, &self.layout, &self.normalization)
     }
@@ -223,6 +228,11 @@ impl ImageProcessor for Images {
 
     fn patches(&self, image: &RgbImage) -> Result<ImagePatches, VlmError> {
         self.config.patches(image)
+    }
+
+    fn features(&self, size: [usize; 2]) -> Result<Option<usize>, VlmError> {
+        let (width, height) = self.config.resized(size)?;
+        Ok(Some(width * height / self.config.layout.factor().pow(2)))
     }
 
     fn limited(&self, limits: &PictureLimits) -> Result<Arc<dyn ImageProcessor>, String> {

@@ -349,7 +349,7 @@ impl<'a> Bench<'a> {
                 ..self.config.rollout.sampling
             },
             stop: &[],
-            max_batch: self.config.rollout.max_batch,
+            limits: self.config.rollout.limits(),
             logprob_temperature: 1.0,
         };
         let mut found = Ok(vec![]);

@@ -8,7 +8,7 @@ use burn::{
 };
 use burn_vlm::{
     Compute, EncodedPrompt, Vlm, VlmInput,
-    generate::{Generator, Request, SampleKey, Sampling},
+    generate::{Generator, Limits, Request, SampleKey, Sampling},
     tape::{ActivationRecompute, Grads, Tape, Targets, Upstream},
     weights::{TensorVisitor, for_each_tensor},
 };
@@ -157,7 +157,7 @@ fn greedy(model: &Vlm, case: &Case) -> Result<Vec<u32>> {
         model: &model,
         sampling: Sampling::greedy(GREEDY),
         stop: &[],
-        max_batch: requests.len(),
+        limits: Limits::rows(requests.len()),
         logprob_temperature: 1.0,
     };
     let done = generator.generate(&requests, &mut |_| ())?;
