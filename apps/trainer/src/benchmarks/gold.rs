@@ -1,6 +1,5 @@
 //! What a gold answer is of what stands in a row.
 
-use super::row::text;
 use burn_rewards::extract::{last_box, python_list};
 use serde_json::Value;
 
@@ -26,6 +25,16 @@ pub enum Gold {
 
 /// The letters of options.
 pub(super) const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// The text that a field is, if it says something.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        _ => None,
+    }
+}
 
 impl Gold {
     /// The gold answer that the field `name` holds, where the row has `options`.

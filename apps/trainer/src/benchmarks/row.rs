@@ -1,20 +1,14 @@
 //! A row of a published form, made into one that has a question, an answer and pictures.
 
-use super::{ANSWER, Bench, JUDGE, PICTURES, QUESTION, gold::LETTERS, marks};
+use super::{
+    ANSWER, Bench, JUDGE, PICTURES, QUESTION,
+    gold::{LETTERS, text},
+    marks,
+};
 use burn_rewards::extract::python_list;
 use burn_rl::data::{PictureDirs, Record};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
-
-/// The text that a field is, if it says something.
-pub(super) fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(yes) => Some(yes.to_string()),
-        _ => None,
-    }
-}
 
 impl Bench {
     /// The row that is read in place of `record`: its fields, with those of [`super::QUESTION`] and
@@ -68,15 +62,17 @@ impl Bench {
         Ok(record)
     }
 
-    /// Fields of `metadata` are fields of the row, where it has none of that name; a field that is
-    /// grouped by must be there.
+    /// Fields of `metadata` are fields of the row, where it has none of that name; a field that the
+    /// score is made of must be there.
     fn spread(&self, fields: &mut Map<String, Value>) -> Result<(), String> {
         if let Some(Value::Object(inner)) = fields.get("metadata").cloned() {
             for (name, value) in inner {
                 fields.entry(name).or_insert(value);
             }
         }
-        match self.keep.iter().find(|name| !fields.contains_key(**name)) {
+        let by = self.by.iter().filter(|_| self.score.is_some());
+        let mut needed = by.chain(self.keep);
+        match needed.find(|name| !fields.contains_key(**name)) {
             Some(name) => Err(format!(
                 "the row has no `{name}`, which the score is made of"
             )),

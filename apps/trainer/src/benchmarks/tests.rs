@@ -401,7 +401,9 @@ fn what_is_no_row_of_the_set_is_said_with_file_and_line() {
         let file = dir.path().join("test.jsonl");
         let first = if name == "mathvision" { good } else { "" };
         fs::write(&file, format!("{first}\n{row}\n")).unwrap();
-        let message = open(name, &file).err().unwrap();
+        let message = open(name, &file)
+            .err()
+            .unwrap_or_else(|| panic!("{name}: {row}"));
         assert!(
             message.contains(&format!("test.jsonl:2: {expected}"))
                 || message.contains("test.jsonl:2:") && message.contains(expected),
