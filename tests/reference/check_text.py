@@ -11,7 +11,7 @@ For every model directory (tokenizer.json, tokenizer_config.json) compares
   `apply_chat_template` of transformers gives;
 * 200 conversations whose words spell special tokens: nothing but the template may write one;
 * with --templates, a folder of *.jinja, every template there on 20 conversations (--each), text and
-  tokens; those that read `enable_thinking` or show pictures are given both.
+  tokens; with --switches those that read `enable_thinking` or show pictures are given both.
 
 Ends with 1 where anything differs.
 """
@@ -19,6 +19,7 @@ Ends with 1 where anything differs.
 import argparse
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -146,7 +147,7 @@ def with_pictures(draw, messages):
     return messages
 
 
-def templates(binary, model, tokenizer, folder, names, each, config, draw):
+def templates(binary, model, tokenizer, folder, names, each, switches, config, draw):
     failed, total = [], 0
     plain = {key: value for key, value in config.items() if key.endswith("_token") and isinstance(value, str)}
     for path in sorted(path for name in names for path in folder.glob(name)):
@@ -167,8 +168,8 @@ def templates(binary, model, tokenizer, folder, names, each, config, draw):
 
         as_parts = not shows(False) and shows(True)
         lines = [{"messages": random_conversation(draw), "add_generation_prompt": i % 2 == 0, "template": source} for i in range(each)]
-        for i, line in enumerate(lines):
-            if "enable_thinking" in source and i % 3:
+        for i, line in enumerate(lines if switches else []):
+            if "enable_thinking" in re.sub(r"\{#.*?#\}", "", source, flags=re.S) and i % 3:
                 line["chat_template_kwargs"] = {"enable_thinking": i % 3 == 1}
             if "image" in source and "type" in source and i % 2:
                 line["messages"] = with_pictures(draw, line["messages"])
@@ -209,6 +210,7 @@ def main():
     parser.add_argument("--model", required=True, nargs="+", type=Path)
     parser.add_argument("--templates", type=Path)
     parser.add_argument("--names", nargs="+", default=["*.jinja"], help="which of them")
+    parser.add_argument("--switches", action="store_true", help="give them pictures and enable_thinking, where they know of these")
     parser.add_argument("--each", type=int, default=20, help="conversations for each of them")
     parser.add_argument("--prompts", type=Path, default=Path(__file__).resolve().parents[1] / "golden/preproc/prompts.json")
     parser.add_argument("--seed", type=int, default=0)
@@ -226,7 +228,7 @@ def main():
     if args.templates:
         config = json.loads((args.model[0] / "tokenizer_config.json").read_text())
         tokenizer = Tokenizer.from_file(str(args.model[0] / "tokenizer.json"))
-        failed |= templates(args.encode, args.model[0], tokenizer, args.templates, args.names, args.each, config, random.Random(args.seed))
+        failed |= templates(args.encode, args.model[0], tokenizer, args.templates, args.names, args.each, args.switches, config, random.Random(args.seed))
     sys.exit(failed)
 
 
