@@ -22,11 +22,30 @@ pub(super) fn read_by(environment: &Environment<'_>) -> BTreeSet<String> {
         return BTreeSet::new();
     };
     let mut names: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+    names.extend(defaulted(template.source()));
     for (global, _) in environment.globals() {
         names.remove(global);
     }
     names.retain(|name| !is_given(name));
     names
+}
+
+/// The names that a template sets to themselves, as `{% set think = think | default(false) %}`:
+/// minijinja takes them for the template's own.
+fn defaulted(source: &str) -> impl Iterator<Item = String> + '_ {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let name = move |text: &str| -> String {
+        text.trim_start()
+            .chars()
+            .take_while(|c| is_part(*c))
+            .collect()
+    };
+    source.split("set ").skip(1).filter_map(move |rest| {
+        let (target, value) = rest.split_once('=')?;
+        let target = target.trim();
+        (!target.is_empty() && target.chars().all(is_part) && name(value) == target)
+            .then(|| target.to_owned())
+    })
 }
 
 fn is_given(name: &str) -> bool {
@@ -127,6 +146,10 @@ mod tests {
             "t.jinja: the chat template does not read \"enable_thinkin\", expected one of budget, \
              enable_thinking"
         );
+        let defaulted =
+            "{%- set think = think | default(false) %}{%- set x = 1 %}{{ think }}{{ x }}";
+        let switches: Vec<String> = template(defaulted).switches().map(str::to_owned).collect();
+        assert_eq!(switches, ["think"]);
         // What the renderer gives is no switch.
         for name in [
             "messages",
