@@ -98,15 +98,11 @@ impl Queries {
             let mut at = first;
             while at < first + n {
                 let width = (first + n - at).min(4);
-                match (width, is_fused()) {
-                    (4, true) => vectorized(|| self.tile::<4, true>(at, tile, keys)),
-                    (3, true) => vectorized(|| self.tile::<3, true>(at, tile, keys)),
-                    (2, true) => vectorized(|| self.tile::<2, true>(at, tile, keys)),
-                    (_, true) => vectorized(|| self.tile::<1, true>(at, tile, keys)),
-                    (4, false) => vectorized(|| self.tile::<4, false>(at, tile, keys)),
-                    (3, false) => vectorized(|| self.tile::<3, false>(at, tile, keys)),
-                    (2, false) => vectorized(|| self.tile::<2, false>(at, tile, keys)),
-                    (_, false) => vectorized(|| self.tile::<1, false>(at, tile, keys)),
+                match width {
+                    4 => vectorized(|| self.tile::<4>(at, tile, keys)),
+                    3 => vectorized(|| self.tile::<3>(at, tile, keys)),
+                    2 => vectorized(|| self.tile::<2>(at, tile, keys)),
+                    _ => vectorized(|| self.tile::<1>(at, tile, keys)),
                 }
                 at += width;
             }
@@ -114,7 +110,7 @@ impl Queries {
     }
 
     #[inline(always)]
-    fn tile<const Q: usize, const FUSED: bool>(&mut self, at: usize, pages: &[Page], keys: usize) {
+    fn tile<const Q: usize>(&mut self, at: usize, pages: &[Page], keys: usize) {
         let (dim, padded) = (self.layout.dim, self.layout.padded());
         let head = self.head * self.layout.head_len();
         let q: [&[f32]; Q] = std::array::from_fn(|j| &self.q[(at + j) * dim..][..dim]);
@@ -127,7 +123,7 @@ impl Queries {
                 for j in 0..Q {
                     let x = q[j][i];
                     for l in 0..PAGE {
-                        sums[j][l] = multiply_add::<FUSED>(x, column[l], sums[j][l]);
+                        sums[j][l] += x * column[l];
                     }
                 }
             }
@@ -171,7 +167,7 @@ impl Queries {
                     for j in 0..Q {
                         let weight = scores[j][p][key];
                         for l in 0..PAGE {
-                            sums[j][l] = multiply_add::<FUSED>(weight, row[l], sums[j][l]);
+                            sums[j][l] += weight * row[l];
                         }
                     }
                 }
@@ -194,21 +190,4 @@ impl Queries {
         };
         rows.flat_map(mean).collect()
     }
-}
-
-/// `a · b + c`, rounded once where the processor does so in one instruction.
-#[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    match FUSED {
-        true => a.mul_add(b, c),
-        false => a * b + c,
-    }
-}
-
-/// Whether this processor has an instruction for it.
-fn is_fused() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("fma");
-    #[cfg(not(target_arch = "x86_64"))]
-    return cfg!(target_arch = "aarch64");
 }
